@@ -1,0 +1,127 @@
+/**
+ * The errors that callers can see: a stable code each, and the HTTP status it is answered with.
+ *
+ * @example
+ * ```ts
+ * throw new MillraceError("workflow_not_found", `No workflow has the id "${id}"`);
+ * ```
+ */
+
+/** Every code and the HTTP status that it is answered with. Codes are part of the contract: add, never rename. */
+export const ERROR_STATUS = {
+  malformed_json: 400,
+  malformed_body: 400,
+  json_too_deep: 400,
+  invalid_execution_id: 400,
+  invalid_last_event_id: 400,
+  invalid_parameter: 400,
+  unauthorized: 401,
+  not_found: 404,
+  workflow_not_found: 404,
+  webhook_not_found: 404,
+  execution_not_found: 404,
+  result_not_found: 404,
+  method_not_allowed: 405,
+  execution_ended: 409,
+  webhook_path_taken: 409,
+  no_manual_trigger: 409,
+  version_mismatch: 412,
+  body_too_large: 413,
+  unsupported_media_type: 415,
+  invalid_workflow: 422,
+  execution_failed: 500,
+  execution_cancelled: 500,
+  internal_error: 500,
+  unavailable: 503,
+  too_many_waiters: 503,
+  deadline_exceeded: 504,
+} as const;
+
+/** A stable, machine-readable name of what went wrong. */
+export type ErrorCode = keyof typeof ERROR_STATUS;
+
+/** One fault in a document, found by its JSON pointer (RFC 6901). */
+export interface Fault {
+  /** JSON pointer into the document that was sent, `""` for the whole. */
+  readonly pointer: string;
+  /** What is wrong there: no final period. */
+  readonly detail: string;
+}
+
+/** What goes with a {@linkcode MillraceError}. */
+export interface ErrorDetails {
+  /** Further members of the problem document (RFC 9457, section 3.2). */
+  readonly extensions?: Record<string, unknown>;
+  /** Response headers that go with it, such as `Allow` or `Retry-After`. */
+  readonly headers?: Record<string, string>;
+  readonly cause?: unknown;
+}
+
+/** An error that may be shown to a caller as it is. */
+export class MillraceError extends Error {
+  override readonly name: string = "MillraceError";
+  readonly code: ErrorCode;
+  readonly options: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, options: ErrorDetails = {}) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.options = options;
+  }
+
+  /** The HTTP status of its code. */
+  get status(): number {
+    return ERROR_STATUS[this.code];
+  }
+}
+
+/** A workflow definition was refused; `faults` names everything that is wrong with it. */
+export class InvalidWorkflowError extends MillraceError {
+  readonly faults: readonly Fault[];
+
+  constructor(faults: readonly Fault[]) {
+    super("invalid_workflow", `The definition has ${faults.length} ${faults.length === 1 ? "fault" : "faults"}`, {
+      extensions: { errors: faults },
+    });
+    this.faults = faults;
+  }
+}
+
+/**
+ * A node failed, as data: what `node.failed` and `execution.failed` carry.
+ * Codes of nodes are open: `output_too_large`, `node_timeout`, `http_status`, or whatever a `fail` node says.
+ */
+export interface NodeErrorData {
+  readonly code: string;
+  readonly message: string;
+  /** The node that failed, where one did. */
+  readonly node?: string;
+}
+
+/** Thrown by node types: this node has failed, and running it again will not help. */
+export class TerminalError extends Error {
+  override readonly name: string = "TerminalError";
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Thrown by node types: this node has failed, and running it again may help. */
+export class RetryableError extends TerminalError {
+  override readonly name: string = "RetryableError";
+}
+
+/** The store cannot be reached, or did not answer in time; the outcome of what was sent is unknown. */
+export class UnavailableError extends MillraceError {
+  constructor(message: string, options: { cause?: unknown } = {}) {
+    super("unavailable", message, { cause: options.cause, headers: { "retry-after": "1" } });
+  }
+}
+
+/** This worker no longer holds the execution: a later claim has a higher epoch, or the execution has ended. */
+export class FencedError extends Error {
+  override readonly name = "FencedError";
+}

@@ -1,0 +1,68 @@
+/**
+ * JSON values (RFC 8259) as types, and the limits that hostile ones are held to.
+ *
+ * @example
+ * ```ts
+ * checkJson(JSON.parse(text), { maxDepth: 200 });
+ * ```
+ */
+
+/** Any value that JSON can carry. */
+export type JsonValue =
+  | null
+  | boolean
+  | number
+  | string
+  | JsonValue[]
+  | { [key: string]: JsonValue };
+
+/** A JSON object. Its own keys may be anything, `__proto__` too: never assign to one by a foreign name. */
+export type JsonObject = { [key: string]: JsonValue };
+
+/** True for a JSON object, false for arrays and everything else. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** What {@linkcode checkJson} found wrong. */
+export type JsonFault = "too_deep" | "too_large" | "not_json";
+
+/**
+ * Walks a value without recursion and says what keeps it from being accepted, or `undefined`.
+ *
+ * The size is an estimate in UTF-16 code units that never flattens a lazily joined string, so a value that would
+ * take gigabytes to print is refused for the price of looking at it.
+ *
+ * @param options.maxDepth how many arrays and objects may stand inside each other, 200 by default
+ * @param options.maxSize the largest estimate, without bound by default
+ */
+export function checkJson(
+  value: unknown,
+  options: { maxDepth?: number; maxSize?: number } = {},
+): JsonFault | undefined {
+  const { maxDepth = 200, maxSize = Infinity } = options;
+  let size = 0;
+  let layer: unknown[] = [value];
+  for (let depth = 0; layer.length > 0; depth++) {
+    if (depth > maxDepth) return "too_deep";
+    const next: unknown[] = [];
+    for (const item of layer) {
+      size += 2;
+      if (typeof item === "string") size += item.length;
+      else if (typeof item === "number") size += 4;
+      else if (Array.isArray(item)) {
+        size += item.length;
+        if (size > maxSize) return "too_large";
+        for (const child of item) next.push(child);
+      } else if (typeof item === "object" && item !== null) {
+        for (const key in item) {
+          size += key.length + 4;
+          next.push((item as Record<string, unknown>)[key]);
+        }
+      } else if (typeof item === "bigint" || typeof item === "function" || typeof item === "symbol") return "not_json";
+      if (size > maxSize) return "too_large";
+    }
+    layer = next;
+  }
+  return undefined;
+}

@@ -1,0 +1,127 @@
+/**
+ * What a workflow is, as types: the JSON that is PUT, and the compiled form that runs.
+ */
+import type { JsonObject, JsonValue } from "../json.ts";
+import type { Graph } from "./graph.ts";
+
+/** When a webhook's caller is answered. */
+export type ResponseMode = "onReceived" | "lastNode" | "responseNode";
+
+/** How often and how far apart a node is tried. Delays are milliseconds; full jitter is applied. */
+export interface RetryPolicy {
+  /** Tries in all, the first one counted. */
+  maxAttempts: number;
+  backoffMs: number;
+  maxBackoffMs: number;
+}
+
+/** A node as the definition has it, after defaults. */
+export interface NodeDefinition {
+  id: string;
+  type: string;
+  name?: string | undefined;
+  parameters: JsonObject;
+  retry?: RetryPolicy | undefined;
+  timeoutSeconds?: number | undefined;
+  /** What a failure of this node does: `fail` (default) ends the execution. */
+  onError: "fail" | "continue" | "branch";
+}
+
+/** A way from one node to another; `output` is `"main"` unless named. */
+export interface Connection {
+  from: string;
+  to: string;
+  output: string;
+}
+
+/** Settings of a workflow, after defaults. */
+export interface WorkflowSettings {
+  /** Keep log and state after the end for the history TTL, not only for `resultTtlSeconds`; default true. */
+  saveExecutionToDatabase: boolean;
+  /** The longest that an execution may take; default 300. */
+  timeoutSeconds: number;
+  /** How long the result stays readable; default 60. */
+  resultTtlSeconds: number;
+}
+
+/** A workflow definition, checked and with its defaults. */
+export interface WorkflowDefinition {
+  name: string;
+  /** An inactive workflow's webhooks answer 404; default true. */
+  active: boolean;
+  settings: WorkflowSettings;
+  nodes: NodeDefinition[];
+  connections: Connection[];
+}
+
+/** A definition as the store has it. */
+export interface StoredWorkflow {
+  id: string;
+  /** Counts from 1 with each PUT that changes something. */
+  version: number;
+  definition: WorkflowDefinition;
+  /** Epoch milliseconds of the PUT that made this version. */
+  updatedAt: number;
+}
+
+/** Gives a value for an input: what a template of JSON with `{{ expressions }}` compiles to. */
+export type Template = (scope: Scope) => Promise<JsonValue>;
+
+/** What an expression can see. */
+export interface Scope {
+  /** The node's input: bare names read it. */
+  readonly input: JsonValue;
+  /** `$trigger`: the trigger's output. */
+  readonly trigger: JsonValue;
+  /** `$nodes.<id>`: outputs of the nodes that completed. */
+  readonly nodes: Readonly<Record<string, JsonValue>>;
+  /** `$execution`. */
+  readonly execution: { readonly id: string; readonly workflowId: string; readonly version: number };
+}
+
+/** A webhook trigger of a workflow. */
+export interface WebhookTrigger {
+  readonly nodeId: string;
+  /** Without leading slash, with `:name` segments. */
+  readonly path: string;
+  /** Upper case. */
+  readonly methods: readonly string[];
+  readonly responseMode: ResponseMode;
+  readonly timeoutSeconds: number;
+}
+
+/** A version of a workflow, ready to run: checked, parsed, frozen. */
+export interface CompiledWorkflow {
+  readonly id: string;
+  readonly version: number;
+  readonly definition: WorkflowDefinition;
+  readonly updatedAt: number;
+  readonly graph: Graph;
+  readonly webhooks: readonly WebhookTrigger[];
+  /** The id of the `manual` trigger, if the workflow has one. */
+  readonly manualTrigger: string | undefined;
+  /** Per node id what its type made of its parameters. */
+  readonly run: ReadonlyMap<string, NodeRun>;
+}
+
+/** What a node produces: its output, and the named outputs that deliver it (`["main"]` by default). */
+export interface NodeResult {
+  readonly output: JsonValue;
+  readonly outputs?: string[];
+}
+
+/** What a node is given when it runs. */
+export interface NodeContext {
+  readonly scope: Scope;
+  readonly nodeId: string;
+  readonly attempt: number;
+  /** Aborts on the node's timeout, the execution's, a cancel, a lost fence. */
+  readonly signal: AbortSignal;
+  /** `<executionId>:<nodeId>`, to pass downstream. */
+  readonly idempotencyKey: string;
+  /** W3C trace context of this node. */
+  readonly traceparent: string;
+}
+
+/** Runs one node: `parameters` already compiled in. Throws `TerminalError` or `RetryableError`. */
+export type NodeRun = (context: NodeContext) => Promise<NodeResult>;
