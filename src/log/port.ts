@@ -41,6 +41,8 @@ export interface Claim {
   readonly epoch: number;
   /** The work entry's id. */
   readonly entryId: string;
+  /** The instance whose inbox gets the reply, if a caller waits. */
+  readonly replyTo?: string;
   readonly replyEarly: boolean;
   /** Epoch milliseconds of `execution.requested`. */
   readonly requestedAt: number;
@@ -154,8 +156,11 @@ export interface WorkQueue {
    */
   finish(claim: Claim, options: FinishOptions): Promise<void>;
 
-  /** Calls back when an execution that may run here was ended from outside. */
-  onCancelled(listener: (executionId: string) => void): void;
+  /** Says that this process no longer runs what it claimed: the lease lapses and another claim takes it over. */
+  release(claim: Claim): void;
+
+  /** Calls back when an execution that may run here was ended from outside, or its claim went to another. */
+  onLost(listener: (executionId: string) => void): void;
 }
 
 /** What {@linkcode WorkQueue.append} takes. */
@@ -238,6 +243,10 @@ export interface Store extends AsyncDisposable {
   readonly work: WorkQueue;
   readonly projections: Projections;
   readonly workflows: WorkflowStore;
+  /** How many callers of this instance wait for replies. */
+  waiting(): number;
+  /** False while the store cannot do its work. */
+  ready(): boolean;
   health(): Promise<StoreHealth>;
 }
 

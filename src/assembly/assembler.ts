@@ -1,0 +1,124 @@
+/**
+ * The assembler: reads the feed in batches and keeps what readers ask for most: lists, counters and a progress
+ * document for every execution that takes longer than a batch. All of it can also be had by folding the logs.
+ *
+ * Invariants:
+ * 1. A batch is acknowledged in the step that applies it: applied twice changes nothing.
+ * 2. An execution that ended within the batch costs its index entries only: no document is written for it.
+ * 3. Documents are folds of the log, written before the batch is acknowledged: a crash in between writes them again.
+ */
+import { countSteps, emptyState, applyEvent } from "../log/fold.ts";
+import type { ExecutionLog, FeedEntry, ProgressDocument, Projections } from "../log/port.ts";
+import type { CompiledWorkflow } from "../workflow/definition.ts";
+
+/** How long one blocked read of the feed waits, and how often expired entries are swept, in milliseconds. */
+const BLOCK_MS = 5000;
+const SWEEP_MS = 1000;
+/** How long a batch may gather after its first entry, in milliseconds, and its largest size. */
+const GATHER_MS = 20;
+const BATCH = 500;
+
+/** What an assembler needs. */
+export interface AssemblerOptions {
+  readonly log: Pick<ExecutionLog, "read">;
+  readonly projections: Projections;
+  readonly workflows: { get(id: string, version: number): Promise<CompiledWorkflow | undefined> };
+  readonly onError?: (error: unknown) => void;
+}
+
+/** Keeps the projections until it is stopped. */
+export class Assembler {
+  readonly #options: AssemblerOptions;
+  readonly #stop = new AbortController();
+  #loop: Promise<void> | undefined;
+  #sweeper: ReturnType<typeof setInterval> | undefined;
+
+  constructor(options: AssemblerOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#loop ??= this.#run();
+    this.#sweeper ??= setInterval(() => {
+      this.#options.projections.sweep().catch((error) => this.#options.onError?.(error));
+    }, SWEEP_MS);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#sweeper);
+    this.#stop.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    const { projections, onError } = this.#options;
+    while (!signal.aborted) {
+      try {
+        const entries = await projections.takeFeed({ count: BATCH, blockMs: BLOCK_MS, signal });
+        if (entries.length === 0) continue;
+        await this.#assemble(entries);
+        if (entries.length < BATCH) await pause(GATHER_MS, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        onError?.(error);
+        await pause(200 + Math.random() * 300, signal);
+      }
+    }
+  }
+
+  async #assemble(entries: readonly FeedEntry[]): Promise<void> {
+    const { projections } = this.#options;
+    const newest = new Map<string, FeedEntry>();
+    for (const entry of entries) newest.set(entry.executionId, entry);
+    const running = [...newest.values()].filter((entry) => entry.ended === undefined);
+    await Promise.all(running.map((entry) => this.#document(entry)));
+    await projections.applyFeed(entries);
+  }
+
+  async #document(entry: FeedEntry): Promise<void> {
+    const { log, projections, workflows } = this.#options;
+    const [events, workflow] = await Promise.all([
+      log.read(entry.executionId),
+      workflows.get(entry.workflowId, entry.version),
+    ]);
+    if (events.length === 0) return;
+    const state = emptyState();
+    for (const event of events) applyEvent(state, event);
+    if (state.endedAt !== undefined) return;
+    const { done, current } = countSteps(state);
+    const total = Math.max(workflow?.definition.nodes.length ?? 0, state.nodes.size, 1);
+    const updatedAt = events.at(-1)!.time;
+    const document: ProgressDocument = {
+      executionId: entry.executionId,
+      workflowId: entry.workflowId,
+      version: entry.version,
+      status: state.status,
+      progress: Math.floor((100 * done) / total),
+      currentStep: current,
+      completedSteps: done,
+      totalSteps: total,
+      requestedAt: state.requestedAt,
+      updatedAt,
+      etaMs: estimate({ done, total, tookMs: updatedAt - (state.startedAt ?? state.requestedAt) }),
+    };
+    await projections.putProgress(document);
+  }
+}
+
+/** Milliseconds left if the rest goes at the pace so far; null before anything but the trigger has ended. */
+function estimate({ done, total, tookMs }: { done: number; total: number; tookMs: number }): number | null {
+  return done <= 1 ? null : Math.round((tookMs / (done - 1)) * (total - done));
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done, { once: true });
+  });
+}

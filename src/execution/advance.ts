@@ -1,0 +1,105 @@
+/**
+ * The engine's decision, pure: given a workflow's graph and the state that its events fold to, what to do next.
+ * The same log always gives the same answer, so whoever takes an execution over goes on where the log ends.
+ *
+ * Invariants:
+ * 1. A connection has *delivered* when its source ended on its output, and is *dead* when its source was skipped or
+ *    ended on another output. Until then it is open.
+ * 2. A node starts when none of its connections is open and at least one has delivered.
+ * 3. A node is skipped when all of its connections are dead.
+ * 4. An unhandled failure ends the execution at once; otherwise it ends when every node has ended or was skipped.
+ */
+import type { JsonValue } from "../json.ts";
+import type { NodeErrorData } from "../errors.ts";
+import type { Connection } from "../workflow/definition.ts";
+import type { Graph, GraphNode } from "../workflow/graph.ts";
+import type { NodeState, RunState } from "../log/fold.ts";
+
+/** What to do next. When `end` is set, `start` and `skip` are empty. */
+export interface Decision {
+  readonly start: readonly string[];
+  readonly skip: readonly string[];
+  readonly end?:
+    | { readonly status: "completed"; readonly lastNode: string; readonly responseNode?: string }
+    | { readonly status: "failed"; readonly error: NodeErrorData; readonly responseNode?: string };
+}
+
+/** Decides what to do next; skips are followed through, so one call tells all that can start. */
+export function advance(graph: Graph, state: RunState): Decision {
+  const response = responseNode(graph, state);
+  for (const node of state.nodes.values()) {
+    if (node.status === "failed" && node.handled === undefined) {
+      const error = node.error ?? { code: "node_failed", message: "The node failed" };
+      return { start: [], skip: [], end: { status: "failed", error, ...response } };
+    }
+  }
+  const start: string[] = [];
+  const skipped = new Set<string>();
+  let open = false;
+  for (const node of graph.values()) {
+    const known = state.nodes.get(node.id);
+    if (known !== undefined) {
+      open ||= known.endedAt === undefined;
+      continue;
+    }
+    const fate = node.isTrigger ? "skip" : fateOf(node, state, skipped);
+    if (fate === "start") start.push(node.id);
+    else if (fate === "skip") skipped.add(node.id);
+    else open = true;
+  }
+  const skip = [...skipped].filter((id) => !graph.get(id)!.isTrigger);
+  if (open || start.length > 0 || skip.length > 0) return { start, skip };
+  return { start, skip, end: { status: "completed", lastNode: state.lastNode, ...response } };
+}
+
+function fateOf(node: GraphNode, state: RunState, skipped: ReadonlySet<string>): "start" | "skip" | "wait" {
+  let delivered = false;
+  for (const connection of node.incoming) {
+    const source = state.nodes.get(connection.from);
+    if (source === undefined) {
+      if (!skipped.has(connection.from)) return "wait";
+    } else if (source.endedAt === undefined) return "wait";
+    else delivered ||= delivers(source, connection);
+  }
+  return delivered ? "start" : "skip";
+}
+
+function delivers(source: NodeState, { output }: Connection): boolean {
+  if (source.status === "completed") {
+    return source.outputs === undefined ? output === "main" : source.outputs.includes(output);
+  }
+  if (source.status === "failed") return output === (source.handled === "branch" ? "error" : "main");
+  return false;
+}
+
+/**
+ * The input of a node: the output of its one predecessor or, where the graph gives it several, an object keyed by
+ * the ids of those that delivered. A handled failure delivers `{error: {code, message}}`.
+ */
+export function inputOf(node: GraphNode, state: RunState): JsonValue {
+  const sources = new Set(node.incoming.map((connection) => connection.from));
+  const delivered: [string, JsonValue][] = [];
+  for (const connection of node.incoming) {
+    const source = state.nodes.get(connection.from);
+    if (source !== undefined && delivers(source, connection)) delivered.push([connection.from, outputOf(source)]);
+  }
+  return sources.size > 1 ? Object.fromEntries(delivered) : delivered[0]?.[1] ?? null;
+}
+
+function outputOf(node: NodeState): JsonValue {
+  if (node.status !== "failed") return node.output ?? null;
+  return { error: { code: node.error?.code ?? "node_failed", message: node.error?.message ?? "" } };
+}
+
+/** The `httpResponse` node that completed last, if one did. */
+function responseNode(graph: Graph, state: RunState): { responseNode?: string } {
+  let found: string | undefined;
+  let foundAt = -1;
+  for (const [id, node] of state.nodes) {
+    if (node.status !== "completed" || (node.endedAt ?? 0) < foundAt) continue;
+    if (graph.get(id)?.definition.type !== "httpResponse") continue;
+    found = id;
+    foundAt = node.endedAt ?? 0;
+  }
+  return found === undefined ? {} : { responseNode: found };
+}

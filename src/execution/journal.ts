@@ -1,0 +1,85 @@
+/**
+ * What a worker has yet to write of one execution. Events of fast nodes are buffered here and appended together;
+ * the buffer is flushed when a node takes longer than a few milliseconds, and before a node with side effects starts.
+ *
+ * Invariants:
+ * 1. Appends of one execution never overlap: each waits for the one before, so sequence numbers are dense.
+ * 2. An event is in the buffer or handed to the queue, never both, never neither.
+ * 3. After a failed append nothing more is written: the next claim goes on from what the log holds.
+ */
+import { type LogEvent } from "../log/event.ts";
+import type { Claim, ExecutionResult, FinishOptions, WorkQueue } from "../log/port.ts";
+
+/** How long events wait for company, in milliseconds. */
+const FLUSH_AFTER_MS = 5;
+
+/** The unwritten tail of one execution's log. */
+export class Journal {
+  readonly #claim: Claim;
+  readonly #queue: WorkQueue;
+  readonly #onError: (error: unknown) => void;
+  #buffer: LogEvent[] = [];
+  #sequence: number;
+  #appending: Promise<void> | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** @param options.sequence how many events the log holds; `onError` hears of a failed append in the background. */
+  constructor(claim: Claim, queue: WorkQueue, options: { sequence: number; onError: (error: unknown) => void }) {
+    this.#claim = claim;
+    this.#queue = queue;
+    this.#sequence = options.sequence;
+    this.#onError = options.onError;
+  }
+
+  /** Takes an event, to be written with the next flush. */
+  add(event: LogEvent): void {
+    this.#buffer.push(event);
+  }
+
+  /** Writes the buffer unless the execution goes on within a few milliseconds. */
+  flushSoon(): void {
+    if (this.#buffer.length === 0) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.flush().catch(this.#onError);
+    }, FLUSH_AFTER_MS);
+  }
+
+  /** Writes the buffer now, with a reply to the caller if there is one. Throws `FencedError`. */
+  async flush(options: { reply?: ExecutionResult } = {}): Promise<void> {
+    this.#stopTimer();
+    while (this.#appending !== undefined) await this.#appending;
+    if (this.#buffer.length === 0 && options.reply === undefined) return;
+    const events = this.#take();
+    const sequence = this.#sequence;
+    this.#sequence += events.length;
+    const appending = this.#queue.append(this.#claim, { sequence, events, ...options });
+    this.#appending = appending.finally(() => this.#appending = undefined);
+    await this.#appending;
+  }
+
+  /** Writes the rest and ends the execution; the terminal event is the last of the buffer. */
+  async finish(options: Omit<FinishOptions, "sequence" | "events">): Promise<void> {
+    this.#stopTimer();
+    while (this.#appending !== undefined) await this.#appending;
+    await this.#queue.finish(this.#claim, { ...options, sequence: this.#sequence, events: this.#take() });
+  }
+
+  /** Forgets what is unwritten. */
+  discard(): void {
+    this.#stopTimer();
+    this.#buffer = [];
+  }
+
+  #take(): LogEvent[] {
+    const events = this.#buffer;
+    this.#buffer = [];
+    return events;
+  }
+
+  #stopTimer(): void {
+    if (this.#timer === undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * The worker: takes executions from the work stream as long as it has room, and runs each to its end.
+ *
+ * Invariants:
+ * 1. It never takes more than it has room for: what it cannot run stays for others.
+ * 2. Every claim it took ends in exactly one of: finished, fenced off, or left to be taken over.
+ */
+import { FencedError } from "../errors.ts";
+import type { Claim, ExecutionResult, Store } from "../log/port.ts";
+import type { CompiledWorkflow } from "../workflow/definition.ts";
+import { runExecution } from "./run.ts";
+
+/** How long one blocked take waits, in milliseconds. */
+const BLOCK_MS = 5000;
+
+/** What a worker needs. */
+export interface WorkerOptions {
+  readonly store: Pick<Store, "log" | "work">;
+  readonly workflows: { get(id: string, version: number): Promise<CompiledWorkflow | undefined> };
+  readonly name: string;
+  /** How many executions it runs at once. */
+  readonly concurrency: number;
+  readonly outputLimitBytes: number;
+  readonly historyTtlSeconds: number;
+  /** Hears of each execution that ended here. */
+  readonly onEnd?: (claim: Claim, result: ExecutionResult, durationMs: number) => void;
+  /** Hears of what went wrong without ending an execution. */
+  readonly onError?: (error: unknown, claim?: Claim) => void;
+}
+
+/** Takes and runs executions until it is stopped. */
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #running = new Map<string, AbortController>();
+  readonly #stop = new AbortController();
+  #roomMade: (() => void) | undefined;
+  #loop: Promise<void> | undefined;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    options.store.work.onLost((executionId) => {
+      this.#running.get(executionId)?.abort(new FencedError(`The claim of ${executionId} was lost`));
+    });
+  }
+
+  /** How many executions run here now. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  start(): void {
+    this.#loop ??= this.#takeAll();
+  }
+
+  /** Stops taking, waits at most `graceMs` for what runs, and abandons the rest to be taken over. */
+  async stop(options: { graceMs?: number } = {}): Promise<void> {
+    const { graceMs = 0 } = options;
+    this.#stop.abort();
+    this.#roomMade?.();
+    await this.#loop;
+    const until = Date.now() + graceMs;
+    while (this.#running.size > 0 && Date.now() < until) await this.#room(until - Date.now());
+    for (const run of this.#running.values()) run.abort(new FencedError("The worker stopped"));
+    while (this.#running.size > 0) await this.#room(1000);
+  }
+
+  async #takeAll(): Promise<void> {
+    const { signal } = this.#stop;
+    const { concurrency, store, onError } = this.#options;
+    while (!signal.aborted) {
+      const count = concurrency - this.#running.size;
+      if (count <= 0) {
+        await this.#room(BLOCK_MS);
+        continue;
+      }
+      try {
+        for (const claim of await store.work.take({ count, blockMs: BLOCK_MS, signal })) void this.#run(claim);
+      } catch (error) {
+        onError?.(error);
+        await this.#room(200 + Math.random() * 300);
+      }
+    }
+  }
+
+  /** Waits until an execution ended here, or the worker stops, at most `ms`. */
+  #room(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#roomMade = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  async #run(claim: Claim): Promise<void> {
+    const { workflows, store, name, outputLimitBytes, historyTtlSeconds, onEnd, onError } = this.#options;
+    const startedAt = performance.now();
+    const abort = new AbortController();
+    this.#running.set(claim.executionId, abort);
+    try {
+      const workflow = await workflows.get(claim.workflowId, claim.version);
+      const result = workflow === undefined
+        ? await this.#refuse(claim)
+        : await runExecution(claim, {
+          workflow,
+          log: store.log,
+          queue: store.work,
+          worker: name,
+          outputLimitBytes,
+          historyTtlSeconds,
+          signal: abort.signal,
+        });
+      onEnd?.(claim, result, performance.now() - startedAt);
+    } catch (error) {
+      store.work.release(claim);
+      onError?.(error, claim);
+    } finally {
+      this.#running.delete(claim.executionId);
+      this.#roomMade?.();
+    }
+  }
+
+  /** Ends an execution whose workflow version is gone: its caller gets an answer all the same. */
+  async #refuse(claim: Claim): Promise<ExecutionResult> {
+    const { store, historyTtlSeconds } = this.#options;
+    const error = {
+      code: "workflow_not_found",
+      message: `Version ${claim.version} of the workflow "${claim.workflowId}" no longer exists`,
+    };
+    const result: ExecutionResult = { executionId: claim.executionId, status: "failed", error };
+    const sequence = claim.sequence ?? (await store.log.read(claim.executionId)).length;
+    await store.work.finish(claim, {
+      sequence,
+      events: [{ type: "execution.failed", time: Date.now(), data: { error } }],
+      result,
+      resultTtlSeconds: 60,
+      historyTtlSeconds,
+    });
+    return result;
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * Base64 (RFC 4648, section 4) over bytes, by Web APIs alone.
+ */
+
+/** Small enough for one call's arguments. */
+const CHUNK = 0x8000;
+
+/** The base64 text of bytes. */
+export function encodeBase64(bytes: Uint8Array): string {
+  let binary = "";
+  for (let at = 0; at < bytes.length; at += CHUNK) {
+    binary += String.fromCharCode(...bytes.subarray(at, at + CHUNK));
+  }
+  return btoa(binary);
+}
+
+/** The bytes of a base64 text. Throws a `DOMException` when it is none. */
+export function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
+  const binary = atob(text);
+  const bytes = new Uint8Array(binary.length);
+  for (let at = 0; at < binary.length; at++) bytes[at] = binary.charCodeAt(at);
+  return bytes;
+}

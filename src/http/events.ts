@@ -1,0 +1,153 @@
+/**
+ * Events: of one execution, as a page, as lines or live, and of all executions, live.
+ */
+import type { Context, Hono } from "hono";
+import { MillraceError } from "../errors.ts";
+import { type EventType, isEnded, type StoredEvent } from "../log/event.ts";
+import type { ExecutionLog } from "../log/port.ts";
+import { negotiate } from "./accept.ts";
+import type { AppDeps, AppEnv } from "./deps.ts";
+import { executionNotFound } from "./executions.ts";
+import { feedMessages } from "./feed_messages.ts";
+import { executionIdParameter, integerParameter, resumeParameter } from "./parameters.ts";
+import { resource } from "./resource.ts";
+import { EVENT_STREAM_HEADERS, serverSentEvents, type ServerSentMessage } from "./server_sent_events.ts";
+
+const JSON_TYPE = "application/json";
+const LINES_TYPE = "application/x-ndjson";
+const STREAM_TYPE = "text/event-stream";
+
+/** Events that are read from the log at once for NDJSON. */
+const PAGE = 500;
+
+const EVENT_TYPES: ReadonlySet<string> = new Set<EventType>([
+  "execution.requested",
+  "execution.started",
+  "execution.paused",
+  "execution.resumed",
+  "execution.completed",
+  "execution.failed",
+  "execution.cancelled",
+  "node.started",
+  "node.progress",
+  "node.completed",
+  "node.failed",
+  "node.skipped",
+  "node.retrying",
+]);
+
+/** Adds the resources to the app. */
+export function events(app: Hono<AppEnv>, deps: AppDeps): void {
+  resource(app, "/api/executions/:id/events", { GET: (c) => executionEvents(c, deps) });
+  resource(app, "/api/events", { GET: (c) => allEvents(c, deps) });
+}
+
+async function executionEvents(c: Context<AppEnv>, deps: AppDeps): Promise<Response> {
+  const { log } = deps.store;
+  const id = executionIdParameter(c);
+  const type = negotiateType(c, [JSON_TYPE, LINES_TYPE, STREAM_TYPE]);
+  const after = resumeParameter(c);
+  const limit = integerParameter(c, "limit", { min: 1, max: 1_000, defaultValue: 100 });
+  const meta = await log.meta(id);
+  if (meta === undefined) throw executionNotFound(id);
+
+  if (type === JSON_TYPE) {
+    const page = await log.read(id, { limit: limit + 1, ...(after !== undefined && { after }) });
+    const shown = page.slice(0, limit);
+    const body = { events: shown.map(toDocument), ...(page.length > limit && { next: shown.at(-1)!.id }) };
+    return c.json(body, 200, { vary: "Accept" });
+  }
+  if (type === LINES_TYPE) {
+    // A HEAD request opens nothing: nobody would close it.
+    const headers = { "content-type": LINES_TYPE, vary: "Accept" };
+    return c.req.method === "HEAD" ? c.body(null, 200, headers) : c.body(historyLines(log, id, after), 200, headers);
+  }
+  if (after !== undefined && isEnded(meta.status) && (await log.read(id, { after, limit: 1 })).length === 0) {
+    // 204 tells an EventSource that has had the terminal event to stop reconnecting (WHATWG HTML, section 9.2.2).
+    return c.body(null, 204, { vary: "Accept" });
+  }
+  return eventStream(
+    c,
+    deps,
+    (signal) => executionMessages(log, id, { signal, ...(after !== undefined && { after }) }),
+  );
+}
+
+function allEvents(c: Context<AppEnv>, deps: AppDeps): Response {
+  const { store } = deps;
+  negotiateType(c, [STREAM_TYPE]);
+  const after = resumeParameter(c);
+  const workflowId = c.req.query("workflow");
+  const types = (c.req.queries("type") ?? []).flatMap((value) => value.split(",")).filter((type) => type !== "");
+  const unknown = types.find((type) => !EVENT_TYPES.has(type));
+  if (unknown !== undefined) {
+    throw new MillraceError("invalid_parameter", `Expected "type" to be an event type: received "${unknown}"`, {
+      extensions: { parameter: "type" },
+    });
+  }
+  return eventStream(c, deps, (signal) =>
+    feedMessages(store, {
+      signal,
+      ...(after !== undefined && { after }),
+      ...(workflowId !== undefined && { workflowId }),
+      ...(types.length > 0 && { types: new Set(types) }),
+    }));
+}
+
+function eventStream(
+  c: Context<AppEnv>,
+  deps: AppDeps,
+  open: (signal: AbortSignal) => AsyncIterable<readonly ServerSentMessage[]>,
+): Response {
+  const headers = { ...EVENT_STREAM_HEADERS, vary: "Accept" };
+  if (c.req.method === "HEAD") return c.body(null, 200, headers);
+  const requestId = c.get("requestId");
+  const body = serverSentEvents(open, {
+    signal: deps.drainSignal,
+    onError: (err) => deps.logger.warn({ err, requestId }, "event stream ended early"),
+  });
+  return c.body(body as ReadableStream<Uint8Array<ArrayBuffer>>, 200, headers);
+}
+
+async function* executionMessages(
+  log: ExecutionLog,
+  executionId: string,
+  options: { signal: AbortSignal; after?: string },
+): AsyncGenerator<ServerSentMessage[]> {
+  for await (const { id, type, time, node, data } of log.tail(executionId, options)) {
+    yield [{ id, event: type, data: JSON.stringify({ executionId, type, time, node, data }) }];
+  }
+}
+
+/** The stored history, one event a line, read page by page as the client takes it. */
+function historyLines(
+  log: ExecutionLog,
+  id: string,
+  from: string | undefined,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  const encoder = new TextEncoder();
+  let after = from;
+  return new ReadableStream({
+    async pull(controller) {
+      const page = await log.read(id, { limit: PAGE, ...(after !== undefined && { after }) });
+      if (page.length > 0) {
+        after = page.at(-1)!.id;
+        controller.enqueue(encoder.encode(page.map((event) => `${JSON.stringify(toDocument(event))}\n`).join("")));
+      }
+      if (page.length < PAGE) controller.close();
+    },
+  });
+}
+
+function toDocument({ id, type, time, node, data }: StoredEvent): object {
+  return { id, type, time, ...(node !== undefined && { node }), data };
+}
+
+function negotiateType<T extends string>(c: Context<AppEnv>, offers: readonly T[]): T {
+  const accept = c.req.header("accept");
+  const type = negotiate(accept, offers);
+  if (type !== undefined) return type;
+  throw new MillraceError("not_acceptable", `Can answer ${offers.join(", ")} here: accepted is only "${accept}"`, {
+    headers: { vary: "Accept" },
+  });
+}

@@ -1,0 +1,192 @@
+/**
+ * `ANY /webhook/<path>`: the way of a request into a workflow and of the workflow's response out.
+ *
+ * This is the hot path. Its response is made once, with its headers as a plain object, and no middleware touches it.
+ */
+import type { Context, Handler } from "hono";
+import { MillraceError } from "../errors.ts";
+import { uuidv7 } from "../execution_id.ts";
+import type { JsonObject, JsonValue } from "../json.ts";
+import type { CompiledWorkflow, WebhookTrigger } from "../workflow/definition.ts";
+import { parseContent, parseForm } from "./content.ts";
+import type { AppDeps, AppEnv } from "./deps.ts";
+import { corsHeaders, isPreflight, logIfInternal, preflightResponse, requestIdOf, roundMs } from "./frame.ts";
+import { applyPreferences, parsePrefer } from "./prefer.ts";
+import { problemResponse } from "./problem.ts";
+import { readBytes } from "./request_body.ts";
+import { allowHeader, methodNotAllowed } from "./resource.ts";
+import { respond } from "./respond.ts";
+import { retention, startExecution } from "./start_execution.ts";
+
+const PREFIX = "/webhook/";
+/** Nobody reads this response: the client went away while it waited. The log shows nginx's number for it. */
+const CLIENT_CLOSED_REQUEST = 499;
+
+/** One call of a webhook, as far as it has come. */
+interface Call {
+  readonly request: Request;
+  /** Without the prefix, as sent. */
+  readonly path: string;
+  readonly query: string;
+  readonly startedAt: number;
+  /** Headers of the response, filled on the way. */
+  readonly headers: Record<string, string>;
+  executionId?: string;
+  appendMs: number;
+  waitMs: number;
+}
+
+interface Match {
+  readonly workflow: CompiledWorkflow;
+  readonly trigger: WebhookTrigger;
+  readonly params: Record<string, string>;
+}
+
+/** The handler of all webhooks. */
+export function webhook(deps: AppDeps): Handler<AppEnv> {
+  return async function callWebhook(c: Context<AppEnv>): Promise<Response> {
+    const request = c.req.raw;
+    const { path, query } = splitUrl(request.url);
+    const requestId = requestIdOf(request);
+    const headers: Record<string, string> = {
+      "x-content-type-options": "nosniff",
+      "x-request-id": requestId,
+      ...corsHeaders(request, deps.config.corsOrigins),
+    };
+    const call: Call = {
+      request,
+      path: path.slice(PREFIX.length),
+      query,
+      startedAt: performance.now(),
+      headers,
+      appendMs: 0,
+      waitMs: 0,
+    };
+    let response: Response;
+    try {
+      response = await answer(deps, call);
+    } catch (thrown) {
+      logIfInternal(deps, thrown, requestId);
+      response = problemResponse(thrown, {
+        instance: path,
+        headers: finish(call),
+        ...(call.executionId !== undefined && { extensions: { executionId: call.executionId } }),
+      });
+    }
+    const ms = performance.now() - call.startedAt;
+    deps.metrics?.httpAnswered?.(`${PREFIX}*`, response.status);
+    deps.metrics?.webhookAnswered?.(ms / 1000);
+    deps.logger.info(
+      {
+        method: request.method,
+        path,
+        status: response.status,
+        ms: roundMs(ms),
+        requestId,
+        ...(call.executionId !== undefined && { executionId: call.executionId }),
+      },
+      "request",
+    );
+    return response;
+  };
+}
+
+async function answer(deps: AppDeps, call: Call): Promise<Response> {
+  const { config, catalog, store } = deps;
+  const { request, headers } = call;
+  const match = matchWebhook(catalog, request.method, call.path);
+  if (match === undefined) throw new MillraceError("webhook_not_found", "No active webhook has this path");
+  if (config.corsOrigins.length > 0 && isPreflight(request)) return preflightResponse(request, headers);
+  if ("allow" in match) {
+    if (request.method !== "OPTIONS") throw methodNotAllowed(request.method, match.allow);
+    return new Response(null, { status: 204, headers: { ...headers, allow: allowHeader(match.allow) } });
+  }
+
+  const { workflow, trigger } = match;
+  const bytes = await readBytes(request, { limitBytes: config.bodyLimitBytes });
+  const contentType = request.headers.get("content-type");
+  const body = bytes.length === 0 ? null : await parseContent(bytes, contentType);
+  const executionId = uuidv7();
+  const location = `/api/executions/${executionId}`;
+  const isAsync = trigger.responseMode === "onReceived";
+  const { waitSeconds, preferenceApplied } = isAsync
+    ? { waitSeconds: 0, preferenceApplied: undefined }
+    : applyPreferences(parsePrefer(request.headers.get("prefer")), {
+      defaultSeconds: trigger.timeoutSeconds,
+      maxSeconds: trigger.timeoutSeconds,
+    });
+  call.executionId = executionId;
+  if (preferenceApplied !== undefined) headers["preference-applied"] = preferenceApplied;
+
+  const started = await startExecution(store.log, {
+    executionId,
+    workflowId: workflow.id,
+    version: workflow.version,
+    trigger: trigger.nodeId,
+    input: triggerInput(call, match.params, body),
+    ...retention(workflow.definition.settings, config.historyTtlSeconds),
+  }, { waitSeconds, replyEarly: trigger.responseMode === "responseNode", clientSignal: request.signal });
+  call.appendMs = started.appendMs;
+  call.waitMs = started.waitMs;
+
+  if (started.result) return respond(started.result, finish(call));
+  headers["location"] = location;
+  if (started.clientGone) return new Response(null, { status: CLIENT_CLOSED_REQUEST, headers: finish(call) });
+  if (!isAsync && preferenceApplied === undefined) {
+    throw new MillraceError(
+      "deadline_exceeded",
+      `The execution has not answered within ${trigger.timeoutSeconds} s and runs on`,
+    );
+  }
+  headers["content-type"] = "application/json";
+  return new Response(JSON.stringify({ executionId, status: "pending" }), {
+    status: isAsync ? 200 : 202,
+    headers: finish(call),
+  });
+}
+
+/** Matches the method, and `GET` for `HEAD` where nothing asks for `HEAD` itself (RFC 9110, section 9.3.2). */
+function matchWebhook(
+  catalog: AppDeps["catalog"],
+  method: string,
+  path: string,
+): Match | { allow: string[] } | undefined {
+  const match = catalog.matchWebhook(method, path);
+  if (method !== "HEAD" || match === undefined || !("allow" in match) || !match.allow.includes("GET")) return match;
+  return catalog.matchWebhook("GET", path);
+}
+
+/** Completes the headers: those that every webhook's response has. */
+function finish(call: Call): Record<string, string> {
+  const { headers, executionId, startedAt, appendMs, waitMs } = call;
+  const total = `total;dur=${(performance.now() - startedAt).toFixed(2)}`;
+  if (executionId === undefined) headers["server-timing"] = total;
+  else {
+    headers["execution-id"] = executionId;
+    headers["server-timing"] = `append;dur=${appendMs.toFixed(2)}, wait;dur=${waitMs.toFixed(2)}, ${total}`;
+  }
+  return headers;
+}
+
+/** The trigger's output. `Object.fromEntries` makes own keys of whatever a client calls its headers. */
+function triggerInput(call: Call, params: Record<string, string>, body: JsonValue): JsonObject {
+  const { request, path, query } = call;
+  return {
+    method: request.method,
+    path,
+    params,
+    headers: Object.fromEntries(request.headers),
+    query: query === "" ? {} : parseForm(query),
+    body,
+  };
+}
+
+/** Path and query as sent: Hono's own path is decoded in part. */
+function splitUrl(url: string): { path: string; query: string } {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const hash = url.indexOf("#", start);
+  const end = hash === -1 ? url.length : hash;
+  const mark = url.indexOf("?", start);
+  if (mark === -1 || mark > end) return { path: url.slice(start, end), query: "" };
+  return { path: url.slice(start, mark), query: url.slice(mark + 1, end) };
+}

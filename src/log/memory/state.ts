@@ -1,0 +1,127 @@
+/**
+ * What the memory driver holds: every execution of this process, its work queue and its feed.
+ */
+import { compareEntryIds, type ExecutionStatus, type LogEvent, type StoredEvent } from "../event.ts";
+import type { Claim, ExecutionRequest, ExecutionResult, FeedEntry } from "../port.ts";
+
+/** How many feed entries are kept for readers who were away. */
+const FEED_LENGTH = 10_000;
+
+/** One execution in memory. */
+export interface MemoryExecution {
+  readonly request: ExecutionRequest;
+  readonly requestedAt: number;
+  readonly events: StoredEvent[];
+  status: ExecutionStatus;
+  epoch: number;
+  endedAt?: number;
+  result?: { value: ExecutionResult; expiresAt: number };
+  /** Epoch milliseconds; set when it ends. */
+  expiresAt?: number;
+}
+
+/** The shared state of the memory driver's ports, and what wakes those who wait for it. */
+export class MemoryState {
+  readonly executions = new Map<string, MemoryExecution>();
+  readonly work: Claim[] = [];
+  /** The newest entries of the feed, oldest first. */
+  feed: FeedEntry[] = [];
+  /** Executions known to the assembler, by id. */
+  readonly listed = new Set<string>();
+  readonly #changed = new Map<string, Set<() => void>>();
+  #lastMs = 0;
+  #lastCount = 0;
+
+  /** The next stream entry id: milliseconds and a count, always growing. */
+  nextId(): string {
+    const now = Date.now();
+    if (now > this.#lastMs) {
+      this.#lastMs = now;
+      this.#lastCount = 0;
+    } else this.#lastCount++;
+    return `${this.#lastMs}-${this.#lastCount}`;
+  }
+
+  /** Appends events to an execution and names them in the feed. */
+  append(execution: MemoryExecution, events: readonly LogEvent[]): void {
+    const { executionId, workflowId, version } = execution.request;
+    const stored = events.map((event): StoredEvent => structuredClone({ ...event, id: this.nextId() }));
+    execution.events.push(...stored);
+    const { endedAt, expiresAt, requestedAt, status } = execution;
+    this.feed.push({
+      id: this.nextId(),
+      partition: 0,
+      executionId,
+      workflowId,
+      version,
+      first: stored[0]!.id,
+      last: stored.at(-1)!.id,
+      types: stored.map((event) => event.type),
+      ...(endedAt === undefined ? {} : { ended: { status, requestedAt, endedAt, keptUntil: expiresAt! } }),
+    });
+    if (this.feed.length > 2 * FEED_LENGTH) this.feed = this.feed.slice(-FEED_LENGTH);
+    this.wake(executionId);
+    this.wake("feed");
+  }
+
+  /** The live execution of that id, if it is known and has not expired. */
+  find(executionId: string): MemoryExecution | undefined {
+    const execution = this.executions.get(executionId);
+    if (execution?.expiresAt === undefined || execution.expiresAt > Date.now()) return execution;
+    this.executions.delete(executionId);
+    this.listed.delete(executionId);
+    return undefined;
+  }
+
+  /** Drops what has expired. */
+  sweep(now = Date.now()): void {
+    for (const [id, execution] of this.executions) {
+      if (execution.result !== undefined && execution.result.expiresAt <= now) delete execution.result;
+      if (execution.expiresAt !== undefined && execution.expiresAt <= now) {
+        this.executions.delete(id);
+        this.listed.delete(id);
+        this.wake(id);
+      }
+    }
+  }
+
+  /** Wakes those who wait on a topic: an execution id, `work` or `feed`. */
+  wake(topic: string): void {
+    const waiting = this.#changed.get(topic);
+    if (waiting === undefined) return;
+    this.#changed.delete(topic);
+    for (const resolve of waiting) resolve();
+  }
+
+  /** Resolves when a topic changes, when the signal aborts, or after `timeoutMs`. */
+  change(topic: string, options: { signal: AbortSignal; timeoutMs?: number }): Promise<void> {
+    const { signal, timeoutMs } = options;
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      let waiting = this.#changed.get(topic);
+      if (waiting === undefined) this.#changed.set(topic, waiting = new Set());
+      const done = () => {
+        this.#changed.get(topic)?.delete(done);
+        signal.removeEventListener("abort", done);
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = timeoutMs === undefined ? undefined : setTimeout(done, timeoutMs);
+      signal.addEventListener("abort", done, { once: true });
+      waiting.add(done);
+    });
+  }
+}
+
+/** The index of the first item whose id comes after `after`, in a list that grows by id. */
+export function indexAfter(items: readonly { id: string }[], after: string | undefined): number {
+  if (after === undefined) return 0;
+  let low = 0;
+  let high = items.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compareEntryIds(items[middle]!.id, after) > 0) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

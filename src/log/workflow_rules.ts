@@ -1,0 +1,35 @@
+/**
+ * Rules of storing definitions that both drivers keep.
+ */
+import { MillraceError } from "../errors.ts";
+import type { WorkflowDefinition } from "../workflow/definition.ts";
+import type { WebhookRoute } from "./port.ts";
+
+/** Holds `If-Match` and `If-None-Match` (RFC 9110, section 13.1) against the version that is there. */
+export function checkMatch(
+  id: string,
+  version: number | undefined,
+  options: { ifMatch?: number | "*"; ifNoneMatch?: "*" },
+): void {
+  const { ifMatch, ifNoneMatch } = options;
+  if (ifNoneMatch !== undefined && version !== undefined) {
+    throw new MillraceError("version_mismatch", `The workflow "${id}" exists already, at version ${version}`);
+  }
+  if (ifMatch === undefined || ifMatch === version || (ifMatch === "*" && version !== undefined)) return;
+  const found = version === undefined ? "does not exist" : `is at version ${version}`;
+  throw new MillraceError("version_mismatch", `The workflow "${id}" ${found}, which If-Match does not name`);
+}
+
+/** The error for webhook paths that other workflows have. */
+export function pathTaken(routes: readonly (WebhookRoute & { owner: string })[]): MillraceError {
+  const errors = routes.map(({ method, pointer, owner }) => ({
+    pointer,
+    detail: `The workflow "${owner}" already has this path for ${method}`,
+  }));
+  return new MillraceError("webhook_path_taken", errors[0]!.detail, { extensions: { errors } });
+}
+
+/** True when two checked definitions say the same. */
+export function sameDefinition(a: WorkflowDefinition, b: WorkflowDefinition): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

@@ -1,0 +1,113 @@
+/**
+ * Every key name is made here.
+ *
+ * What one execution touches lies in one partition: `{p}` is the hash tag of its slot.
+ */
+
+/** Names of all keys under one prefix. */
+export class Keys {
+  readonly #prefix: string;
+  readonly partitions: number;
+
+  /** @param options.prefix `mr:` by default; @param options.partitions 1 by default */
+  constructor(options: { prefix?: string; partitions?: number } = {}) {
+    this.#prefix = options.prefix ?? "mr:";
+    this.partitions = options.partitions ?? 1;
+  }
+
+  /** The partition of an execution: FNV-1a (32 bit) of its id, modulo their count. */
+  partitionOf(executionId: string): number {
+    if (this.partitions === 1) return 0;
+    let hash = 0x811c9dc5;
+    for (let i = 0; i < executionId.length; i++) hash = Math.imul(hash ^ executionId.charCodeAt(i), 0x01000193) >>> 0;
+    return hash % this.partitions;
+  }
+
+  /** One name a partition, in their order. */
+  each(name: (partition: number) => string): string[] {
+    return Array.from({ length: this.partitions }, (_, partition) => name(partition));
+  }
+
+  work(partition: number): string {
+    return `${this.#prefix}{${partition}}:work`;
+  }
+
+  feed(partition: number): string {
+    return `${this.#prefix}{${partition}}:feed`;
+  }
+
+  log(executionId: string): string {
+    return this.#of("log", executionId);
+  }
+
+  meta(executionId: string): string {
+    return this.#of("meta", executionId);
+  }
+
+  result(executionId: string): string {
+    return this.#of("execution:result", executionId);
+  }
+
+  /** The progress document. */
+  state(executionId: string): string {
+    return this.#of("state", executionId);
+  }
+
+  inbox(partition: number, instance: string): string {
+    return `${this.#prefix}{${partition}}:inbox:${instance}`;
+  }
+
+  /** Sorted set of execution ids, all of score 0, so that they lie in the order of their UUIDv7. */
+  index(partition: number, which: "all" | `workflow:${string}` | `status:${string}`): string {
+    return `${this.#prefix}{${partition}}:index:${which}`;
+  }
+
+  /** Sorted set of `<id> <workflow> <status>`, scored with the time at which the indexes forget it. */
+  expiry(partition: number): string {
+    return `${this.#prefix}{${partition}}:index-expiry`;
+  }
+
+  /** Hash of a workflow's counters of one UTC day. */
+  daily(partition: number, workflowId: string, day: string): string {
+    return `${this.#prefix}{${partition}}:daily:${day}:${workflowId}`;
+  }
+
+  /** The newest version of a definition. */
+  workflow(id: string): string {
+    return `${this.#prefix}workflow:${id}`;
+  }
+
+  /** One version of a definition. */
+  workflowVersion(id: string, version: number): string {
+    return `${this.#prefix}workflow:${id}:version:${version}`;
+  }
+
+  /** Counts a workflow's versions, past its deletion. */
+  workflowCounter(id: string): string {
+    return `${this.#prefix}workflow:${id}:counter`;
+  }
+
+  /** Hash of workflow id to newest version. */
+  workflows(): string {
+    return `${this.#prefix}workflows`;
+  }
+
+  /** Hash of `<method> <path>` to workflow id. */
+  webhooks(): string {
+    return `${this.#prefix}webhooks`;
+  }
+
+  /** Stream on which instances tell each other what changed. */
+  control(): string {
+    return `${this.#prefix}control`;
+  }
+
+  /** The partition count that all instances agreed on. */
+  partitionCount(): string {
+    return `${this.#prefix}partitions`;
+  }
+
+  #of(kind: string, executionId: string): string {
+    return `${this.#prefix}{${this.partitionOf(executionId)}}:${kind}:${executionId}`;
+  }
+}

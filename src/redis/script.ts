@@ -1,0 +1,31 @@
+/**
+ * Lua scripts as typed data: a source, its digest, and one way to send them.
+ */
+import { createHash } from "node:crypto";
+import type { Command, RedisConnection, Reply } from "./connection.ts";
+
+/** A script; its source documents KEYS, ARGV and reply at its head. */
+export interface Script {
+  readonly source: string;
+  readonly sha1: string;
+}
+
+/** Prepares a script. */
+export function defineScript(source: string): Script {
+  return { source, sha1: createHash("sha1").update(source).digest("hex") };
+}
+
+/** Runs a script by its digest, and by its source where the server has not seen it. */
+export async function runScript<T extends Reply = Reply>(
+  connection: RedisConnection,
+  script: Script,
+  options: { keys: readonly string[]; args: Command },
+): Promise<T> {
+  const rest = [String(options.keys.length), ...options.keys, ...options.args];
+  try {
+    return await connection.send<T>(["EVALSHA", script.sha1, ...rest]);
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+    return await connection.send<T>(["EVAL", script.source, ...rest]);
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * The shapes inside JSONata that its own types leave out, as far as the limits of expressions rely on them
+ * (jsonata 2.2, `jsonata.js`).
+ */
+
+/** A node of the syntax tree. The tree that `ast()` gives is the one that runs, so it can be changed before. */
+export interface AstNode {
+  type: string;
+  value?: unknown;
+  position?: number;
+  steps?: AstNode[];
+  stages?: AstNode[];
+  terms?: { descending: boolean; expression: AstNode }[];
+  arguments?: AstNode[];
+  procedure?: AstNode;
+  expressions?: AstNode[];
+  lhs?: AstNode;
+  rhs?: AstNode;
+  body?: AstNode;
+  [key: string]: unknown;
+}
+
+/** An environment frame; `base` is the one of this evaluation. */
+export interface Frame {
+  readonly base: BaseFrame;
+}
+
+/** The outermost frame of one evaluation. */
+export interface BaseFrame extends Frame {
+  /** Throws when the time or the stack limit has been passed. */
+  guardrails(): void;
+  createSequence(...first: unknown[]): unknown[];
+  readonly timestamp: Date;
+}
+
+/** `this` of a built-in function. */
+export interface Focus {
+  readonly environment: Frame;
+  readonly input: unknown;
+}
+
+/** A built-in function as JSONata keeps it. */
+export interface FunctionDefinition {
+  readonly _jsonata_function: true;
+  readonly implementation: (this: Focus, ...args: never[]) => unknown;
+  readonly signature?: unknown;
+}
+
+/** What JSONata throws: a plain object. */
+export interface JsonataFailure {
+  readonly code?: string;
+  readonly message?: string;
+  readonly position?: number;
+}
+
+/** A hook that JSONata awaits after each step of an evaluation. */
+export type ExitHook = (expression: AstNode, input: unknown, frame: Frame, result: unknown) => Promise<void> | void;
+
+/** The name under which the environment holds the {@linkcode ExitHook}. */
+export const EXIT_HOOK = Symbol.for("jsonata.__evaluate_exit");
+
+/** True for a lambda or a built-in, false for data that only looks like one. */
+export function isFunctionValue(value: object): boolean {
+  if (typeof value === "function") return true;
+  const { _jsonata_lambda, _jsonata_function, environment, implementation } = value as {
+    _jsonata_lambda?: unknown;
+    _jsonata_function?: unknown;
+    environment?: { lookup?: unknown };
+    implementation?: unknown;
+  };
+  return (_jsonata_lambda === true && typeof environment?.lookup === "function") ||
+    (_jsonata_function === true && typeof implementation === "function");
+}

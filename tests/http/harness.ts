@@ -1,0 +1,226 @@
+/**
+ * The app over the memory driver, with a catalog and a worker that the tests control.
+ */
+import type { Hono } from "hono";
+import { createApp } from "../../src/app.ts";
+import { MillraceError } from "../../src/errors.ts";
+import type { AppDeps, AppEnv } from "../../src/http/deps.ts";
+import type { JsonValue } from "../../src/json.ts";
+import type { EventType, LogEvent } from "../../src/log/event.ts";
+import { createMemoryStore } from "../../src/log/memory/store.ts";
+import type { Claim, ExecutionResult, Store } from "../../src/log/port.ts";
+import type { CompiledWorkflow, WebhookTrigger, WorkflowDefinition } from "../../src/workflow/definition.ts";
+
+/** What the fake worker makes of an execution; `"hold"` never ends it. */
+export type Work = (claim: Claim) => Omit<ExecutionResult, "executionId"> | "hold";
+
+export interface Harness {
+  readonly app: Hono<AppEnv>;
+  readonly store: Store;
+  /** What was logged, in order. */
+  readonly lines: { level: string; fields: Record<string, unknown> }[];
+  /** Claims that the worker took, in order. */
+  readonly claims: Claim[];
+}
+
+export interface HarnessOptions {
+  readonly config?: Partial<AppDeps["config"]>;
+  readonly deps?: Partial<AppDeps>;
+  readonly workflows?: readonly CompiledWorkflow[];
+  readonly work?: Work;
+  readonly maxWaiters?: number;
+}
+
+/** The output of the trigger, as the response of every webhook. */
+export const echo: Work = (claim) => ({ status: "completed", output: claim.input ?? null });
+
+/** Runs a test with an app, and stops its worker afterwards. */
+export async function withApp(options: HarnessOptions, test: (harness: Harness) => Promise<void>): Promise<void> {
+  const { work = echo, workflows = [webhookWorkflow()], maxWaiters = 100 } = options;
+  const store = createMemoryStore({ instance: "test", maxWaiters });
+  const controller = new AbortController();
+  const lines: Harness["lines"] = [];
+  const log = (level: string) => (fields: object) => void lines.push({ level, fields: { ...fields } });
+  const deps: AppDeps = {
+    config: {
+      apiTokens: [],
+      bodyLimitBytes: 100_000,
+      corsOrigins: [],
+      historyTtlSeconds: 60,
+      instance: "test",
+      roles: new Set(["http"]),
+      ...options.config,
+    },
+    store,
+    catalog: fakeCatalog(workflows),
+    logger: { info: log("info"), warn: log("warn"), error: log("error") },
+    ready: () => true,
+    info: { version: "0.0.0" },
+    drainSignal: controller.signal,
+    ...options.deps,
+  };
+  const harness: Harness = { app: createApp(deps), store, lines, claims: [] };
+  const worker = runWork(harness, work, controller.signal);
+  try {
+    await test(harness);
+  } finally {
+    controller.abort();
+    await worker;
+  }
+}
+
+async function runWork({ store, claims }: Harness, work: Work, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    for (const claim of await store.work.take({ signal, count: 16, blockMs: 1_000 })) {
+      claims.push(claim);
+      const made = work(claim);
+      if (made !== "hold") await finish(store, claim, made);
+    }
+  }
+}
+
+/** Ends an execution. */
+export async function finish(store: Store, claim: Claim, made: Omit<ExecutionResult, "executionId">): Promise<void> {
+  const result: ExecutionResult = { executionId: claim.executionId, ...made };
+  const status = made.status as "completed" | "failed";
+  const event: LogEvent = status === "completed"
+    ? { type: "execution.completed", time: Date.now(), data: { lastNode: claim.trigger } }
+    : { type: "execution.failed", time: Date.now(), data: { error: made.error! } };
+  await store.work.finish(claim, {
+    sequence: claim.sequence!,
+    events: [event],
+    result,
+    resultTtlSeconds: 60,
+    historyTtlSeconds: 60,
+  });
+}
+
+/** Starts an execution without HTTP and says its id. */
+export async function request(store: Store, executionId: string): Promise<void> {
+  await store.log.request({
+    executionId,
+    workflowId: "hooked",
+    version: 1,
+    trigger: "hook",
+    input: { n: 1 },
+    resultTtlSeconds: 60,
+    historyTtlSeconds: 60,
+  });
+}
+
+/** A workflow with one webhook, `orders/:id?` for POST, unless said otherwise. */
+export function webhookWorkflow(trigger: Partial<WebhookTrigger> & { id?: string } = {}): CompiledWorkflow {
+  const { id = "hooked", ...rest } = trigger;
+  const webhook: WebhookTrigger = {
+    nodeId: "hook",
+    path: "orders",
+    methods: ["POST"],
+    responseMode: "lastNode",
+    timeoutSeconds: 5,
+    ...rest,
+  };
+  return compiled(id, { webhooks: [webhook] });
+}
+
+/** A compiled workflow with nothing that runs. */
+export function compiled(id: string, members: Partial<CompiledWorkflow> = {}): CompiledWorkflow {
+  const definition: WorkflowDefinition = {
+    name: id,
+    active: true,
+    settings: { saveExecutionToDatabase: true, timeoutSeconds: 300, resultTtlSeconds: 60 },
+    nodes: [],
+    connections: [],
+  };
+  return {
+    id,
+    version: 1,
+    definition,
+    updatedAt: 1_700_000_000_000,
+    graph: new Map(),
+    webhooks: [],
+    manualTrigger: undefined,
+    run: new Map(),
+    ...members,
+  };
+}
+
+/** A catalog in a map: the guards of PUT and DELETE, and paths without parameters. */
+function fakeCatalog(workflows: readonly CompiledWorkflow[]): AppDeps["catalog"] {
+  const byId = new Map(workflows.map((workflow) => [workflow.id, workflow]));
+  function guard(id: string, ifMatch: number | "*" | undefined): void {
+    const current = byId.get(id);
+    const isMet = ifMatch === undefined || (ifMatch === "*" ? current !== undefined : current?.version === ifMatch);
+    if (!isMet) throw new MillraceError("version_mismatch", `The version is ${current?.version}`);
+  }
+  return {
+    get: (id, version) => {
+      const workflow = byId.get(id);
+      return Promise.resolve(version === undefined || workflow?.version === version ? workflow : undefined);
+    },
+    matchWebhook(method, path) {
+      for (const workflow of byId.values()) {
+        for (const trigger of workflow.webhooks) {
+          if (trigger.path !== path) continue;
+          if (!trigger.methods.includes(method)) return { allow: [...trigger.methods] };
+          return { workflow, trigger, params: {} };
+        }
+      }
+      return undefined;
+    },
+    put: (id, definition, options = {}) => {
+      guard(id, options.ifMatch);
+      const before = byId.get(id);
+      if (options.ifNoneMatch && before) throw new MillraceError("version_mismatch", "It exists");
+      const version = (before?.version ?? 0) + 1;
+      const workflow = compiled(id, { version, definition: definition as WorkflowDefinition });
+      byId.set(id, workflow);
+      return Promise.resolve({ workflow, created: before === undefined });
+    },
+    delete: (id, options = {}) => {
+      guard(id, options.ifMatch);
+      return Promise.resolve(byId.delete(id));
+    },
+    list: () => [...byId.values()],
+  };
+}
+
+/** A response's JSON, for tests to look into. */
+// deno-lint-ignore no-explicit-any
+export async function json(response: Response): Promise<any> {
+  return await response.json();
+}
+
+/** A POST of JSON. */
+export function post(body: JsonValue, headers: Record<string, string> = {}): RequestInit {
+  return { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers } };
+}
+
+/** One message of an event stream. */
+export interface ReadMessage {
+  readonly id?: string;
+  readonly event?: EventType | "gap";
+  // deno-lint-ignore no-explicit-any
+  readonly data: any;
+}
+
+/** Reads `count` messages of an event stream, or all until it ends, and cancels it. */
+export async function readMessages(response: Response, count = Infinity): Promise<ReadMessage[]> {
+  const messages: ReadMessage[] = [];
+  const reader = response.body!.getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  while (messages.length < count) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    const blocks = (text += decoder.decode(value, { stream: true })).split("\n\n");
+    text = blocks.pop()!;
+    for (const block of blocks) {
+      const fields = new Map(block.split("\n").map((line) => line.split(/: (.*)/s) as [string, string]));
+      const data = fields.get("data");
+      if (data === undefined) continue;
+      messages.push({ ...Object.fromEntries(fields), data: JSON.parse(data) } as ReadMessage);
+    }
+  }
+  await reader.cancel();
+  return messages;
+}
