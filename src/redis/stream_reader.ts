@@ -65,8 +65,7 @@ export class StreamReader {
   /** Moves a cursor, after its stream was found to be gone or made anew. */
   moveTo(stream: string, cursor: string): void {
     const followed = this.#streams.get(stream);
-    if (followed !== undefined) followed.cursor = cursor;
-    this.#rearm();
+    if (followed !== undefined) this.follow(stream, cursor, followed.handler);
   }
 
   /** How many streams are followed. */
@@ -114,8 +113,9 @@ export class StreamReader {
   }
 
   async #readOnce(): Promise<void> {
-    const names = [...this.#streams.keys()];
-    const cursors = names.map((name) => this.#streams.get(name)!.cursor);
+    const asked = new Map(this.#streams);
+    const names = [...asked.keys()];
+    const cursors = [...asked.values()].map(({ cursor }) => cursor);
     const command = ["XREAD", "COUNT", "1000", "BLOCK", String(BLOCK_MS), "STREAMS", ...names, ...cursors];
     this.#read++;
     this.#reading = true;
@@ -127,7 +127,8 @@ export class StreamReader {
     }
     for (const [name, entries] of parseStreams(reply)) {
       const followed = this.#streams.get(name);
-      if (followed === undefined || entries.length === 0) continue;
+      // Followed anew meanwhile, from another cursor: these entries will be read again from there.
+      if (followed === undefined || followed !== asked.get(name) || entries.length === 0) continue;
       followed.cursor = entries.at(-1)!.id;
       followed.handler(entries);
     }

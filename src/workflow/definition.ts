@@ -42,6 +42,10 @@ export interface WorkflowSettings {
   timeoutSeconds: number;
   /** How long the result stays readable; default 60. */
   resultTtlSeconds: number;
+  /** How many executions of the workflow may run at the same time; unbounded if absent. */
+  concurrency?: number | undefined;
+  /** What happens to an execution that would exceed `concurrency`. */
+  onOverlap?: "queue" | "reject" | "cancelPrevious" | undefined;
 }
 
 /** A workflow definition, checked and with its defaults. */

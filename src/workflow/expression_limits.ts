@@ -233,10 +233,9 @@ function distinct(this: Focus, arr: unknown) {
   const results = (arr as { sequence?: boolean }).sequence ? this.environment.base.createSequence() : [];
   for (const value of arr) {
     this.environment.base.guardrails();
-    const key = typeof value === "object" && value !== null ? { text: canonical(value) }.text + "\0" : value;
-    const tagged = typeof value === "string" ? `\0${value}` : key;
-    if (seen.has(tagged)) continue;
-    seen.add(tagged);
+    const key = typeof value === "string" ? `s${value}` : typeof value === "object" ? `o${canonical(value)}` : value;
+    if (seen.has(key)) continue;
+    seen.add(key);
     results.push(value);
   }
   return results;
@@ -261,13 +260,13 @@ function spread(this: Focus, arg: unknown) {
   return result;
 }
 
-/** The steps `*` in linear time: what {@link rewriteWildcard} calls. */
+/** The steps `*` in linear time: see `rewriteExpression`. */
 function wildcard(this: Focus) {
   let { input } = this;
   const results = this.environment.base.createSequence();
   if (Array.isArray(input) && (input as { outerWrapper?: boolean }).outerWrapper) input = input[0];
   if (typeof input !== "object" || input === null || isFunctionValue(input)) return results;
-  for (const value of Object.values(input)) {
+  for (const value of Array.isArray(input) ? input : Object.values(input)) {
     if (Array.isArray(value)) { for (const item of value.flat(Infinity)) results.push(item); }
     else results.push(value);
   }

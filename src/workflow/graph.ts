@@ -1,6 +1,7 @@
 /**
- * The graph of a workflow: who comes before and after whom.
+ * The graph of a workflow: who comes before and after whom, and what is wrong with it.
  */
+import type { Fault } from "../errors.ts";
 import type { Connection, NodeDefinition } from "./definition.ts";
 
 /** One node and its edges. */
@@ -18,3 +19,162 @@ export interface GraphNode {
 
 /** Nodes by id, in topological order. */
 export type Graph = ReadonlyMap<string, GraphNode>;
+
+/** A node to build a graph of. What could not be read of it is missing, and then nothing is said about it. */
+export interface GraphInput {
+  /** Its place in the definition. */
+  readonly index: number;
+  readonly id: string;
+  readonly definition?: NodeDefinition | undefined;
+  readonly kind?: { readonly isTrigger: boolean; readonly hasSideEffects: boolean } | undefined;
+  /** The outputs that a connection may name besides `error`. */
+  readonly outputs?: readonly string[] | undefined;
+}
+
+/** A connection and its place in the definition. */
+export interface PlacedConnection {
+  readonly index: number;
+  readonly connection: Connection;
+}
+
+/**
+ * Builds the graph of a definition and adds to `faults` whatever is wrong with it: duplicate ids, dangling and double
+ * connections, outputs that do not exist, cycles, nodes that nothing leads to, no trigger. The graph is worth
+ * something only if there are none.
+ */
+export function buildGraph(
+  nodes: readonly GraphInput[],
+  connections: readonly PlacedConnection[],
+  options: { faults: Fault[]; complete: boolean },
+): Graph {
+  const { faults, complete } = options;
+  const byId = new Map<string, GraphInput>();
+  for (const node of nodes) {
+    const first = byId.get(node.id);
+    if (first === undefined) byId.set(node.id, node);
+    else faults.push({ pointer: `/nodes/${node.index}/id`, detail: `"${node.id}" is already the id of node ${first.index}` });
+  }
+  const edges = checkConnections(byId, connections, faults);
+  if (complete) checkReach(byId, connections, faults);
+  return order(byId, edges, faults);
+}
+
+function checkConnections(
+  byId: ReadonlyMap<string, GraphInput>,
+  connections: readonly PlacedConnection[],
+  faults: Fault[],
+): PlacedConnection[] {
+  const edges: PlacedConnection[] = [];
+  const seen = new Map<string, number>();
+  for (const placed of connections) {
+    const { index, connection: { from, to, output } } = placed;
+    const pointer = `/connections/${index}`;
+    const source = byId.get(from);
+    const target = byId.get(to);
+    if (source === undefined) faults.push({ pointer: `${pointer}/from`, detail: `no node has the id "${from}"` });
+    if (target === undefined) faults.push({ pointer: `${pointer}/to`, detail: `no node has the id "${to}"` });
+    if (target?.kind?.isTrigger) faults.push({ pointer: `${pointer}/to`, detail: `"${to}" is a trigger: nothing leads to it` });
+    if (source !== undefined) checkOutput(source, output, { pointer: `${pointer}/output`, faults });
+    const name = JSON.stringify([from, to, output]);
+    const first = seen.get(name);
+    if (first !== undefined) faults.push({ pointer, detail: `is the same as connection ${first}` });
+    else seen.set(name, index);
+    if (source !== undefined && target !== undefined && first === undefined) edges.push(placed);
+  }
+  return edges;
+}
+
+function checkOutput(source: GraphInput, output: string, options: { pointer: string; faults: Fault[] }): void {
+  const { pointer, faults } = options;
+  const { outputs, definition, id } = source;
+  if (output === "error" && !outputs?.includes("error")) {
+    if (definition !== undefined && definition.onError !== "branch") {
+      faults.push({ pointer, detail: `"${id}" has an output "error" only if its onError is "branch"` });
+    }
+  } else if (outputs !== undefined && !outputs.includes(output)) {
+    faults.push({ pointer, detail: `"${id}" has no output "${output}", only ${quoteAll(outputs)}` });
+  }
+}
+
+function checkReach(
+  byId: ReadonlyMap<string, GraphInput>,
+  connections: readonly PlacedConnection[],
+  faults: Fault[],
+): void {
+  const targets = new Set(connections.map(({ connection }) => connection.to));
+  let triggers = 0;
+  for (const { id, index, kind } of byId.values()) {
+    if (kind === undefined || kind.isTrigger) triggers++;
+    else if (!targets.has(id)) faults.push({ pointer: `/nodes/${index}`, detail: `nothing leads to the node "${id}"` });
+  }
+  if (triggers === 0) faults.push({ pointer: "/nodes", detail: "no node is a trigger" });
+}
+
+/** Topological order (Kahn 1962); each cycle is reported once, by the names on it. */
+function order(byId: ReadonlyMap<string, GraphInput>, edges: readonly PlacedConnection[], faults: Fault[]): Graph {
+  const incoming = new Map<string, PlacedConnection[]>();
+  const outgoing = new Map<string, PlacedConnection[]>();
+  for (const id of byId.keys()) {
+    incoming.set(id, []);
+    outgoing.set(id, []);
+  }
+  for (const edge of edges) {
+    incoming.get(edge.connection.to)?.push(edge);
+    outgoing.get(edge.connection.from)?.push(edge);
+  }
+  const missing = new Map([...incoming].map(([id, list]) => [id, list.length]));
+  const graph = new Map<string, GraphNode>();
+  const ready = [...missing].filter(([, count]) => count === 0).map(([id]) => id);
+  for (let position = 0;;) {
+    while (position < ready.length) {
+      const id = ready[position++] as string;
+      const { definition, kind } = byId.get(id) as GraphInput;
+      missing.delete(id);
+      if (definition !== undefined) {
+        graph.set(id, {
+          id,
+          definition,
+          order: graph.size,
+          incoming: (incoming.get(id) ?? []).map(({ connection }) => connection),
+          outgoing: (outgoing.get(id) ?? []).map(({ connection }) => connection),
+          isTrigger: kind?.isTrigger ?? false,
+          hasSideEffects: kind?.hasSideEffects ?? true,
+        });
+      }
+      for (const { connection: { to } } of outgoing.get(id) ?? []) {
+        const left = missing.get(to);
+        if (left === undefined) continue;
+        missing.set(to, left - 1);
+        if (left === 1) ready.push(to);
+      }
+    }
+    if (missing.size === 0) return graph;
+    const cycle = findCycle(missing, incoming);
+    const names = [...cycle, cycle[0]].map((edge) => `"${edge?.connection.from}"`).join(" → ");
+    faults.push({ pointer: `/connections/${cycle.at(-1)?.index}`, detail: `closes a cycle: ${names}` });
+    // Go on as if the cycle were cut, to find the next one.
+    for (const { connection: { from } } of cycle) if (missing.has(from)) ready.push(from);
+  }
+}
+
+/** Every node that is left has a predecessor that is left: going back must meet itself. */
+function findCycle(
+  left: ReadonlyMap<string, number>,
+  incoming: ReadonlyMap<string, readonly PlacedConnection[]>,
+): PlacedConnection[] {
+  const path: PlacedConnection[] = [];
+  const visited = new Map<string, number>();
+  let [id] = left.keys();
+  while (id !== undefined && !visited.has(id)) {
+    visited.set(id, path.length);
+    const back: PlacedConnection | undefined = incoming.get(id)?.find(({ connection }) => left.has(connection.from));
+    if (back === undefined) break;
+    path.push(back);
+    id = back.connection.from;
+  }
+  return path.slice(visited.get(id ?? "") ?? 0).reverse();
+}
+
+function quoteAll(names: readonly string[]): string {
+  return names.length === 0 ? "none" : names.map((name) => `"${name}"`).join(", ");
+}

@@ -17,7 +17,7 @@ const cases: [string | null, ReturnType<typeof parsePrefer>][] = [
   ['note="a, respond-async, b"', { respondAsync: false }],
   ['note="a \\" b, c", wait=2', { respondAsync: false, waitSeconds: 2 }],
   ["handling=lenient, return=minimal, wait=0", { respondAsync: false, waitSeconds: 0 }],
-  ["=;,,\"", { respondAsync: false }],
+  ['=;,,"', { respondAsync: false }],
 ];
 
 for (const [header, expected] of cases) {
@@ -38,7 +38,10 @@ test("applyPreferences() bounds the wait and says what it applied", () => {
     waitSeconds: 30,
     preferenceApplied: "wait=30",
   });
-  assert.equal(applyPreferences({ respondAsync: true }, bounds), { waitSeconds: 0, preferenceApplied: "respond-async" });
+  assert.equal(applyPreferences({ respondAsync: true }, bounds), {
+    waitSeconds: 0,
+    preferenceApplied: "respond-async",
+  });
   assert.equal(applyPreferences({ respondAsync: true, waitSeconds: 5 }, bounds), {
     waitSeconds: 5,
     preferenceApplied: "respond-async, wait=5",

@@ -62,7 +62,9 @@ test("respond() repeats a header that is a list", () => {
 });
 
 test("respond() keeps framing and its own headers out of the workflow's hands", () => {
-  const headers = JSON.parse('{"content-length":"5","transfer-encoding":"chunked","__proto__":["x"],"execution-id":"f"}');
+  const headers = JSON.parse(
+    '{"content-length":"5","transfer-encoding":"chunked","__proto__":["x"],"execution-id":"f"}',
+  );
   const response = respond(answered({ status: 200, headers, body: "much longer than five" }), OURS);
   assert.not(response.headers.has("content-length"));
   assert.not(response.headers.has("transfer-encoding"));

@@ -23,7 +23,9 @@ function endless() {
 }
 
 /** A source that gives nothing until its signal aborts. */
+// deno-lint-ignore require-yield
 async function* silent(signal: AbortSignal): AsyncGenerator<ServerSentMessage[]> {
+  if (signal.aborted) return;
   await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
 }
 

@@ -1,0 +1,47 @@
+/**
+ * Runs a command to its end and says how it went.
+ *
+ * @example
+ * ```ts
+ * const { code, output } = await runCommand("redis-server", ["--version"]);
+ * ```
+ */
+import { spawn } from "node:child_process";
+
+/** How a command ended. */
+export interface CommandResult {
+  /** 0: success; -1: it could not be started, or was killed. */
+  readonly code: number;
+  /** Standard output and standard error, as they came. */
+  readonly output: string;
+}
+
+/** How a command is run. */
+export interface CommandOptions {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+  /** When it is killed, in milliseconds, 600,000 by default. */
+  readonly timeoutMs?: number;
+}
+
+/** Runs `command`; never throws. */
+export function runCommand(
+  command: string,
+  args: readonly string[],
+  { cwd, env = process.env, timeoutMs = 600_000 }: CommandOptions = {},
+): Promise<CommandResult> {
+  return new Promise((resolve) => {
+    let output = "";
+    const child = spawn(command, args, {
+      ...(cwd === undefined ? {} : { cwd }),
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+      timeout: timeoutMs,
+      killSignal: "SIGKILL",
+    });
+    child.stdout.setEncoding("utf8").on("data", (text) => output += text);
+    child.stderr.setEncoding("utf8").on("data", (text) => output += text);
+    child.on("error", (error) => resolve({ code: -1, output: `${output}${error.message}\n` }));
+    child.on("close", (code) => resolve({ code: code ?? -1, output }));
+  });
+}

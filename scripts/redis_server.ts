@@ -1,0 +1,147 @@
+/**
+ * A Redis of one's own: on a free port of 127.0.0.1, in a folder of its own, stopped by its process id.
+ *
+ * @example
+ * ```ts
+ * await using redis = await launch({ binary: "redis-server", args: [], json: false, description: "Redis 7" });
+ * ```
+ */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { rmSync } from "node:fs";
+import { mkdtemp } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** How a Redis is started. */
+export interface RedisServer {
+  /** `redis-server`, or `docker` for one in a container. */
+  readonly binary: string;
+  /** What comes before our own arguments: the module to load, or the container to make. */
+  readonly args: readonly string[];
+  /** Whether it has the JSON commands. */
+  readonly json: boolean;
+  /** For people. */
+  readonly description: string;
+}
+
+/** A Redis that runs. */
+export interface RunningRedis extends AsyncDisposable {
+  readonly url: string;
+  readonly port: number;
+  readonly pid: number;
+  readonly dir: string;
+  /** Whether it has the JSON commands. */
+  readonly json: boolean;
+  /** As it says itself, such as `7.0.15`. */
+  readonly version: string;
+  /** Ends it and removes its folder; again: nothing. */
+  stop(): Promise<void>;
+}
+
+/** How long a Redis may take to answer, in milliseconds; a container may need to be fetched first. */
+const START_MS = 10_000;
+const CONTAINER_START_MS = 120_000;
+
+/** Ways to end what still runs when this process ends, whatever the reason. */
+const leftovers = new Set<() => void>();
+process.on("exit", () => {
+  for (const end of leftovers) end();
+});
+
+/** What may be said about a start. */
+export interface LaunchOptions {
+  /** More of redis-server's own arguments, such as `["--appendonly", "yes"]`. */
+  readonly args?: readonly string[];
+  /** A free port by default. */
+  readonly port?: number;
+  /** The folder of its data, kept when it ends; by default a temporary one, removed. */
+  readonly dir?: string;
+}
+
+/** Starts `server`, memory-only unless `args` say otherwise, and waits until it answers. */
+export async function launch(server: RedisServer, options: LaunchOptions = {}): Promise<RunningRedis> {
+  const { args = [], port = await freePort(), dir = await mkdtemp(join(tmpdir(), "millrace-redis-")) } = options;
+  const inContainer = server.binary === "docker";
+  const container = `millrace-redis-${randomBytes(4).toString("hex")}`;
+  const before = server.args.map((arg) => arg === "{name}" ? container : arg);
+  const modules = inContainer ? [] : before;
+  const child = spawn(server.binary, [
+    ...(inContainer ? before : []),
+    ...["--bind", "127.0.0.1", "--port", String(port), "--save", "", "--appendonly", "no"],
+    ...["--maxmemory-policy", "noeviction", "--dir", inContainer ? "/tmp" : dir],
+    ...args,
+    ...modules,
+  ], { stdio: ["ignore", "pipe", "pipe"], detached: true });
+  let output = "";
+  child.stdout.setEncoding("utf8").on("data", (text) => output = (output + text).slice(-4000));
+  child.stderr.setEncoding("utf8").on("data", (text) => output = (output + text).slice(-4000));
+  child.on("error", (error) => output += error.message);
+
+  const end = () => {
+    child.kill("SIGKILL");
+    if (inContainer) spawnSync("docker", ["rm", "--force", container], { stdio: "ignore" });
+    if (options.dir === undefined) rmSync(dir, { recursive: true, force: true });
+    leftovers.delete(end);
+  };
+  leftovers.add(end);
+  const stop = async () => {
+    if (!leftovers.has(end)) return;
+    if (isRunning(child)) {
+      child.kill("SIGCONT");
+      child.kill("SIGTERM");
+      await Promise.race([once(child, "exit"), sleep(5000, undefined, { ref: false })]);
+    }
+    end();
+  };
+
+  const giveUpAt = performance.now() + (inContainer ? CONTAINER_START_MS : START_MS);
+  while (isRunning(child) && performance.now() < giveUpAt) {
+    const about = await ask(port);
+    if (about !== undefined) {
+      return {
+        url: `redis://127.0.0.1:${port}`,
+        port,
+        pid: child.pid!,
+        dir,
+        ...about,
+        stop,
+        [Symbol.asyncDispose]: stop,
+      };
+    }
+    await sleep(20);
+  }
+  end();
+  throw new Error(`Cannot start ${[server.binary, ...before].join(" ")}: ${output.trim() || "it does not answer"}`);
+}
+
+function isRunning(child: ChildProcess): boolean {
+  return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}
+
+/** Asks who answers on `port`, in inline commands; `undefined` while nobody does. */
+function ask(port: number): Promise<{ version: string; json: boolean } | undefined> {
+  return new Promise((resolve) => {
+    let text = "";
+    const socket = connect(port, "127.0.0.1", () => socket.write("COMMAND INFO JSON.SET\r\nINFO server\r\nQUIT\r\n"));
+    socket.setTimeout(2000, () => socket.destroy());
+    socket.setEncoding("utf8").on("data", (chunk) => text += chunk);
+    socket.on("error", () => {});
+    socket.on("close", () => {
+      const version = text.match(/^redis_version:(\S+)/m)?.[1];
+      resolve(version === undefined ? undefined : { version, json: /^\*1\r\n\*\d/.test(text) });
+    });
+  });
+}

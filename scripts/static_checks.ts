@@ -1,0 +1,34 @@
+/**
+ * The checks that run nothing: formatting, lint, types, import rules.
+ */
+import { runCommand } from "./command.ts";
+
+/** A check, passed or not. */
+export interface CheckResult {
+  readonly name: string;
+  readonly passed: boolean;
+  readonly seconds: number;
+  /** What it said. */
+  readonly output: string;
+}
+
+const CHECKS = [
+  { name: "formatting (deno fmt)", command: "node_modules/.bin/deno", args: ["fmt", "--check"] },
+  { name: "lint (deno lint)", command: "node_modules/.bin/deno", args: ["lint"] },
+  { name: "types (tsc)", command: "node_modules/.bin/tsc", args: ["--noEmit"] },
+  { name: "import rules", command: process.execPath, args: ["--import", "tsx", "scripts/import_rules.ts"] },
+] as const;
+
+/** Runs every check; each is told to `done` as it ends. */
+export async function runStaticChecks(done: (result: CheckResult) => void): Promise<void> {
+  for (const { name, command, args } of CHECKS) {
+    done(await runCheck(name, command, args));
+  }
+}
+
+/** Runs a command as a check: passed if it exits with 0. */
+export async function runCheck(name: string, command: string, args: readonly string[]): Promise<CheckResult> {
+  const start = performance.now();
+  const { code, output } = await runCommand(command, args, { env: { ...process.env, NO_COLOR: "1" } });
+  return { name, passed: code === 0, seconds: (performance.now() - start) / 1000, output };
+}

@@ -1,0 +1,143 @@
+/**
+ * Every check and every test, from one command: `./scripts/test --help`.
+ */
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { findRedisServer, FOUND_VARIABLE, startRedis } from "./redis.ts";
+import { runCheck, runStaticChecks } from "./static_checks.ts";
+import { runTestFile, testFileNeeds } from "./test_file.ts";
+import { TestReport } from "./test_report.ts";
+
+/** The share of the lines of src/ that the tests must reach, in percent. */
+const LINE_COVERAGE_FLOOR = 85;
+/** How many test files run at once. */
+const PARALLEL_FILES = 2;
+
+const HELP = `Usage: ./scripts/test [options]
+
+Checks formatting, lint, types and import rules, runs every tests/**/*_test.ts against a Redis of its own, measures
+coverage (at least ${LINE_COVERAGE_FLOOR}% of the lines) and ends with a line "N passed, N failed". Exit code 1 on any failure.
+
+  --only <text>   run only the test files whose path contains this text, and no other checks; may be repeated
+  --no-coverage   do not measure coverage
+  --bail          stop after the first failure
+  -h, --help      this text
+
+REDIS_URL       use this Redis instead of one of its own (keys are prefixed t-, and removed)
+`;
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true, default: [] },
+    "no-coverage": { type: "boolean", default: false },
+    bail: { type: "boolean", default: false },
+    help: { type: "boolean", short: "h", default: false },
+  },
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  // What runs is killed by the exit handlers of the modules that started it.
+  process.on(signal, () => process.exit(signal === "SIGINT" ? 130 : 143));
+}
+if (options.help) console.log(HELP);
+else process.exitCode = await main();
+
+async function main(): Promise<number> {
+  const report = new TestReport();
+  const partial = options.only.length > 0;
+  if (!partial) await runStaticChecks((result) => report.addCheck(result));
+  if (options.bail && report.hasFailed) return end(report, []);
+
+  await using redis = await provideRedis();
+  const env = { ...testEnvironment(), ...redis.env };
+  const coverage = partial || options["no-coverage"] ? undefined : await mkdtemp(join(tmpdir(), "millrace-coverage-"));
+  try {
+    await runFiles(await testFiles(), { env: coverage ? { ...env, NODE_V8_COVERAGE: coverage } : env, report });
+    if (coverage && !(options.bail && report.hasFailed)) report.addCheck(await checkCoverage(coverage));
+  } finally {
+    if (coverage) await rm(coverage, { recursive: true, force: true });
+  }
+  return end(report, redis.summary);
+}
+
+function end(report: TestReport, summary: readonly string[]): number {
+  report.end([`Node.js ${process.version}`, ...summary]);
+  return report.hasFailed ? 1 : 0;
+}
+
+/** Our own environment without what would set up the code under test, or change how uvu prints. */
+function testEnvironment(): NodeJS.ProcessEnv {
+  const { FORCE_COLOR: _, ...env } = process.env;
+  for (const name of Object.keys(env)) {
+    if (name.startsWith("REDIS_") || name.startsWith("TEST_REDIS_")) delete env[name];
+  }
+  return { ...env, NO_COLOR: "1" };
+}
+
+interface TestRedis extends AsyncDisposable {
+  readonly env: Record<string, string>;
+  readonly summary: readonly string[];
+}
+
+/** A Redis with JSON and one without, or the one that REDIS_URL names. */
+async function provideRedis(): Promise<TestRedis> {
+  const url = process.env.REDIS_URL;
+  if (url) {
+    const summary = ["Redis: REDIS_URL", "Drivers: memory, redis"];
+    return { env: { TEST_REDIS_URL: url }, summary, [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
+  const server = await findRedisServer();
+  const first = await startRedis({ json: true });
+  const second = first.json ? await startRedis({ json: false }) : undefined;
+  const plain = second?.json ? undefined : second;
+  const drivers = ["memory", `redis ${first.json ? "with" : "without"} JSON`, ...(plain ? ["redis without JSON"] : [])];
+  return {
+    env: {
+      [FOUND_VARIABLE]: JSON.stringify(server),
+      TEST_REDIS_URL: first.url,
+      ...(plain ? { TEST_REDIS_PLAIN_URL: plain.url } : {}),
+    },
+    summary: [server.description, `Drivers: ${drivers.join(", ")}`],
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([first.stop(), second?.stop()]);
+    },
+  };
+}
+
+async function testFiles(): Promise<string[]> {
+  const names = await readdir("tests", { recursive: true });
+  const paths = names.filter((name) => name.endsWith("_test.ts")).map((name) => `tests/${name.replaceAll("\\", "/")}`);
+  const { only } = options;
+  return paths.filter((path) => only.length === 0 || only.some((text) => path.includes(text))).sort();
+}
+
+/** Runs the files that may share the machine, {@linkcode PARALLEL_FILES} at once, and then the others one by one. */
+async function runFiles(
+  paths: readonly string[],
+  { env, report }: { env: NodeJS.ProcessEnv; report: TestReport },
+): Promise<void> {
+  const shared: string[] = [];
+  const alone: string[] = [];
+  for (const path of paths) ((await testFileNeeds(path)).serial ? alone : shared).push(path);
+  for (const [queue, workers] of [[shared, PARALLEL_FILES], [alone, 1]] as const) {
+    const next = async () => {
+      for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
+        if (options.bail && report.hasFailed) return;
+        report.addFile(await runTestFile(path, { env }));
+      }
+    };
+    await Promise.all(Array.from({ length: workers }, next));
+  }
+}
+
+/** What the child processes wrote to `dir`, against the floor; the whole table is in coverage/. */
+function checkCoverage(dir: string) {
+  const report = ["--reporter", "text", "--reporter", "lcovonly", "--check-coverage", "--lines", LINE_COVERAGE_FLOOR];
+  return runCheck(`coverage (at least ${LINE_COVERAGE_FLOOR}% of the lines)`, process.execPath, [
+    "node_modules/c8/bin/c8.js",
+    "report",
+    ...["--temp-directory", dir, "--all", "--src", "src", "--include", "src/**"],
+    ...report.map(String),
+  ]);
+}

@@ -1,0 +1,45 @@
+/**
+ * Following one log: history first, then the live entries from its last one on, so there is no gap and no repeat.
+ */
+import type { Subscriptions } from "../../redis/subscriptions.ts";
+import { isTerminal, type StoredEvent } from "../event.ts";
+import { decodeEvent } from "./codec.ts";
+
+/** How often an idle reader looks whether its log still exists, in milliseconds. */
+const EXISTS_MS = 5000;
+
+/** What {@linkcode followLog} takes. */
+export interface FollowOptions {
+  readonly signal: AbortSignal;
+  /** The name of the log's stream. */
+  readonly stream: string;
+  readonly after: string | undefined;
+  readonly subscriptions: Subscriptions;
+  readonly read: (after: string | undefined) => Promise<StoredEvent[]>;
+  readonly exists: () => Promise<boolean>;
+}
+
+/** Events after `after`. Ends after the terminal event, when the log has expired, and on abort. */
+export async function* followLog(options: FollowOptions): AsyncIterable<StoredEvent> {
+  const { signal, stream, subscriptions, read, exists } = options;
+  let after = options.after;
+  for (const event of await read(after)) {
+    yield event;
+    after = event.id;
+    if (isTerminal(event) || signal.aborted) return;
+  }
+  const live = subscriptions.subscribe(stream, after ?? "0-0");
+  try {
+    while (!signal.aborted) {
+      const entries = await live.next({ signal, timeoutMs: EXISTS_MS });
+      if (entries.length === 0 && !signal.aborted && !(await exists())) return;
+      for (const entry of entries) {
+        const event = decodeEvent(entry);
+        yield event;
+        if (isTerminal(event) || signal.aborted) return;
+      }
+    }
+  } finally {
+    live.close();
+  }
+}

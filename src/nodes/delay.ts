@@ -1,0 +1,45 @@
+/** The node type `delay`: passes its input on after a while. */
+import { z } from "zod";
+import { TerminalError } from "../errors.ts";
+import { numberOrExpression } from "./parameter.ts";
+import type { NodeType } from "./node_type.ts";
+
+const MAX_SECONDS = 604_800;
+
+const parameters = z.strictObject({ seconds: numberOrExpression(0, MAX_SECONDS) });
+
+/** The node type `delay`. Fails with `invalid_delay` if its expression gives no number of seconds up to a week. */
+export const delay: NodeType<z.infer<typeof parameters>> = {
+  type: "delay",
+  isTrigger: false,
+  hasSideEffects: false,
+  parameters,
+  compile({ seconds }, tools) {
+    const template = tools.template(seconds, "/seconds");
+    return async ({ scope, signal }) => {
+      const value = await template(scope);
+      if (typeof value !== "number" || !(value >= 0 && value <= MAX_SECONDS)) {
+        const text = JSON.stringify(value).slice(0, 80);
+        throw new TerminalError("invalid_delay", `Cannot wait ${text} seconds: it must be 0 to ${MAX_SECONDS}`);
+      }
+      await sleep(value * 1000, signal);
+      return { output: scope.input };
+    };
+  },
+};
+
+/** Waits; rejects with the signal's reason when it aborts. */
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    function onAbort(): void {
+      clearTimeout(timer);
+      reject(signal.reason);
+    }
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", onAbort);
+      resolve();
+    }, ms);
+    signal.addEventListener("abort", onAbort, { once: true });
+  });
+}

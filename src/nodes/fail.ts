@@ -1,0 +1,30 @@
+/** The node type `fail`: ends in failure, with a code and a message of its own. */
+import { z } from "zod";
+import { TerminalError } from "../errors.ts";
+import type { JsonValue } from "../json.ts";
+import type { NodeType } from "./node_type.ts";
+
+const parameters = z.strictObject({
+  message: z.string().max(10_000).default("The workflow failed"),
+  code: z.string().min(1).max(1000).default("failed"),
+});
+
+/** The node type `fail`. */
+export const fail: NodeType<z.infer<typeof parameters>> = {
+  type: "fail",
+  isTrigger: false,
+  hasSideEffects: false,
+  parameters,
+  compile({ message, code }, tools) {
+    const messageTemplate = tools.template(message, "/message");
+    const codeTemplate = tools.template(code, "/code");
+    return async ({ scope }) => {
+      const text = toText(await messageTemplate(scope)).slice(0, 10_000);
+      throw new TerminalError(toText(await codeTemplate(scope)).slice(0, 100) || "failed", text);
+    };
+  },
+};
+
+function toText(value: JsonValue): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

@@ -1,0 +1,115 @@
+/**
+ * A `fetch` that does not reach into the network that it runs in: loopback, private, link-local and other special
+ * addresses (https://www.iana.org/assignments/iana-ipv4-special-registry) are refused unless they are listed.
+ *
+ * The address is checked where the connection is made, and the address that was checked is the one connected to:
+ * how it was spelled, what a name resolves to the second time, or where a redirect leads makes no difference.
+ */
+import { lookup as systemLookup, type LookupAddress } from "node:dns";
+import type { LookupFunction } from "node:net";
+import ipaddr from "ipaddr.js";
+import undici from "undici";
+import { TerminalError } from "../errors.ts";
+
+type Address = ReturnType<typeof ipaddr.parse>;
+
+/** What {@linkcode createGuardedFetch} takes. */
+export interface GuardedFetchOptions {
+  /** What may be called although it is special: `name`, `address`, `address/bits`, each but the last also with `:port`. */
+  readonly allow: readonly string[];
+  /** Resolves names; the system's unless a test brings its own. */
+  readonly lookup?: LookupFunction;
+}
+
+/** Makes a `fetch` that fails with a cause of `TerminalError` `http_blocked` when it would leave the public internet. */
+export function createGuardedFetch(options: GuardedFetchOptions): typeof globalThis.fetch {
+  const rules = options.allow.map(parseRule);
+  const lookup = options.lookup ?? systemLookup as LookupFunction;
+  const connectAnywhere = undici.buildConnector({ lookup });
+  const dispatcher = new undici.Agent({
+    connect(target, callback) {
+      const hostname = target.hostname.replace(/^\[|\]$/g, "").toLowerCase();
+      const port = Number(target.port) || (target.protocol === "https:" ? 443 : 80);
+      if (rules.some((rule) => rule.host === hostname && matchesPort(rule, port))) {
+        return connectAnywhere(target, callback);
+      }
+      const isAllowed = (address: string) => isPublic(address) || isListed(address, { rules, port });
+      // A literal address is connected to without a look-up.
+      if (ipaddr.isValid(hostname)) {
+        if (!isAllowed(hostname)) return callback(blocked(hostname), null);
+        return connectAnywhere(target, callback);
+      }
+      return undici.buildConnector({ lookup: guardLookup(lookup, isAllowed) })(target, callback);
+    },
+  });
+  // undici's own: the built-in fetch of some runtimes takes no dispatcher.
+  const guarded = (input: string, init?: undici.RequestInit) => undici.fetch(input, { ...init, dispatcher });
+  return guarded as unknown as typeof globalThis.fetch;
+}
+
+/** Keeps only the addresses that may be called. */
+function guardLookup(lookup: LookupFunction, isAllowed: (address: string) => boolean): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, found) => {
+      if (error) return callback(error, []);
+      const addresses = (found as unknown as LookupAddress[]).filter(({ address }) => isAllowed(address));
+      const [first] = addresses;
+      if (first === undefined) return callback(blocked(hostname), []);
+      if (options.all) callback(null, addresses);
+      else callback(null, first.address, first.family);
+    });
+  };
+}
+
+function blocked(host: string): TerminalError {
+  return new TerminalError("http_blocked", `Cannot call "${host}": its address is not public, and not listed in HTTP_ALLOW`);
+}
+
+interface Rule {
+  /** Lower case, without brackets. */
+  readonly host: string;
+  readonly port: number | undefined;
+  readonly range: [Address, number] | undefined;
+}
+
+function parseRule(text: string): Rule {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)|([0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:./]*))(?::(\d{1,5}))?$/i.exec(text.trim());
+  const host = (match?.[1] ?? match?.[2] ?? match?.[3])?.toLowerCase();
+  if (host === undefined) throw new TypeError(`Cannot allow "${text}": it must be a name, an address or a range`);
+  const port = match?.[4] === undefined ? undefined : Number(match[4]);
+  if (host.includes("/")) {
+    if (!ipaddr.isValidCIDR(host)) throw new TypeError(`Cannot allow "${text}": it is no range of addresses`);
+    return { host, port, range: ipaddr.parseCIDR(host) };
+  }
+  if (!ipaddr.isValid(host)) return { host, port, range: undefined };
+  const address = ipaddr.parse(host);
+  return { host, port, range: [address, address.kind() === "ipv6" ? 128 : 32] };
+}
+
+function matchesPort(rule: Rule, port: number): boolean {
+  return rule.port === undefined || rule.port === port;
+}
+
+function isListed(text: string, options: { rules: readonly Rule[]; port: number }): boolean {
+  const address = unwrap(ipaddr.parse(text));
+  return options.rules.some(({ range, ...rule }) =>
+    range !== undefined && matchesPort({ ...rule, range }, options.port) && address.kind() === range[0].kind() &&
+    address.match(range as [never, number])
+  );
+}
+
+/** True for an address of the public internet, and so for nothing that embeds an address which is not. */
+function isPublic(text: string): boolean {
+  if (!ipaddr.isValid(text)) return false;
+  // Also for transition mechanisms (6to4, Teredo, NAT64), whose ranges have names of their own.
+  return unwrap(ipaddr.parse(text)).range() === "unicast";
+}
+
+/** The IPv4 address in an IPv4-mapped one (RFC 4291, section 2.5.5.2). */
+function unwrap(address: Address): Address {
+  if (address.kind() === "ipv6") {
+    const ipv6 = address as InstanceType<typeof ipaddr.IPv6>;
+    if (ipv6.isIPv4MappedAddress()) return ipv6.toIPv4Address();
+  }
+  return address;
+}

@@ -1,0 +1,248 @@
+/** The node type `httpRequest`: calls out and reads the answer. */
+import { z } from "zod";
+import { RetryableError, TerminalError } from "../errors.ts";
+import { checkJson, type JsonObject, type JsonValue } from "../json.ts";
+import type { NodeContext } from "../workflow/definition.ts";
+import { pointerSegment } from "../workflow/template.ts";
+import { checkHeaderName, headerValues } from "./header.ts";
+import type { NodeType } from "./node_type.ts";
+import { jsonSchema, objectSchema } from "./parameter.ts";
+
+const DEFAULT_MAX_BYTES = 4 << 20;
+const LIMIT_BYTES = 32 << 20;
+
+/** Statuses that may be different next time (RFC 9110, section 15.5.9; RFC 8470, section 5.2; RFC 6585, section 4). */
+const RETRYABLE = new Set([408, 425, 429]);
+
+const rangeSchema = z.union([
+  z.number().int().min(100).max(599),
+  z.string().regex(/^[1-5]\d\d(-[1-5]\d\d)?$/),
+], { error: `must be a status such as 404 or a range such as "400-499"` });
+
+const parameters = z.strictObject({
+  url: z.string().min(1).max(8192),
+  method: z.string().toUpperCase().regex(/^[A-Z]{1,20}$/, "must be an HTTP method")
+    .refine((method) => !["CONNECT", "TRACE", "TRACK"].includes(method), "is not supported").default("GET"),
+  query: objectSchema.default(() => ({})),
+  headers: objectSchema.default(() => ({})),
+  body: jsonSchema.optional(),
+  timeoutSeconds: z.number().positive().max(3600).default(30),
+  maxBytes: z.number().int().min(1).max(LIMIT_BYTES).default(DEFAULT_MAX_BYTES),
+  acceptStatus: z.union([z.literal(true), z.array(rangeSchema).max(100)], {
+    error: `must be true or a list of statuses such as 404 and ranges such as "400-499"`,
+  }).default(() => []),
+});
+
+/** What the node type needs from outside. */
+export interface HttpRequestOptions {
+  readonly fetch: typeof globalThis.fetch;
+  /** The most that is read, whatever `maxBytes`; default 32 MiB. */
+  readonly maxOutputBytes?: number;
+}
+
+/**
+ * Makes the node type `httpRequest`. It fails with `invalid_url`, `invalid_header`, `http_blocked`, `http_status`,
+ * `http_timeout`, `http_error`, `response_too_large` or `response_too_deep`; those of them that may pass are retryable.
+ */
+export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer<typeof parameters>> {
+  const { fetch, maxOutputBytes = LIMIT_BYTES } = options;
+  return {
+    type: "httpRequest",
+    isTrigger: false,
+    hasSideEffects: true,
+    parameters,
+    compile(parameters, tools) {
+      const { method, body, timeoutSeconds, acceptStatus } = parameters;
+      const maxBytes = Math.min(parameters.maxBytes, maxOutputBytes);
+      if (body !== undefined && (method === "GET" || method === "HEAD")) {
+        tools.fault("/body", `must not be given with the method ${method}`);
+      }
+      for (const name of Object.keys(parameters.headers)) {
+        const problem = checkHeaderName(name);
+        if (problem !== undefined) tools.fault(`/headers${pointerSegment(name)}`, problem);
+      }
+      const urlTemplate = tools.template(parameters.url, "/url");
+      const queryTemplate = tools.template(parameters.query, "/query");
+      const headersTemplate = tools.template(parameters.headers, "/headers");
+      const bodyTemplate = body === undefined ? undefined : tools.template(body, "/body");
+      return async (context) => {
+        const { scope, signal } = context;
+        const url = toUrl(await urlTemplate(scope), await queryTemplate(scope) as JsonObject);
+        const headers = toHeaders(await headersTemplate(scope) as JsonObject, context);
+        const content = bodyTemplate === undefined ? undefined : toContent(await bodyTemplate(scope), headers);
+        // A copied signal and a timer of our own: `AbortSignal.timeout` would live on for the whole time.
+        const controller = new AbortController();
+        const onAbort = () => controller.abort(signal.reason);
+        signal.throwIfAborted();
+        signal.addEventListener("abort", onAbort, { once: true });
+        const timer = setTimeout(() => {
+          const message = `Cannot get an answer of ${url.host} within ${timeoutSeconds} s`;
+          controller.abort(new RetryableError("http_timeout", message));
+        }, timeoutSeconds * 1000);
+        try {
+          const init: RequestInit = { method, headers, signal: controller.signal, redirect: "follow" };
+          if (content !== undefined) init.body = content;
+          const response = await fetch(url.href, init);
+          if (!isAccepted(response.status, acceptStatus)) {
+            await response.body?.cancel();
+            throw statusError(response.status, url);
+          }
+          const { bytes, status } = { bytes: await readBody(response, maxBytes), status: response.status };
+          const output = { status, headers: responseHeaders(response), body: parseBody(bytes, response.headers) };
+          return { output };
+        } catch (error) {
+          // The signal's reason says more than how the call ended because of it.
+          controller.signal.throwIfAborted();
+          throw toNodeError(error, url);
+        } finally {
+          clearTimeout(timer);
+          signal.removeEventListener("abort", onAbort);
+        }
+      };
+    },
+  };
+}
+
+function toUrl(value: JsonValue, query: JsonObject): URL {
+  const url = typeof value === "string" ? URL.parse?.(value) ?? parseUrl(value) : undefined;
+  if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) {
+    const text = JSON.stringify(value).slice(0, 200);
+    throw new TerminalError("invalid_url", `Cannot call ${text}: it must be an absolute URL with http or https`);
+  }
+  if (url.username !== "" || url.password !== "") {
+    throw new TerminalError("invalid_url", `Cannot call ${url.host} with credentials in the URL: use a header`);
+  }
+  for (const [name, item] of Object.entries(query)) {
+    for (const each of Array.isArray(item) ? item : [item]) {
+      if (each !== null) url.searchParams.append(name, typeof each === "object" ? JSON.stringify(each) : String(each));
+    }
+  }
+  return url;
+}
+
+function parseUrl(text: string): URL | undefined {
+  return URL.canParse(text) ? new URL(text) : undefined;
+}
+
+function toHeaders(values: JsonObject, context: NodeContext): Headers {
+  const headers = new Headers({ "idempotency-key": context.idempotencyKey, traceparent: context.traceparent });
+  for (const [name, value] of Object.entries(values)) {
+    const items = headerValues(value);
+    if (items === undefined) {
+      throw new TerminalError("invalid_header", `Cannot send the header "${name}": its value has characters that HTTP has not`);
+    }
+    headers.delete(name);
+    for (const item of items) headers.append(name, item);
+  }
+  return headers;
+}
+
+/** A string goes out as it is, anything else as JSON; `null` is no body. */
+function toContent(value: JsonValue, headers: Headers): string | undefined {
+  if (value === null) return undefined;
+  if (typeof value === "string") {
+    if (!headers.has("content-type")) headers.set("content-type", "text/plain;charset=UTF-8");
+    return value;
+  }
+  if (!headers.has("content-type")) headers.set("content-type", "application/json");
+  return JSON.stringify(value);
+}
+
+function isAccepted(status: number, accept: true | readonly (number | string)[]): boolean {
+  if (status < 400 || accept === true) return true;
+  return accept.some((item) => {
+    const [from, to = from] = String(item).split("-").map(Number);
+    return from !== undefined && to !== undefined && status >= from && status <= to;
+  });
+}
+
+function statusError(status: number, url: URL): TerminalError {
+  const Kind = status >= 500 || RETRYABLE.has(status) ? RetryableError : TerminalError;
+  return new Kind("http_status", `${url.host} answered with the status ${status}`);
+}
+
+async function readBody(response: Response, maxBytes: number): Promise<Uint8Array> {
+  const tooLarge = () => new TerminalError("response_too_large", `The answer has more than ${maxBytes} bytes`);
+  if (response.body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  const reader = response.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    size += value.byteLength;
+    if (size > maxBytes) {
+      await reader.cancel();
+      throw tooLarge();
+    }
+    chunks.push(value);
+  }
+  const bytes = new Uint8Array(size);
+  let position = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, position);
+    position += chunk.byteLength;
+  }
+  return bytes;
+}
+
+function responseHeaders(response: Response): JsonObject {
+  const headers: JsonObject = {};
+  for (const [name, value] of response.headers) {
+    if (name !== "set-cookie" && name !== "__proto__") headers[name] = value;
+  }
+  const cookies = response.headers.getSetCookie();
+  if (cookies.length > 0) headers["set-cookie"] = cookies;
+  return headers;
+}
+
+/** JSON by its content type, text as a string, nothing as `null`, else `{base64}`. */
+function parseBody(bytes: Uint8Array, headers: Headers): JsonValue {
+  if (bytes.byteLength === 0) return null;
+  const contentType = headers.get("content-type") ?? "";
+  const [mediaType = ""] = contentType.toLowerCase().split(";", 1);
+  const isJson = /^application\/(.+\+)?json\s*$/.test(mediaType);
+  if (isJson) {
+    try {
+      const value = JSON.parse(new TextDecoder().decode(bytes)) as JsonValue;
+      if (checkJson(value) === undefined) return value;
+    } catch {
+      // What only claims to be JSON is still text.
+      return new TextDecoder().decode(bytes);
+    }
+    throw new TerminalError("response_too_deep", "The answer is JSON that is nested too deeply");
+  }
+  if (/^text\/|^application\/(.+\+)?xml\s*$|^application\/(x-www-form-urlencoded|javascript)\s*$/.test(mediaType)) {
+    return decoderFor(contentType).decode(bytes);
+  }
+  return { base64: encodeBase64(bytes) };
+}
+
+function decoderFor(contentType: string): TextDecoder {
+  const charset = /;\s*charset="?([^";\s]+)/i.exec(contentType)?.[1];
+  try {
+    return new TextDecoder(charset);
+  } catch {
+    return new TextDecoder();
+  }
+}
+
+function encodeBase64(bytes: Uint8Array): string {
+  let binary = "";
+  for (let start = 0; start < bytes.byteLength; start += 0x8000) {
+    binary += String.fromCharCode(...bytes.subarray(start, start + 0x8000));
+  }
+  return btoa(binary);
+}
+
+/** Finds the reason in what `fetch` wraps it in. */
+function toNodeError(error: unknown, url: URL): unknown {
+  let message = "";
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 10; cause = cause.cause, depth++) {
+    if (cause instanceof TerminalError) return cause;
+    const inner = cause instanceof AggregateError ? cause.errors[0] as unknown : undefined;
+    if (inner instanceof TerminalError) return inner;
+    message = cause.message || (inner instanceof Error ? inner.message : "") || message;
+  }
+  return new RetryableError("http_error", `Cannot call ${url.host}: ${message || String(error)}`, { cause: error });
+}

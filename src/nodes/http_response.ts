@@ -1,0 +1,102 @@
+/** The node type `httpResponse`: says what the execution's caller is answered. */
+import { z } from "zod";
+import { TerminalError } from "../errors.ts";
+import type { JsonObject, JsonValue } from "../json.ts";
+import { hasExpression, pointerSegment } from "../workflow/template.ts";
+import { checkHeaderName, headerValues } from "./header.ts";
+import type { CompileTools, NodeType } from "./node_type.ts";
+import { integerOrExpression, jsonSchema, objectSchema } from "./parameter.ts";
+
+const parameters = z.strictObject({
+  status: integerOrExpression(200, 599).default(200),
+  headers: objectSchema.default(() => ({})),
+  body: jsonSchema.optional(),
+  contentType: z.string().min(1).max(1000).optional(),
+  bodyBase64: z.string().optional(),
+}).refine(({ body, bodyBase64 }) => body === undefined || bodyBase64 === undefined, {
+  path: ["bodyBase64"],
+  message: "must not be given together with body",
+});
+
+/**
+ * The node type `httpResponse`. Its output is a `ResponseData` (see `log/port.ts`). Fails with `invalid_status`,
+ * `invalid_header` or `invalid_body` when an expression gives what cannot be sent.
+ */
+export const httpResponse: NodeType<z.infer<typeof parameters>> = {
+  type: "httpResponse",
+  isTrigger: false,
+  hasSideEffects: false,
+  parameters,
+  compile({ status, headers, body, contentType, bodyBase64 }, tools) {
+    checkHeaders(headers, tools);
+    if (contentType !== undefined) checkValue(contentType, "/contentType", tools);
+    if (bodyBase64 !== undefined && !hasExpression(bodyBase64) && !isBase64(bodyBase64)) {
+      tools.fault("/bodyBase64", "must be base64");
+    }
+    const statusTemplate = tools.template(status, "/status");
+    const headersTemplate = tools.template(headers, "/headers");
+    const typeTemplate = tools.template(contentType ?? null, "/contentType");
+    const bodyTemplate = body === undefined ? undefined : tools.template(body, "/body");
+    const bytesTemplate = bodyBase64 === undefined ? undefined : tools.template(bodyBase64, "/bodyBase64");
+    return async ({ scope }) => {
+      const output: JsonObject = {
+        status: toStatus(await statusTemplate(scope)),
+        headers: toHeaders(await headersTemplate(scope) as JsonObject, await typeTemplate(scope)),
+      };
+      if (bodyTemplate !== undefined) output.body = await bodyTemplate(scope);
+      if (bytesTemplate !== undefined) output.bodyBase64 = toBase64(await bytesTemplate(scope));
+      return { output };
+    };
+  },
+};
+
+/** Names are literal; values are checked here where they are. */
+function checkHeaders(headers: JsonObject, tools: CompileTools): void {
+  const seen = new Set<string>();
+  for (const name of Object.keys(headers)) {
+    const pointer = `/headers${pointerSegment(name)}`;
+    const problem = checkHeaderName(name);
+    if (problem !== undefined) tools.fault(pointer, problem);
+    if (seen.has(name.toLowerCase())) tools.fault(pointer, "is given twice: header names ignore case");
+    seen.add(name.toLowerCase());
+    const value = headers[name] as JsonValue;
+    const values = Array.isArray(value) ? value : [value];
+    values.forEach((item, index) => checkValue(item, Array.isArray(value) ? `${pointer}/${index}` : pointer, tools));
+  }
+}
+
+function checkValue(value: JsonValue, pointer: string, tools: CompileTools): void {
+  if (hasExpression(value) || headerValues(value) !== undefined) return;
+  tools.fault(pointer, "must be a string without line breaks or other control characters");
+}
+
+function toStatus(value: JsonValue): number {
+  if (typeof value === "number" && Number.isInteger(value) && value >= 200 && value <= 599) return value;
+  const text = JSON.stringify(value).slice(0, 80);
+  throw new TerminalError("invalid_status", `Cannot answer with the status ${text}: it must be 200 to 599`);
+}
+
+function toHeaders(headers: JsonObject, contentType: JsonValue): JsonObject {
+  const result: JsonObject = {};
+  const entries = Object.entries(headers);
+  if (contentType !== null) entries.push(["content-type", contentType]);
+  for (const [name, value] of entries) {
+    const values = headerValues(value);
+    if (values === undefined) {
+      throw new TerminalError("invalid_header", `Cannot send the header "${name}": its value has characters that HTTP has not`);
+    }
+    const [first] = values;
+    if (first !== undefined) result[name.toLowerCase()] = values.length === 1 ? first : values;
+  }
+  return result;
+}
+
+function toBase64(value: JsonValue): string {
+  if (typeof value === "string" && isBase64(value)) return value;
+  throw new TerminalError("invalid_body", "Cannot answer with bodyBase64: its value is not base64");
+}
+
+/** RFC 4648, section 4, padded. */
+function isBase64(text: string): boolean {
+  return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
+}

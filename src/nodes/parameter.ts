@@ -1,0 +1,26 @@
+/** Schemas of parameters that may hold `{{ expressions }}`. */
+import { z } from "zod";
+import type { JsonObject, JsonValue } from "../json.ts";
+import { isJsonObject } from "../json.ts";
+import { hasExpression } from "../workflow/template.ts";
+
+/** Any JSON, taken as it is: a member called `__proto__` stays data. */
+export const jsonSchema = z.custom<JsonValue>((value) => value !== undefined, "is required");
+
+/** A JSON object, taken as it is. */
+export const objectSchema = z.custom<JsonObject>(isJsonObject, "must be an object");
+
+/** A string with an expression in it. */
+export const expressionSchema = z.custom<string>(hasExpression, "must hold an {{ expression }}");
+
+/** A whole number, or a string whose expression gives one when the node runs. */
+export function integerOrExpression(min: number, max: number) {
+  const message = `must be a whole number from ${min} to ${max}, or an {{ expression }}`;
+  return z.union([z.number().int().min(min).max(max), expressionSchema], { error: message });
+}
+
+/** A number, or a string whose expression gives one when the node runs. */
+export function numberOrExpression(min: number, max: number) {
+  const message = `must be a number from ${min} to ${max}, or an {{ expression }}`;
+  return z.union([z.number().min(min).max(max), expressionSchema], { error: message });
+}

@@ -1,0 +1,35 @@
+/**
+ * All node types: to add one, write its file and name it here.
+ */
+import { delay } from "./delay.ts";
+import { fail } from "./fail.ts";
+import { createHttpRequest } from "./http_request.ts";
+import { httpResponse } from "./http_response.ts";
+import { manual } from "./manual.ts";
+import type { NodeTypes } from "./node_type.ts";
+import { switchNode } from "./switch.ts";
+import { transform } from "./transform.ts";
+import { webhook } from "./webhook.ts";
+
+/** What node types need from outside. */
+export interface NodeTypeOptions {
+  /** Makes outgoing calls: a guarded one, see `guarded_fetch.ts`. */
+  readonly fetch: typeof globalThis.fetch;
+  /** The most that an `httpRequest` reads, whatever its `maxBytes`; default 32 MiB. */
+  readonly maxOutputBytes?: number;
+}
+
+/** Makes the node types of this release. */
+export function createNodeTypes(options: NodeTypeOptions): NodeTypes {
+  const types = [
+    webhook,
+    manual,
+    transform,
+    httpResponse,
+    switchNode,
+    delay,
+    createHttpRequest(options),
+    fail,
+  ];
+  return new Map(types.map((type) => [type.type, type]));
+}

@@ -1,0 +1,45 @@
+/** The node type `switch`: passes its input on to the output of the first case that holds. */
+import { z } from "zod";
+import type { JsonValue } from "../json.ts";
+import { jsonSchema } from "./parameter.ts";
+import type { NodeType } from "./node_type.ts";
+
+const outputName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "must be 1 to 64 letters, digits, _ or -")
+  .refine((name) => name !== "error", `must not be "error"`);
+
+const parameters = z.strictObject({
+  cases: z.array(z.strictObject({ output: outputName, when: jsonSchema })).min(1).max(100),
+  else: outputName.optional(),
+});
+
+/** The node type `switch`; without a case that holds and without `else`, nothing that follows it runs. */
+export const switchNode: NodeType<z.infer<typeof parameters>> = {
+  type: "switch",
+  isTrigger: false,
+  hasSideEffects: false,
+  parameters,
+  outputs(parameters) {
+    const names = parameters.cases.map(({ output }) => output);
+    if (parameters.else !== undefined) names.push(parameters.else);
+    return [...new Set(names)];
+  },
+  compile(parameters, tools) {
+    const cases = parameters.cases.map(({ output, when }, index) => ({
+      output,
+      when: tools.template(when, `/cases/${index}/when`),
+    }));
+    return async ({ scope }) => {
+      for (const { output, when } of cases) {
+        if (isTruthy(await when(scope))) return { output: scope.input, outputs: [output] };
+      }
+      return { output: scope.input, outputs: parameters.else === undefined ? [] : [parameters.else] };
+    };
+  },
+};
+
+/** What JSONata's `$boolean` says of a value (https://docs.jsonata.org/boolean-functions). */
+export function isTruthy(value: JsonValue): boolean {
+  if (Array.isArray(value)) return value.some(isTruthy);
+  if (typeof value === "object" && value !== null) return Object.keys(value).length > 0;
+  return Boolean(value);
+}

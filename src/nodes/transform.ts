@@ -1,0 +1,18 @@
+/** The node type `transform`: its output is any JSON with expressions. */
+import { z } from "zod";
+import { jsonSchema } from "./parameter.ts";
+import type { NodeType } from "./node_type.ts";
+
+const parameters = z.strictObject({ output: jsonSchema });
+
+/** The node type `transform`. */
+export const transform: NodeType<z.infer<typeof parameters>> = {
+  type: "transform",
+  isTrigger: false,
+  hasSideEffects: false,
+  parameters,
+  compile({ output }, tools) {
+    const template = tools.template(output, "/output");
+    return async ({ scope }) => ({ output: await template(scope) });
+  },
+};

@@ -1,0 +1,46 @@
+/** The trigger `webhook`: an execution starts by a request to its path. */
+import { z } from "zod";
+import type { NodeType } from "./node_type.ts";
+
+const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+const methodSchema = z.string().toUpperCase()
+  .refine((name) => METHODS.includes(name), `must be one of ${METHODS.join(", ")}`);
+
+const pathSchema = z.string().min(1).max(256).transform((path, context) => {
+  const trimmed = path.startsWith("/") ? path.slice(1) : path;
+  const segments = trimmed.split("/");
+  const names = segments.filter((segment) => segment.startsWith(":"));
+  for (const segment of segments) {
+    const isFine = segment.startsWith(":")
+      ? /^:[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(segment) && segment !== ":__proto__"
+      : /^[A-Za-z0-9._~-]+$/.test(segment) && segment !== "." && segment !== "..";
+    if (isFine) continue;
+    const message = `has the segment "${segment}": it must be letters, digits, ".", "_", "~" and "-", or ":name"`;
+    context.addIssue({ code: "custom", message });
+  }
+  if (new Set(names).size < names.length) context.addIssue({ code: "custom", message: "names a segment twice" });
+  return trimmed;
+});
+
+const parameters = z.strictObject({
+  path: pathSchema,
+  method: methodSchema.optional(),
+  methods: z.array(methodSchema).min(1).max(METHODS.length).optional(),
+  responseMode: z.enum(["onReceived", "lastNode", "responseNode"]).default("lastNode"),
+  timeoutSeconds: z.number().positive().max(3600).default(30),
+}).refine(({ method, methods }) => method === undefined || methods === undefined, {
+  path: ["methods"],
+  message: "must not be given together with method",
+});
+
+/** The node type `webhook`; the method is POST unless named. */
+export const webhook: NodeType<z.infer<typeof parameters>> = {
+  type: "webhook",
+  isTrigger: true,
+  hasSideEffects: false,
+  parameters,
+  webhook({ path, method, methods = [method ?? "POST"], responseMode, timeoutSeconds }, nodeId) {
+    return { nodeId, path, methods: [...new Set(methods)], responseMode, timeoutSeconds };
+  },
+};

@@ -1,0 +1,67 @@
+/**
+ * JSON documents in Redis: RedisJSON where the server has it, and otherwise its twin on plain strings, with the same
+ * behaviour.
+ */
+import type { RedisConnection, Reply } from "./connection.ts";
+
+/** Keeps JSON documents under keys. */
+export interface Documents {
+  readonly kind: "RedisJSON" | "strings";
+  /** Writes a whole document, and how long it lives. */
+  set(key: string, document: unknown, options: { ttlMs: number }): Promise<void>;
+  get<T>(key: string): Promise<T | undefined>;
+  delete(key: string): Promise<void>;
+}
+
+/** Asks the server once whether it has RedisJSON. */
+export async function openDocuments(connection: RedisConnection): Promise<Documents> {
+  const [info] = await connection.send<[Reply]>(["COMMAND", "INFO", "JSON.SET"]);
+  return info === null ? new StringDocuments(connection) : new JsonDocuments(connection);
+}
+
+class JsonDocuments implements Documents {
+  readonly kind = "RedisJSON";
+  readonly #connection: RedisConnection;
+
+  constructor(connection: RedisConnection) {
+    this.#connection = connection;
+  }
+
+  async set(key: string, document: unknown, { ttlMs }: { ttlMs: number }): Promise<void> {
+    await Promise.all([
+      this.#connection.send(["JSON.SET", key, "$", JSON.stringify(document)]),
+      this.#connection.send(["PEXPIRE", key, String(ttlMs)]),
+    ]);
+  }
+
+  async get<T>(key: string): Promise<T | undefined> {
+    const text = await this.#connection.send<string | null>(["JSON.GET", key, "$"]);
+    return text === null ? undefined : (JSON.parse(text) as T[])[0];
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#connection.send(["UNLINK", key]);
+  }
+}
+
+class StringDocuments implements Documents {
+  readonly kind = "strings";
+  readonly #connection: RedisConnection;
+
+  constructor(connection: RedisConnection) {
+    this.#connection = connection;
+  }
+
+  async set(key: string, document: unknown, { ttlMs }: { ttlMs: number }): Promise<void> {
+    await this.#connection.send(["SET", key, JSON.stringify(document), "PX", String(ttlMs)]);
+  }
+
+  async get<T>(key: string): Promise<T | undefined> {
+    const text = await this.#connection.send<string | null>(["GET", key]);
+    return text === null ? undefined : JSON.parse(text) as T;
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#connection.send(["UNLINK", key]);
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * The workflows as this process knows them: compiled, kept up to date with the store, and found by webhook.
+ *
+ * 1. `#newest` holds the newest version of each workflow that compiles; it changes by `#replace` only, which drops the
+ *    matcher, so that a match never sees an old set.
+ * 2. A version never goes back: what was read before a `put` of this process cannot undo it.
+ * 3. Looks at the store run one after another, so that the last one decides.
+ */
+import { MillraceError } from "../errors.ts";
+import type { WorkflowStore } from "../log/port.ts";
+import type { NodeTypes } from "../nodes/node_type.ts";
+import { checkWorkflowId, compileDefinition, compileWorkflow, webhookRoutes, withVersion } from "./compile.ts";
+import type { CompiledWorkflow } from "./definition.ts";
+import type { ExpressionLimits } from "./expression.ts";
+import { WebhookMatcher } from "./webhook_matcher.ts";
+
+/** What a {@linkcode WorkflowCatalog} needs. */
+export interface WorkflowCatalogOptions {
+  readonly store: WorkflowStore;
+  readonly nodeTypes: NodeTypes;
+  readonly limits?: ExpressionLimits;
+  /** How many older versions stay compiled; default 1000. */
+  readonly maxVersions?: number;
+  /** Called with what goes wrong in the background, such as a stored definition that no longer compiles. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** How many definitions are read from the store at the same time. */
+const READERS = 32;
+
+/** A cache of compiled workflows over a `WorkflowStore`. */
+export class WorkflowCatalog {
+  readonly #store: WorkflowStore;
+  readonly #options: WorkflowCatalogOptions;
+  readonly #newest = new Map<string, CompiledWorkflow>();
+  /** Older versions by `<id>@<version>`, the least recently used one first. */
+  readonly #older = new Map<string, CompiledWorkflow>();
+  readonly #loading = new Map<string, Promise<CompiledWorkflow | undefined>>();
+  #matcher: WebhookMatcher | undefined;
+  #list: readonly CompiledWorkflow[] | undefined;
+  #looking: Promise<void> = Promise.resolve();
+
+  constructor(options: WorkflowCatalogOptions) {
+    this.#store = options.store;
+    this.#options = options;
+  }
+
+  /** Loads everything and starts to listen for changes. Rejects if the store cannot be read. */
+  async start(): Promise<void> {
+    this.#store.onChange((id) => void this.#look(id).catch((error: unknown) => this.#options.onError?.(error)));
+    await this.#look(undefined);
+  }
+
+  /**
+   * The newest version, or the one named; from the store where it is not at hand. Throws `InvalidWorkflowError` if
+   * this release no longer takes the stored definition.
+   */
+  async get(id: string, version?: number): Promise<CompiledWorkflow | undefined> {
+    const newest = this.#newest.get(id);
+    if (newest !== undefined && (version === undefined || version === newest.version)) return newest;
+    const key = version === undefined ? id : `${id}@${version}`;
+    const older = this.#older.get(key);
+    if (older !== undefined) {
+      this.#older.delete(key);
+      this.#older.set(key, older);
+      return older;
+    }
+    let loading = this.#loading.get(key);
+    if (loading === undefined) {
+      loading = this.#load(id, version).finally(() => this.#loading.delete(key));
+      this.#loading.set(key, loading);
+    }
+    return await loading;
+  }
+
+  /**
+   * Finds the active workflow whose webhook takes this method and path (without leading slash, still
+   * percent-encoded). `allow` names the methods of a known path that does not take this one.
+   */
+  matchWebhook(method: string, path: string): ReturnType<WebhookMatcher["match"]> {
+    this.#matcher ??= new WebhookMatcher(this.#newest.values());
+    return this.#matcher.match(method, path);
+  }
+
+  /**
+   * Checks raw JSON, stores it as the next version and makes it this instance's newest one before it returns.
+   * Throws `InvalidWorkflowError` with every fault, `version_mismatch` or `webhook_path_taken`.
+   */
+  async put(
+    id: string,
+    definition: unknown,
+    options: { ifMatch?: number | "*"; ifNoneMatch?: "*" } = {},
+  ): Promise<{ workflow: CompiledWorkflow; created: boolean }> {
+    checkWorkflowId(id);
+    const compiled = compileDefinition(definition, this.#options);
+    const routes = webhookRoutes(compiled);
+    const { workflow: stored, created } = await this.#store.put(id, compiled.definition, { routes, ...options });
+    const workflow = withVersion(compiled, stored);
+    this.#replace(workflow);
+    return { workflow, created };
+  }
+
+  /** False if there is no such workflow. Throws `version_mismatch`. */
+  async delete(id: string, options: { ifMatch?: number | "*" } = {}): Promise<boolean> {
+    const deleted = await this.#store.delete(id, options);
+    // Through the queue: a look that began before must not bring it back.
+    await this.#look(id);
+    return deleted;
+  }
+
+  /** The newest version of each workflow, in the order of their ids. */
+  list(): readonly CompiledWorkflow[] {
+    this.#list ??= [...this.#newest.values()].sort((a, b) => a.id < b.id ? -1 : 1);
+    return this.#list;
+  }
+
+  async #load(id: string, version: number | undefined): Promise<CompiledWorkflow | undefined> {
+    const stored = await this.#store.get(id, version);
+    if (stored === undefined) return undefined;
+    const workflow = compileWorkflow(stored, this.#options);
+    if (version === undefined) this.#replace(workflow);
+    else this.#keepOlder(workflow);
+    return workflow;
+  }
+
+  /** Looks at one workflow in the store, or at all; invariant 3. */
+  #look(id: string | undefined): Promise<void> {
+    const look = this.#looking.then(() => id === undefined ? this.#lookAtAll() : this.#lookAt(id));
+    this.#looking = look.catch(() => {});
+    return look;
+  }
+
+  async #lookAtAll(): Promise<void> {
+    const known = new Set(this.#newest.keys());
+    const stored = await this.#store.list();
+    for (const { id } of stored) known.delete(id);
+    for (const id of known) await this.#lookAt(id);
+    const changed = stored.filter(({ id, version }) => this.#newest.get(id)?.version !== version);
+    const next = changed.values();
+    await Promise.all(Array.from({ length: READERS }, async () => {
+      for (const { id } of next) await this.#lookAt(id);
+    }));
+  }
+
+  async #lookAt(id: string): Promise<void> {
+    const before = this.#newest.get(id);
+    const stored = await this.#store.get(id);
+    // Invariant 2: a put of this process came in between.
+    if (this.#newest.get(id) !== before) return await this.#lookAt(id);
+    if (stored === undefined) return this.#remove(id);
+    if (before?.version === stored.version && before.updatedAt === stored.updatedAt) return;
+    try {
+      this.#replace(compileWorkflow(stored, this.#options), { again: true });
+    } catch (error) {
+      // Another release stored what this one cannot run: it must not run the version before instead.
+      this.#remove(id);
+      const message = `Cannot compile version ${stored.version} of the workflow "${id}"`;
+      this.#options.onError?.(new MillraceError("invalid_workflow", message, { cause: error }));
+    }
+  }
+
+  #replace(workflow: CompiledWorkflow, options: { again?: boolean } = {}): void {
+    const before = this.#newest.get(workflow.id);
+    // A workflow that was deleted and made again counts from 1: only a look at the store can tell.
+    if (before !== undefined && before.version > workflow.version && !options.again) {
+      if (before.updatedAt > workflow.updatedAt) return;
+    }
+    if (before !== undefined) this.#keepOlder(before);
+    this.#newest.set(workflow.id, workflow);
+    this.#changed();
+  }
+
+  #remove(id: string): void {
+    if (this.#newest.delete(id)) this.#changed();
+    // Its older versions stay for executions that still run, unless the id is used again.
+  }
+
+  #keepOlder(workflow: CompiledWorkflow): void {
+    const { maxVersions = 1000 } = this.#options;
+    const key = `${workflow.id}@${workflow.version}`;
+    this.#older.delete(key);
+    this.#older.set(key, workflow);
+    for (const oldest of this.#older.keys()) {
+      if (this.#older.size <= maxVersions) break;
+      this.#older.delete(oldest);
+    }
+  }
+
+  #changed(): void {
+    this.#matcher = undefined;
+    this.#list = undefined;
+  }
+}

@@ -1,0 +1,169 @@
+/**
+ * Makes a workflow ready to run: schema, graph, parameters and expressions are checked together, so that one error
+ * names every fault.
+ *
+ * @example
+ * ```ts
+ * const workflow = compileWorkflow(stored, { nodeTypes: createNodeTypes({ fetch }) });
+ * ```
+ */
+import { type Fault, InvalidWorkflowError } from "../errors.ts";
+import type { WebhookRoute } from "../log/port.ts";
+import type { CompileTools, NodeTypes } from "../nodes/node_type.ts";
+import type {
+  CompiledWorkflow,
+  NodeDefinition,
+  NodeRun,
+  StoredWorkflow,
+  WebhookTrigger,
+  WorkflowDefinition,
+} from "./definition.ts";
+import type { ExpressionLimits } from "./expression.ts";
+import { buildGraph, type Graph, type GraphInput } from "./graph.ts";
+import { addIssues, parseDefinition, WORKFLOW_ID } from "./schema.ts";
+import { compileTemplate } from "./template.ts";
+
+/** What a definition is compiled with. */
+export interface CompileOptions {
+  readonly nodeTypes: NodeTypes;
+  readonly limits?: ExpressionLimits | undefined;
+}
+
+/** A definition ready to run, not yet a version of a workflow. */
+export interface CompiledDefinition {
+  readonly definition: WorkflowDefinition;
+  readonly graph: Graph;
+  readonly webhooks: readonly WebhookTrigger[];
+  readonly manualTrigger: string | undefined;
+  readonly run: ReadonlyMap<string, NodeRun>;
+}
+
+/** Throws `InvalidWorkflowError` unless `id` can be the id of a workflow. */
+export function checkWorkflowId(id: string): void {
+  if (WORKFLOW_ID.test(id)) return;
+  const detail = `Cannot use "${id.slice(0, 140)}" as a workflow's id: it must match ${WORKFLOW_ID.source}`;
+  throw new InvalidWorkflowError([{ pointer: "", detail }]);
+}
+
+/** Checks raw JSON and compiles it. Throws `InvalidWorkflowError` with every fault. */
+export function compileDefinition(raw: unknown, options: CompileOptions): CompiledDefinition {
+  const faults: Fault[] = [];
+  const parsed = parseDefinition(raw, faults);
+  const run = new Map<string, NodeRun>();
+  const webhooks: { trigger: WebhookTrigger; index: number }[] = [];
+  let manualTrigger: string | undefined;
+  const inputs: GraphInput[] = [];
+  for (const { index, id, value: definition } of parsed.nodes) {
+    if (id === undefined) continue;
+    if (definition === undefined) {
+      inputs.push({ index, id });
+      continue;
+    }
+    const compiled = compileNode(definition, { ...options, index, faults });
+    inputs.push({ index, id, definition, kind: compiled.kind, outputs: compiled.outputs });
+    if (compiled.run !== undefined) run.set(id, compiled.run);
+    if (compiled.webhook !== undefined) webhooks.push({ trigger: compiled.webhook, index });
+    if (definition.type === "manual") {
+      if (manualTrigger === undefined) manualTrigger = id;
+      else faults.push({ pointer: `/nodes/${index}/type`, detail: `"${manualTrigger}" is already the manual trigger` });
+    }
+  }
+  const connections = parsed.connections.flatMap(({ index, value }) =>
+    value === undefined ? [] : [{ index, connection: value }]
+  );
+  // Where parts could not be read, what leads to a node cannot be told.
+  const complete = parsed.head !== undefined && connections.length === parsed.connections.length;
+  const graph = buildGraph(inputs, connections, { faults, complete });
+  checkWebhooks(webhooks, faults);
+  if (faults.length > 0 || parsed.head === undefined) throw new InvalidWorkflowError(faults);
+  const definition: WorkflowDefinition = {
+    ...parsed.head,
+    nodes: parsed.nodes.map(({ value }) => value as NodeDefinition),
+    connections: connections.map(({ connection }) => connection),
+  };
+  return { definition, graph, webhooks: webhooks.map(({ trigger }) => trigger), manualTrigger, run };
+}
+
+/** Compiles a stored version. Throws `InvalidWorkflowError` if this release no longer takes it. */
+export function compileWorkflow(stored: StoredWorkflow, options: CompileOptions): CompiledWorkflow {
+  return withVersion(compileDefinition(stored.definition, options), stored);
+}
+
+/** Makes a stored version of what was compiled before it was stored. */
+export function withVersion(
+  compiled: CompiledDefinition,
+  stored: Pick<StoredWorkflow, "id" | "version" | "updatedAt">,
+): CompiledWorkflow {
+  const { id, version, updatedAt } = stored;
+  const { definition, graph, webhooks, manualTrigger, run } = compiled;
+  return Object.freeze({ id, version, updatedAt, definition, graph, webhooks, manualTrigger, run });
+}
+
+/** The webhook paths that a definition asks for, in the form in which they are unique over all workflows. */
+export function webhookRoutes(compiled: Pick<CompiledDefinition, "definition" | "webhooks">): WebhookRoute[] {
+  return compiled.webhooks.flatMap(({ nodeId, methods, path }) => {
+    const index = compiled.definition.nodes.findIndex(({ id }) => id === nodeId);
+    const shape = pathShape(path);
+    return methods.map((method) => ({ method, shape, pointer: `/nodes/${index}/parameters/path` }));
+  });
+}
+
+/** A path with each `:name` as `:`. */
+function pathShape(path: string): string {
+  return path.split("/").map((segment) => segment.startsWith(":") ? ":" : segment).join("/");
+}
+
+function checkWebhooks(webhooks: readonly { trigger: WebhookTrigger; index: number }[], faults: Fault[]): void {
+  const taken = new Map<string, string>();
+  for (const { trigger: { methods, path, nodeId }, index } of webhooks) {
+    for (const method of methods) {
+      const route = `${method} ${pathShape(path)}`;
+      const other = taken.get(route);
+      if (other === undefined) taken.set(route, nodeId);
+      else {
+        const detail = `"${method} ${path}" is already the webhook of "${other}"`;
+        faults.push({ pointer: `/nodes/${index}/parameters/path`, detail });
+      }
+    }
+  }
+}
+
+interface CompiledNode {
+  readonly kind?: GraphInput["kind"];
+  readonly outputs?: readonly string[] | undefined;
+  readonly run?: NodeRun | undefined;
+  readonly webhook?: WebhookTrigger | undefined;
+}
+
+function compileNode(
+  node: NodeDefinition,
+  options: CompileOptions & { index: number; faults: Fault[] },
+): CompiledNode {
+  const { nodeTypes, limits, index, faults } = options;
+  const type = nodeTypes.get(node.type);
+  if (type === undefined) {
+    const known = [...nodeTypes.keys()].join(", ");
+    faults.push({ pointer: `/nodes/${index}/type`, detail: `"${node.type}" is no node type: choose from ${known}` });
+    return {};
+  }
+  const prefix = `/nodes/${index}/parameters`;
+  const parsed = type.parameters.safeParse(node.parameters);
+  if (!parsed.success) {
+    addIssues(faults, prefix, parsed.error);
+    return { kind: type };
+  }
+  function fault(pointer: string, detail: string): void {
+    faults.push({ pointer: prefix + pointer, detail });
+  }
+  const tools: CompileTools = {
+    nodeId: node.id,
+    template: (value, pointer) => compileTemplate(value, { pointer, fault, ...(limits && { limits }) }),
+    fault,
+  };
+  return {
+    kind: type,
+    outputs: type.outputs?.(parsed.data) ?? ["main"],
+    run: type.compile?.(parsed.data, tools),
+    webhook: type.webhook?.(parsed.data, node.id),
+  };
+}

@@ -1,0 +1,74 @@
+/**
+ * Finds the webhook that a request is for, with Hono's trie router. Static segments win over `:name` ones, from left
+ * to right, among the webhooks that take the request's method.
+ */
+import { TrieRouter } from "hono/router/trie-router";
+import type { CompiledWorkflow, WebhookTrigger } from "./definition.ts";
+
+/** What a request matched. */
+export interface WebhookMatch {
+  readonly workflow: CompiledWorkflow;
+  readonly trigger: WebhookTrigger;
+  /** Decoded. */
+  readonly params: Record<string, string>;
+}
+
+interface Route {
+  readonly workflow: CompiledWorkflow;
+  readonly trigger: WebhookTrigger;
+  /** Sorts the most static path first: `0` for a static segment, `1` for a named one. */
+  readonly rank: string;
+}
+
+/** The webhooks of a set of workflows. */
+export class WebhookMatcher {
+  readonly #router = new TrieRouter<Route>();
+
+  /** Inactive workflows are left out. */
+  constructor(workflows: Iterable<CompiledWorkflow>) {
+    for (const workflow of workflows) {
+      if (!workflow.definition.active) continue;
+      for (const trigger of workflow.webhooks) {
+        const rank = trigger.path.split("/").map((segment) => segment.startsWith(":") ? "1" : "0").join("");
+        this.#router.add("ALL", `/${trigger.path}`, { workflow, trigger, rank });
+      }
+    }
+  }
+
+  /**
+   * Matches a path without its leading slash, still percent-encoded. Gives the methods to name in `Allow` where the
+   * path is known but not the method.
+   */
+  match(method: string, path: string): WebhookMatch | { readonly allow: string[] } | undefined {
+    const canonical = canonicalPath(path);
+    if (canonical === undefined) return undefined;
+    const [found] = this.#router.match("ALL", canonical) as [[Route, Record<string, string>][]];
+    let best: [Route, Record<string, string>] | undefined;
+    const allow = new Set<string>();
+    for (const candidate of found) {
+      const [{ trigger, rank }] = candidate;
+      for (const name of trigger.methods) allow.add(name);
+      if (trigger.methods.includes(method) && (best === undefined || rank < best[0].rank)) best = candidate;
+    }
+    if (best === undefined) return allow.size === 0 ? undefined : { allow: [...allow].sort() };
+    const [{ workflow, trigger }, params] = best;
+    return { workflow, trigger, params: decodeParams(params) };
+  }
+}
+
+/** Percent-encodes each segment in one way (RFC 3986, section 6.2.2), so that no part of it can look like a pattern. */
+function canonicalPath(path: string): string | undefined {
+  if (!path.includes("%") && /^[\w./~-]*$/.test(path)) return `/${path}`;
+  try {
+    return `/${path.split("/").map((segment) => encodeURIComponent(decodeURIComponent(segment))).join("/")}`;
+  } catch {
+    // Not percent-encoded UTF-8: no path can match.
+    return undefined;
+  }
+}
+
+function decodeParams(params: Record<string, string>): Record<string, string> {
+  const decoded: Record<string, string> = {};
+  for (const name of Object.keys(params)) decoded[name] = decodeURIComponent(params[name] as string);
+  return decoded;
+}
