@@ -8,6 +8,8 @@ export interface CheckResult {
   readonly name: string;
   readonly passed: boolean;
   readonly seconds: number;
+  /** A few words for its line. */
+  readonly detail?: string;
   /** What it said. */
   readonly output: string;
 }

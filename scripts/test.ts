@@ -5,13 +5,12 @@ import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { checkCoverage, LINE_COVERAGE_FLOOR } from "./coverage.ts";
 import { findRedisServer, FOUND_VARIABLE, startRedis } from "./redis.ts";
-import { runCheck, runStaticChecks } from "./static_checks.ts";
+import { runStaticChecks } from "./static_checks.ts";
 import { runTestFile, testFileNeeds } from "./test_file.ts";
 import { TestReport } from "./test_report.ts";
 
-/** The share of the lines of src/ that the tests must reach, in percent. */
-const LINE_COVERAGE_FLOOR = 85;
 /** How many test files run at once. */
 const PARALLEL_FILES = 2;
 
@@ -129,15 +128,4 @@ async function runFiles(
     };
     await Promise.all(Array.from({ length: workers }, next));
   }
-}
-
-/** What the child processes wrote to `dir`, against the floor; the whole table is in coverage/. */
-function checkCoverage(dir: string) {
-  const report = ["--reporter", "text", "--reporter", "lcovonly", "--check-coverage", "--lines", LINE_COVERAGE_FLOOR];
-  return runCheck(`coverage (at least ${LINE_COVERAGE_FLOOR}% of the lines)`, process.execPath, [
-    "node_modules/c8/bin/c8.js",
-    "report",
-    ...["--temp-directory", dir, "--all", "--src", "src", "--include", "src/**"],
-    ...report.map(String),
-  ]);
 }

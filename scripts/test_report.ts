@@ -17,10 +17,10 @@ export class TestReport {
   }
 
   /** A check counts as one. */
-  addCheck({ name, passed, seconds, output }: CheckResult): void {
+  addCheck({ name, passed, seconds, output, detail = "" }: CheckResult): void {
     if (passed) this.#passed++;
     else this.#failed++;
-    this.#line(passed, name, { text: passed ? "" : "failed", seconds });
+    this.#line(passed, name, { text: passed ? detail : "failed", seconds });
     if (!passed) this.#failure(name, output);
   }
 

@@ -37,3 +37,15 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   health(app, deps);
   return app;
 }
+
+/** The application of an instance without the `http` role: health and metrics only. */
+export function createHealthApp(deps: AppDeps): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+  app.onError((error, c) => errorResponse(deps, c, error));
+  app.notFound((c) =>
+    errorResponse(deps, c, new MillraceError("not_found", "This instance has no http role: it serves its health only"))
+  );
+  app.use("*", frame(deps));
+  health(app, deps);
+  return app;
+}

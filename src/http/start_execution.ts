@@ -61,13 +61,14 @@ export async function startExecution(
     const [result] = await Promise.all([reply, appended]);
     return { result, appendMs: appendedAt - startedAt, waitMs: performance.now() - appendedAt };
   } catch (error) {
+    // Nothing to free after a reply, and to abort costs: only here.
+    controller.abort(WAIT_OVER);
     if (error !== WAIT_OVER && error !== CLIENT_GONE) throw error;
     const times = { appendMs: appendedAt - startedAt, waitMs: performance.now() - appendedAt };
     return error === CLIENT_GONE ? { ...times, clientGone: true } : times;
   } finally {
     clearTimeout(timer);
     clientSignal.removeEventListener("abort", onClientGone);
-    controller.abort(WAIT_OVER);
   }
 }
 

@@ -1,0 +1,68 @@
+/**
+ * Listening, apart from building: `Deno.serve` under Deno, `@hono/node-server` under Node.
+ */
+import { createAdaptorServer } from "@hono/node-server";
+import type { AddressInfo } from "node:net";
+import type { Server } from "node:http";
+
+/** A server that listens. */
+export interface Listener {
+  /** Where it can be reached. */
+  readonly url: string;
+  /** Stops accepting, waits at most `graceMs` for answers under way, and closes the rest. */
+  close(options: { graceMs: number }): Promise<void>;
+}
+
+type Handler = (request: Request) => Response | Promise<Response>;
+
+/** The part of Deno that is used here. */
+interface DenoHttp {
+  serve(
+    options: { hostname: string; port: number; onListen(): void },
+    handler: Handler,
+  ): { readonly addr: { port: number }; shutdown(): Promise<void> };
+}
+
+/** Listens on an address; port 0 takes a free one. Rejects when the address cannot be had. */
+export async function listen(handler: Handler, options: { hostname: string; port: number }): Promise<Listener> {
+  const deno = (globalThis as { Deno?: DenoHttp }).Deno;
+  if (deno !== undefined) return listenOnDeno(deno, handler, options);
+  const server = createAdaptorServer({ fetch: handler }) as Server;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port, options.hostname, resolve);
+  });
+  return {
+    url: urlOf(options.hostname, (server.address() as AddressInfo).port),
+    close: ({ graceMs }) => closeNode(server, graceMs),
+  };
+}
+
+/** `close` waits for idle keep-alive connections too, unless they are closed, again and again as they fall idle. */
+function closeNode(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const idle = setInterval(() => server.closeIdleConnections(), 50);
+    const all = setTimeout(() => server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearInterval(idle);
+      clearTimeout(all);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+function listenOnDeno(deno: DenoHttp, handler: Handler, options: { hostname: string; port: number }): Listener {
+  const server = deno.serve({ ...options, onListen: () => {} }, handler);
+  return {
+    url: urlOf(options.hostname, server.addr.port),
+    close: ({ graceMs }) => {
+      const late = new Promise<void>((resolve) => setTimeout(resolve, graceMs));
+      return Promise.race([server.shutdown(), late]);
+    },
+  };
+}
+
+function urlOf(hostname: string, port: number): string {
+  return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+}

@@ -1,0 +1,167 @@
+/**
+ * The Redis driver: opens the connections of an instance and puts its ports together.
+ *
+ * Connections: one for commands, one blocked on the inbox and the control stream, one blocked on followed logs, and
+ * for the worker and the assembler one each. Their number does not depend on how many callers wait.
+ *
+ * @example
+ * ```ts
+ * await using store = await openRedisStore({ url: "redis://127.0.0.1:6379", instance: "a" });
+ * ```
+ */
+import { RedisConnection } from "../../redis/connection.ts";
+import { openDocuments } from "../../redis/documents.ts";
+import { Keys } from "../../redis/keys.ts";
+import { parseEntries, StreamReader } from "../../redis/stream_reader.ts";
+import { Subscriptions } from "../../redis/subscriptions.ts";
+import type { ExecutionResult, Store, StoreHealth } from "../port.ts";
+import { RedisLog } from "./execution_log.ts";
+import { Inbox } from "./inbox.ts";
+import { RedisProjections } from "./projections.ts";
+import { RedisWorkQueue } from "./work_queue.ts";
+import { RedisWorkflowStore } from "./workflow_store.ts";
+
+const WORKERS = "workers";
+const ASSEMBLER = "assembler";
+
+/** What a store is opened with. */
+export interface RedisStoreOptions {
+  readonly url: string;
+  readonly instance: string;
+  /** `mr:` by default. */
+  readonly prefix?: string;
+  readonly partitions?: number;
+  readonly maxWaiters?: number;
+  readonly maxFollowers?: number;
+  readonly leaseSeconds?: number;
+  readonly historyTtlSeconds?: number;
+  readonly onError?: (error: unknown) => void;
+  /** How long the first connection is tried for, in milliseconds. */
+  readonly patienceMs?: number;
+}
+
+/** Connects. Throws when Redis cannot be reached, or was set up with another number of partitions. */
+export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
+  const { instance, prefix = "mr:", partitions = 1, maxWaiters = 10_000, maxFollowers = 1000 } = options;
+  const { leaseSeconds = 10, historyTtlSeconds = 86_400, onError = () => {} } = options;
+  const keys = new Keys({ prefix, partitions });
+  const patience = options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs };
+  const opened: RedisConnection[] = [];
+  const open = async (role: string) => {
+    const name = `millrace:${instance}:${role}`.replaceAll(/[^\x21-\x7e]/g, "_");
+    const connection = await RedisConnection.open({ url: options.url, name, onError, ...patience });
+    opened.push(connection);
+    return connection;
+  };
+  try {
+    const commands = await open("commands");
+    await agreeOnPartitions(commands, keys);
+    const documents = await openDocuments(commands);
+    const replies = new StreamReader({ blocked: await open("inbox"), commands, onError });
+    const logs = new StreamReader({ blocked: await open("logs"), commands, onError });
+    const subscriptions = new Subscriptions(logs, { limit: maxFollowers });
+    const workflows = new RedisWorkflowStore({ keys, commands, documents, historyTtlSeconds });
+    const work = new RedisWorkQueue({
+      keys,
+      commands,
+      openBlocked: () => open("worker"),
+      instance,
+      group: WORKERS,
+      leaseMs: leaseSeconds * 1000,
+      onError,
+    });
+    const inbox: Inbox = new Inbox({
+      keys,
+      commands,
+      reader: replies,
+      instance,
+      maxWaiters,
+      result: (executionId): Promise<ExecutionResult | undefined> => log.result(executionId),
+      onError,
+    });
+    const log: RedisLog = new RedisLog({
+      keys,
+      commands,
+      inbox,
+      instance,
+      group: WORKERS,
+      subscriptions,
+      announceCancel: async (executionId) => {
+        await commands.send(["XADD", keys.control(), "MAXLEN", "~", "1000", "*", "cancelled", executionId]);
+      },
+    });
+    const projections = new RedisProjections({
+      keys,
+      commands,
+      documents,
+      subscriptions,
+      openBlocked: () => open("assembler"),
+      instance,
+      group: ASSEMBLER,
+    });
+    await inbox.open();
+    await followControl({ keys, commands, reader: replies, workflows, work });
+    commands.onReady(async () => {
+      await inbox.recover();
+      workflows.changed(undefined);
+    });
+    return {
+      driver: "redis",
+      documents: documents.kind,
+      log,
+      work,
+      projections,
+      workflows,
+      waiting: () => inbox.waiters.size,
+      ready: () => opened.every((connection) => connection.ready),
+      health: () => health(commands),
+      [Symbol.asyncDispose]: async () => {
+        await inbox.close().catch(() => {});
+        await Promise.all([replies.stop(), logs.stop(), work.close(), projections.close()]);
+        for (const connection of opened) connection.close();
+      },
+    };
+  } catch (error) {
+    for (const connection of opened) connection.close();
+    throw error;
+  }
+}
+
+/** The first instance writes the number of partitions; one that is configured otherwise must not start. */
+async function agreeOnPartitions(commands: RedisConnection, keys: Keys): Promise<void> {
+  const wanted = String(keys.partitions);
+  await commands.send(["SET", keys.partitionCount(), wanted, "NX"]);
+  const agreed = await commands.send<string>(["GET", keys.partitionCount()]);
+  if (agreed === wanted) return;
+  throw new Error(`PARTITIONS is ${wanted}, but this Redis was set up with ${agreed}: set PARTITIONS=${agreed}`);
+}
+
+/** Hears what other instances changed: definitions, and executions that were cancelled. */
+async function followControl(parts: {
+  keys: Keys;
+  commands: RedisConnection;
+  reader: StreamReader;
+  workflows: RedisWorkflowStore;
+  work: RedisWorkQueue;
+}): Promise<void> {
+  const { keys, commands, reader, workflows, work } = parts;
+  const newest = parseEntries(await commands.send(["XREVRANGE", keys.control(), "+", "-", "COUNT", "1"]))[0];
+  reader.follow(keys.control(), newest?.id ?? "0-0", (entries) => {
+    for (const { fields } of entries) {
+      const workflow = fields.get("workflow");
+      const cancelled = fields.get("cancelled");
+      if (workflow !== undefined) workflows.changed(workflow);
+      if (cancelled !== undefined) work.lose(cancelled);
+    }
+  });
+}
+
+async function health(commands: RedisConnection): Promise<StoreHealth> {
+  const startedAt = performance.now();
+  try {
+    await commands.send(["PING"], { deadlineMs: 2000 });
+    return { status: "up", latency: Math.round((performance.now() - startedAt) * 100) / 100 };
+  } catch (error) {
+    return { status: commands.ready ? "error" : "down", detail: error instanceof Error ? error.message : String(error) };
+  }
+}

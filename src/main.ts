@@ -1,0 +1,203 @@
+#!/usr/bin/env node
+/**
+ * The composition root: configuration → store → catalog, app, worker, assembler; closed in reverse.
+ *
+ * Exit codes: 0 after a shutdown that was asked for, 1 when it could not start or broke, 2 for a wrong setting.
+ */
+import { readdir, readFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { createApp, createHealthApp } from "./app.ts";
+import { Assembler } from "./assembly/assembler.ts";
+import { type Config, ConfigError, helpText, loadConfig } from "./config.ts";
+import { FencedError, InvalidWorkflowError } from "./errors.ts";
+import { Worker } from "./execution/worker.ts";
+import { listen } from "./listen.ts";
+import { createMemoryStore } from "./log/memory/store.ts";
+import type { Store } from "./log/port.ts";
+import { openRedisStore } from "./log/redis/store.ts";
+import { createLogger, type Logger } from "./logger.ts";
+import { createMetrics } from "./metrics.ts";
+import { createGuardedFetch } from "./nodes/guarded_fetch.ts";
+import { createNodeTypes } from "./nodes/registry.ts";
+import { WorkflowCatalog } from "./workflow/catalog.ts";
+
+async function main(args: readonly string[]): Promise<void> {
+  const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
+  for (const argument of args) {
+    if (argument === "-h" || argument === "--help") return console.log(helpText());
+    if (argument === "-v" || argument === "--version") return console.log(version);
+    throw new ConfigError(`Unknown argument "${argument}": see millrace --help`);
+  }
+  const instance = `${hostname()}-${crypto.randomUUID().slice(0, 8)}`;
+  const config = loadConfig(process.env, { instance });
+  const logger = createLogger({ level: config.logLevel, instance: config.instance });
+  const store = await openStore(config, logger);
+  try {
+    await serve({ config, logger, store, version });
+  } finally {
+    await store[Symbol.asyncDispose]();
+  }
+}
+
+async function openStore(config: Config, logger: Logger): Promise<Store> {
+  const { instance, maxWaiters, redis } = config;
+  if (redis === undefined) return createMemoryStore({ instance, maxWaiters });
+  try {
+    return await openRedisStore({
+      url: redis.url,
+      instance,
+      prefix: config.redisPrefix,
+      partitions: config.partitions,
+      maxWaiters,
+      maxFollowers: config.maxFollowers,
+      leaseSeconds: config.leaseSeconds,
+      historyTtlSeconds: config.historyTtlSeconds,
+      onError: (error) => logger.warn({ error }, "redis"),
+    });
+  } catch (error) {
+    throw new StartError(`Cannot use Redis at ${redis.safeUrl}: ${reasonOf(error)}`, { cause: error });
+  }
+}
+
+async function serve(parts: { config: Config; logger: Logger; store: Store; version: string }): Promise<void> {
+  const { config, logger, store, version } = parts;
+  const metrics = createMetrics();
+  metrics.watchWaiters(() => store.waiting());
+  const catalog = new WorkflowCatalog({
+    store: store.workflows,
+    nodeTypes: createNodeTypes({
+      fetch: createGuardedFetch({ allow: config.httpAllow }),
+      maxOutputBytes: config.outputLimitBytes,
+    }),
+    limits: { timeoutMs: config.expressionTimeoutMs },
+    onError: (error) => logger.error({ error }, "workflow"),
+  });
+  await catalog.start();
+  await loadWorkflows(config.workflowsDir, catalog);
+
+  const drain = new AbortController();
+  const deps = {
+    config,
+    store,
+    catalog,
+    logger,
+    metrics,
+    ready: () => !drain.signal.aborted && store.ready(),
+    info: { version },
+    drainSignal: drain.signal,
+  };
+  const worker = config.roles.has("worker") ? createWorker({ config, logger, store, catalog, metrics }) : undefined;
+  const assembler = config.roles.has("assembler")
+    ? new Assembler({
+      log: store.log,
+      projections: store.projections,
+      workflows: catalog,
+      onError: (error) => logger.warn({ error }, "assembler"),
+    })
+    : undefined;
+  const app = config.roles.has("http") ? createApp(deps) : createHealthApp(deps);
+  const server = await listen((request) => app.fetch(request), { hostname: config.host, port: config.port });
+  worker?.start();
+  assembler?.start();
+  const driver = config.redis === undefined ? "memory" : `redis (${config.redis.safeUrl}, ${store.documents})`;
+  console.log(`Millrace ${version} · driver ${driver} · roles ${[...config.roles].join()} · ${server.url}`);
+
+  const signal = await stopSignal();
+  logger.info({ signal }, "stopping");
+  drain.abort();
+  if (signal === "SIGTERM" && config.roles.has("http")) await pause(config.drainSeconds * 1000);
+  await server.close({ graceMs: config.drainSeconds * 1000 });
+  await worker?.stop({ graceMs: config.drainSeconds * 1000 });
+  await assembler?.stop();
+  logger.info({ signal }, "stopped");
+}
+
+function createWorker(parts: {
+  config: Config;
+  logger: Logger;
+  store: Store;
+  catalog: WorkflowCatalog;
+  metrics: ReturnType<typeof createMetrics>;
+}): Worker {
+  const { config, logger, store, catalog, metrics } = parts;
+  const worker: Worker = new Worker({
+    store,
+    workflows: catalog,
+    name: config.instance,
+    concurrency: config.workerConcurrency,
+    outputLimitBytes: config.outputLimitBytes,
+    historyTtlSeconds: config.historyTtlSeconds,
+    onEnd: ({ executionId, workflowId, version, requestedAt }, { status, error }, durationMs) => {
+      metrics.executionEnded(status, (Date.now() - requestedAt) / 1000);
+      const ms = Math.round(durationMs * 100) / 100;
+      const failure = error === undefined ? {} : { error: error.code, node: error.node };
+      logger.info({ executionId, workflowId, version, status, ms, ...failure }, "execution");
+    },
+    onError: (error, claim) => {
+      const executionId = claim?.executionId;
+      if (error instanceof FencedError) logger.info({ executionId, reason: error.message }, "claim lost");
+      else logger.warn({ error, executionId }, "worker");
+    },
+  });
+  metrics.watchWorkInProgress(() => worker.running);
+  return worker;
+}
+
+/** Stores each `<id>.json` of a directory; a definition that is stored already makes no new version. */
+async function loadWorkflows(directory: string | undefined, catalog: WorkflowCatalog): Promise<void> {
+  if (directory === undefined) return;
+  const names = await readdir(directory).catch((error) => {
+    throw new ConfigError(`WORKFLOWS_DIR "${directory}" cannot be read: ${reasonOf(error)}`);
+  });
+  for (const name of names.filter((name) => name.endsWith(".json")).sort()) {
+    const path = `${directory}/${name}`;
+    try {
+      await catalog.put(name.slice(0, -".json".length), JSON.parse(await readFile(path, "utf8")));
+    } catch (error) {
+      const faults = error instanceof InvalidWorkflowError
+        ? error.faults.map(({ pointer, detail }) => `${pointer || "/"}: ${detail}`).join("; ")
+        : reasonOf(error);
+      throw new ConfigError(`WORKFLOWS_DIR holds ${path}, which is refused: ${faults}`);
+    }
+  }
+}
+
+/** Resolves with the first signal that asks for an end; a second one exits at once. */
+function stopSignal(): Promise<"SIGTERM" | "SIGINT"> {
+  return new Promise((resolve) => {
+    let asked = false;
+    for (const signal of ["SIGTERM", "SIGINT"] as const) {
+      process.on(signal, () => {
+        if (asked) process.exit(1);
+        asked = true;
+        resolve(signal);
+      });
+    }
+  });
+}
+
+/** It could not start, for a reason that one line tells. */
+class StartError extends Error {}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.cause instanceof AggregateError) return reasonOf(error.cause.errors[0]);
+  return error.cause instanceof Error ? `${error.message} (${reasonOf(error.cause)})` : error.message;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+try {
+  await main(process.argv.slice(2));
+  process.exit(0);
+} catch (error) {
+  const isPlain = error instanceof ConfigError || error instanceof StartError || isListenError(error);
+  console.error(isPlain ? `millrace: ${reasonOf(error)}` : error);
+  process.exit(error instanceof ConfigError ? 2 : 1);
+}
+
+function isListenError(error: unknown): boolean {
+  return error instanceof Error && "syscall" in error && error.syscall === "listen";
+}
