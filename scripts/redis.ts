@@ -38,7 +38,9 @@ export function findRedisServer(): Promise<RedisServer> {
 /** Starts a Redis of one's own; throws when it does not start. */
 export async function startRedis({ json, ...options }: StartOptions): Promise<RunningRedis> {
   const server = await findRedisServer();
-  return await launch(json ? server : withoutJson(server), options);
+  // One that a test file starts dies with the file, whose process group is killed when its time is up.
+  const grouped = process.env[FOUND_VARIABLE] !== undefined;
+  return await launch(json ? server : withoutJson(server), { grouped, ...options });
 }
 
 /** The same server without the module; where JSON is built in, it stays. */

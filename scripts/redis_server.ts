@@ -60,6 +60,8 @@ export interface LaunchOptions {
   readonly port?: number;
   /** The folder of its data, kept when it ends; by default a temporary one, removed. */
   readonly dir?: string;
+  /** Whether it stays in our process group: what ends the group ends it, Ctrl-C too. */
+  readonly grouped?: boolean;
 }
 
 /** Starts `server`, memory-only unless `args` say otherwise, and waits until it answers. */
@@ -75,7 +77,7 @@ export async function launch(server: RedisServer, options: LaunchOptions = {}): 
     ...["--maxmemory-policy", "noeviction", "--dir", inContainer ? "/tmp" : dir],
     ...args,
     ...modules,
-  ], { stdio: ["ignore", "pipe", "pipe"], detached: true });
+  ], { stdio: ["ignore", "pipe", "pipe"], detached: !options.grouped });
   let output = "";
   child.stdout.setEncoding("utf8").on("data", (text) => output = (output + text).slice(-4000));
   child.stderr.setEncoding("utf8").on("data", (text) => output = (output + text).slice(-4000));

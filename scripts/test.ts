@@ -1,7 +1,8 @@
 /**
  * Every check and every test, from one command: `./scripts/test --help`.
  */
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { rmSync } from "node:fs";
+import { mkdtemp, readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -27,20 +28,29 @@ coverage (at least ${LINE_COVERAGE_FLOOR}% of the lines) and ends with a line "N
 REDIS_URL       use this Redis instead of one of its own (keys are prefixed t-, and removed)
 `;
 
-const { values: options } = parseArgs({
-  options: {
-    only: { type: "string", multiple: true, default: [] },
-    "no-coverage": { type: "boolean", default: false },
-    bail: { type: "boolean", default: false },
-    help: { type: "boolean", short: "h", default: false },
-  },
-});
+const options = readOptions();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   // What runs is killed by the exit handlers of the modules that started it.
   process.on(signal, () => process.exit(signal === "SIGINT" ? 130 : 143));
 }
 if (options.help) console.log(HELP);
 else process.exitCode = await main();
+
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        only: { type: "string", multiple: true, default: [] },
+        "no-coverage": { type: "boolean", default: false },
+        bail: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    }).values;
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${HELP}`);
+    process.exit(1);
+  }
+}
 
 async function main(): Promise<number> {
   const report = new TestReport();
@@ -51,12 +61,9 @@ async function main(): Promise<number> {
   await using redis = await provideRedis();
   const env = { ...testEnvironment(), ...redis.env };
   const coverage = partial || options["no-coverage"] ? undefined : await mkdtemp(join(tmpdir(), "millrace-coverage-"));
-  try {
-    await runFiles(await testFiles(), { env: coverage ? { ...env, NODE_V8_COVERAGE: coverage } : env, report });
-    if (coverage && !(options.bail && report.hasFailed)) report.addCheck(await checkCoverage(coverage));
-  } finally {
-    if (coverage) await rm(coverage, { recursive: true, force: true });
-  }
+  if (coverage) process.on("exit", () => rmSync(coverage, { recursive: true, force: true }));
+  await runFiles(await testFiles(), { env: coverage ? { ...env, NODE_V8_COVERAGE: coverage } : env, report });
+  if (coverage && !(options.bail && report.hasFailed)) report.addCheck(await checkCoverage(coverage));
   return end(report, redis.summary);
 }
 

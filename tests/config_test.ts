@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ConfigError, helpText, loadConfig, SETTINGS } from "../src/config.ts";
@@ -150,27 +149,6 @@ test("helpText() names every setting with its default", () => {
     assert.ok(line.includes(help) && line.endsWith(byDefault ? `[${byDefault}]` : help), `${name}: ${line}`);
     assert.ok(line.length <= 120, `${name}: ${line.length} columns`);
   }
-});
-
-function textOf(file: string): string {
-  return readFileSync(new URL(`../${file}`, import.meta.url), "utf8");
-}
-
-test("the table in README.md has every setting as it is", () => {
-  const squeezed = textOf("README.md").replace(/ +/g, " ");
-  const rows = squeezed.match(/^\| `[A-Z_]+` \|.*$/gm) ?? [];
-  const expected = Object.entries(SETTINGS).map(([name, { default: byDefault, help }]) =>
-    `| \`${name}\` | ${byDefault ? `\`${byDefault}\` ` : ""}| ${help.replaceAll("*", "\\*")} |`
-  );
-  assert.equal(rows, expected);
-});
-
-test(".env.example has every setting, commented, with its default", () => {
-  const lines = textOf(".env.example").split("\n");
-  assert.equal(
-    lines.filter((line) => /^#?[A-Z_]+=/.test(line)),
-    Object.entries(SETTINGS).map(([name, setting]) => `#${name}=${setting.default}`),
-  );
 });
 
 test.run();

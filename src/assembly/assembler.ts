@@ -4,10 +4,10 @@
  *
  * Invariants:
  * 1. A batch is acknowledged in the step that applies it: applied twice changes nothing.
- * 2. An execution that ended within the batch costs its index entries only: no document is written for it.
+ * 2. An execution that began and ended within one batch costs its index entries only: it gets no document.
  * 3. Documents are folds of the log, written before the batch is acknowledged: a crash in between writes them again.
  */
-import { countSteps, emptyState, applyEvent } from "../log/fold.ts";
+import { applyEvent, countSteps, emptyState } from "../log/fold.ts";
 import type { ExecutionLog, FeedEntry, ProgressDocument, Projections } from "../log/port.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 
@@ -70,9 +70,13 @@ export class Assembler {
   async #assemble(entries: readonly FeedEntry[]): Promise<void> {
     const { projections } = this.#options;
     const newest = new Map<string, FeedEntry>();
-    for (const entry of entries) newest.set(entry.executionId, entry);
-    const running = [...newest.values()].filter((entry) => entry.ended === undefined);
-    await Promise.all(running.map((entry) => this.#document(entry)));
+    const begun = new Set<string>();
+    for (const entry of entries) {
+      newest.set(entry.executionId, entry);
+      if (entry.types.includes("execution.requested")) begun.add(entry.executionId);
+    }
+    const long = [...newest.values()].filter((entry) => entry.ended === undefined || !begun.has(entry.executionId));
+    await Promise.all(long.map((entry) => this.#document(entry)));
     await projections.applyFeed(entries);
   }
 
@@ -85,7 +89,6 @@ export class Assembler {
     if (events.length === 0) return;
     const state = emptyState();
     for (const event of events) applyEvent(state, event);
-    if (state.endedAt !== undefined) return;
     const { done, current } = countSteps(state);
     const total = Math.max(workflow?.definition.nodes.length ?? 0, state.nodes.size, 1);
     const updatedAt = events.at(-1)!.time;
@@ -94,13 +97,13 @@ export class Assembler {
       workflowId: entry.workflowId,
       version: entry.version,
       status: state.status,
-      progress: Math.floor((100 * done) / total),
+      progress: state.status === "completed" ? 100 : Math.floor((100 * done) / total),
       currentStep: current,
       completedSteps: done,
       totalSteps: total,
       requestedAt: state.requestedAt,
       updatedAt,
-      etaMs: estimate({ done, total, tookMs: updatedAt - (state.startedAt ?? state.requestedAt) }),
+      etaMs: state.endedAt !== undefined ? 0 : estimate({ done, total, tookMs: updatedAt - (state.startedAt ?? state.requestedAt) }),
     };
     await projections.putProgress(document);
   }

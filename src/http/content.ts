@@ -40,6 +40,10 @@ export function parseForm(text: string): JsonObject {
 async function parseMultipart(bytes: Uint8Array, contentType: string): Promise<JsonObject> {
   let form: FormData;
   try {
+    // Runtimes differ on a body that breaks off; the closing delimiter tells (RFC 2046, section 5.1.1).
+    const boundary = /;\s*boundary\s*=\s*(?:"([^"]+)"|([^\s";]+))/i.exec(contentType);
+    const delimiter = `--${boundary?.[1] ?? boundary?.[2]}--`;
+    if (!new TextDecoder("latin1").decode(bytes).includes(delimiter)) throw new Error(`No "${delimiter}" in the body`);
     const headers = { "content-type": contentType };
     form = await new Response(bytes as Uint8Array<ArrayBuffer>, { headers }).formData();
   } catch (error) {

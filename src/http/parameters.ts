@@ -5,6 +5,7 @@ import type { Context } from "hono";
 import { MillraceError } from "../errors.ts";
 import { isExecutionId } from "../execution_id.ts";
 import { isEntryId } from "../log/event.ts";
+import { WORKFLOW_ID } from "../workflow/schema.ts";
 import type { AppEnv } from "./deps.ts";
 
 /** A whole number from the query. Throws `invalid_parameter` outside `min` to `max`. */
@@ -52,7 +53,7 @@ export function executionIdParameter(c: Context<AppEnv>): string {
 /** The workflow that the path names. Throws `invalid_parameter` for what no workflow could be called. */
 export function workflowIdParameter(c: Context<AppEnv>): string {
   const id = c.req.param("id") ?? "";
-  if (/^[A-Za-z0-9][\w.-]{0,127}$/.test(id)) return id;
+  if (WORKFLOW_ID.test(id)) return id;
   throw new MillraceError(
     "invalid_parameter",
     `Expected a workflow id of 1 to 128 letters, digits, "_", "." and "-": received "${id}"`,

@@ -98,11 +98,19 @@ function isListed(text: string, options: { rules: readonly Rule[]; port: number 
   );
 }
 
+/** All of IPv6 that is given out for global unicast (RFC 4291, section 2.4). */
+const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR("2000::/3");
+
+/** Addresses of the local machine in the clouds that are unicast by their number. */
+const METADATA = new Set(["168.63.129.16", "100.100.100.200", "fd00:ec2::254"]);
+
 /** True for an address of the public internet, and so for nothing that embeds an address which is not. */
 function isPublic(text: string): boolean {
-  if (!ipaddr.isValid(text)) return false;
+  if (!ipaddr.isValid(text) || METADATA.has(text)) return false;
+  const address = unwrap(ipaddr.parse(text));
   // Also for transition mechanisms (6to4, Teredo, NAT64), whose ranges have names of their own.
-  return unwrap(ipaddr.parse(text)).range() === "unicast";
+  if (address.range() !== "unicast") return false;
+  return address.kind() === "ipv4" || address.match(GLOBAL_UNICAST as [never, number]);
 }
 
 /** The IPv4 address in an IPv4-mapped one (RFC 4291, section 2.5.5.2). */

@@ -29,7 +29,7 @@ export const MAX_SEQUENCE = 100_000;
 /** The heaviest value, in about the characters of its JSON. */
 export const MAX_WEIGHT = 16 << 20;
 
-/** What one evaluation may build in all. */
+/** What one evaluation may build in all: characters, and four for an item. */
 const MAX_CHARGE = 64 << 20;
 
 /** How long an expression may run before it lets others run. */
@@ -114,7 +114,7 @@ export function createExitHook(options: { weighed: ReadonlySet<AstNode>; mutates
       if (BUILDS.has(expression.type)) charge(base, result.length);
     } else if (typeof result === "object" && result !== null) {
       if (BUILDS.has(expression.type) || weighed.has(expression)) {
-        if (Array.isArray(result)) charge(base, result.length);
+        if (Array.isArray(result)) charge(base, result.length * 4);
         weigh(result, mutates ? undefined : account.weights);
       }
     }
@@ -299,7 +299,7 @@ function guard(name: string, original: FunctionDefinition): FunctionDefinition {
     check?.call(this, args);
     const result = implementation.apply(this, args);
     if (typeof result === "string") charge(base, result.length);
-    else if (Array.isArray(result)) charge(base, result.length);
+    else if (Array.isArray(result)) charge(base, result.length * 4);
     return result;
   }
   return { ...original, implementation: disguise(guarded, original.implementation) };
@@ -344,7 +344,8 @@ export function createOrderBy(descending: readonly boolean[]): FunctionDefinitio
     _jsonata_function: true,
     async implementation(this: Focus, ...args: unknown[]) {
       const [items, ...terms] = args as [unknown, ...((item: unknown) => Promise<unknown>)[]];
-      if (!Array.isArray(items) || items.length <= 1) return items;
+      if (!Array.isArray(items)) return items;
+      if (items.length <= 1) return this.environment.base.createSequence(...items);
       const rows: { item: unknown; keys: unknown[] }[] = [];
       for (const item of items) {
         const keys: unknown[] = [];

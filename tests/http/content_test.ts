@@ -61,6 +61,11 @@ test("parseContent() refuses what it cannot read", async () => {
     [bytes("--x\r\nnonsense"), "multipart/form-data; boundary=x", "malformed_body"],
     [bytes("--x\r\n\r\n"), "multipart/form-data", "malformed_body"],
     [
+      bytes('--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n--x\r\ncontent-disp'),
+      "multipart/form-data; boundary=x",
+      "malformed_body",
+    ],
+    [
       bytes('--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n--x--\r\n'),
       "multipart/form-data; boundary=y",
       "malformed_body",

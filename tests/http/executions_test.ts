@@ -191,12 +191,15 @@ test("HEAD .../events opens no stream", () =>
   withApp({ work: () => "hold" }, async ({ app, store }) => {
     const id = uuidv7();
     await request(store, id);
-    store.log.tail = () => {
-      throw new Error("opened");
+    let opened = 0;
+    store.log.tail = async function* () {
+      opened++;
     };
     const response = await app.request(`/api/executions/${id}/events`, { ...STREAM, method: "HEAD" });
     assert.is(response.status, 200);
     assert.is(response.headers.get("content-type"), "text/event-stream");
+    await new Promise((resolve) => setTimeout(resolve));
+    assert.is(opened, 0);
   }));
 
 test("GET /api/events streams the events of all executions, by filter", () =>
@@ -236,6 +239,23 @@ test("GET /api/events streams the events of all executions, by filter", () =>
       historyTtlSeconds: 60,
     });
     assert.equal((await others).map(({ data }) => data.executionId), [other]);
+  }));
+
+test("GET /api/events gives all events of one append, or those that were asked for, and its id with the last", () =>
+  withApp({}, async ({ app, store }) => {
+    const executionId = uuidv7();
+    await request(store, executionId);
+    await ended(store, executionId);
+    const [first, last] = (await store.log.read(executionId)).map(({ id }) => id) as [string, string];
+    store.projections.followFeed = async function* () {
+      const types = ["execution.requested", "execution.completed"];
+      yield { id: "5-0", partition: 0, executionId, workflowId: "w", version: 1, first, last, types };
+    };
+    const read = async (query: string) =>
+      (await readMessages(await app.request(`/api/events${query}`))).map(({ id, event }) => [id, event]);
+    assert.equal(await read(""), [[undefined, "execution.requested"], ["5-0", "execution.completed"]]);
+    assert.equal(await read("?type=execution.requested"), [["5-0", "execution.requested"]]);
+    assert.equal(await read("?type=node.failed"), []);
   }));
 
 test("GET /api/events says gap where entries, or the events they point to, are gone", () =>

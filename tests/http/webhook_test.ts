@@ -2,7 +2,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { UnavailableError } from "../../src/errors.ts";
 import { isExecutionId } from "../../src/execution_id.ts";
-import { compiled, finish, json, post, webhookWorkflow, withApp } from "./harness.ts";
+import { finish, json, post, webhookWorkflow, withApp } from "./harness.ts";
 
 test("POST /webhook answers with the trigger's output through the workflow", () =>
   withApp({}, async ({ app, lines }) => {
@@ -254,21 +254,22 @@ test("/webhook answers CORS preflights for the configured origins only", () =>
     assert.is(claims.length, 1);
   }));
 
-test("/webhook keeps the result as long as the workflow's settings say", () => {
-  const workflow = webhookWorkflow();
-  const settings = { ...workflow.definition.settings, saveExecutionToDatabase: false, resultTtlSeconds: 7 };
-  const unsaved = { ...workflow, id: "unsaved", definition: { ...workflow.definition, settings } };
-  const hooked = compiled("hooked", { webhooks: [{ ...workflow.webhooks[0]!, path: "saved" }] });
-  return withApp({ workflows: [unsaved, hooked] }, async ({ app, store }) => {
-    const kept: number[][] = [];
+test("/webhook keeps result and history as long as the workflow's settings and the configuration say", () => {
+  const kept = (id: string, saveExecutionToDatabase: boolean, resultTtlSeconds: number) => {
+    const workflow = webhookWorkflow({ id, path: id });
+    const settings = { ...workflow.definition.settings, saveExecutionToDatabase, resultTtlSeconds };
+    return { ...workflow, definition: { ...workflow.definition, settings } };
+  };
+  const workflows = [kept("unsaved", false, 7), kept("saved", true, 7), kept("long", true, 90)];
+  return withApp({ workflows, config: { historyTtlSeconds: 60 } }, async ({ app, store }) => {
+    const seen: number[][] = [];
     const request = store.log.request.bind(store.log);
     store.log.request = (made) => {
-      kept.push([made.resultTtlSeconds, made.historyTtlSeconds]);
+      seen.push([made.resultTtlSeconds, made.historyTtlSeconds]);
       return request(made);
     };
-    await app.request("/webhook/orders", post({}));
-    await app.request("/webhook/saved", post({}));
-    assert.equal(kept, [[7, 7], [60, 60]]);
+    for (const { id } of workflows) await app.request(`/webhook/${id}`, post({}));
+    assert.equal(seen, [[7, 7], [7, 60], [90, 90]]);
   });
 });
 

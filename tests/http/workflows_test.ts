@@ -43,6 +43,7 @@ test("PUT /api/workflows/<id> answers 412 unless If-Match names the version", ()
     assert.is(await status({ "if-none-match": '"1"' }), 412);
     assert.is(await status({ "if-match": '"7"' }), 412);
     assert.is(await status({ "if-match": '"abc"' }), 412);
+    assert.is(await status({ "if-match": '"7", "8"' }), 412);
     assert.is(await status({ "if-match": '"7", "1"' }), 200);
     assert.is(await status({ "if-match": 'W/"2"' }), 200);
     assert.is(await status({ "if-match": "*" }), 200);

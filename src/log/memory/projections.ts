@@ -35,7 +35,6 @@ export class MemoryProjections implements Projections {
   applyFeed(entries: readonly FeedEntry[]): Promise<void> {
     for (const entry of entries) {
       this.#state.listed.add(entry.executionId);
-      if (entry.ended !== undefined) this.#documents.delete(entry.executionId);
       this.#cursor = entry.id;
     }
     return Promise.resolve();
@@ -52,6 +51,7 @@ export class MemoryProjections implements Projections {
 
   sweep(): Promise<void> {
     this.#state.sweep();
+    for (const id of this.#documents.keys()) if (this.#state.find(id) === undefined) this.#documents.delete(id);
     return Promise.resolve();
   }
 

@@ -40,6 +40,7 @@ export class RedisWorkQueue implements WorkQueue {
   readonly #takenOver: Claim[] = [];
   #blocked: Promise<RedisConnection> | undefined;
   #keeper: ReturnType<typeof setInterval> | undefined;
+  /** How much the blocked take has room for; nothing is taken over while no one waits for work. */
   #room = 0;
   #drain = true;
   #keeping = false;
@@ -55,8 +56,8 @@ export class RedisWorkQueue implements WorkQueue {
       this.#blocked = undefined;
       throw error;
     });
-    this.#room = count;
     if (this.#takenOver.length > 0) return this.#takenOver.splice(0, count);
+    this.#room = count;
     const wake = () => this.#unblock(blocked);
     signal.addEventListener("abort", wake, { once: true });
     try {
@@ -73,6 +74,7 @@ export class RedisWorkQueue implements WorkQueue {
       await this.#makeGroups();
       return [];
     } finally {
+      this.#room = 0;
       signal.removeEventListener("abort", wake);
     }
   }

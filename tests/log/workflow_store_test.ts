@@ -1,0 +1,109 @@
+/**
+ * The contract of the workflow store, over every driver.
+ */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { MillraceError } from "../../src/errors.ts";
+import type { Store, WebhookRoute } from "../../src/log/port.ts";
+import type { WorkflowDefinition } from "../../src/workflow/definition.ts";
+import { drivers, eventually } from "./drivers.ts";
+
+const definition: WorkflowDefinition = {
+  name: "Orders",
+  active: true,
+  settings: { saveExecutionToDatabase: true, timeoutSeconds: 300, resultTtlSeconds: 60 },
+  nodes: [{ id: "hook", type: "webhook", parameters: { path: "orders" }, onError: "fail" }],
+  connections: [],
+};
+const route: WebhookRoute = { method: "POST", shape: "orders", pointer: "/nodes/0/parameters/path" };
+
+for (const driver of drivers()) {
+  const test = suite(`WorkflowStore on ${driver.name}`);
+  let store: Store;
+
+  test.before.each(async () => {
+    store = await driver.open("a");
+  });
+  test.after.each(async () => {
+    await store[Symbol.asyncDispose]();
+    await driver.clean();
+  });
+
+  test("put() counts versions, keeps the older ones, and makes none for the same definition", async () => {
+    const first = await store.workflows.put("orders", definition, { routes: [route] });
+    const same = await store.workflows.put("orders", definition, { routes: [route] });
+    const second = await store.workflows.put("orders", { ...definition, name: "More" }, { routes: [route] });
+    assert.equal([first.created, first.workflow.version], [true, 1]);
+    assert.equal([same.created, same.workflow.version], [false, 1]);
+    assert.equal([second.created, second.workflow.version], [false, 2]);
+    assert.is((await store.workflows.get("orders"))?.definition.name, "More");
+    assert.equal((await store.workflows.get("orders", 1))?.definition, definition);
+    assert.is(await store.workflows.get("orders", 3), undefined);
+    assert.equal(await store.workflows.list(), [{ id: "orders", version: 2 }]);
+  });
+
+  test("put() holds If-Match and If-None-Match", async () => {
+    await refuses(() => store.workflows.put("orders", definition, { routes: [], ifMatch: "*" }), "version_mismatch");
+    await store.workflows.put("orders", definition, { routes: [] });
+    await refuses(() => store.workflows.put("orders", definition, { routes: [], ifNoneMatch: "*" }), "version_mismatch");
+    await refuses(() => store.workflows.put("orders", definition, { routes: [], ifMatch: 7 }), "version_mismatch");
+    const changed = await store.workflows.put("orders", { ...definition, name: "x" }, { routes: [], ifMatch: 1 });
+    assert.is(changed.workflow.version, 2);
+  });
+
+  test("put() refuses a webhook path that another workflow has, until that one gives it up", async () => {
+    await store.workflows.put("one", definition, { routes: [route] });
+    const error = await refuses(() => store.workflows.put("two", definition, { routes: [route] }), "webhook_path_taken");
+    assert.match(JSON.stringify(error.options.extensions), /"pointer":"\/nodes\/0\/parameters\/path".*one/);
+    assert.is(await store.workflows.get("two"), undefined);
+    await store.workflows.put("two", definition, { routes: [{ ...route, method: "GET" }] });
+    await store.workflows.put("one", { ...definition, name: "moved" }, { routes: [{ ...route, shape: "moved" }] });
+    await store.workflows.put("two", { ...definition, name: "taken" }, { routes: [route] });
+  });
+
+  test("put() of ten writers at once gives each its own version", async () => {
+    const puts = Array.from({ length: 10 }, (_, n) =>
+      store.workflows.put("orders", { ...definition, name: `n${n}` }, { routes: [] }));
+    const versions = (await Promise.all(puts)).map(({ workflow }) => workflow.version);
+    assert.equal(versions.sort((a, b) => a - b), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  });
+
+  test("delete() frees id and path, and its version number is not used again", async () => {
+    assert.is(await store.workflows.delete("orders"), false);
+    await store.workflows.put("orders", definition, { routes: [route] });
+    await refuses(() => store.workflows.delete("orders", { ifMatch: 9 }), "version_mismatch");
+    assert.is(await store.workflows.delete("orders", { ifMatch: 1 }), true);
+    assert.is(await store.workflows.get("orders"), undefined);
+    assert.equal(await store.workflows.list(), []);
+    assert.equal((await store.workflows.get("orders", 1))?.definition, definition);
+    const again = await store.workflows.put("other", definition, { routes: [route] });
+    assert.is(again.created, true);
+    const back = await store.workflows.put("orders", definition, { routes: [] });
+    assert.equal([back.created, back.workflow.version], [true, 2]);
+  });
+
+  if (driver.isShared) {
+    test("onChange() hears within a second what another instance changed", async () => {
+      await using other = await driver.open("other");
+      const heard: (string | undefined)[] = [];
+      other.workflows.onChange((id) => heard.push(id));
+      const startedAt = Date.now();
+      await store.workflows.put("orders", definition, { routes: [] });
+      await eventually(() => Promise.resolve(heard.includes("orders")), "the change of orders");
+      assert.ok(Date.now() - startedAt < 1000);
+    });
+  }
+
+  test.run();
+}
+
+async function refuses(work: () => Promise<unknown>, code: string): Promise<MillraceError> {
+  try {
+    await work();
+  } catch (error) {
+    assert.ok(error instanceof MillraceError, String(error));
+    assert.is(error.code, code);
+    return error;
+  }
+  throw new Error(`Nothing was refused with ${code}`);
+}

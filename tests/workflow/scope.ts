@@ -1,0 +1,27 @@
+/** What an expression sees in tests. */
+import type { JsonValue } from "../../src/json.ts";
+import type { NodeContext, Scope } from "../../src/workflow/definition.ts";
+
+/** A scope around an input. */
+export function scopeOf(input: JsonValue, rest: Partial<Scope> = {}): Scope {
+  return {
+    input,
+    trigger: null,
+    nodes: {},
+    execution: { id: "0197", workflowId: "orders", version: 1 },
+    ...rest,
+  };
+}
+
+/** What a node is given, around an input. */
+export function contextOf(input: JsonValue, rest: Partial<NodeContext> = {}): NodeContext {
+  return {
+    scope: scopeOf(input),
+    nodeId: "node",
+    attempt: 1,
+    signal: new AbortController().signal,
+    idempotencyKey: "0197:node",
+    traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    ...rest,
+  };
+}
