@@ -62,7 +62,10 @@ function guardLookup(lookup: LookupFunction, isAllowed: (address: string) => boo
 }
 
 function blocked(host: string): TerminalError {
-  return new TerminalError("http_blocked", `Cannot call "${host}": its address is not public, and not listed in HTTP_ALLOW`);
+  return new TerminalError(
+    "http_blocked",
+    `Cannot call "${host}": its address is not public, and not listed in HTTP_ALLOW`,
+  );
 }
 
 interface Rule {
@@ -73,7 +76,9 @@ interface Rule {
 }
 
 function parseRule(text: string): Rule {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)|([0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:./]*))(?::(\d{1,5}))?$/i.exec(text.trim());
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)|([0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:./]*))(?::(\d{1,5}))?$/i.exec(
+    text.trim(),
+  );
   const host = (match?.[1] ?? match?.[2] ?? match?.[3])?.toLowerCase();
   if (host === undefined) throw new TypeError(`Cannot allow "${text}": it must be a name, an address or a range`);
   const port = match?.[4] === undefined ? undefined : Number(match[4]);
@@ -82,7 +87,7 @@ function parseRule(text: string): Rule {
     return { host, port, range: ipaddr.parseCIDR(host) };
   }
   if (!ipaddr.isValid(host)) return { host, port, range: undefined };
-  const address = ipaddr.parse(host);
+  const address = unwrap(ipaddr.parse(host));
   return { host, port, range: [address, address.kind() === "ipv6" ? 128 : 32] };
 }
 

@@ -15,7 +15,6 @@ export function checkHeaderName(name: string): string | undefined {
 
 /** True for a field's value that goes over the wire as it is: no line breaks, no controls, Latin-1 only. */
 export function isHeaderValue(value: string): boolean {
-  // deno-lint-ignore no-control-regex
   return value.length <= 65_536 && /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
 }
 

@@ -70,7 +70,7 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
         const url = toUrl(await urlTemplate(scope), await queryTemplate(scope) as JsonObject);
         const headers = toHeaders(await headersTemplate(scope) as JsonObject, context);
         const content = bodyTemplate === undefined ? undefined : toContent(await bodyTemplate(scope), headers);
-        // A copied signal and a timer of our own: `AbortSignal.timeout` would live on for the whole time.
+        // Not `AbortSignal.timeout`, whose timer would live on for the whole time.
         const controller = new AbortController();
         const onAbort = () => controller.abort(signal.reason);
         signal.throwIfAborted();
@@ -87,9 +87,9 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
             await response.body?.cancel();
             throw statusError(response.status, url);
           }
-          const { bytes, status } = { bytes: await readBody(response, maxBytes), status: response.status };
-          const output = { status, headers: responseHeaders(response), body: parseBody(bytes, response.headers) };
-          return { output };
+          const bytes = await readBody(response, maxBytes);
+          const body = parseBody(bytes, response.headers);
+          return { output: { status: response.status, headers: responseHeaders(response), body } };
         } catch (error) {
           // The signal's reason says more than how the call ended because of it.
           controller.signal.throwIfAborted();
@@ -104,8 +104,8 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
 }
 
 function toUrl(value: JsonValue, query: JsonObject): URL {
-  const url = typeof value === "string" ? URL.parse?.(value) ?? parseUrl(value) : undefined;
-  if (!url || (url.protocol !== "http:" && url.protocol !== "https:")) {
+  const url = typeof value === "string" && URL.canParse(value) ? new URL(value) : undefined;
+  if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
     const text = JSON.stringify(value).slice(0, 200);
     throw new TerminalError("invalid_url", `Cannot call ${text}: it must be an absolute URL with http or https`);
   }
@@ -120,16 +120,15 @@ function toUrl(value: JsonValue, query: JsonObject): URL {
   return url;
 }
 
-function parseUrl(text: string): URL | undefined {
-  return URL.canParse(text) ? new URL(text) : undefined;
-}
-
 function toHeaders(values: JsonObject, context: NodeContext): Headers {
   const headers = new Headers({ "idempotency-key": context.idempotencyKey, traceparent: context.traceparent });
   for (const [name, value] of Object.entries(values)) {
     const items = headerValues(value);
     if (items === undefined) {
-      throw new TerminalError("invalid_header", `Cannot send the header "${name}": its value has characters that HTTP has not`);
+      throw new TerminalError(
+        "invalid_header",
+        `Cannot send the header "${name}": its value has characters that HTTP has not`,
+      );
     }
     headers.delete(name);
     for (const item of items) headers.append(name, item);

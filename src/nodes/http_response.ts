@@ -83,7 +83,10 @@ function toHeaders(headers: JsonObject, contentType: JsonValue): JsonObject {
   for (const [name, value] of entries) {
     const values = headerValues(value);
     if (values === undefined) {
-      throw new TerminalError("invalid_header", `Cannot send the header "${name}": its value has characters that HTTP has not`);
+      throw new TerminalError(
+        "invalid_header",
+        `Cannot send the header "${name}": its value has characters that HTTP has not`,
+      );
     }
     const [first] = values;
     if (first !== undefined) result[name.toLowerCase()] = values.length === 1 ? first : values;

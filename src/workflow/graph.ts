@@ -52,7 +52,10 @@ export function buildGraph(
   for (const node of nodes) {
     const first = byId.get(node.id);
     if (first === undefined) byId.set(node.id, node);
-    else faults.push({ pointer: `/nodes/${node.index}/id`, detail: `"${node.id}" is already the id of node ${first.index}` });
+    else {faults.push({
+        pointer: `/nodes/${node.index}/id`,
+        detail: `"${node.id}" is already the id of node ${first.index}`,
+      });}
   }
   const edges = checkConnections(byId, connections, faults);
   if (complete) checkReach(byId, connections, faults);
@@ -73,7 +76,9 @@ function checkConnections(
     const target = byId.get(to);
     if (source === undefined) faults.push({ pointer: `${pointer}/from`, detail: `no node has the id "${from}"` });
     if (target === undefined) faults.push({ pointer: `${pointer}/to`, detail: `no node has the id "${to}"` });
-    if (target?.kind?.isTrigger) faults.push({ pointer: `${pointer}/to`, detail: `"${to}" is a trigger: nothing leads to it` });
+    if (target?.kind?.isTrigger) {
+      faults.push({ pointer: `${pointer}/to`, detail: `"${to}" is a trigger: nothing leads to it` });
+    }
     if (source !== undefined) checkOutput(source, output, { pointer: `${pointer}/output`, faults });
     const name = JSON.stringify([from, to, output]);
     const first = seen.get(name);
@@ -129,7 +134,8 @@ function order(byId: ReadonlyMap<string, GraphInput>, edges: readonly PlacedConn
     while (position < ready.length) {
       const id = ready[position++] as string;
       const { definition, kind } = byId.get(id) as GraphInput;
-      missing.delete(id);
+      // A node of a cut cycle may come twice.
+      if (!missing.delete(id)) continue;
       if (definition !== undefined) {
         graph.set(id, {
           id,

@@ -192,6 +192,7 @@ test("HEAD .../events opens no stream", () =>
     const id = uuidv7();
     await request(store, id);
     let opened = 0;
+    // deno-lint-ignore require-yield
     store.log.tail = async function* () {
       opened++;
     };

@@ -123,7 +123,7 @@ for (
     "$replace(text, /o/, function($m) { '<' & $m.match & '>' })",
     "$split(text, /\\s+/)",
     "$contains(text, /TWO/i)",
-    "text ~> /o/",
+    "(text ~> /o/).start",
     "$string(items[0]) & ' ' & map.y",
     "items[0] = items[0] and 3 in items.price",
     "items ~> |$|{'price': 0}, 'tags'|",
