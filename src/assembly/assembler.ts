@@ -4,8 +4,8 @@
  *
  * Invariants:
  * 1. A batch is acknowledged in the step that applies it: applied twice changes nothing.
- * 2. An execution that began and ended within one batch costs its index entries only: it gets no document.
- * 3. Documents are folds of the log, written before the batch is acknowledged: a crash in between writes them again.
+ * 2. A document is written for an execution that has run for a while. A shorter one costs its index entries only.
+ * 3. Documents are folds of the log, so whichever assembler writes one, and however late, it says the same.
  */
 import { applyEvent, countSteps, emptyState } from "../log/fold.ts";
 import type { ExecutionLog, FeedEntry, ProgressDocument, Projections } from "../log/port.ts";
@@ -17,6 +17,8 @@ const SWEEP_MS = 1000;
 /** How long a batch may gather after its first entry, in milliseconds, and its largest size. */
 const GATHER_MS = 20;
 const BATCH = 500;
+/** How long an execution must have run to get a progress document, in milliseconds. */
+const YOUNG_MS = 200;
 
 /** What an assembler needs. */
 export interface AssemblerOptions {
@@ -30,6 +32,8 @@ export interface AssemblerOptions {
 export class Assembler {
   readonly #options: AssemblerOptions;
   readonly #stop = new AbortController();
+  /** Executions that began to run lately, and when a document is due. */
+  readonly #young = new Map<string, { entry: FeedEntry; dueAt: number }>();
   #loop: Promise<void> | undefined;
   #sweeper: ReturnType<typeof setInterval> | undefined;
 
@@ -55,10 +59,10 @@ export class Assembler {
     const { projections, onError } = this.#options;
     while (!signal.aborted) {
       try {
-        const entries = await projections.takeFeed({ count: BATCH, blockMs: BLOCK_MS, signal });
-        if (entries.length === 0) continue;
+        const blockMs = this.#young.size > 0 ? YOUNG_MS : BLOCK_MS;
+        const entries = await projections.takeFeed({ count: BATCH, blockMs, signal });
         await this.#assemble(entries);
-        if (entries.length < BATCH) await pause(GATHER_MS, signal);
+        if (entries.length > 0 && entries.length < BATCH) await pause(GATHER_MS, signal);
       } catch (error) {
         if (signal.aborted) return;
         onError?.(error);
@@ -68,16 +72,25 @@ export class Assembler {
   }
 
   async #assemble(entries: readonly FeedEntry[]): Promise<void> {
-    const { projections } = this.#options;
     const newest = new Map<string, FeedEntry>();
-    const begun = new Set<string>();
-    for (const entry of entries) {
-      newest.set(entry.executionId, entry);
-      if (entry.types.includes("execution.requested")) begun.add(entry.executionId);
+    for (const entry of entries) newest.set(entry.executionId, entry);
+    const due: FeedEntry[] = [];
+    for (const [id, entry] of newest) {
+      const { ended } = entry;
+      if (ended !== undefined) {
+        this.#young.delete(id);
+        if (ended.endedAt - ended.requestedAt >= YOUNG_MS) due.push(entry);
+      } else if (entry.types.includes("execution.started")) {
+        this.#young.set(id, { entry, dueAt: Date.now() + YOUNG_MS });
+      } else if (!this.#young.has(id) && !entry.types.includes("execution.requested")) due.push(entry);
     }
-    const long = [...newest.values()].filter((entry) => entry.ended === undefined || !begun.has(entry.executionId));
-    await Promise.all(long.map((entry) => this.#document(entry)));
-    await projections.applyFeed(entries);
+    for (const [id, { entry, dueAt }] of this.#young) {
+      if (dueAt > Date.now()) break;
+      this.#young.delete(id);
+      due.push(entry);
+    }
+    await Promise.all(due.map((entry) => this.#document(entry)));
+    if (entries.length > 0) await this.#options.projections.applyFeed(entries);
   }
 
   async #document(entry: FeedEntry): Promise<void> {
