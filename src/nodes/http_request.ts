@@ -87,7 +87,7 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
             await response.body?.cancel();
             throw statusError(response.status, url);
           }
-          const bytes = await readBody(response, maxBytes);
+          const bytes = await readBody(response, { maxBytes, signal: controller.signal });
           const body = parseBody(bytes, response.headers);
           return { output: { status: response.status, headers: responseHeaders(response), body } };
         } catch (error) {
@@ -160,21 +160,32 @@ function statusError(status: number, url: URL): TerminalError {
   return new Kind("http_status", `${url.host} answered with the status ${status}`);
 }
 
-async function readBody(response: Response, maxBytes: number): Promise<Uint8Array> {
-  const tooLarge = () => new TerminalError("response_too_large", `The answer has more than ${maxBytes} bytes`);
+async function readBody(
+  response: Response,
+  options: { maxBytes: number; signal: AbortSignal },
+): Promise<Uint8Array> {
+  const { maxBytes, signal } = options;
   if (response.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let size = 0;
   const reader = response.body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    size += value.byteLength;
-    if (size > maxBytes) {
-      await reader.cancel();
-      throw tooLarge();
+  // Not every runtime ends a read of a body whose call was aborted (seen with Deno 2.9): cancelling it does.
+  const onAbort = () => void reader.cancel(signal.reason).catch(() => {});
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      signal.throwIfAborted();
+      if (done) break;
+      size += value.byteLength;
+      if (size > maxBytes) {
+        await reader.cancel();
+        throw new TerminalError("response_too_large", `The answer has more than ${maxBytes} bytes`);
+      }
+      chunks.push(value);
     }
-    chunks.push(value);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
   }
   const bytes = new Uint8Array(size);
   let position = 0;

@@ -83,7 +83,7 @@ function weigh(value: unknown, weights: WeakMap<object, number> | undefined, dep
   let weight = 2;
   if (Array.isArray(value)) {
     for (const item of value) {
-      weight += weigh(item, weights, depth + 1) + 1;
+      weight += 1;
       if (weight > MAX_WEIGHT) throw limit("a value is too large");
     }
   } else {
