@@ -149,8 +149,10 @@ export class WorkflowCatalog {
     if (this.#newest.get(id) !== before) return await this.#lookAt(id);
     if (stored === undefined) return this.#remove(id);
     if (before?.version === stored.version && before.updatedAt === stored.updatedAt) return;
+    // Deleted and made again: what is cached of its first life has the same names.
+    if (before !== undefined && before.version >= stored.version) this.#remove(id);
     try {
-      this.#replace(compileWorkflow(stored, this.#options), { again: true });
+      this.#replace(compileWorkflow(stored, this.#options));
     } catch (error) {
       // Another release stored what this one cannot run: it must not run the version before instead.
       this.#remove(id);
@@ -159,12 +161,10 @@ export class WorkflowCatalog {
     }
   }
 
-  #replace(workflow: CompiledWorkflow, options: { again?: boolean } = {}): void {
+  #replace(workflow: CompiledWorkflow): void {
     const before = this.#newest.get(workflow.id);
-    // A workflow that was deleted and made again counts from 1: only a look at the store can tell.
-    if (before !== undefined && before.version > workflow.version && !options.again) {
-      if (before.updatedAt > workflow.updatedAt) return;
-    }
+    // Invariant 2.
+    if (before !== undefined && before.version > workflow.version && before.updatedAt >= workflow.updatedAt) return;
     if (before !== undefined) this.#keepOlder(before);
     this.#newest.set(workflow.id, workflow);
     this.#changed();
@@ -172,7 +172,7 @@ export class WorkflowCatalog {
 
   #remove(id: string): void {
     if (this.#newest.delete(id)) this.#changed();
-    // Its older versions stay for executions that still run, unless the id is used again.
+    for (const key of this.#older.keys()) if (key.startsWith(`${id}@`)) this.#older.delete(key);
   }
 
   #keepOlder(workflow: CompiledWorkflow): void {

@@ -7,7 +7,8 @@
  * 3. What must be weighed while it runs is listed (see `expression_limits.ts`).
  */
 import { type AstNode, EXIT_HOOK } from "./jsonata_internals.ts";
-import { createExitHook, createOrderBy, WILDCARD } from "./expression_limits.ts";
+import { createOrderBy, WILDCARD } from "./expression_functions.ts";
+import { createExitHook } from "./expression_limits.ts";
 import { compileRegex } from "./linear_regex.ts";
 
 /** What to bind in the environment of a rewritten expression. */

@@ -175,6 +175,21 @@ test("WorkflowCatalog.put() refuses a bad definition and a bad id before it stor
   assert.is(store.versions.size, 0);
 });
 
+test("WorkflowCatalog forgets the versions of a workflow that was deleted and made again", async () => {
+  const { store, options, catalog } = setUp();
+  await catalog.start();
+  await catalog.put("a", hook("one"));
+  await catalog.put("a", hook("two"));
+  await store.delete("a");
+  await new WorkflowCatalog(options).put("a", hook("three"));
+  (store.versions.get("a")?.[0] as StoredWorkflow).updatedAt = 2;
+  store.change("a");
+  await settle();
+  assert.is((await catalog.get("a"))?.webhooks[0]?.path, "three");
+  assert.is((await catalog.get("a", 1))?.webhooks[0]?.path, "three");
+  assert.is(await catalog.get("a", 2), undefined);
+});
+
 test("WorkflowCatalog.delete() takes the webhook away at once", async () => {
   const { catalog } = setUp();
   await catalog.put("a", hook("orders"));

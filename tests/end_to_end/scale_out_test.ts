@@ -1,0 +1,174 @@
+// timeout: 240
+/**
+ * Several processes on one Redis: any of them serves, follows and finishes what another began.
+ */
+import { createClient } from "redis";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
+import { chain, type Instance, post, putWorkflow, readEvents, startInstance } from "./instance.ts";
+
+const test = suite("Several instances on one Redis");
+const [{ url }] = redisVariants() as [{ url: string }];
+const prefix = uniquePrefix();
+const env = { REDIS_URL: url, REDIS_PREFIX: prefix, LOG_LEVEL: "warn", LEASE_SECONDS: "1" };
+const redis = createClient({ url });
+let [a, b, c]: [Instance, Instance, Instance] = [] as never;
+
+test.before(async () => {
+  await redis.connect();
+  [a, b, c] = await Promise.all([
+    startInstance({ ...env, ROLES: "http", INSTANCE_ID: "a" }),
+    startInstance({ ...env, ROLES: "worker,assembler,scheduler", WORKER_CONCURRENCY: "4000" }),
+    startInstance({ ...env, ROLES: "http" }),
+  ]);
+});
+test.after(async () => {
+  await Promise.all([a, b, c].map((instance) => instance.stop()));
+  await removeKeys(url, prefix);
+  redis.destroy();
+});
+
+test("a PUT on one instance is served by another within a second", async () => {
+  for (const n of [1, 2, 3]) {
+    await putWorkflow(a.url, "fresh", chain("fresh", [{ id: "n", type: "transform", parameters: { output: n } }]));
+    const until = Date.now() + 1000;
+    let answer: unknown;
+    while (answer !== n && Date.now() < until) {
+      const response = await post(`${c.url}/webhook/fresh`, {});
+      answer = response.ok ? await response.json() : await response.text();
+    }
+    assert.is(answer, n);
+  }
+});
+
+test("an execution keeps the version that it started with", async () => {
+  const workflow = (word: string) =>
+    chain("versions", [
+      { id: "wait", type: "delay", parameters: { seconds: 0.5 } },
+      { id: "word", type: "transform", parameters: { output: word } },
+    ]);
+  await putWorkflow(a.url, "versions", workflow("old"));
+  const waiting = post(`${a.url}/webhook/versions`, {});
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await putWorkflow(a.url, "versions", workflow("new"));
+  assert.is(await (await waiting).json(), "old");
+  assert.is(await (await post(`${a.url}/webhook/versions`, {})).json(), "new");
+});
+
+test("a third instance follows an execution live and fetches its result", async () => {
+  const nodes = [1, 2, 3].map((n) => ({ id: `wait${n}`, type: "delay", parameters: { seconds: 0.2 } }));
+  await putWorkflow(a.url, "follow", chain("follow", nodes, { responseMode: "onReceived" }));
+  const { executionId } = await (await post(`${a.url}/webhook/follow`, {})).json();
+  const arrivals: number[] = [];
+  const response = await fetch(`${c.url}/api/executions/${executionId}/events`, { headers: { accept: "text/event-stream" } });
+  let text = "";
+  for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+    if (chunk.includes("node.completed")) arrivals.push(Date.now());
+    text += chunk;
+  }
+  assert.is(arrivals.length, 3);
+  assert.ok(arrivals[2]! - arrivals[0]! > 250, "events arrive as they happen");
+  assert.match(text, "execution.completed");
+  const result = await (await fetch(`${c.url}/api/executions/${executionId}/result`)).json();
+  assert.is(result.status, "completed");
+});
+
+test("the result lies under its key with the set TTL, and the log reads like a story in XRANGE", async () => {
+  await putWorkflow(a.url, "ttl", {
+    ...chain("ttl", [{ id: "sum", type: "transform", parameters: { output: { total: 3 } } }]),
+    settings: { resultTtlSeconds: 77 },
+  });
+  const response = await post(`${a.url}/webhook/ttl`, {});
+  await response.body?.cancel();
+  const id = response.headers.get("execution-id");
+  const ttl = await redis.ttl(`${prefix}{0}:execution:result:${id}`);
+  assert.ok(ttl > 70 && ttl <= 77, `a TTL of ${ttl} s`);
+  assert.is(JSON.parse((await redis.get(`${prefix}{0}:execution:result:${id}`))!).output.total, 3);
+  const entries = await redis.xRange(`${prefix}{0}:log:${id}`, "-", "+");
+  const types = entries.map(({ message }) => [message["type"], message["node"] ?? ""].join(" ").trim());
+  assert.equal(types, ["execution.requested", "execution.started", "node.started sum", "node.completed sum", "execution.completed"]);
+  assert.is(entries[3]!.message["data"], '{"output":{"total":3}}');
+});
+
+test("2,000 callers wait on one instance for executions of 1 s, over no more connections than before", async () => {
+  await putWorkflow(a.url, "second", {
+    ...chain("second", [
+      { id: "wait", type: "delay", parameters: { seconds: 1 } },
+      { id: "same", type: "transform", parameters: { output: "{{ body.n }}" } },
+    ]),
+    settings: { saveExecutionToDatabase: false },
+  });
+  const before = await connections();
+  let during = 0;
+  const calls = Array.from({ length: 2000 }, async (_, n) => {
+    const response = await post(`${a.url}/webhook/second`, { n });
+    assert.is(response.status, 200);
+    assert.is(await response.json(), n);
+  });
+  const watching = (async () => {
+    for (let i = 0; i < 20; i++) {
+      during = Math.max(during, await connections());
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  })();
+  await Promise.all(calls);
+  await watching;
+  assert.is(during, before);
+});
+
+test("what a killed worker ran is taken over, and what it had completed is not run again", async () => {
+  await putWorkflow(a.url, "survivor", {
+    ...chain("survivor", [
+      { id: "first", type: "transform", parameters: { output: "{{ $random() }}" } },
+      { id: "wait", type: "delay", parameters: { seconds: 1 } },
+      { id: "last", type: "transform", parameters: { output: "{{ $nodes.first }}" } },
+    ]),
+  });
+  const waiting = post(`${a.url}/webhook/survivor`, {});
+  await new Promise((resolve) => setTimeout(resolve, 400));
+  b.process.kill("SIGKILL");
+  b = await startInstance({ ...env, ROLES: "worker,assembler,scheduler" });
+  const response = await waiting;
+  const answer = await response.json();
+  assert.is(response.status, 200);
+  const events = await readEvents(`${a.url}/api/executions/${response.headers.get("execution-id")}/events`);
+  const firsts = events.filter(({ event, data }) => event === "node.completed" && data.node === "first");
+  assert.equal(firsts.map(({ data }) => (data.data as { output: number }).output), [answer]);
+  const starts = events.filter(({ event }) => event === "execution.started");
+  assert.equal(starts.map(({ data }) => (data.data as { epoch: number }).epoch), [1, 2]);
+});
+
+test("a client that leaves frees its waiter, and the execution runs on", async () => {
+  await putWorkflow(a.url, "left", chain("left", [{ id: "wait", type: "delay", parameters: { seconds: 0.7 } }]));
+  const waiters = async () => Number(/^millrace_waiters (\d+)/m.exec(await (await fetch(`${a.url}/metrics`)).text())?.[1]);
+  const controller = new AbortController();
+  const call = fetch(`${a.url}/webhook/left`, { method: "POST", signal: controller.signal }).catch(() => "left");
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  assert.is(await waiters(), 1);
+  controller.abort();
+  assert.is(await call, "left");
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.is(await waiters(), 0);
+  await new Promise((resolve) => setTimeout(resolve, 800));
+  const { executions } = await (await fetch(`${a.url}/api/executions?workflow=left`)).json();
+  assert.is(executions[0].status, "completed");
+});
+
+test("an instance with another number of partitions refuses to start, saying why", async () => {
+  let message = "";
+  try {
+    await startInstance({ ...env, PARTITIONS: "4" });
+  } catch (error) {
+    message = String(error);
+  }
+  assert.match(message, "set PARTITIONS=1");
+});
+
+test.run();
+
+/** How many connections the instance `a` has to Redis. */
+async function connections(): Promise<number> {
+  const list = String(await redis.sendCommand(["CLIENT", "LIST"]));
+  return list.split("\n").filter((line) => line.includes(" name=millrace:a:")).length;
+}
