@@ -151,7 +151,11 @@ function report({ one, many, callers }: { one: Measured[]; many: Measured[]; cal
     const cells = [ms(row.p50), ms(row.p99), row.rate.toFixed(0), ms(row.manyP50), ms(row.manyP99), row.failed];
     console.log(`| ${row.name} | ${cells.join(" | ")} |`);
   }
-  console.log(`\nmillrace takes ${ratio.p50.toFixed(2)} times the bare streams' median and gives ${ratio.rate.toFixed(2)} of their rate`);
+  console.log(
+    `\nmillrace takes ${ratio.p50.toFixed(2)} times the bare streams' median and gives ${
+      ratio.rate.toFixed(2)
+    } of their rate`,
+  );
 }
 
 function percentile({ latencies }: Measured, part: number): number {

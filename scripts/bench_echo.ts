@@ -24,7 +24,18 @@ async function back(): Promise<void> {
     const read = ["XREADGROUP", "GROUP", "workers", "w", "COUNT", "256", "BLOCK", "5000", "STREAMS", "echo:work", ">"];
     for (const [, entries] of parseStreams(await blocked.send(read, { deadlineMs: 7000 }))) {
       for (const { id, fields } of entries) {
-        void commands.send(["XADD", "echo:inbox", "MAXLEN", "~", "10000", "*", "id", fields.get("id")!, "body", fields.get("body")!]);
+        void commands.send([
+          "XADD",
+          "echo:inbox",
+          "MAXLEN",
+          "~",
+          "10000",
+          "*",
+          "id",
+          fields.get("id")!,
+          "body",
+          fields.get("body")!,
+        ]);
         void commands.send(["XACK", "echo:work", "workers", id]);
         void commands.send(["XDEL", "echo:work", id]);
       }

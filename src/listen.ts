@@ -13,6 +13,9 @@ export interface Listener {
   close(options: { graceMs: number }): Promise<void>;
 }
 
+/** Longer than load balancers keep idle connections, so that they close them first: no request meets a closing one. */
+const KEEP_ALIVE_MS = 65_000;
+
 type Handler = (request: Request) => Response | Promise<Response>;
 
 /** The part of Deno that is used here. */
@@ -28,6 +31,7 @@ export async function listen(handler: Handler, options: { hostname: string; port
   const deno = (globalThis as { Deno?: DenoHttp }).Deno;
   if (deno !== undefined) return listenOnDeno(deno, handler, options);
   const server = createAdaptorServer({ fetch: handler }) as Server;
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(options.port, options.hostname, resolve);

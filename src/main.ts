@@ -105,9 +105,13 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   const signal = await stopSignal();
   logger.info({ signal }, "stopping");
   drain.abort();
-  if (signal === "SIGTERM" && config.roles.has("http")) await pause(config.drainSeconds * 1000);
+  // Load balancers are given the time to see that this instance is no longer ready; alone, nobody looks.
+  if (signal === "SIGTERM" && config.roles.has("http") && store.driver === "redis") {
+    await pause(config.drainSeconds * 1000);
+  }
+  const until = Date.now() + config.drainSeconds * 1000;
   await server.close({ graceMs: config.drainSeconds * 1000 });
-  await worker?.stop({ graceMs: config.drainSeconds * 1000 });
+  await worker?.stop({ graceMs: Math.max(0, until - Date.now()) });
   await assembler?.stop();
   logger.info({ signal }, "stopped");
 }

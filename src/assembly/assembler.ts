@@ -116,7 +116,9 @@ export class Assembler {
       totalSteps: total,
       requestedAt: state.requestedAt,
       updatedAt,
-      etaMs: state.endedAt !== undefined ? 0 : estimate({ done, total, tookMs: updatedAt - (state.startedAt ?? state.requestedAt) }),
+      etaMs: state.endedAt !== undefined
+        ? 0
+        : estimate({ done, total, tookMs: updatedAt - (state.startedAt ?? state.requestedAt) }),
     };
     await projections.putProgress(document);
   }

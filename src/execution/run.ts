@@ -139,7 +139,11 @@ class Run {
     }
     const { output, outputs } = outcome;
     this.#outputs[node.id] = output;
-    this.#apply({ type: "node.completed", node: node.id, data: outputs === undefined ? { output } : { output, outputs } });
+    this.#apply({
+      type: "node.completed",
+      node: node.id,
+      data: outputs === undefined ? { output } : { output, outputs },
+    });
     if (this.#claim.replyEarly && node.definition.type === "httpResponse") {
       const response = output as unknown as ResponseData;
       await this.#journal.flush({ reply: { executionId: this.#claim.executionId, status: "responded", response } });
@@ -240,7 +244,9 @@ const OUTPUT_FAULTS = {
 /** What went wrong, as data; an error that no node type meant to show keeps its message to itself. */
 export function errorData(error: unknown): NodeErrorData {
   if (error instanceof TerminalError) return { code: error.code, message: error.message };
-  if (error instanceof DOMException && error.name === "AbortError") return { code: "aborted", message: "The node was stopped" };
+  if (error instanceof DOMException && error.name === "AbortError") {
+    return { code: "aborted", message: "The node was stopped" };
+  }
   return { code: "node_failed", message: error instanceof Error ? error.message : String(error) };
 }
 

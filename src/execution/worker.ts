@@ -100,17 +100,15 @@ export class Worker {
     this.#running.set(claim.executionId, abort);
     try {
       const workflow = await workflows.get(claim.workflowId, claim.version);
-      const result = workflow === undefined
-        ? await this.#refuse(claim)
-        : await runExecution(claim, {
-          workflow,
-          log: store.log,
-          queue: store.work,
-          worker: name,
-          outputLimitBytes,
-          historyTtlSeconds,
-          signal: abort.signal,
-        });
+      const result = workflow === undefined ? await this.#refuse(claim) : await runExecution(claim, {
+        workflow,
+        log: store.log,
+        queue: store.work,
+        worker: name,
+        outputLimitBytes,
+        historyTtlSeconds,
+        signal: abort.signal,
+      });
       onEnd?.(claim, result, performance.now() - startedAt);
     } catch (error) {
       store.work.release(claim);

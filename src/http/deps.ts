@@ -7,6 +7,7 @@ import type { WorkflowCatalog } from "../workflow/catalog.ts";
 
 /** Where lines for operators go: pino fits. */
 export interface Logger {
+  debug(fields: object, message: string): void;
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;

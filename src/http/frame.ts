@@ -10,6 +10,9 @@ import { uuidv7 } from "../execution_id.ts";
 import type { AppDeps, AppEnv } from "./deps.ts";
 import { problemResponse, toMillraceError } from "./problem.ts";
 
+/** Asked for several times a second by orchestrators: a line each would bury the others. */
+const PROBES: ReadonlySet<string> = new Set(["/livez", "/readyz", "/metrics"]);
+
 /** Headers of everything that the API answers; handlers may set their own instead. */
 const SECURITY_HEADERS = {
   "x-content-type-options": "nosniff",
@@ -48,7 +51,9 @@ export function frame(deps: AppDeps): MiddlewareHandler<AppEnv> {
     headers.set("x-request-id", requestId);
     const executionId = c.get("executionId");
     deps.metrics?.httpAnswered?.(routePath(c, -1), status);
-    deps.logger.info(
+    const log = PROBES.has(c.req.path) ? deps.logger.debug : deps.logger.info;
+    log.call(
+      deps.logger,
       {
         method: c.req.method,
         path: c.req.path,

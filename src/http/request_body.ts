@@ -146,6 +146,8 @@ export function isJsonType(type: string): boolean {
 function tooLarge(limitBytes: number): MillraceError {
   return new MillraceError("body_too_large", `The body is larger than ${limitBytes} bytes`, {
     extensions: { limitBytes },
+    // What is left of the body is not read, so the connection cannot carry another request.
+    headers: { connection: "close" },
   });
 }
 

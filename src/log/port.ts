@@ -97,7 +97,12 @@ export interface FeedEntry {
   /** Types of the events, in order. */
   readonly types: readonly string[];
   /** On the entry that ends an execution. */
-  readonly ended?: { readonly status: ExecutionStatus; readonly requestedAt: number; readonly endedAt: number; readonly keptUntil: number };
+  readonly ended?: {
+    readonly status: ExecutionStatus;
+    readonly requestedAt: number;
+    readonly endedAt: number;
+    readonly keptUntil: number;
+  };
 }
 
 /** Options of everything that waits. */

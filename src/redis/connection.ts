@@ -93,11 +93,16 @@ export class RedisConnection {
    * it refuses. `deadlineMs` must be longer than what the command may block.
    */
   async send<T extends Reply = Reply>(command: Command, options: { deadlineMs?: number } = {}): Promise<T> {
+    return await this.use((client) => client.sendCommand(command as string[]), options) as T;
+  }
+
+  /** Runs commands of the client's own, under the same rules as {@linkcode send}. */
+  async use<T>(work: (client: Client) => Promise<T>, options: { deadlineMs?: number } = {}): Promise<T> {
     if (!this.#ready) throw new UnavailableError("Redis is away", { cause: this.#lastError });
     const ticket = this.#next++;
     this.#deadlines.set(ticket, Date.now() + (options.deadlineMs ?? DEADLINE_MS));
     try {
-      return await this.#client.sendCommand(command as string[]) as T;
+      return await work(this.#client);
     } catch (error) {
       throw this.#explain(error);
     } finally {
@@ -107,13 +112,9 @@ export class RedisConnection {
 
   /** As {@linkcode send}, with bulk strings as bytes. */
   async sendForBytes(command: Command): Promise<Uint8Array | null> {
-    if (!this.#ready) throw new UnavailableError("Redis is away", { cause: this.#lastError });
-    try {
-      const typeMapping = { [RESP_TYPES.BLOB_STRING]: Buffer };
-      return await this.#client.sendCommand(command as string[], { typeMapping }) as unknown as Uint8Array | null;
-    } catch (error) {
-      throw this.#explain(error);
-    }
+    const typeMapping = { [RESP_TYPES.BLOB_STRING]: Buffer };
+    const reply = await this.use((client) => client.sendCommand(command as string[], { typeMapping }));
+    return reply as unknown as Uint8Array | null;
   }
 
   /** Closes at once; what is in flight rejects. */

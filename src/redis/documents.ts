@@ -2,6 +2,7 @@
  * JSON documents in Redis: RedisJSON where the server has it, and otherwise its twin on plain strings, with the same
  * behaviour.
  */
+import type { RedisJSON } from "@redis/json";
 import type { RedisConnection, Reply } from "./connection.ts";
 
 /** Keeps JSON documents under keys. */
@@ -28,15 +29,14 @@ class JsonDocuments implements Documents {
   }
 
   async set(key: string, document: unknown, { ttlMs }: { ttlMs: number }): Promise<void> {
-    await Promise.all([
-      this.#connection.send(["JSON.SET", key, "$", JSON.stringify(document)]),
-      this.#connection.send(["PEXPIRE", key, String(ttlMs)]),
-    ]);
+    await this.#connection.use((client) =>
+      Promise.all([client.json.set(key, "$", document as RedisJSON), client.pExpire(key, ttlMs)])
+    );
   }
 
   async get<T>(key: string): Promise<T | undefined> {
-    const text = await this.#connection.send<string | null>(["JSON.GET", key, "$"]);
-    return text === null ? undefined : (JSON.parse(text) as T[])[0];
+    const document = await this.#connection.use((client) => client.json.get(key));
+    return document === null ? undefined : document as T;
   }
 
   async delete(key: string): Promise<void> {

@@ -15,7 +15,11 @@ let server: Instance;
 
 test.before(async () => {
   server = await startInstance({ BODY_LIMIT_BYTES: "100000", OUTPUT_LIMIT_BYTES: "50000", LOG_LEVEL: "warn" });
-  await putWorkflow(server.url, "echo", chain("echo", [{ id: "same", type: "transform", parameters: { output: "{{ body }}" } }]));
+  await putWorkflow(
+    server.url,
+    "echo",
+    chain("echo", [{ id: "same", type: "transform", parameters: { output: "{{ body }}" } }]),
+  );
 });
 test.after(async () => {
   assert.is(await server.stop(), 0);
@@ -103,9 +107,20 @@ test("a definition with many faults is one 422 that names them all", async () =>
       connections: [{ from: "hook", to: "nowhere" }, { from: "x", to: "y" }, { from: "y", to: "x" }],
     }),
   });
-  const { errors } = await problem(response, 422, "invalid_workflow") as { errors: { pointer: string; detail: string }[] };
+  const { errors } = await problem(response, 422, "invalid_workflow") as {
+    errors: { pointer: string; detail: string }[];
+  };
   const found = errors.map(({ pointer, detail }) => `${pointer} ${detail}`).join("\n");
-  for (const fault of ["/nodes/1/parameters/output", "/nodes/2/id", "/nodes/3/type", "/nodes/4/parameters/status", "/connections/0/to", "cycle"]) {
+  for (
+    const fault of [
+      "/nodes/1/parameters/output",
+      "/nodes/2/id",
+      "/nodes/3/type",
+      "/nodes/4/parameters/status",
+      "/connections/0/to",
+      "cycle",
+    ]
+  ) {
     assert.match(found, fault);
   }
 });
@@ -133,7 +148,10 @@ test("expressions that loop, allocate or backtrack for ever are ended", async ()
     await fails({ type: "transform", parameters: { output: `{{ ${expression} }}` } }, /^expression_|^output_/);
   }
   const startedAt = Date.now();
-  const response = await runNode({ type: "transform", parameters: { output: "{{ $match(body, /^(a+)+$/) }}" } }, `${"a".repeat(40)}!`);
+  const response = await runNode(
+    { type: "transform", parameters: { output: "{{ $match(body, /^(a+)+$/) }}" } },
+    `${"a".repeat(40)}!`,
+  );
   await response.body?.cancel();
   assert.ok(Date.now() - startedAt < 2000, "a regular expression is linear");
 });
@@ -165,7 +183,11 @@ test("an execution id or a Last-Event-ID that isn't one is a 400", async () => {
   const events = `${server.url}/api/executions/${response.headers.get("execution-id")}/events`;
   const headers = { accept: "text/event-stream", "last-event-id": "nonsense" };
   await problem(await fetch(events, { headers }), 400, "invalid_last_event_id");
-  await problem(await fetch(`${server.url}/api/executions/01900000-0000-7000-8000-000000000000`), 404, "execution_not_found");
+  await problem(
+    await fetch(`${server.url}/api/executions/01900000-0000-7000-8000-000000000000`),
+    404,
+    "execution_not_found",
+  );
 });
 
 test("a missing or wrong token is a 401", async () => {
@@ -187,7 +209,18 @@ test("httpRequest to loopback is refused in every spelling, unless HTTP_ALLOW li
   await new Promise<void>((resolve) => target.listen(0, resolve));
   const { port } = target.address() as { port: number };
   try {
-    for (const host of ["127.0.0.1", "0x7f000001", "2130706433", "[::ffff:127.0.0.1]", "[::1]", "localhost", "127.1", "0.0.0.0"]) {
+    for (
+      const host of [
+        "127.0.0.1",
+        "0x7f000001",
+        "2130706433",
+        "[::ffff:127.0.0.1]",
+        "[::1]",
+        "localhost",
+        "127.1",
+        "0.0.0.0",
+      ]
+    ) {
       await fails({ type: "httpRequest", parameters: { url: `http://${host}:${port}/` } }, "http_blocked");
     }
     assert.is(calls, 0);
@@ -216,7 +249,12 @@ test("half a request and a connection that is cut harm nobody", async () => {
 });
 
 test("a wrong setting is one line and exit code 2; --help prints every variable", async () => {
-  for (const [name, value] of [["PORT", "abc"], ["ROLES", "http,wheel"], ["REDIS_URL", "http://x"], ["HOST", "0.0.0.0"], ["WORKFLOWS_DIR", "/nowhere"]] as const) {
+  for (
+    const [name, value] of [["PORT", "abc"], ["ROLES", "http,wheel"], ["REDIS_URL", "http://x"], ["HOST", "0.0.0.0"], [
+      "WORKFLOWS_DIR",
+      "/nowhere",
+    ]] as const
+  ) {
     const { code, stderr } = await runMain([], { [name]: value });
     assert.is(code, 2, stderr);
     assert.match(stderr, name);
@@ -226,7 +264,9 @@ test("a wrong setting is one line and exit code 2; --help prints every variable"
   assert.is(unreachable.code, 2);
   const help = await runMain(["--help"], {});
   assert.is(help.code, 0);
-  for (const name of ["PORT", "REDIS_URL", "PARTITIONS", "WORKER_CONCURRENCY", "API_TOKENS"]) assert.match(help.stdout, name);
+  for (const name of ["PORT", "REDIS_URL", "PARTITIONS", "WORKER_CONCURRENCY", "API_TOKENS"]) {
+    assert.match(help.stdout, name);
+  }
 });
 
 test.run();

@@ -7,7 +7,16 @@ import webhookExamples from "@octokit/webhooks-examples" with { type: "json" };
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
-import { chain, type Instance, post, putWorkflow, readEvents, type Runtime, RUNTIMES, startInstance } from "./instance.ts";
+import {
+  chain,
+  type Instance,
+  post,
+  putWorkflow,
+  readEvents,
+  type Runtime,
+  RUNTIMES,
+  startInstance,
+} from "./instance.ts";
 
 interface Setup {
   readonly name: string;
@@ -21,7 +30,7 @@ const embedded = (Object.keys(RUNTIMES) as Runtime[]).map((runtime): Setup => ({
   clean: () => Promise.resolve(),
 }));
 
-const [{ url }] = redisVariants() as [{ url: string }];
+const { url } = redisVariants()[0]!;
 const prefix = uniquePrefix();
 const env = { REDIS_URL: url, REDIS_PREFIX: prefix };
 const distributed: Setup = {
@@ -52,7 +61,9 @@ for (const setup of [...embedded, distributed]) {
   });
 
   test("a lastNode webhook answers with the workflow's own response", async () => {
-    const response = await post(`${front}/webhook/orders`, { items: [{ price: 2.5, quantity: 4 }, { price: 1, quantity: 3 }] });
+    const response = await post(`${front}/webhook/orders`, {
+      items: [{ price: 2.5, quantity: 4 }, { price: 1, quantity: 3 }],
+    });
     assert.is(response.status, 201);
     assert.is(response.headers.get("x-total"), "13");
     assert.match(response.headers.get("execution-id") ?? "", /^[0-9a-f-]{36}$/);
@@ -142,7 +153,11 @@ for (const setup of [...embedded, distributed]) {
         { id: "hook", type: "webhook", parameters: { path: "branches", method: "POST", responseMode: "lastNode" } },
         delay("left"),
         delay("right"),
-        { id: "which", type: "switch", parameters: { cases: [{ output: "big", when: "{{ body.n > 10 }}" }], else: "small" } },
+        {
+          id: "which",
+          type: "switch",
+          parameters: { cases: [{ output: "big", when: "{{ body.n > 10 }}" }], else: "small" },
+        },
         { id: "big", type: "transform", parameters: { output: "big" } },
         { id: "small", type: "transform", parameters: { output: "small" } },
         { id: "join", type: "transform", parameters: { output: "{{ $keys($) }}" } },
@@ -165,7 +180,11 @@ for (const setup of [...embedded, distributed]) {
   });
 
   test("a failure is a problem with the execution's id, unless it is handled", async () => {
-    await putWorkflow(front, "fails", chain("fails", [{ id: "no", type: "fail", parameters: { message: "no {{ body.n }}", code: "refused" } }]));
+    await putWorkflow(
+      front,
+      "fails",
+      chain("fails", [{ id: "no", type: "fail", parameters: { message: "no {{ body.n }}", code: "refused" } }]),
+    );
     const failed = await post(`${front}/webhook/fails`, { n: 7 });
     assert.is(failed.status, 500);
     const problem = await failed.json();

@@ -9,7 +9,7 @@ import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { chain, type Instance, post, putWorkflow, readEvents, startInstance } from "./instance.ts";
 
 const test = suite("Several instances on one Redis");
-const [{ url }] = redisVariants() as [{ url: string }];
+const { url } = redisVariants()[0]!;
 const prefix = uniquePrefix();
 const env = { REDIS_URL: url, REDIS_PREFIX: prefix, LOG_LEVEL: "warn", LEASE_SECONDS: "1" };
 const redis = createClient({ url });
@@ -61,7 +61,9 @@ test("a third instance follows an execution live and fetches its result", async 
   await putWorkflow(a.url, "follow", chain("follow", nodes, { responseMode: "onReceived" }));
   const { executionId } = await (await post(`${a.url}/webhook/follow`, {})).json();
   const arrivals: number[] = [];
-  const response = await fetch(`${c.url}/api/executions/${executionId}/events`, { headers: { accept: "text/event-stream" } });
+  const response = await fetch(`${c.url}/api/executions/${executionId}/events`, {
+    headers: { accept: "text/event-stream" },
+  });
   let text = "";
   for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
     if (chunk.includes("node.completed")) arrivals.push(Date.now());
@@ -85,9 +87,15 @@ test("the result lies under its key with the set TTL, and the log reads like a s
   const ttl = await redis.ttl(`${prefix}{0}:execution:result:${id}`);
   assert.ok(ttl > 70 && ttl <= 77, `a TTL of ${ttl} s`);
   assert.is(JSON.parse((await redis.get(`${prefix}{0}:execution:result:${id}`))!).output.total, 3);
-  const entries = await redis.xRange(`${prefix}{0}:log:${id}`, "-", "+");
+  const entries = await redis.xRange(`${prefix}{0}:log:${id}`, "-", "+") ?? [];
   const types = entries.map(({ message }) => [message["type"], message["node"] ?? ""].join(" ").trim());
-  assert.equal(types, ["execution.requested", "execution.started", "node.started sum", "node.completed sum", "execution.completed"]);
+  assert.equal(types, [
+    "execution.requested",
+    "execution.started",
+    "node.started sum",
+    "node.completed sum",
+    "execution.completed",
+  ]);
   assert.is(entries[3]!.message["data"], '{"output":{"total":3}}');
 });
 
@@ -141,7 +149,8 @@ test("what a killed worker ran is taken over, and what it had completed is not r
 
 test("a client that leaves frees its waiter, and the execution runs on", async () => {
   await putWorkflow(a.url, "left", chain("left", [{ id: "wait", type: "delay", parameters: { seconds: 0.7 } }]));
-  const waiters = async () => Number(/^millrace_waiters (\d+)/m.exec(await (await fetch(`${a.url}/metrics`)).text())?.[1]);
+  const waiters = async () =>
+    Number(/^millrace_waiters (\d+)/m.exec(await (await fetch(`${a.url}/metrics`)).text())?.[1]);
   const controller = new AbortController();
   const call = fetch(`${a.url}/webhook/left`, { method: "POST", signal: controller.signal }).catch(() => "left");
   await new Promise((resolve) => setTimeout(resolve, 300));

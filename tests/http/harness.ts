@@ -53,7 +53,7 @@ export async function withApp(options: HarnessOptions, test: (harness: Harness) 
     },
     store,
     catalog: fakeCatalog(workflows),
-    logger: { info: log("info"), warn: log("warn"), error: log("error") },
+    logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
     ready: () => true,
     info: { version: "0.0.0" },
     drainSignal: controller.signal,

@@ -195,7 +195,9 @@ for (const driver of drivers()) {
     const events = await store.log.read(request.executionId);
     const readers = events.map(async ({ id }) => {
       const seen: string[] = [];
-      for await (const event of store.log.tail(request.executionId, { signal, after: id })) seen.push(event.node ?? "end");
+      for await (const event of store.log.tail(request.executionId, { signal, after: id })) {
+        seen.push(event.node ?? "end");
+      }
       return seen;
     });
     await new Promise((resolve) => setTimeout(resolve, 30));

@@ -11,7 +11,6 @@ const workflows = { get: () => Promise.resolve(undefined) };
 
 for (const driver of drivers()) {
   const test = suite(`Projections on ${driver.name}`);
-  const signal = new AbortController().signal;
   let store: Store;
 
   test.before.each(async () => {
@@ -56,7 +55,7 @@ for (const driver of drivers()) {
     assert.equal(await list({}), { ids, nextCursor: undefined });
     const first = await list({ limit: 2 });
     assert.equal(first, { ids: ids.slice(0, 2), nextCursor: ids[1] });
-    assert.equal((await list({ limit: 3, cursor: first.nextCursor! })), { ids: ids.slice(2), nextCursor: undefined });
+    assert.equal(await list({ limit: 3, cursor: first.nextCursor! }), { ids: ids.slice(2), nextCursor: undefined });
     assert.equal((await list({ workflowId: "b" })).ids, [ids[1], ids[3]]);
     assert.equal((await list({ status: "completed" })).ids, [ids[0]]);
     assert.equal((await list({ status: "pending" })).ids, ids.slice(1));
@@ -95,7 +94,12 @@ for (const driver of drivers()) {
         const found = await store.projections.progress(request.executionId);
         return found?.currentStep === "wait" && found;
       }, "a progress document at the node wait");
-      assert.equal([document.status, document.progress, document.completedSteps, document.totalSteps], ["running", 66, 2, 3]);
+      assert.equal([document.status, document.progress, document.completedSteps, document.totalSteps], [
+        "running",
+        66,
+        2,
+        3,
+      ]);
       await store.work.finish(claim, ending(claim, { sequence: 4 }));
       await eventually(async () => {
         const found = await store.projections.progress(request.executionId);
@@ -119,11 +123,14 @@ for (const driver of drivers()) {
     await eventually(() => Promise.resolve(seen.length >= 2), "two entries of the feed");
     controller.abort();
     await following;
-    const ids = (entries: (FeedEntry | "gap")[]) => entries.map((entry) => entry === "gap" ? entry : entry.executionId).sort();
+    const ids = (entries: (FeedEntry | "gap")[]) =>
+      entries.map((entry) => entry === "gap" ? entry : entry.executionId).sort();
     assert.equal(ids(seen), requests.map((request) => request.executionId).sort());
     if (driver.name.includes("partitions")) return;
     const again = new AbortController();
-    for await (const entry of store.projections.followFeed({ signal: again.signal, after: (seen[0] as FeedEntry).id })) {
+    for await (
+      const entry of store.projections.followFeed({ signal: again.signal, after: (seen[0] as FeedEntry).id })
+    ) {
       assert.is((entry as FeedEntry).executionId, requests[1]!.executionId);
       again.abort();
     }
@@ -139,15 +146,16 @@ for (const driver of drivers()) {
   });
 
   test.run();
-
-  async function takeAll(from: Store, count: number): Promise<FeedEntry[]> {
-    const entries: FeedEntry[] = [];
-    const until = Date.now() + 5000;
-    while (entries.length < count && Date.now() < until) {
-      const more = await from.projections.takeFeed({ count: 100, blockMs: 200, signal });
-      for (const entry of more) if (!entries.some((known) => known.id === entry.id && known.partition === entry.partition)) entries.push(entry);
-    }
-    return entries;
-  }
 }
 
+async function takeAll(from: Store, count: number): Promise<FeedEntry[]> {
+  const entries: FeedEntry[] = [];
+  const until = Date.now() + 5000;
+  while (entries.length < count && Date.now() < until) {
+    const more = await from.projections.takeFeed({ count: 100, blockMs: 200, signal: AbortSignal.timeout(5000) });
+    for (const entry of more) {
+      if (!entries.some((known) => known.id === entry.id && known.partition === entry.partition)) entries.push(entry);
+    }
+  }
+  return entries;
+}

@@ -45,7 +45,10 @@ for (const driver of drivers()) {
   test("put() holds If-Match and If-None-Match", async () => {
     await refuses(() => store.workflows.put("orders", definition, { routes: [], ifMatch: "*" }), "version_mismatch");
     await store.workflows.put("orders", definition, { routes: [] });
-    await refuses(() => store.workflows.put("orders", definition, { routes: [], ifNoneMatch: "*" }), "version_mismatch");
+    await refuses(
+      () => store.workflows.put("orders", definition, { routes: [], ifNoneMatch: "*" }),
+      "version_mismatch",
+    );
     await refuses(() => store.workflows.put("orders", definition, { routes: [], ifMatch: 7 }), "version_mismatch");
     const changed = await store.workflows.put("orders", { ...definition, name: "x" }, { routes: [], ifMatch: 1 });
     assert.is(changed.workflow.version, 2);
@@ -53,7 +56,10 @@ for (const driver of drivers()) {
 
   test("put() refuses a webhook path that another workflow has, until that one gives it up", async () => {
     await store.workflows.put("one", definition, { routes: [route] });
-    const error = await refuses(() => store.workflows.put("two", definition, { routes: [route] }), "webhook_path_taken");
+    const error = await refuses(
+      () => store.workflows.put("two", definition, { routes: [route] }),
+      "webhook_path_taken",
+    );
     assert.match(JSON.stringify(error.options.extensions), /"pointer":"\/nodes\/0\/parameters\/path".*one/);
     assert.is(await store.workflows.get("two"), undefined);
     await store.workflows.put("two", definition, { routes: [{ ...route, method: "GET" }] });
@@ -62,8 +68,10 @@ for (const driver of drivers()) {
   });
 
   test("put() of ten writers at once gives each its own version", async () => {
-    const puts = Array.from({ length: 10 }, (_, n) =>
-      store.workflows.put("orders", { ...definition, name: `n${n}` }, { routes: [] }));
+    const puts = Array.from(
+      { length: 10 },
+      (_, n) => store.workflows.put("orders", { ...definition, name: `n${n}` }, { routes: [] }),
+    );
     const versions = (await Promise.all(puts)).map(({ workflow }) => workflow.version);
     assert.equal(versions.sort((a, b) => a - b), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });

@@ -8,7 +8,8 @@ function check(files: Record<string, string>): string[] {
 
 const CLIENT = "only src/main.ts, src/redis/ and Redis drivers touch the client";
 const APART = "http and execution never import each other";
-const NODE = "Node's own modules are for src/main.ts, src/logger.ts, src/nodes/guarded_fetch.ts and Redis drivers";
+const NODE =
+  "Node's own modules are for src/main.ts, src/listen.ts, src/logger.ts, src/nodes/guarded_fetch.ts and Redis drivers";
 
 test("checkImports() keeps http and execution apart, types included", () => {
   const files = {

@@ -170,7 +170,9 @@ export class MemoryLog implements ExecutionLog, WorkQueue {
   #expect(execution: MemoryExecution, { sequence, events }: AppendOptions): boolean {
     if (execution.events.length === sequence) return true;
     if (events.length > 0 && execution.events.length === sequence + events.length) return false;
-    throw new FencedError(`The log of ${execution.request.executionId} has ${execution.events.length} entries, not ${sequence}`);
+    throw new FencedError(
+      `The log of ${execution.request.executionId} has ${execution.events.length} entries, not ${sequence}`,
+    );
   }
 
   #end(

@@ -1,14 +1,7 @@
 /**
  * The memory driver's projections: lists are read off the executions themselves, in the order of their UUIDv7 ids.
  */
-import type {
-  ExecutionMeta,
-  FeedEntry,
-  ListOptions,
-  ProgressDocument,
-  Projections,
-  WaitOptions,
-} from "../port.ts";
+import type { ExecutionMeta, FeedEntry, ListOptions, ProgressDocument, Projections, WaitOptions } from "../port.ts";
 import { metaOf } from "./execution_log.ts";
 import { indexAfter, type MemoryState } from "./state.ts";
 

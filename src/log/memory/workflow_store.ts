@@ -76,4 +76,3 @@ export class MemoryWorkflowStore implements WorkflowStore {
     for (const listener of this.#listeners) listener(id);
   }
 }
-

@@ -139,4 +139,3 @@ export class RedisLog implements ExecutionLog {
     return true;
   }
 }
-

@@ -50,10 +50,12 @@ async function idsBelow(
     ? `status:${status}` as const
     : "status:active";
   const count = String(limit + 1);
-  const pages = await Promise.all(keys.each((partition) => keys.index(partition, which)).map((index) =>
-    commands.send<string[]>(
-      ["ZRANGE", index, cursor === undefined ? "+" : `(${cursor}`, "-", "BYLEX", "REV", "LIMIT", "0", count],
-    )
-  ));
+  const pages = await Promise.all(
+    keys.each((partition) => keys.index(partition, which)).map((index) =>
+      commands.send<string[]>(
+        ["ZRANGE", index, cursor === undefined ? "+" : `(${cursor}`, "-", "BYLEX", "REV", "LIMIT", "0", count],
+      )
+    ),
+  );
   return pages.flat().sort().reverse().slice(0, limit + 1);
 }

@@ -162,6 +162,9 @@ async function health(commands: RedisConnection): Promise<StoreHealth> {
     await commands.send(["PING"], { deadlineMs: 2000 });
     return { status: "up", latency: Math.round((performance.now() - startedAt) * 100) / 100 };
   } catch (error) {
-    return { status: commands.ready ? "error" : "down", detail: error instanceof Error ? error.message : String(error) };
+    return {
+      status: commands.ready ? "error" : "down",
+      detail: error instanceof Error ? error.message : String(error),
+    };
   }
 }

@@ -163,7 +163,9 @@ export class RedisWorkQueue implements WorkQueue {
     try {
       for (let partition = 0; partition < keys.partitions; partition++) {
         const prefix = `${partition} `;
-        const held = [...this.#held.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
+        const held = [...this.#held.keys()].filter((key) => key.startsWith(prefix)).map((key) =>
+          key.slice(prefix.length)
+        );
         const room = Math.max(0, Math.min(100, this.#room - this.#takenOver.length));
         const [lost, taken] = await runScript<[string[], Reply[]]>(commands, LEASE, {
           keys: [keys.work(partition)],
