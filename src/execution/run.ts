@@ -44,9 +44,12 @@ class Run {
   readonly #state: RunState;
   readonly #journal: Journal;
   readonly #outputs: Record<string, JsonValue> = Object.create(null);
-  readonly #running = new Map<string, Promise<void>>();
-  readonly #abort = new AbortController();
+  readonly #running = new Set<string>();
+  /** Made when a node asks for its signal: most never do. */
+  #abort: AbortController | undefined;
+  #stopped: { readonly reason: unknown } | undefined;
   #failure: unknown;
+  #wake: (() => void) | undefined;
 
   private constructor(claim: Claim, options: RunOptions, state: RunState, sequence: number) {
     this.#claim = claim;
@@ -79,7 +82,7 @@ class Run {
     const deadline = setTimeout(() => {
       const seconds = workflow.definition.settings.timeoutSeconds;
       timedOut = { code: "execution_timeout", message: `The execution took longer than ${seconds} s` };
-      this.#abort.abort(new TerminalError(timedOut.code, timedOut.message));
+      this.#stop(new TerminalError(timedOut.code, timedOut.message));
     }, Math.max(0, Math.min(leftMs, 2 ** 31 - 1)));
     try {
       if (signal.aborted) throw signal.reason;
@@ -91,46 +94,41 @@ class Run {
         if (decision.end !== undefined) return await this.#end(decision.end);
         for (const node of decision.skip) this.#apply({ type: "node.skipped", node, data: {} });
         for (const id of decision.start) this.#start(workflow.graph.get(id)!);
-        if (this.#running.size > 0) await this.#nextToEnd();
+        if (this.#running.size > 0 && this.#stopped === undefined) await this.#nextToEnd();
         if (this.#failure !== undefined) throw this.#failure;
       }
     } finally {
       clearTimeout(deadline);
       signal.removeEventListener("abort", onAbort);
       this.#journal.discard();
-      this.#stopNodes();
+      this.#stop(ENDED);
     }
   }
 
-  /** Waits for any running node. */
+  /** Waits until a node has ended, or the run is stopped. */
   async #nextToEnd(): Promise<void> {
     this.#journal.flushSoon();
-    const [only] = this.#running.values();
-    const nodes = this.#running.size === 1 ? only! : Promise.race(this.#running.values());
-    await (this.#abort.signal.aborted ? undefined : Promise.race([nodes, this.#aborted()]));
-  }
-
-  #abortion: Promise<void> | undefined;
-  #aborted(): Promise<void> {
-    return this.#abortion ??= new Promise((resolve) => {
-      this.#abort.signal.addEventListener("abort", () => resolve(), { once: true });
-    });
+    await new Promise<void>((resolve) => this.#wake = resolve);
+    this.#wake = undefined;
   }
 
   #start(node: GraphNode): void {
     const attempt = (this.#state.nodes.get(node.id)?.attempts ?? 0) + 1;
     const input = inputOf(node, this.#state);
     this.#apply({ type: "node.started", node: node.id, data: { attempt } });
-    const running = this.#work(node, { input, attempt })
+    this.#running.add(node.id);
+    this.#work(node, { input, attempt })
       .catch((error) => this.#fail(error))
-      .finally(() => this.#running.delete(node.id));
-    this.#running.set(node.id, running);
+      .finally(() => {
+        this.#running.delete(node.id);
+        this.#wake?.();
+      });
   }
 
   async #work(node: GraphNode, { input, attempt }: { input: JsonValue; attempt: number }): Promise<void> {
     if (node.hasSideEffects) await this.#journal.flush();
     const outcome = await this.#try(node, { input, attempt });
-    if (this.#abort.signal.aborted) return;
+    if (this.#stopped !== undefined) return;
     if ("error" in outcome) {
       const { onError } = node.definition;
       const handled = onError === "fail" ? {} : { handled: onError };
@@ -162,6 +160,7 @@ class Run {
     const timer = limit && setTimeout(() => {
       limit.abort(new RetryableError("node_timeout", `The node took longer than ${timeoutSeconds} s`));
     }, timeoutSeconds! * 1000);
+    const signalOf = () => limit === undefined ? this.#signal : AbortSignal.any([this.#signal, limit.signal]);
     try {
       const done = workflow.run.get(node.id)!({
         scope: {
@@ -172,8 +171,10 @@ class Run {
         },
         nodeId: node.id,
         attempt,
-        signal: limit === undefined ? this.#abort.signal : AbortSignal.any([this.#abort.signal, limit.signal]),
         idempotencyKey: `${executionId}:${node.id}`,
+        get signal() {
+          return signalOf();
+        },
         get traceparent() {
           return traceparentOf(executionId);
         },
@@ -199,7 +200,7 @@ class Run {
     const { executionId } = this.#claim;
     const { responseNode } = end;
     const responder = responseNode === undefined ? {} : { responseNode };
-    this.#stopNodes();
+    this.#stop(ENDED);
     if (end.status === "failed") {
       this.#apply({ type: "execution.failed", data: { error: end.error, ...responder } });
       return await this.#finish({ executionId, status: "failed", error: end.error });
@@ -222,14 +223,26 @@ class Run {
     return result;
   }
 
-  /** What still runs is not needed any more. A reason made once: a new `DOMException` would gather a stack each time. */
-  #stopNodes(): void {
-    if (this.#running.size > 0) this.#abort.abort(ENDED);
+  /** Stops the nodes that still run; what they do from now on is not heard. */
+  #stop(reason: unknown): void {
+    if (this.#stopped !== undefined) return;
+    this.#stopped = { reason };
+    this.#abort?.abort(reason);
+    this.#wake?.();
   }
 
   #fail(error: unknown): void {
     this.#failure ??= error ?? new Error("aborted");
-    this.#abort.abort(error);
+    this.#stop(error);
+  }
+
+  /** Aborts when the run stops. */
+  get #signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController();
+      if (this.#stopped !== undefined) this.#abort.abort(this.#stopped.reason);
+    }
+    return this.#abort.signal;
   }
 }
 

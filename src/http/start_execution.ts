@@ -2,7 +2,7 @@
  * Starts an execution and waits for its reply, within a deadline.
  */
 import type { WorkflowSettings } from "../workflow/definition.ts";
-import type { ExecutionLog, ExecutionRequest, ExecutionResult } from "../log/port.ts";
+import { type ExecutionLog, type ExecutionRequest, type ExecutionResult, WAIT_OVER } from "../log/port.ts";
 
 /** What came of starting an execution. */
 export interface Started {
@@ -25,9 +25,6 @@ export interface StartOptions {
   readonly clientSignal: AbortSignal;
 }
 
-const WAIT_OVER = Symbol("wait over");
-const CLIENT_GONE = Symbol("client gone");
-
 /**
  * Appends the request and waits for the reply on this instance's inbox.
  *
@@ -48,27 +45,20 @@ export async function startExecution(
     await log.request(request);
     return { appendMs: performance.now() - startedAt, waitMs: 0 };
   }
-  const controller = new AbortController();
-  const onClientGone = () => controller.abort(CLIENT_GONE);
-  const timer = setTimeout(() => controller.abort(WAIT_OVER), waitSeconds * 1000);
-  if (clientSignal.aborted) onClientGone();
-  else clientSignal.addEventListener("abort", onClientGone, { once: true });
   let appendedAt = startedAt;
   try {
-    const reply = log.awaitReply(request.executionId, { signal: controller.signal });
+    const timeoutMs = waitSeconds * 1000;
+    const reply = log.awaitReply(request.executionId, { signal: clientSignal, timeoutMs });
     const appended = log.request({ ...request, replyTo: log.instance, replyEarly })
       .then(() => appendedAt = performance.now());
     const [result] = await Promise.all([reply, appended]);
     return { result, appendMs: appendedAt - startedAt, waitMs: performance.now() - appendedAt };
   } catch (error) {
-    // Nothing to free after a reply, and to abort costs: only here.
-    controller.abort(WAIT_OVER);
-    if (error !== WAIT_OVER && error !== CLIENT_GONE) throw error;
     const times = { appendMs: appendedAt - startedAt, waitMs: performance.now() - appendedAt };
-    return error === CLIENT_GONE ? { ...times, clientGone: true } : times;
-  } finally {
-    clearTimeout(timer);
-    clientSignal.removeEventListener("abort", onClientGone);
+    if (error === WAIT_OVER) return times;
+    if (clientSignal.aborted) return { ...times, clientGone: true };
+    log.abandonReply(request.executionId);
+    throw error;
   }
 }
 

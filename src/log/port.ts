@@ -105,6 +105,9 @@ export interface FeedEntry {
   };
 }
 
+/** What a wait ends with when its time is up. */
+export const WAIT_OVER: unique symbol = Symbol("wait over");
+
 /** Options of everything that waits. */
 export interface WaitOptions {
   readonly signal: AbortSignal;
@@ -118,9 +121,12 @@ export interface ExecutionLog {
   /**
    * Registers a waiter for the reply to an execution and returns it. Register before `request`; whatever number of
    * waiters there is, an instance has one blocked connection for them. The promise rejects with the signal's reason
-   * when it aborts. Throws `too_many_waiters` past the limit.
+   * when it aborts, and with {@linkcode WAIT_OVER} after `timeoutMs`. Throws `too_many_waiters` past the limit.
    */
-  awaitReply(executionId: string, options: WaitOptions): Promise<ExecutionResult>;
+  awaitReply(executionId: string, options: WaitOptions & { timeoutMs?: number }): Promise<ExecutionResult>;
+
+  /** Frees the place of a waiter whose request was never appended; its promise stays pending. */
+  abandonReply(executionId: string): void;
 
   /** The name under which this instance gets replies. */
   readonly instance: string;

@@ -2,7 +2,7 @@
  * The callers of this instance that wait for replies: one entry each, whatever carries the replies.
  */
 import { MillraceError } from "../errors.ts";
-import type { ExecutionResult } from "./port.ts";
+import { type ExecutionResult, WAIT_OVER } from "./port.ts";
 
 interface Waiter {
   resolve(result: ExecutionResult): void;
@@ -28,8 +28,12 @@ export class Waiters {
     return [...this.#waiting.keys()];
   }
 
-  /** Waits for one reply. Throws `too_many_waiters` past the limit, and the signal's reason when it aborts. */
-  wait(executionId: string, { signal }: { signal: AbortSignal }): Promise<ExecutionResult> {
+  /**
+   * Waits for one reply. Throws `too_many_waiters` past the limit; rejects with the signal's reason when it aborts,
+   * and with `WAIT_OVER` after `timeoutMs`.
+   */
+  wait(executionId: string, options: { signal: AbortSignal; timeoutMs?: number }): Promise<ExecutionResult> {
+    const { signal, timeoutMs } = options;
     if (this.#waiting.size >= this.#limit) {
       throw new MillraceError("too_many_waiters", `${this.#limit} callers are waiting on this instance already`, {
         headers: { "retry-after": "1" },
@@ -37,18 +41,31 @@ export class Waiters {
     }
     signal.throwIfAborted();
     return new Promise((resolve, reject) => {
-      const onAbort = () => {
+      const giveUp = (reason: unknown) => {
+        release();
         this.#waiting.delete(executionId);
-        reject(signal.reason);
+        reject(reason);
       };
-      signal.addEventListener("abort", onAbort, { once: true });
-      this.#waiting.set(executionId, { resolve, release: () => signal.removeEventListener("abort", onAbort) });
+      const onAbort = () => giveUp(signal.reason);
+      const timer = timeoutMs === undefined ? undefined : setTimeout(giveUp, timeoutMs, WAIT_OVER);
+      const release = () => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", onAbort);
+      };
+      signal.addEventListener("abort", onAbort);
+      this.#waiting.set(executionId, { resolve, release });
     });
   }
 
   /** True while somebody waits for this execution. */
   has(executionId: string): boolean {
     return this.#waiting.has(executionId);
+  }
+
+  /** Frees a place without settling its promise. */
+  abandon(executionId: string): void {
+    this.#waiting.get(executionId)?.release();
+    this.#waiting.delete(executionId);
   }
 
   /** Hands a reply to its waiter; false if nobody waits any more. */

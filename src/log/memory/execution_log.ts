@@ -61,8 +61,12 @@ export class MemoryLog implements ExecutionLog, WorkQueue {
     return Promise.resolve();
   }
 
-  awaitReply(executionId: string, options: WaitOptions): Promise<ExecutionResult> {
+  awaitReply(executionId: string, options: WaitOptions & { timeoutMs?: number }): Promise<ExecutionResult> {
     return this.#waiters.wait(executionId, options);
+  }
+
+  abandonReply(executionId: string): void {
+    this.#waiters.abandon(executionId);
   }
 
   meta(executionId: string): Promise<ExecutionMeta | undefined> {

@@ -64,8 +64,12 @@ export class RedisLog implements ExecutionLog {
     );
   }
 
-  awaitReply(executionId: string, options: WaitOptions): Promise<ExecutionResult> {
+  awaitReply(executionId: string, options: WaitOptions & { timeoutMs?: number }): Promise<ExecutionResult> {
     return this.#options.inbox.waiters.wait(executionId, options);
+  }
+
+  abandonReply(executionId: string): void {
+    this.#options.inbox.waiters.abandon(executionId);
   }
 
   async meta(executionId: string): Promise<ExecutionMeta | undefined> {

@@ -67,6 +67,8 @@ export class RedisWorkQueue implements WorkQueue {
         this.#drain = false;
         if (missed.length > 0) return missed;
       }
+      // What was handed out last is answered first: the blocking read is written a turn later.
+      await new Promise((resolve) => setImmediate(resolve));
       const claims = await this.#read(blocked, { count, id: ">", blockMs });
       return claims.length > 0 ? claims : this.#takenOver.splice(0, count);
     } catch (error) {
