@@ -72,6 +72,9 @@ export interface Config {
   readonly maxFollowers: number;
   readonly historyTtlSeconds: number;
   readonly leaseSeconds: number;
+  readonly maxDeliveries: number;
+  readonly queueLimit: number;
+  readonly idempotencyTtlSeconds: number;
   readonly drainSeconds: number;
   /** The name of this instance: unique among all that share a Redis. */
   readonly instance: string;
@@ -118,6 +121,21 @@ export const SETTINGS = {
     "10",
     "Seconds after which the work of a silent worker may be taken over",
     wholeNumber(1, 3600),
+  ),
+  MAX_DELIVERIES: setting(
+    "5",
+    "Workers that one execution may end, without progress, before it is a dead letter",
+    wholeNumber(1, 1000),
+  ),
+  QUEUE_LIMIT: setting(
+    "100000",
+    "Executions that may wait or run at once; past it, requests get 503 with Retry-After",
+    wholeNumber(1, 10_000_000),
+  ),
+  IDEMPOTENCY_TTL_SECONDS: setting(
+    "86400",
+    "Seconds for which an Idempotency-Key and its answer are remembered",
+    wholeNumber(1, 2 ** 31),
   ),
   DRAIN_SECONDS: setting("10", "Seconds that running work gets to end when told to stop", wholeNumber(0, 3600)),
   HISTORY_TTL_SECONDS: setting(
@@ -200,6 +218,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     maxFollowers: values.MAX_FOLLOWERS,
     historyTtlSeconds: values.HISTORY_TTL_SECONDS,
     leaseSeconds: values.LEASE_SECONDS,
+    maxDeliveries: values.MAX_DELIVERIES,
+    queueLimit: values.QUEUE_LIMIT,
+    idempotencyTtlSeconds: values.IDEMPOTENCY_TTL_SECONDS,
     drainSeconds: values.DRAIN_SECONDS,
     instance: values.INSTANCE_ID ?? options.instance,
   });
@@ -213,6 +234,7 @@ export function helpText(): string {
     return `  ${name.padEnd(width)}${setting.help}${byDefault}`;
   });
   return `Usage: millrace [options]
+       millrace dead [list | show <id> | requeue <id> | drop <id>]
 
 Runs workflows behind webhooks, on Redis Streams; without Redis, in the memory of this one process.
 

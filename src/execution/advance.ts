@@ -7,7 +7,8 @@
  *    ended on another output. Until then it is open.
  * 2. A node starts when none of its connections is open and at least one has delivered.
  * 3. A node is skipped when all of its connections are dead.
- * 4. An unhandled failure ends the execution at once; otherwise it ends when every node has ended or was skipped.
+ * 4. A node that waits or is to be retried starts again when it is due.
+ * 5. An unhandled failure ends the execution at once; otherwise it ends when every node has ended or was skipped.
  */
 import type { JsonValue } from "../json.ts";
 import type { NodeErrorData } from "../errors.ts";
@@ -19,13 +20,15 @@ import type { NodeState, RunState } from "../log/fold.ts";
 export interface Decision {
   readonly start: readonly string[];
   readonly skip: readonly string[];
+  /** When the next node is due that waits or is to be retried, in epoch milliseconds. */
+  readonly dueAt?: number;
   readonly end?:
     | { readonly status: "completed"; readonly lastNode: string; readonly responseNode?: string }
     | { readonly status: "failed"; readonly error: NodeErrorData; readonly responseNode?: string };
 }
 
-/** Decides what to do next; skips are followed through, so one call tells all that can start. */
-export function advance(graph: Graph, state: RunState): Decision {
+/** Decides what to do next at `now`; skips are followed through, so one call tells all that can start. */
+export function advance(graph: Graph, state: RunState, now: number): Decision {
   const response = responseNode(graph, state);
   for (const node of state.nodes.values()) {
     if (node.status === "failed" && node.handled === undefined) {
@@ -36,10 +39,14 @@ export function advance(graph: Graph, state: RunState): Decision {
   const start: string[] = [];
   const skipped = new Set<string>();
   let open = false;
+  let dueAt = Infinity;
   for (const node of graph.values()) {
     const known = state.nodes.get(node.id);
     if (known !== undefined) {
       open ||= known.endedAt === undefined;
+      if (known.dueAt === undefined) continue;
+      if (known.dueAt <= now) start.push(node.id);
+      else dueAt = Math.min(dueAt, known.dueAt);
       continue;
     }
     const fate = node.isTrigger ? "skip" : fateOf(node, state, skipped);
@@ -48,7 +55,9 @@ export function advance(graph: Graph, state: RunState): Decision {
     else open = true;
   }
   const skip = [...skipped].filter((id) => !graph.get(id)!.isTrigger);
-  if (open || start.length > 0 || skip.length > 0) return { start, skip };
+  if (open || start.length > 0 || skip.length > 0) {
+    return dueAt === Infinity ? { start, skip } : { start, skip, dueAt };
+  }
   return { start, skip, end: { status: "completed", lastNode: state.lastNode, ...response } };
 }
 
@@ -70,6 +79,20 @@ function delivers(source: NodeState, { output }: Connection): boolean {
   }
   if (source.status === "failed") return output === (source.handled === "branch" ? "error" : "main");
   return false;
+}
+
+/**
+ * Takes back what the log says of a node that ran when its worker was lost: it is to start again, as the same attempt.
+ */
+export function interrupt(state: RunState, nodeId: string): void {
+  const node = state.nodes.get(nodeId);
+  if (node === undefined || node.status !== "running") return;
+  if (node.attempts <= 1) state.nodes.delete(nodeId);
+  else {
+    node.status = "retrying";
+    node.attempts--;
+    node.dueAt = 0;
+  }
 }
 
 /**

@@ -18,17 +18,23 @@ export class Journal {
   readonly #claim: Claim;
   readonly #queue: WorkQueue;
   readonly #onError: (error: unknown) => void;
+  readonly #onPaused: () => void;
   #buffer: LogEvent[] = [];
   #sequence: number;
   #appending: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** @param options.sequence how many events the log holds; `onError` hears of a failed append in the background. */
-  constructor(claim: Claim, queue: WorkQueue, options: { sequence: number; onError: (error: unknown) => void }) {
+  /** `onError` hears of a failed append in the background, `onPaused` that the execution was found to be paused. */
+  constructor(
+    claim: Claim,
+    queue: WorkQueue,
+    options: { onError: (error: unknown) => void; onPaused: () => void },
+  ) {
     this.#claim = claim;
     this.#queue = queue;
-    this.#sequence = options.sequence;
+    this.#sequence = claim.sequence;
     this.#onError = options.onError;
+    this.#onPaused = options.onPaused;
   }
 
   /** Takes an event, to be written with the next flush. */
@@ -54,7 +60,9 @@ export class Journal {
     const sequence = this.#sequence;
     this.#sequence += events.length;
     const appending = this.#queue.append(this.#claim, { sequence, events, ...options });
-    this.#appending = appending.finally(() => this.#appending = undefined);
+    this.#appending = appending.then(({ paused }) => {
+      if (paused) this.#onPaused();
+    }).finally(() => this.#appending = undefined);
     await this.#appending;
   }
 
@@ -63,6 +71,16 @@ export class Journal {
     this.#stopTimer();
     while (this.#appending !== undefined) await this.#appending;
     await this.#queue.finish(this.#claim, { ...options, sequence: this.#sequence, events: this.#take() });
+  }
+
+  /** Writes the rest and gives the claim up for a while; after `"resumed"` nothing has changed. */
+  async park(options: { delayMs: number; forPause: boolean }): Promise<"parked" | "resumed"> {
+    this.#stopTimer();
+    while (this.#appending !== undefined) await this.#appending;
+    const events = this.#take();
+    const outcome = await this.#queue.park(this.#claim, { ...options, sequence: this.#sequence, events });
+    if (outcome === "resumed") this.#buffer = [...events, ...this.#buffer];
+    return outcome;
   }
 
   /** Forgets what is unwritten. */

@@ -1,5 +1,5 @@
 /**
- * Runs one claimed execution to its end: asks {@linkcode advance} what is next, runs the nodes, journals the events.
+ * Runs one claimed execution to its end, or until there is nothing to do for a while: asks {@linkcode advance} what is next, runs the nodes, journals the events.
  *
  * Invariants:
  * 1. The state changes only by {@linkcode applyEvent}, and every event applied is journaled: folding the log gives
@@ -13,10 +13,12 @@ import { type NodeErrorData, RetryableError, TerminalError } from "../errors.ts"
 import type { LogEvent } from "../log/event.ts";
 import { applyEvent, emptyState, type RunState } from "../log/fold.ts";
 import type { Claim, ExecutionLog, ExecutionResult, ResponseData, WorkQueue } from "../log/port.ts";
-import type { CompiledWorkflow, NodeResult } from "../workflow/definition.ts";
+import type { CompiledWorkflow, NodeResult, NodeWait } from "../workflow/definition.ts";
 import type { GraphNode } from "../workflow/graph.ts";
-import { advance, type Decision, inputOf } from "./advance.ts";
+import { advance, type Decision, inputOf, interrupt } from "./advance.ts";
 import { Journal } from "./journal.ts";
+import { retryDelayMs } from "./retry.ts";
+import { type RunControl, WorkerStoppedError } from "./run_control.ts";
 
 /** What a run needs of its worker. */
 export interface RunOptions {
@@ -27,15 +29,34 @@ export interface RunOptions {
   readonly worker: string;
   /** The largest output of a node, in characters of JSON. */
   readonly outputLimitBytes: number;
-  readonly historyTtlSeconds: number;
-  /** Aborts when the claim is lost or the execution is cancelled; its reason is thrown. */
-  readonly signal: AbortSignal;
+  readonly control: RunControl;
 }
 
-/** Runs the claim to its terminal event and returns the result that was stored. Throws `FencedError`. */
-export async function runExecution(claim: Claim, options: RunOptions): Promise<ExecutionResult> {
+/**
+ * Runs the claim to its terminal event and returns the result that was stored; `undefined` when the execution was
+ * parked instead, until a time or a resume. Throws `FencedError`, or the reason for which the control stopped it.
+ */
+export async function runExecution(claim: Claim, options: RunOptions): Promise<ExecutionResult | undefined> {
   const run = await Run.load(claim, options);
-  return await run.toEnd();
+  return await run.run();
+}
+
+/** A wait longer than this, with nothing running beside it, is left to the store's timers. */
+const PARK_AFTER_MS = 250;
+/** The longest that `setTimeout` can wait. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+interface Attempt {
+  readonly input: JsonValue;
+  /** From 1. */
+  readonly attempt: number;
+  readonly waitedUntil?: number;
+}
+
+interface Failure {
+  readonly error: NodeErrorData;
+  /** Running the node again may help. */
+  readonly retryable: boolean;
 }
 
 class Run {
@@ -50,74 +71,121 @@ class Run {
   #stopped: { readonly reason: unknown } | undefined;
   #failure: unknown;
   #wake: (() => void) | undefined;
+  #begun = false;
 
-  private constructor(claim: Claim, options: RunOptions, state: RunState, sequence: number) {
+  private constructor(claim: Claim, options: RunOptions, state: RunState) {
     this.#claim = claim;
     this.#options = options;
     this.#state = state;
-    this.#journal = new Journal(claim, options.queue, { sequence, onError: (error) => this.#fail(error) });
+    this.#journal = new Journal(claim, options.queue, {
+      onError: (error) => this.#fail(error),
+      onPaused: () => options.control.pause(),
+    });
     for (const [id, node] of state.nodes) if (node.output !== undefined) this.#outputs[id] = node.output;
   }
 
   /** Folds the log, or on a first delivery only what came with the claim. */
   static async load(claim: Claim, options: RunOptions): Promise<Run> {
     const state = emptyState();
-    if (claim.sequence !== undefined && claim.input !== undefined) {
+    if (claim.input !== undefined) {
       const { workflowId, version, trigger, input, requestedAt: time } = claim;
       applyEvent(state, { type: "execution.requested", time, data: { workflowId, version, trigger, input } });
-      return new Run(claim, options, state, claim.sequence);
+      return new Run(claim, options, state);
     }
-    const events = await options.log.read(claim.executionId);
-    for (const event of events) applyEvent(state, event);
-    for (const [id, node] of state.nodes) if (node.endedAt === undefined) state.nodes.delete(id);
-    return new Run(claim, options, state, events.length);
+    for (const event of await options.log.read(claim.executionId)) applyEvent(state, event);
+    for (const id of [...state.nodes.keys()]) interrupt(state, id);
+    return new Run(claim, options, state);
   }
 
-  async toEnd(): Promise<ExecutionResult> {
-    const { signal, workflow } = this.#options;
-    const onAbort = () => this.#fail(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    const leftMs = this.#state.requestedAt + workflow.definition.settings.timeoutSeconds * 1000 - Date.now();
-    let timedOut: NodeErrorData | undefined;
-    const deadline = setTimeout(() => {
-      const seconds = workflow.definition.settings.timeoutSeconds;
-      timedOut = { code: "execution_timeout", message: `The execution took longer than ${seconds} s` };
-      this.#stop(new TerminalError(timedOut.code, timedOut.message));
-    }, Math.max(0, Math.min(leftMs, 2 ** 31 - 1)));
+  async run(): Promise<ExecutionResult | undefined> {
+    const { control, workflow } = this.#options;
+    const { timeoutSeconds } = workflow.definition.settings;
+    const onAbort = () => this.#fail(control.signal.reason);
+    control.signal.addEventListener("abort", onAbort, { once: true });
+    control.onResume(() => this.#wake?.());
+    const deadlineAt = this.#state.requestedAt + timeoutSeconds * 1000;
+    const deadline = setTimeout(
+      () => this.#stop(TIMED_OUT),
+      Math.min(Math.max(0, deadlineAt - Date.now()), MAX_TIMER_MS),
+    );
     try {
-      if (signal.aborted) throw signal.reason;
-      this.#apply({ type: "execution.started", data: { epoch: this.#claim.epoch, worker: this.#options.worker } });
+      if (control.signal.aborted) throw control.signal.reason;
       for (;;) {
-        const decision: Decision = timedOut === undefined
-          ? advance(workflow.graph, this.#state)
-          : { start: [], skip: [], end: { status: "failed", error: timedOut } };
+        const decision = this.#decide(deadlineAt);
+        if (decision.end !== undefined || !control.paused) this.#begin();
         if (decision.end !== undefined) return await this.#end(decision.end);
-        for (const node of decision.skip) this.#apply({ type: "node.skipped", node, data: {} });
-        for (const id of decision.start) this.#start(workflow.graph.get(id)!);
-        if (this.#running.size > 0 && this.#stopped === undefined) await this.#nextToEnd();
+        if (!control.paused) this.#carryOut(decision);
+        else if (this.#running.size === 0) {
+          if (await this.#journal.park({ delayMs: deadlineAt - Date.now(), forPause: true }) === "parked") {
+            return undefined;
+          }
+          control.resume();
+          continue;
+        }
+        const { dueAt } = decision;
+        if (this.#running.size === 0 && dueAt !== undefined && dueAt - Date.now() > PARK_AFTER_MS) {
+          await this.#journal.park({ delayMs: dueAt - Date.now(), forPause: false });
+          return undefined;
+        }
+        if (this.#stopped === undefined) await this.#change(dueAt);
         if (this.#failure !== undefined) throw this.#failure;
       }
+    } catch (error) {
+      // Another worker goes on from here: what ended is not to be run again.
+      if (error instanceof WorkerStoppedError) await this.#journal.flush();
+      throw error;
     } finally {
       clearTimeout(deadline);
-      signal.removeEventListener("abort", onAbort);
+      control.signal.removeEventListener("abort", onAbort);
       this.#journal.discard();
       this.#stop(ENDED);
     }
   }
 
-  /** Waits until a node has ended, or the run is stopped. */
-  async #nextToEnd(): Promise<void> {
+  #decide(deadlineAt: number): Decision {
+    const now = Date.now();
+    if (now < deadlineAt && this.#stopped?.reason !== TIMED_OUT) {
+      return advance(this.#options.workflow.graph, this.#state, now);
+    }
+    const { timeoutSeconds } = this.#options.workflow.definition.settings;
+    const message = `The execution took longer than ${timeoutSeconds} s`;
+    return { start: [], skip: [], end: { status: "failed", error: { code: "execution_timeout", message } } };
+  }
+
+  /** Says once that this claim runs the execution. */
+  #begin(): void {
+    if (this.#begun) return;
+    this.#begun = true;
+    this.#apply({ type: "execution.started", data: { epoch: this.#claim.epoch, worker: this.#options.worker } });
+  }
+
+  #carryOut(decision: Decision): void {
+    for (const node of decision.skip) this.#apply({ type: "node.skipped", node, data: {} });
+    for (const id of decision.start) {
+      if (!this.#running.has(id)) this.#start(this.#options.workflow.graph.get(id)!);
+    }
+  }
+
+  /** Waits until a node has ended, is due, or the run is stopped. */
+  async #change(dueAt: number | undefined): Promise<void> {
     this.#journal.flushSoon();
-    await new Promise<void>((resolve) => this.#wake = resolve);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      if (dueAt !== undefined) timer = setTimeout(resolve, Math.min(Math.max(0, dueAt - Date.now()), MAX_TIMER_MS));
+    });
+    clearTimeout(timer);
     this.#wake = undefined;
   }
 
   #start(node: GraphNode): void {
-    const attempt = (this.#state.nodes.get(node.id)?.attempts ?? 0) + 1;
+    const known = this.#state.nodes.get(node.id);
     const input = inputOf(node, this.#state);
-    this.#apply({ type: "node.started", node: node.id, data: { attempt } });
+    const waited = known?.status === "waiting" ? { waitedUntil: known.dueAt! } : {};
+    const attempt = known?.status === "waiting" ? known.attempts : (known?.attempts ?? 0) + 1;
+    if (known?.status !== "waiting") this.#apply({ type: "node.started", node: node.id, data: { attempt } });
     this.#running.add(node.id);
-    this.#work(node, { input, attempt })
+    this.#work(node, { input, attempt, ...waited })
       .catch((error) => this.#fail(error))
       .finally(() => {
         this.#running.delete(node.id);
@@ -125,15 +193,17 @@ class Run {
       });
   }
 
-  async #work(node: GraphNode, { input, attempt }: { input: JsonValue; attempt: number }): Promise<void> {
-    if (node.hasSideEffects) await this.#journal.flush();
-    const outcome = await this.#try(node, { input, attempt });
+  async #work(node: GraphNode, attempt: Attempt): Promise<void> {
+    if (node.hasSideEffects) {
+      await this.#journal.flush();
+      // Its start is in the log, but nothing has been done: after the pause it starts again.
+      if (this.#options.control.paused) return interrupt(this.#state, node.id);
+    }
+    const outcome = await this.#try(node, attempt);
     if (this.#stopped !== undefined) return;
-    if ("error" in outcome) {
-      const { onError } = node.definition;
-      const handled = onError === "fail" ? {} : { handled: onError };
-      this.#apply({ type: "node.failed", node: node.id, data: { error: outcome.error, ...handled } });
-      return;
+    if ("error" in outcome) return this.#failed(node, attempt.attempt, outcome);
+    if ("waitUntil" in outcome) {
+      return this.#apply({ type: "node.waiting", node: node.id, data: { until: outcome.waitUntil } });
     }
     const { output, outputs } = outcome;
     this.#outputs[node.id] = output;
@@ -148,11 +218,23 @@ class Run {
     }
   }
 
+  /** Tries a failed node again later, or lets it fail. */
+  #failed(node: GraphNode, attempt: number, { error, retryable }: Failure): void {
+    const { onError, retry } = node.definition;
+    const delayMs = retryable ? retryDelayMs(retry, attempt) : undefined;
+    if (delayMs !== undefined) {
+      const retryAt = Date.now() + delayMs;
+      return this.#apply({ type: "node.retrying", node: node.id, data: { error, attempt, delayMs, retryAt } });
+    }
+    const handled = onError === "fail" ? {} : { handled: onError };
+    this.#apply({ type: "node.failed", node: node.id, data: { error, ...handled } });
+  }
+
   /** One attempt at a node: its result, or what went wrong as data. */
   async #try(
     node: GraphNode,
-    { input, attempt }: { input: JsonValue; attempt: number },
-  ): Promise<NodeResult | { error: NodeErrorData }> {
+    { input, attempt, waitedUntil }: Attempt,
+  ): Promise<NodeResult | NodeWait | Failure> {
     const { workflow, outputLimitBytes } = this.#options;
     const { executionId } = this.#claim;
     const { timeoutSeconds } = node.definition;
@@ -171,6 +253,7 @@ class Run {
         },
         nodeId: node.id,
         attempt,
+        ...(waitedUntil === undefined ? {} : { waitedUntil }),
         idempotencyKey: `${executionId}:${node.id}`,
         get signal() {
           return signalOf();
@@ -180,11 +263,14 @@ class Run {
         },
       });
       const result = limit === undefined ? await done : await Promise.race([done, rejectOn(limit.signal)]);
+      if ("waitUntil" in result) return result;
       const fault = checkJson(result.output, { maxDepth: 250, maxSize: outputLimitBytes });
       if (fault === undefined) return result;
-      return { error: { ...OUTPUT_FAULTS[fault](outputLimitBytes), node: node.id } };
-    } catch (error) {
-      return { error: { ...errorData(limit?.signal.aborted ? limit.signal.reason : error), node: node.id } };
+      return { error: { ...OUTPUT_FAULTS[fault](outputLimitBytes), node: node.id }, retryable: false };
+    } catch (thrown) {
+      const error = limit?.signal.aborted ? limit.signal.reason : thrown;
+      const retryable = error instanceof RetryableError || !(error instanceof TerminalError);
+      return { error: { ...errorData(error), node: node.id }, retryable };
     } finally {
       clearTimeout(timer);
     }
@@ -203,7 +289,11 @@ class Run {
     this.#stop(ENDED);
     if (end.status === "failed") {
       this.#apply({ type: "execution.failed", data: { error: end.error, ...responder } });
-      return await this.#finish({ executionId, status: "failed", error: end.error });
+      // A caller that was answered early gets the same answer when it asks again.
+      const answered = this.#claim.replyEarly && responseNode !== undefined
+        ? { response: this.#outputs[responseNode] as unknown as ResponseData }
+        : {};
+      return await this.#finish({ executionId, status: "failed", error: end.error, ...answered });
     }
     this.#apply({ type: "execution.completed", data: { lastNode: end.lastNode, ...responder } });
     const output = this.#outputs[end.lastNode] ?? null;
@@ -213,13 +303,7 @@ class Run {
   }
 
   async #finish(result: ExecutionResult): Promise<ExecutionResult> {
-    const { historyTtlSeconds, workflow } = this.#options;
-    const { resultTtlSeconds, saveExecutionToDatabase } = workflow.definition.settings;
-    await this.#journal.finish({
-      result,
-      resultTtlSeconds,
-      historyTtlSeconds: saveExecutionToDatabase ? Math.max(historyTtlSeconds, resultTtlSeconds) : resultTtlSeconds,
-    });
+    await this.#journal.finish({ result });
     return result;
   }
 
@@ -247,6 +331,7 @@ class Run {
 }
 
 const ENDED = new TerminalError("aborted", "The execution ended");
+const TIMED_OUT = new TerminalError("execution_timeout", "The execution took too long");
 
 const OUTPUT_FAULTS = {
   too_large: (limit: number) => ({ code: "output_too_large", message: `The output is larger than ${limit} bytes` }),

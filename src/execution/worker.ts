@@ -3,15 +3,18 @@
  *
  * Invariants:
  * 1. It never takes more than it has room for: what it cannot run stays for others.
- * 2. Every claim it took ends in exactly one of: finished, fenced off, or left to be taken over.
+ * 2. Every claim it took ends in exactly one of: finished, parked, fenced off, handed back, or left to be taken over.
  */
 import { FencedError } from "../errors.ts";
-import type { Claim, ExecutionResult, Store } from "../log/port.ts";
+import type { Claim, ExecutionResult, Store, WorkSignal } from "../log/port.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { runExecution } from "./run.ts";
+import { RunControl, WorkerStoppedError } from "./run_control.ts";
 
 /** How long one blocked take waits, in milliseconds. */
 const BLOCK_MS = 5000;
+/** How long a stop waits for what it aborted, in milliseconds. */
+const ABORT_GRACE_MS = 3000;
 
 /** What a worker needs. */
 export interface WorkerOptions {
@@ -21,7 +24,6 @@ export interface WorkerOptions {
   /** How many executions it runs at once. */
   readonly concurrency: number;
   readonly outputLimitBytes: number;
-  readonly historyTtlSeconds: number;
   /** Hears of each execution that ended here. */
   readonly onEnd?: (claim: Claim, result: ExecutionResult, durationMs: number) => void;
   /** Hears of what went wrong without ending an execution. */
@@ -31,16 +33,14 @@ export interface WorkerOptions {
 /** Takes and runs executions until it is stopped. */
 export class Worker {
   readonly #options: WorkerOptions;
-  readonly #running = new Map<string, AbortController>();
+  readonly #running = new Map<string, RunControl>();
   readonly #stop = new AbortController();
   #roomMade: (() => void) | undefined;
   #loop: Promise<void> | undefined;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    options.store.work.onLost((executionId) => {
-      this.#running.get(executionId)?.abort(new FencedError(`The claim of ${executionId} was lost`));
-    });
+    options.store.work.onSignal((executionId, signal) => this.#steer(executionId, signal));
   }
 
   /** How many executions run here now. */
@@ -52,7 +52,7 @@ export class Worker {
     this.#loop ??= this.#takeAll();
   }
 
-  /** Stops taking, waits at most `graceMs` for what runs, and abandons the rest to be taken over. */
+  /** Stops taking, waits at most `graceMs` for what runs, and hands the rest back for other workers. */
   async stop(options: { graceMs?: number } = {}): Promise<void> {
     const { graceMs = 0 } = options;
     this.#stop.abort();
@@ -60,8 +60,9 @@ export class Worker {
     await this.#loop;
     const until = Date.now() + graceMs;
     while (this.#running.size > 0 && Date.now() < until) await this.#room(until - Date.now());
-    for (const run of this.#running.values()) run.abort(new FencedError("The worker stopped"));
-    while (this.#running.size > 0) await this.#room(1000);
+    for (const run of this.#running.values()) run.stop(new WorkerStoppedError("The worker stopped"));
+    const lastly = Date.now() + ABORT_GRACE_MS;
+    while (this.#running.size > 0 && Date.now() < lastly) await this.#room(lastly - Date.now());
   }
 
   async #takeAll(): Promise<void> {
@@ -94,10 +95,10 @@ export class Worker {
   }
 
   async #run(claim: Claim): Promise<void> {
-    const { workflows, store, name, outputLimitBytes, historyTtlSeconds, onEnd, onError } = this.#options;
+    const { workflows, store, name, outputLimitBytes, onEnd } = this.#options;
     const startedAt = performance.now();
-    const abort = new AbortController();
-    this.#running.set(claim.executionId, abort);
+    const control = new RunControl(claim);
+    this.#running.set(claim.executionId, control);
     try {
       const workflow = await workflows.get(claim.workflowId, claim.version);
       const result = workflow === undefined ? await this.#refuse(claim) : await runExecution(claim, {
@@ -106,34 +107,48 @@ export class Worker {
         queue: store.work,
         worker: name,
         outputLimitBytes,
-        historyTtlSeconds,
-        signal: abort.signal,
+        control,
       });
-      onEnd?.(claim, result, performance.now() - startedAt);
+      if (result !== undefined) onEnd?.(claim, result, performance.now() - startedAt);
     } catch (error) {
-      store.work.release(claim);
-      onError?.(error, claim);
+      await this.#giveUp(claim, error);
     } finally {
-      this.#running.delete(claim.executionId);
+      // A later claim of the same execution may have come here meanwhile.
+      if (this.#running.get(claim.executionId) === control) this.#running.delete(claim.executionId);
       this.#roomMade?.();
     }
   }
 
+  #steer(executionId: string, signal: WorkSignal): void {
+    const run = this.#running.get(executionId);
+    if (signal === "lost") run?.stop(new FencedError(`The claim of ${executionId} was lost`));
+    else if (signal === "paused") run?.pause();
+    else run?.resume();
+  }
+
+  async #giveUp(claim: Claim, error: unknown): Promise<void> {
+    const { store: { work }, onError } = this.#options;
+    if (!(error instanceof WorkerStoppedError)) {
+      work.release(claim);
+      return onError?.(error, claim);
+    }
+    await work.handBack(claim).catch((error) => {
+      work.release(claim);
+      onError?.(error, claim);
+    });
+  }
+
   /** Ends an execution whose workflow version is gone: its caller gets an answer all the same. */
   async #refuse(claim: Claim): Promise<ExecutionResult> {
-    const { store, historyTtlSeconds } = this.#options;
     const error = {
       code: "workflow_not_found",
       message: `Version ${claim.version} of the workflow "${claim.workflowId}" no longer exists`,
     };
     const result: ExecutionResult = { executionId: claim.executionId, status: "failed", error };
-    const sequence = claim.sequence ?? (await store.log.read(claim.executionId)).length;
-    await store.work.finish(claim, {
-      sequence,
+    await this.#options.store.work.finish(claim, {
+      sequence: claim.sequence,
       events: [{ type: "execution.failed", time: Date.now(), data: { error } }],
       result,
-      resultTtlSeconds: 60,
-      historyTtlSeconds,
     });
     return result;
   }

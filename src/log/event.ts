@@ -32,7 +32,10 @@ export interface EventData {
   /** `handled`: the workflow goes on, by `onError` `continue` or `branch`. */
   "node.failed": { error: NodeErrorData; handled?: "continue" | "branch" };
   "node.skipped": Record<string, never>;
-  "node.retrying": { error: NodeErrorData; attempt: number; delayMs: number };
+  /** The `attempt`-th try failed; the next one is due at `retryAt`, `delayMs` from then. */
+  "node.retrying": { error: NodeErrorData; attempt: number; delayMs: number; retryAt: number };
+  /** The node waits until `until` (epoch milliseconds), wherever it goes on then. */
+  "node.waiting": { until: number };
 }
 
 /** The name of a lifecycle fact. */

@@ -13,11 +13,13 @@ import { type ExecutionStatus, isEnded, type LogEvent } from "./event.ts";
 
 /** What the events say of one node. */
 export interface NodeState {
-  status: "running" | "retrying" | "completed" | "failed" | "skipped";
+  status: "running" | "waiting" | "retrying" | "completed" | "failed" | "skipped";
   /** Times are epoch milliseconds. */
   startedAt?: number;
   endedAt?: number;
   attempts: number;
+  /** When a node that is waiting or retrying goes on, in epoch milliseconds. */
+  dueAt?: number;
   error?: NodeErrorData;
   /** What a completed node produced, and on which outputs. */
   output?: JsonValue;
@@ -76,7 +78,7 @@ export function applyEvent(state: RunState, event: LogEvent): void {
       return;
     }
     case "execution.started":
-      state.status = "running";
+      if (state.status !== "paused") state.status = "running";
       state.startedAt ??= event.time;
       return;
     case "execution.paused":
@@ -106,9 +108,11 @@ function applyNodeEvent(state: RunState, event: LogEvent): void {
       node.status = "running";
       node.startedAt ??= event.time;
       node.attempts = event.data.attempt;
+      delete node.dueAt;
       return;
     case "node.completed":
       node.status = "completed";
+      delete node.dueAt;
       node.endedAt = event.time;
       node.output = event.data.output;
       if (event.data.outputs !== undefined) node.outputs = event.data.outputs;
@@ -116,6 +120,7 @@ function applyNodeEvent(state: RunState, event: LogEvent): void {
       return;
     case "node.failed":
       node.status = "failed";
+      delete node.dueAt;
       node.endedAt = event.time;
       node.error = event.data.error;
       if (event.data.handled !== undefined) node.handled = event.data.handled;
@@ -127,6 +132,11 @@ function applyNodeEvent(state: RunState, event: LogEvent): void {
     case "node.retrying":
       node.status = "retrying";
       node.error = event.data.error;
+      node.dueAt = event.data.retryAt;
+      return;
+    case "node.waiting":
+      node.status = "waiting";
+      node.dueAt = event.data.until;
       return;
   }
 }

@@ -29,6 +29,36 @@ export interface ExecutionRequest {
   readonly resultTtlSeconds: number;
   /** How long log and meta live after the end. */
   readonly historyTtlSeconds: number;
+  /** The longest that the execution may take, its time in queues included, in milliseconds. */
+  readonly timeoutMs: number;
+  /** A second request with this key (one namespace a workflow) starts nothing. */
+  readonly idempotency?: Idempotency;
+  /** How many executions of this workflow may be under way at once. */
+  readonly concurrency?: Concurrency;
+}
+
+/** An `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) and what it was sent with. */
+export interface Idempotency {
+  /** 1 to 255 printable ASCII characters. */
+  readonly key: string;
+  /** Digest of what must be the same whenever the key is. */
+  readonly fingerprint: string;
+  /** How long the key is remembered, from the request on; the result is kept as long at least. */
+  readonly ttlSeconds: number;
+}
+
+/** The slots of a workflow, and what happens to a request that finds none free. */
+export interface Concurrency {
+  readonly limit: number;
+  readonly onOverlap: "queue" | "reject" | "cancelPrevious";
+}
+
+/** What became of a request. */
+export interface Acceptance {
+  /** Not the request's own where its idempotency key had been used. */
+  readonly executionId: string;
+  /** False: the execution was there before, by its idempotency key. */
+  readonly isNew: boolean;
 }
 
 /** What a worker holds while it runs an execution. */
@@ -46,10 +76,14 @@ export interface Claim {
   readonly replyEarly: boolean;
   /** Epoch milliseconds of `execution.requested`. */
   readonly requestedAt: number;
-  /** The trigger's output; absent on a takeover or when it was too large to travel: then read the log. */
+  /** The trigger's output, on a first delivery; absent when the log must be read: later claims, large inputs. */
   readonly input?: JsonValue;
-  /** Events in the log when the claim was made, `1` on a first delivery; `undefined`: read the log. */
-  readonly sequence: number | undefined;
+  /** How many events claims have appended so far, the request counted: what the next append must name. */
+  readonly sequence: number;
+  /** The execution is paused: no node may start. */
+  readonly paused: boolean;
+  /** The execution holds one of its workflow's slots. */
+  readonly limited: boolean;
 }
 
 /** The response that an `httpResponse` node made. */
@@ -115,8 +149,18 @@ export interface WaitOptions {
 
 /** How callers start executions, wait for them and read them. */
 export interface ExecutionLog {
-  /** Appends `execution.requested` and puts the execution on the work stream, in one step. Idempotent by id. */
-  request(request: ExecutionRequest): Promise<void>;
+  /**
+   * Makes the id of an execution to be requested: a UUIDv7 that lies in the partition where the workflow's slots, or
+   * the idempotency key, are.
+   */
+  makeId(options: { workflowId: string; limited: boolean; idempotencyKey?: string }): string;
+
+  /**
+   * Appends `execution.requested` and puts the execution on the work stream, or into its workflow's queue while all
+   * slots are taken, in one step. Idempotent by id. Throws a `MillraceError`: `queue_full` (503), `concurrency_exceeded`
+   * (429, by `onOverlap: "reject"`), `idempotency_key_reused` (422, the key came with another fingerprint).
+   */
+  request(request: ExecutionRequest): Promise<Acceptance>;
 
   /**
    * Registers a waiter for the reply to an execution and returns it. Register before `request`; whatever number of
@@ -148,7 +192,16 @@ export interface ExecutionLog {
 
   /** Ends the execution from outside. False if it had already ended or is unknown. */
   cancel(executionId: string, options?: { reason?: string }): Promise<boolean>;
+
+  /** Lets no further node start, on whatever worker, until {@linkcode resume}. Nodes that run come to their end. */
+  pause(executionId: string): Promise<PauseOutcome>;
+
+  /** Lets a paused execution go on. */
+  resume(executionId: string): Promise<PauseOutcome>;
 }
+
+/** What a pause or resume came to; `unchanged`: it was paused, or was not, already. */
+export type PauseOutcome = "done" | "unchanged" | "ended" | "unknown";
 
 /** How workers take, advance and end executions. */
 export interface WorkQueue {
@@ -157,22 +210,36 @@ export interface WorkQueue {
 
   /**
    * Appends events when the log has `sequence` entries and the epoch is the claim's; `reply` goes to the caller's
-   * inbox in the same step. Throws `FencedError` when the claim is no longer the newest or the execution has ended.
+   * inbox in the same step. Says whether the execution has been paused meanwhile. Throws `FencedError` when the claim
+   * is no longer the newest or the execution has ended.
    */
-  append(claim: Claim, options: AppendOptions): Promise<void>;
+  append(claim: Claim, options: AppendOptions): Promise<{ paused: boolean }>;
 
   /**
-   * Appends the terminal event (the last of `events`), stores the result with its TTL, replies to the inbox, sets
-   * expiries, acknowledges and deletes the work entry: one step.
+   * Appends events and gives the claim up until `delayMs` from now, or the execution's deadline if that comes first:
+   * then it goes back on the work stream. With `forPause` it waits for {@linkcode ExecutionLog.resume} instead;
+   * `"resumed"`: that came first, nothing was appended, and the claim still stands.
+   */
+  park(claim: Claim, options: ParkOptions): Promise<"parked" | "resumed">;
+
+  /**
+   * Appends the terminal event (the last of `events`), stores the result, replies to the inbox, sets the expiries that
+   * the request named, frees the slot, acknowledges and deletes the work entry: one step.
    */
   finish(claim: Claim, options: FinishOptions): Promise<void>;
 
   /** Says that this process no longer runs what it claimed: the lease lapses and another claim takes it over. */
   release(claim: Claim): void;
 
-  /** Calls back when an execution that may run here was ended from outside, or its claim went to another. */
-  onLost(listener: (executionId: string) => void): void;
+  /** Puts a claim back on the work stream at once, for another worker; not counted as a delivery that failed. */
+  handBack(claim: Claim): Promise<void>;
+
+  /** Calls back with what happens from outside to executions that may run here. */
+  onSignal(listener: (executionId: string, signal: WorkSignal) => void): void;
 }
+
+/** `lost`: it was ended from outside, or its claim went to another. */
+export type WorkSignal = "lost" | "paused" | "resumed";
 
 /** What {@linkcode WorkQueue.append} takes. */
 export interface AppendOptions {
@@ -182,11 +249,15 @@ export interface AppendOptions {
   readonly reply?: ExecutionResult;
 }
 
+/** What {@linkcode WorkQueue.park} takes. */
+export interface ParkOptions extends Omit<AppendOptions, "reply"> {
+  readonly delayMs: number;
+  readonly forPause?: boolean;
+}
+
 /** What {@linkcode WorkQueue.finish} takes. */
-export interface FinishOptions extends AppendOptions {
+export interface FinishOptions extends Omit<AppendOptions, "reply"> {
   readonly result: ExecutionResult;
-  readonly resultTtlSeconds: number;
-  readonly historyTtlSeconds: number;
 }
 
 /** Filters and place of a page of executions, newest first. */
@@ -237,6 +308,31 @@ export interface Projections {
   followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FeedEntry | "gap">;
 }
 
+/** An execution that was given up because it ended `MAX_DELIVERIES` workers, one after the other, without progress. */
+export interface DeadLetter {
+  readonly executionId: string;
+  readonly workflowId: string;
+  readonly version: number;
+  /** Id of the trigger node. */
+  readonly trigger: string;
+  /** Epoch milliseconds. */
+  readonly requestedAt: number;
+  readonly diedAt: number;
+  /** How many claims it had without progress. */
+  readonly deliveries: number;
+  readonly error: NodeErrorData;
+}
+
+/** The dead letters; the newest thousand of each partition are kept. */
+export interface DeadLetters {
+  /** A page, newest first. `cursor` is the execution id that the page before ended with. */
+  list(options: { limit: number; cursor?: string }): Promise<{ deadLetters: DeadLetter[]; nextCursor?: string }>;
+  /** One, with the trigger's output. */
+  get(executionId: string): Promise<DeadLetter & { input: JsonValue } | undefined>;
+  /** Forgets one; false if there is none. */
+  drop(executionId: string): Promise<boolean>;
+}
+
 /** One check of `/health`. */
 export interface StoreHealth {
   readonly status: "up" | "down" | "disabled" | "error";
@@ -254,10 +350,11 @@ export interface Store extends AsyncDisposable {
   readonly work: WorkQueue;
   readonly projections: Projections;
   readonly workflows: WorkflowStore;
+  readonly deadLetters: DeadLetters;
   /** How many callers of this instance wait for replies. */
   waiting(): number;
-  /** False while the store cannot do its work. */
-  ready(): boolean;
+  /** Whether the store can do its work now, and if not why. */
+  ready(): { readonly ready: boolean; readonly reason?: string };
   health(): Promise<StoreHealth>;
 }
 

@@ -5,6 +5,8 @@ import { numberOrExpression } from "./parameter.ts";
 import type { NodeType } from "./node_type.ts";
 
 const MAX_SECONDS = 604_800;
+/** A wait up to this long stays in the process; a longer one is left to the store's timers. */
+const SHORT_MS = 2000;
 
 const parameters = z.strictObject({ seconds: numberOrExpression(0, MAX_SECONDS) });
 
@@ -16,12 +18,14 @@ export const delay: NodeType<z.infer<typeof parameters>> = {
   parameters,
   compile({ seconds }, tools) {
     const template = tools.template(seconds, "/seconds");
-    return async ({ scope, signal }) => {
+    return async ({ scope, signal, waitedUntil }) => {
+      if (waitedUntil !== undefined) return { output: scope.input };
       const value = await template(scope);
       if (typeof value !== "number" || !(value >= 0 && value <= MAX_SECONDS)) {
         const text = JSON.stringify(value).slice(0, 80);
         throw new TerminalError("invalid_delay", `Cannot wait ${text} seconds: it must be 0 to ${MAX_SECONDS}`);
       }
+      if (value * 1000 > SHORT_MS) return { waitUntil: Date.now() + Math.round(value * 1000) };
       await sleep(value * 1000, signal);
       return { output: scope.input };
     };

@@ -28,6 +28,14 @@ export class Keys {
     return Array.from({ length: this.partitions }, (_, partition) => name(partition));
   }
 
+  /**
+   * What the names of a partition begin with, for scripts that find executions by themselves: they append `timers`,
+   * `work`, `dead`, `meta:<execution>`, `slots:<workflow>` or `waiting:<workflow>`.
+   */
+  base(partition: number): string {
+    return `${this.#prefix}{${partition}}:`;
+  }
+
   work(partition: number): string {
     return `${this.#prefix}{${partition}}:work`;
   }
@@ -51,6 +59,36 @@ export class Keys {
   /** The progress document. */
   state(executionId: string): string {
     return this.#of("state", executionId);
+  }
+
+  /** Sorted set of executions that wait, scored with the time (ms) at which they go on; and `admit:<workflow>`. */
+  timers(partition: number): string {
+    return `${this.#prefix}{${partition}}:timers`;
+  }
+
+  /** Stream of the newest dead letters. */
+  dead(partition: number): string {
+    return `${this.#prefix}{${partition}}:dead`;
+  }
+
+  /** Sorted set of the executions that hold a workflow's slots, scored with the end of their lease (ms). */
+  slots(partition: number, workflowId: string): string {
+    return `${this.#prefix}{${partition}}:slots:${workflowId}`;
+  }
+
+  /** Sorted set of the executions that wait for a workflow's slots, all of score 0. */
+  waiting(partition: number, workflowId: string): string {
+    return `${this.#prefix}{${partition}}:waiting:${workflowId}`;
+  }
+
+  /** Hash of the execution that an idempotency key made, and the fingerprint of its request. */
+  idempotency(partition: number, workflowId: string, key: string): string {
+    return `${this.#prefix}{${partition}}:idempotency:${workflowId}:${key}`;
+  }
+
+  /** A key that an instance writes to see that Redis takes writes. */
+  probe(instance: string): string {
+    return `${this.#prefix}probe:${instance}`;
   }
 
   inbox(partition: number, instance: string): string {

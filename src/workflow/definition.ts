@@ -114,11 +114,19 @@ export interface NodeResult {
   readonly outputs?: string[];
 }
 
+/** What a node says instead of a result when it has nothing to do until a time: it is run again then, by any worker. */
+export interface NodeWait {
+  /** Epoch milliseconds. */
+  readonly waitUntil: number;
+}
+
 /** What a node is given when it runs. */
 export interface NodeContext {
   readonly scope: Scope;
   readonly nodeId: string;
   readonly attempt: number;
+  /** The time that the node waited for, when it is run again after a {@linkcode NodeWait}. */
+  readonly waitedUntil?: number;
   /** Aborts on the node's timeout, the execution's, a cancel, a lost fence. */
   readonly signal: AbortSignal;
   /** `<executionId>:<nodeId>`, to pass downstream. */
@@ -128,4 +136,4 @@ export interface NodeContext {
 }
 
 /** Runs one node: `parameters` already compiled in. Throws `TerminalError` or `RetryableError`. */
-export type NodeRun = (context: NodeContext) => Promise<NodeResult>;
+export type NodeRun = (context: NodeContext) => Promise<NodeResult | NodeWait>;

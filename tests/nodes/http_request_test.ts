@@ -79,7 +79,9 @@ function call(
 }
 
 async function answer(parameters: object, options?: Parameters<typeof call>[1]): Promise<JsonObject> {
-  return (await call(parameters, options)).output as JsonObject;
+  const result = await call(parameters, options);
+  assert.ok("output" in result, "it did not end");
+  return result.output as JsonObject;
 }
 
 async function failure(parameters: object, options?: Parameters<typeof call>[1]): Promise<TerminalError> {

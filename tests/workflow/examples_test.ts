@@ -37,6 +37,7 @@ async function run(
         const result = await (run.get(id) as NonNullable<ReturnType<typeof run.get>>)(
           contextOf(input, { scope, nodeId: id }),
         );
+        if ("waitUntil" in result) throw new Error(`${id} waits`);
         nodes[id] = result.output;
         delivered.set(id, result.outputs ?? ["main"]);
         if (node.definition.type === "httpResponse") response = result.output as JsonObject;

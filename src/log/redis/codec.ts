@@ -3,7 +3,7 @@
  */
 import type { StreamEntry } from "../../redis/stream_reader.ts";
 import type { ExecutionStatus, LogEvent, StoredEvent } from "../event.ts";
-import type { ExecutionMeta, ExecutionResult, FeedEntry } from "../port.ts";
+import type { Claim, ExecutionMeta, ExecutionResult, FeedEntry } from "../port.ts";
 
 /** Past this many characters a result is stored as gzip, and only referred to from streams. */
 export const LARGE = 32 * 1024;
@@ -18,6 +18,27 @@ export function decodeEvent({ id, fields }: StreamEntry): StoredEvent {
     ...(node === undefined ? {} : { node }),
     data: JSON.parse(fields.get("data") ?? "{}"),
   } as StoredEvent;
+}
+
+/** A work entry's fields as a claim. Only the entry of a first delivery may carry the input. */
+export function decodeClaim({ id, fields }: StreamEntry): Claim {
+  const input = fields.get("input");
+  const replyTo = fields.get("replyTo");
+  return {
+    executionId: fields.get("execution") ?? "",
+    workflowId: fields.get("workflow") ?? "",
+    version: Number(fields.get("version")),
+    trigger: fields.get("trigger") ?? "",
+    epoch: Number(fields.get("epoch")),
+    entryId: id,
+    replyEarly: fields.get("early") === "1",
+    requestedAt: Number(fields.get("at")),
+    sequence: Number(fields.get("sequence") ?? 1),
+    paused: false,
+    limited: fields.get("limited") === "1",
+    ...(replyTo === undefined ? {} : { replyTo }),
+    ...(input === undefined ? {} : { input: JSON.parse(input) }),
+  };
 }
 
 /** Events as the words that {@linkcode APPEND} takes. */

@@ -6,12 +6,22 @@ import type { Keys } from "../../redis/keys.ts";
 import { runScript } from "../../redis/script.ts";
 import { parseEntries } from "../../redis/stream_reader.ts";
 import type { Subscriptions } from "../../redis/subscriptions.ts";
-import type { ExecutionLog, ExecutionMeta, ExecutionRequest, ExecutionResult, WaitOptions } from "../port.ts";
+import { MillraceError } from "../../errors.ts";
+import { uuidv7 } from "../../execution_id.ts";
+import type {
+  Acceptance,
+  ExecutionLog,
+  ExecutionMeta,
+  ExecutionRequest,
+  ExecutionResult,
+  PauseOutcome,
+  WaitOptions,
+} from "../port.ts";
 import type { StoredEvent } from "../event.ts";
 import { decodeEvent, decodeMeta, decodeResult, encodeEvents, LARGE, META_FIELDS } from "./codec.ts";
 import type { Inbox } from "./inbox.ts";
 import { resend } from "./resend.ts";
-import { APPEND, REQUEST } from "./scripts.ts";
+import { APPEND, PAUSE, REQUEST } from "./scripts.ts";
 import { followLog } from "./tails.ts";
 
 /** What the log is made of. */
@@ -23,8 +33,10 @@ export interface RedisLogOptions {
   readonly group: string;
   /** Reads the logs that are followed. */
   readonly subscriptions: Subscriptions;
-  /** Tells every worker that an execution was ended from outside. */
-  readonly announceCancel: (executionId: string) => Promise<void>;
+  /** How many executions may wait or run in one partition. */
+  readonly queueLimit: number;
+  /** Tells every worker what happened to an execution from outside. */
+  readonly announce: (what: "cancelled" | "paused" | "resumed", executionId: string) => Promise<void>;
 }
 
 /** {@linkcode ExecutionLog} on Redis Streams. */
@@ -37,31 +49,52 @@ export class RedisLog implements ExecutionLog {
     this.instance = options.instance;
   }
 
-  async request(request: ExecutionRequest): Promise<void> {
-    const { keys, commands } = this.#options;
+  makeId(options: { workflowId: string; limited: boolean; idempotencyKey?: string }): string {
+    const { keys } = this.#options;
+    const { workflowId, limited, idempotencyKey } = options;
+    if (keys.partitions === 1 || (!limited && idempotencyKey === undefined)) return uuidv7();
+    const partition = keys.partitionOf(limited ? workflowId : `${workflowId} ${idempotencyKey}`);
+    for (;;) {
+      const id = uuidv7();
+      if (keys.partitionOf(id) === partition) return id;
+    }
+  }
+
+  async request(request: ExecutionRequest): Promise<Acceptance> {
+    const { keys, commands, queueLimit } = this.#options;
     const { executionId, workflowId, version, trigger, input, replyTo = "", replyEarly = false } = request;
+    const { concurrency, idempotency } = request;
     const partition = keys.partitionOf(executionId);
     const inputJson = JSON.stringify(input);
     const data = `{"workflowId":${JSON.stringify(workflowId)},"version":${version},"trigger":${
       JSON.stringify(trigger)
     },"input":${inputJson}}`;
-    await resend(() =>
-      runScript(commands, REQUEST, {
-        keys: [keys.meta(executionId), keys.log(executionId), keys.work(partition), keys.feed(partition)],
-        args: [
-          executionId,
-          workflowId,
-          String(version),
-          trigger,
-          data,
-          replyTo,
-          replyEarly ? "1" : "",
-          inputJson.length <= LARGE ? inputJson : "",
-          String(request.resultTtlSeconds),
-          String(request.historyTtlSeconds),
-        ],
-      })
-    );
+    const names = [keys.meta(executionId), keys.log(executionId), keys.work(partition), keys.feed(partition)];
+    const args = [
+      executionId,
+      workflowId,
+      String(version),
+      trigger,
+      data,
+      replyTo,
+      replyEarly ? "1" : "",
+      inputJson.length <= LARGE ? inputJson : "",
+      String(Math.max(request.resultTtlSeconds, idempotency?.ttlSeconds ?? 0)),
+      String(request.historyTtlSeconds),
+      String(request.timeoutMs),
+      String(queueLimit),
+    ];
+    if (concurrency !== undefined || idempotency !== undefined) {
+      names.push(keys.timers(partition), keys.slots(partition, workflowId), keys.waiting(partition, workflowId));
+      names.push(keys.idempotency(partition, workflowId, idempotency?.key ?? ""));
+      args.push(concurrency === undefined ? "" : String(concurrency.limit), concurrency?.onOverlap ?? "");
+      args.push(idempotency?.fingerprint ?? "", String(idempotency?.ttlSeconds ?? 0), keys.base(partition));
+    }
+    const [what = "", ...ids] = await resend(() => runScript<string[]>(commands, REQUEST, { keys: names, args }));
+    if (what === "existing") return { executionId: ids[0]!, isNew: false };
+    if (what !== "ok") throw refusal(what, request);
+    for (const id of ids) await this.cancel(id, { reason: "A newer execution took its place" });
+    return { executionId, isNew: true };
   }
 
   awaitReply(executionId: string, options: WaitOptions & { timeoutMs?: number }): Promise<ExecutionResult> {
@@ -108,12 +141,10 @@ export class RedisLog implements ExecutionLog {
   async cancel(executionId: string, options: { reason?: string } = {}): Promise<boolean> {
     const { keys, commands, group } = this.#options;
     const partition = keys.partitionOf(executionId);
-    const stored = await commands.send<(string | null)[]>(
-      ["HMGET", keys.meta(executionId), "replyTo", "resultTtl", "historyTtl"],
+    const [replyTo, epoch] = await commands.send<(string | null)[]>(
+      ["HMGET", keys.meta(executionId), "replyTo", "epoch"],
     );
-    const [replyTo, resultTtl, historyTtl] = stored;
-    if (typeof resultTtl !== "string" || typeof historyTtl !== "string") return false;
-    const inbox = replyTo ? keys.inbox(partition, replyTo) : "";
+    if (typeof epoch !== "string") return false;
     const result: ExecutionResult = { executionId, status: "cancelled" };
     const answer = await runScript<string>(commands, APPEND, {
       keys: [
@@ -122,24 +153,64 @@ export class RedisLog implements ExecutionLog {
         keys.feed(partition),
         keys.work(partition),
         keys.result(executionId),
-        inbox || keys.work(partition),
+        replyTo ? keys.inbox(partition, replyTo) : keys.work(partition),
       ],
       args: [
         executionId,
         "cancel",
         "0",
         "execution.cancelled",
-        inbox === "" ? "" : "result",
+        replyTo ? "result" : "",
         "cancelled",
         JSON.stringify(result),
-        resultTtl,
-        historyTtl,
+        keys.base(partition),
         group,
+        "",
+        "",
         ...encodeEvents([{ type: "execution.cancelled", time: Date.now(), data: { ...options } }]),
       ],
     });
     if (answer !== "ok") return false;
-    await this.#options.announceCancel(executionId);
+    await this.#options.announce("cancelled", executionId);
     return true;
   }
+
+  pause(executionId: string): Promise<PauseOutcome> {
+    return this.#pause(executionId, "paused");
+  }
+
+  resume(executionId: string): Promise<PauseOutcome> {
+    return this.#pause(executionId, "resumed");
+  }
+
+  async #pause(executionId: string, what: "paused" | "resumed"): Promise<PauseOutcome> {
+    const { keys, commands, group, announce } = this.#options;
+    const partition = keys.partitionOf(executionId);
+    const outcome = await runScript<PauseOutcome>(commands, PAUSE, {
+      keys: [
+        keys.meta(executionId),
+        keys.log(executionId),
+        keys.feed(partition),
+        keys.work(partition),
+        keys.timers(partition),
+      ],
+      args: [executionId, what, group, keys.base(partition)],
+    });
+    // Told also when nothing changed: whoever asked first may not have come to telling it.
+    if (outcome === "done" || outcome === "unchanged") await announce(what, executionId);
+    return outcome;
+  }
+}
+
+function refusal(what: string, { workflowId, concurrency, idempotency }: ExecutionRequest): MillraceError {
+  if (what === "reused") {
+    const message = `The Idempotency-Key "${idempotency?.key}" came with another request before`;
+    return new MillraceError("idempotency_key_reused", message);
+  }
+  const headers = { "retry-after": String(1 + Math.floor(Math.random() * 5)) };
+  if (what === "rejected") {
+    const message = `The workflow "${workflowId}" runs ${concurrency?.limit} times already, which is its limit`;
+    return new MillraceError("concurrency_exceeded", message, { headers });
+  }
+  return new MillraceError("queue_full", "Too many executions are waiting already", { headers });
 }

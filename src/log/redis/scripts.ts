@@ -1,57 +1,123 @@
 /**
  * The scripts of the log: each is one round trip, may be sent twice, and takes its time from Redis.
+ *
+ * Where a script finds executions by itself (a slot that frees, a timer that is due), it makes their keys' names from
+ * the base that {@linkcode Keys.base} gives: all of them lie in the partition of its KEYS.
  */
 import { defineScript } from "../../redis/script.ts";
+import { ADMISSION, LIBRARY } from "./script_library.ts";
 
-/** Appends `execution.requested` and puts the execution on the work stream. */
+/** Appends `execution.requested` and puts the execution on the work stream, or into its workflow's queue. */
 export const REQUEST = defineScript(`
 -- KEYS  1 meta  2 log  3 work  4 feed
+--       and where slots or a key are at stake:  5 timers  6 slots  7 waiting  8 idempotency record
 -- ARGV  1 execution id  2 workflow  3 version  4 trigger  5 data of execution.requested (JSON)
 --       6 instance to reply to, or ''  7 '1' to reply early  8 trigger's output (JSON) to travel with the work, or ''
---       9 result TTL (s)  10 history TTL (s)
--- Reply the time of the request (ms); the same again when it was sent before
-local known = redis.call('HGET', KEYS[1], 'requestedAt')
-if known then return known end
-local t = redis.call('TIME')
-local now = string.format('%.0f', t[1] * 1000 + math.floor(t[2] / 1000))
+--       9 result TTL (s)  10 history TTL (s)  11 timeout (ms)  12 how many may be queued or run
+--       and with KEYS 5 to 8:  13 slots, or ''  14 on overlap  15 fingerprint, or ''  16 its TTL (s)  17 base
+-- Reply [what, id..]: 'ok' and the executions to be cancelled for this one; 'existing' and the one that the key made;
+--       'reused', 'full' or 'rejected' when refused. 'ok' again when it was sent before
+${LIBRARY}
+${ADMISSION}
+local function inTheWay(limit)
+  local ids = redis.call('ZRANGE', KEYS[7], 0, -1)
+  local slots = redis.call('ZRANGE', KEYS[6], 0, -1)
+  table.sort(slots)
+  for i = 1, #slots - limit + 1 do ids[#ids + 1] = slots[i] end
+  local older = {'ok'}
+  for _, id in ipairs(ids) do if id < ARGV[1] then older[#older + 1] = id end end
+  return older
+end
+local rich = #KEYS > 4
+local limit = rich and tonumber(ARGV[13]) or nil
+local known = redis.call('HMGET', KEYS[1], 'requestedAt', 'queued')
+if known[1] then
+  if known[2] == '1' and ARGV[14] == 'cancelPrevious' then return inTheWay(limit) end
+  return {'ok'}
+end
+local idempotent = rich and ARGV[15] ~= ''
+if idempotent then
+  local record = redis.call('HMGET', KEYS[8], 'execution', 'fingerprint')
+  if record[1] then return record[2] == ARGV[15] and {'existing', record[1]} or {'reused'} end
+end
+if redis.call('XLEN', KEYS[3]) >= tonumber(ARGV[12]) then return {'full'} end
+local nowMs = clock()
+local now = ms(nowMs)
+local deadline = ms(nowMs + ARGV[11])
+local admitted = true
+if limit then
+  admit(ARGV[17], ARGV[2], nowMs)
+  local waiting = redis.call('ZCARD', KEYS[7])
+  admitted = waiting == 0 and redis.call('ZCARD', KEYS[6]) < limit
+  if not admitted and ARGV[14] == 'reject' then return {'rejected'} end
+  if waiting >= tonumber(ARGV[12]) then return {'full'} end
+end
 local id = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', now, 'data', ARGV[5])
-local work = {'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', ARGV[4], 'epoch', '1', 'at', now}
-if ARGV[6] ~= '' then work[#work + 1] = 'replyTo'; work[#work + 1] = ARGV[6] end
-if ARGV[7] == '1' then work[#work + 1] = 'early'; work[#work + 1] = '1' end
-if ARGV[8] ~= '' then work[#work + 1] = 'input'; work[#work + 1] = ARGV[8] end
-local entry = redis.call('XADD', KEYS[3], '*', unpack(work))
+local entry = ''
+if admitted then
+  local work = {'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', ARGV[4], 'epoch', '1', 'at', now}
+  if ARGV[6] ~= '' then work[#work + 1] = 'replyTo'; work[#work + 1] = ARGV[6] end
+  if ARGV[7] == '1' then work[#work + 1] = 'early'; work[#work + 1] = '1' end
+  if limit then work[#work + 1] = 'limited'; work[#work + 1] = '1' end
+  if ARGV[8] ~= '' then work[#work + 1] = 'input'; work[#work + 1] = ARGV[8] end
+  entry = redis.call('XADD', KEYS[3], '*', unpack(work))
+end
 redis.call('HSET', KEYS[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', ARGV[4], 'status', 'pending',
-  'epoch', '1', 'sequence', '1', 'requestedAt', now, 'entry', entry, 'replyTo', ARGV[6], 'early', ARGV[7],
-  'resultTtl', ARGV[9], 'historyTtl', ARGV[10])
+  'epoch', '1', 'sequence', '1', 'requestedAt', now, 'deadline', deadline, 'entry', entry, 'replyTo', ARGV[6],
+  'early', ARGV[7], 'resultTtl', ARGV[9], 'historyTtl', ARGV[10])
 redis.call('XADD', KEYS[4], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
   'first', id, 'last', id, 'types', 'execution.requested')
-return now
+if idempotent then
+  redis.call('HSET', KEYS[8], 'execution', ARGV[1], 'fingerprint', ARGV[15])
+  redis.call('EXPIRE', KEYS[8], ARGV[16])
+end
+if not limit then return {'ok'} end
+redis.call('HSET', KEYS[1], 'limited', ARGV[13])
+if admitted then
+  redis.call('ZADD', KEYS[6], nowMs + SLOT_MS, ARGV[1])
+  return {'ok'}
+end
+redis.call('HSET', KEYS[1], 'queued', '1')
+redis.call('ZADD', KEYS[7], 0, ARGV[1])
+redis.call('ZADD', KEYS[5], deadline, ARGV[1])
+redis.call('ZADD', KEYS[5], 'NX', nowMs + SLOT_MS, 'admit:' .. ARGV[2])
+return ARGV[14] == 'cancelPrevious' and inTheWay(limit) or {'ok'}
 `);
 
-/** Appends events under the fence; with a terminal status it also stores the result, replies and acknowledges. */
+/** Appends events under the fence; it may also park the execution, or end it: result, reply, acknowledgement. */
 export const APPEND = defineScript(`
 -- KEYS  1 meta  2 log  3 feed  4 work  5 result  6 inbox (any key when there is no reply)
--- ARGV  1 execution id  2 epoch, or 'cancel' to end it whoever holds it  3 entries that the log must have
+-- ARGV  1 execution id  2 epoch, or 'cancel' to end it whoever holds it  3 events that claims must have appended so far
 --       4 types of the events, by comma  5 reply: '' none, 'early' ARGV 7 now, 'result' ARGV 7, 'stored' a reference
---       6 terminal status, or ''  7 result (JSON or gzip)  8 result TTL (s)  9 history TTL (s)  10 group
---       11.. type, time, node or '', data (JSON) of each event
--- Reply 'ok', also when this very append was made before; 'gone', 'ended', 'fenced' or 'sequence' when refused
-local meta = redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'status', 'workflow', 'version', 'requestedAt', 'entry')
-if not meta[1] then return 'gone' end
-local epoch, sequence, status = meta[1], tonumber(meta[2]), meta[3]
-local count = (#ARGV - 10) / 4
-local ended = status == 'completed' or status == 'failed' or status == 'cancelled'
+--       6 '' to go on, 'park', 'pause' (park if it is still paused), or the terminal status
+--       7 result (JSON or gzip); with 'park' and 'pause' the delay (ms)  8 base  9 group
+--       10 token of the claim that writes  11 '' or why this is a dead letter (JSON)
+--       12.. type, time, node or '', data (JSON) of each event
+-- Reply 'ok', 'paused' (done, and the execution is paused) or 'parked', also when this very append was made before;
+--       'resumed' when there was no more reason to pause; 'gone', 'ended', 'fenced' or 'sequence' when refused
+${LIBRARY}
+${ADMISSION}
+local m = redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'status', 'workflow', 'version', 'requestedAt', 'entry',
+  'writer', 'paused', 'resultTtl', 'historyTtl', 'limited', 'deadline', 'deliveries')
+if not m[1] then return 'gone' end
+local sequence, entry, paused = tonumber(m[2]), m[7], m[9] == '1'
+local count = (#ARGV - 11) / 4
+local parks = ARGV[6] == 'park' or ARGV[6] == 'pause'
 if ARGV[2] == 'cancel' then
-  if ended then return 'ended' end
+  if ENDED[m[3]] then return 'ended' end
   redis.call('HINCRBY', KEYS[1], 'epoch', 1)
 else
-  if epoch ~= ARGV[2] then return ended and 'ended' or 'fenced' end
-  if count > 0 and sequence == tonumber(ARGV[3]) + count then return 'ok' end
-  if ended then return 'ended' end
+  if m[1] ~= ARGV[2] then return ENDED[m[3]] and 'ended' or 'fenced' end
+  if count > 0 and sequence == tonumber(ARGV[3]) + count and m[8] == ARGV[10] then
+    return parks and 'parked' or paused and 'paused' or 'ok'
+  end
+  if ENDED[m[3]] then return 'ended' end
   if sequence ~= tonumber(ARGV[3]) then return 'sequence' end
+  if parks and entry == '' then return 'parked' end
+  if ARGV[6] == 'pause' and not paused then return 'resumed' end
 end
 local first, last
-for i = 11, #ARGV, 4 do
+for i = 12, #ARGV, 4 do
   if ARGV[i + 2] == '' then
     last = redis.call('XADD', KEYS[2], '*', 'type', ARGV[i], 'time', ARGV[i + 1], 'data', ARGV[i + 3])
   else
@@ -64,62 +130,154 @@ if ARGV[5] == 'stored' then
 elseif ARGV[5] ~= '' then
   redis.call('XADD', KEYS[6], 'NOMKSTREAM', '*', 'execution', ARGV[1], 'result', ARGV[7])
 end
-if ARGV[6] == '' then
+if ARGV[6] == '' or parks then
   if count > 0 then
-    redis.call('HSET', KEYS[1], 'sequence', sequence + count, 'status', 'running')
-    redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', meta[4], 'version', meta[5],
+    redis.call('HSET', KEYS[1], 'sequence', sequence + count, 'status', paused and 'paused' or 'running', 'writer', ARGV[10])
+    redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[4], 'version', m[5],
       'first', first, 'last', last, 'types', ARGV[4])
+    if m[14] and string.find(ARGV[4], 'node.completed', 1, true) then redis.call('HDEL', KEYS[1], 'deliveries') end
   end
-  return 'ok'
+  if not parks then return paused and 'paused' or 'ok' end
+  drop(KEYS[4], ARGV[9], entry)
+  redis.call('HSET', KEYS[1], 'entry', '')
+  redis.call('ZADD', ARGV[8] .. 'timers', math.min(clock() + ARGV[7], tonumber(m[13])), ARGV[1])
+  return 'parked'
 end
-local t = redis.call('TIME')
-local nowMs = t[1] * 1000 + math.floor(t[2] / 1000)
-local now = string.format('%.0f', nowMs)
-local kept = string.format('%.0f', nowMs + tonumber(ARGV[9]) * 1000)
-redis.call('HSET', KEYS[1], 'sequence', sequence + count, 'status', ARGV[6], 'endedAt', now)
-redis.call('EXPIRE', KEYS[1], ARGV[9])
-redis.call('EXPIRE', KEYS[2], ARGV[9])
-redis.call('SET', KEYS[5], ARGV[7], 'EX', ARGV[8])
-redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', meta[4], 'version', meta[5],
+local nowMs = clock()
+local now = ms(nowMs)
+redis.call('HSET', KEYS[1], 'sequence', sequence + count, 'status', ARGV[6], 'endedAt', now, 'writer', ARGV[10])
+redis.call('EXPIRE', KEYS[1], m[11])
+redis.call('EXPIRE', KEYS[2], m[11])
+redis.call('SET', KEYS[5], ARGV[7], 'EX', m[10])
+redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[4], 'version', m[5],
   'first', first, 'last', last, 'types', ARGV[4],
-  'status', ARGV[6], 'requestedAt', meta[6], 'endedAt', now, 'keptUntil', kept)
-redis.call('XACK', KEYS[4], ARGV[10], meta[7])
-redis.call('XDEL', KEYS[4], meta[7])
+  'status', ARGV[6], 'requestedAt', m[6], 'endedAt', now, 'keptUntil', ms(nowMs + m[11] * 1000))
+if entry == '' then redis.call('ZREM', ARGV[8] .. 'timers', ARGV[1]) else drop(KEYS[4], ARGV[9], entry) end
+if m[12] then
+  redis.call('ZREM', ARGV[8] .. 'slots:' .. m[4], ARGV[1])
+  redis.call('ZREM', ARGV[8] .. 'waiting:' .. m[4], ARGV[1])
+  admit(ARGV[8], m[4], nowMs)
+end
+if ARGV[11] ~= '' then
+  local request = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1][2]
+  redis.call('XADD', ARGV[8] .. 'dead', 'MAXLEN', 1000, '*', 'execution', ARGV[1], 'requestedAt', m[6], 'diedAt', now,
+    'deliveries', m[14] or '0', 'error', ARGV[11], 'request', request[6])
+end
 return 'ok'
+`);
+
+/** Lets no further node start, or lets them start again. */
+export const PAUSE = defineScript(`
+-- KEYS  1 meta  2 log  3 feed  4 work  5 timers
+-- ARGV  1 execution id  2 'paused' or 'resumed'  3 group  4 base
+-- Reply 'done', 'unchanged', 'ended' or 'unknown'
+${LIBRARY}
+local m = redis.call('HMGET', KEYS[1], 'status', 'paused', 'entry', 'queued', 'deadline', 'workflow', 'version')
+if not m[1] then return 'unknown' end
+if ENDED[m[1]] then return 'ended' end
+local pause = ARGV[2] == 'paused'
+if pause == (m[2] == '1') then return 'unchanged' end
+local type = 'execution.' .. ARGV[2]
+local id = redis.call('XADD', KEYS[2], '*', 'type', type, 'time', ms(clock()), 'data', '{}')
+redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[6], 'version', m[7],
+  'first', id, 'last', id, 'types', type)
+redis.call('HSET', KEYS[1], 'paused', pause and '1' or '', 'status', pause and 'paused' or 'running')
+if pause then
+  -- What no worker has been given yet is taken back; a worker that has it is told.
+  if m[3] ~= '' and not holder(KEYS[4], ARGV[3], m[3]) then
+    redis.call('XDEL', KEYS[4], m[3])
+    redis.call('HSET', KEYS[1], 'entry', '')
+    redis.call('ZADD', KEYS[5], m[5], ARGV[1])
+  end
+elseif m[3] == '' and m[4] ~= '1' then
+  redis.call('ZREM', KEYS[5], ARGV[1])
+  requeue(ARGV[4], ARGV[1])
+end
+return 'done'
+`);
+
+/** Puts what is due back on the work stream. */
+export const WAKE = defineScript(`
+-- KEYS  1 timers
+-- ARGV  1 how many at most  2 base
+-- Reply [how many were due, milliseconds until the next one, or '']
+${LIBRARY}
+${ADMISSION}
+local now = clock()
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+for _, member in ipairs(due) do
+  redis.call('ZREM', KEYS[1], member)
+  if string.sub(member, 1, 6) == 'admit:' then
+    local workflow = string.sub(member, 7)
+    admit(ARGV[2], workflow, now)
+    if redis.call('ZCARD', ARGV[2] .. 'waiting:' .. workflow) > 0 then
+      redis.call('ZADD', KEYS[1], now + SLOT_MS, member)
+    end
+  else
+    local m = redis.call('HMGET', ARGV[2] .. 'meta:' .. member, 'status', 'entry', 'paused', 'deadline', 'queued', 'workflow')
+    if m[1] and not ENDED[m[1]] and m[2] == '' then
+      if m[3] == '1' and now < tonumber(m[4]) then
+        redis.call('ZADD', KEYS[1], m[4], member)
+      else
+        -- One that still waits for a slot has reached its deadline: a worker ends it.
+        if m[5] == '1' then redis.call('ZREM', ARGV[2] .. 'waiting:' .. m[6], member) end
+        requeue(ARGV[2], member)
+      end
+    end
+  end
+end
+local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
+return {#due, next and ms(math.max(0, next - now)) or ''}
 `);
 
 /** Keeps the leases of what this worker runs, and takes over what nobody has kept. */
 export const LEASE = defineScript(`
 -- KEYS  1 work
--- ARGV  1 group  2 consumer  3 lease (ms)  4 how many to take over at most  5.. entries that this consumer runs
--- Reply [entries that are no longer its own, entries taken over (with their fields)]
+-- ARGV  1 group  2 consumer  3 lease (ms)  4 how many to take over at most  5 where to look on for them, '0-0' at first
+--       6.. entries that this consumer runs
+-- Reply [entries that are no longer its own, entries taken over (with their fields), where to look on]
+${LIBRARY}
 local lost = {}
-for i = 5, #ARGV do
-  local pending = redis.call('XPENDING', KEYS[1], ARGV[1], ARGV[i], ARGV[i], 1)
-  if #pending == 1 and pending[1][2] == ARGV[2] then
+for i = 6, #ARGV do
+  local owner = holder(KEYS[1], ARGV[1], ARGV[i])
+  -- Nobody's: the group was lost and made again. FORCE makes it this consumer's, unless the entry is gone.
+  if not owner then redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'FORCE', 'JUSTID') end
+  if owner == ARGV[2] then
     redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'JUSTID')
-  else
+  elseif owner or #redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i]) == 0 then
     lost[#lost + 1] = ARGV[i]
   end
 end
-local taken = {}
-if tonumber(ARGV[4]) > 0 then
-  taken = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], '0-0', 'COUNT', ARGV[4])[2]
-end
-return {lost, taken}
+if tonumber(ARGV[4]) == 0 then return {lost, {}, ARGV[5]} end
+local taken = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[5], 'COUNT', ARGV[4])
+return {lost, taken[2], taken[1]}
 `);
 
 /** Raises the epoch of an execution that is claimed again. */
 export const CLAIM = defineScript(`
 -- KEYS  1 meta  2 work
--- ARGV  1 group  2 work entry
--- Reply the new epoch; '' when the execution has ended or is gone, and then its work entry is dropped
-local meta = redis.call('HMGET', KEYS[1], 'status', 'entry')
-local status = meta[1]
-if not status or status == 'completed' or status == 'failed' or status == 'cancelled' or meta[2] ~= ARGV[2] then
-  redis.call('XACK', KEYS[2], ARGV[1], ARGV[2])
-  redis.call('XDEL', KEYS[2], ARGV[2])
-  return ''
+-- ARGV  1 group  2 work entry  3 '1' when the claim before ended without a word
+-- Reply [epoch, sequence, '1' if paused, claims that ended so without progress]; [] when the execution has ended or is
+--       gone, or has another entry, and then this one is dropped
+${LIBRARY}
+local m = redis.call('HMGET', KEYS[1], 'status', 'entry', 'sequence', 'paused')
+if not m[1] or ENDED[m[1]] or m[2] ~= ARGV[2] then
+  drop(KEYS[2], ARGV[1], ARGV[2])
+  return {}
 end
-return tostring(redis.call('HINCRBY', KEYS[1], 'epoch', 1))
+local deliveries = redis.call('HINCRBY', KEYS[1], 'deliveries', ARGV[3])
+return {tostring(redis.call('HINCRBY', KEYS[1], 'epoch', 1)), m[3], m[4] or '', tostring(deliveries)}
+`);
+
+/** Puts a claim back on the work stream, for another worker. */
+export const HAND_BACK = defineScript(`
+-- KEYS  1 meta  2 work
+-- ARGV  1 execution id  2 epoch  3 group  4 base
+-- Reply 1, or 0 when the claim was no longer the newest
+${LIBRARY}
+local m = redis.call('HMGET', KEYS[1], 'epoch', 'status', 'entry')
+if m[1] ~= ARGV[2] or ENDED[m[2]] or m[3] == '' then return 0 end
+drop(KEYS[2], ARGV[3], m[3])
+requeue(ARGV[4], ARGV[1])
+return 1
 `);

@@ -2,20 +2,32 @@
  * The work streams: one consumer group, `workers`, in which every worker is a consumer under its instance's name.
  *
  * Invariants:
- * 1. A work entry is deleted in the step that ends its execution, never before.
+ * 1. A work entry is deleted in the step that ends or parks its execution, never before.
  * 2. What was handed to a connection that died is read again (`XREADGROUP … 0`) before anything new.
- * 3. What this instance holds has its lease renewed; what nobody has renewed for a lease is taken over, under a
- *    higher epoch.
+ * 3. Every claim writes under a token of its own: of two that run under one epoch (their group was lost and made
+ *    again), only one gets past its first append.
  */
 import { FencedError } from "../../errors.ts";
-import type { RedisConnection, Reply } from "../../redis/connection.ts";
+import type { RedisConnection } from "../../redis/connection.ts";
+import { BLOCK_MS, GRACE_MS } from "../../redis/deadlines.ts";
 import type { Keys } from "../../redis/keys.ts";
 import { runScript } from "../../redis/script.ts";
-import { parseEntries, parseStreams, type StreamEntry } from "../../redis/stream_reader.ts";
-import type { AppendOptions, Claim, FinishOptions, WaitOptions, WorkQueue } from "../port.ts";
-import { encodeEvents, encodeResult } from "./codec.ts";
+import { parseStreams } from "../../redis/stream_reader.ts";
+import type {
+  AppendOptions,
+  Claim,
+  ExecutionResult,
+  FinishOptions,
+  ParkOptions,
+  WaitOptions,
+  WorkQueue,
+  WorkSignal,
+} from "../port.ts";
+import { decodeClaim, encodeEvents, encodeResult } from "./codec.ts";
+import { Leases } from "./leases.ts";
 import { resend } from "./resend.ts";
-import { APPEND, CLAIM, LEASE } from "./scripts.ts";
+import { APPEND, HAND_BACK } from "./scripts.ts";
+import { Timers } from "./timers.ts";
 
 /** What a work queue is made of. */
 export interface WorkQueueOptions {
@@ -27,52 +39,63 @@ export interface WorkQueueOptions {
   readonly instance: string;
   readonly group: string;
   readonly leaseMs: number;
+  readonly maxDeliveries: number;
   readonly onError: (error: unknown) => void;
 }
+
+/** A worker tries longer than a caller would wait: nobody else can write for it while its lease lives. */
+const RESEND_DELAYS_MS = [50, 100, 200, 400, 800, 1600, 2000, 2000];
+/** How many entries are read at once of those that a dead connection was handed. */
+const DRAINED = 500;
 
 /** {@linkcode WorkQueue} on Redis Streams. */
 export class RedisWorkQueue implements WorkQueue {
   readonly #options: WorkQueueOptions;
-  /** What this instance runs, by `<partition> <entry id>`. */
-  readonly #held = new Map<string, Claim>();
-  readonly #lost: ((executionId: string) => void)[] = [];
-  /** Taken over by the lease keeper, waiting to be taken. */
-  readonly #takenOver: Claim[] = [];
+  readonly #leases: Leases;
+  readonly #timers: Timers;
+  readonly #writers = new WeakMap<Claim, string>();
+  readonly #listeners: ((executionId: string, signal: WorkSignal) => void)[] = [];
   #blocked: Promise<RedisConnection> | undefined;
-  #keeper: ReturnType<typeof setInterval> | undefined;
   /** How much the blocked take has room for; nothing is taken over while no one waits for work. */
   #room = 0;
-  #drain = true;
-  #keeping = false;
+  /** What there is to read again: nothing, what a connection lost, or what a process before this one had. */
+  #drain: "no" | "lost" | "inherited" = "inherited";
+  /** Begins the tokens of this process: an instance's name may have been another process's before. */
+  readonly #process = crypto.randomUUID().slice(0, 8);
+  #nextWriter = 0;
 
   constructor(options: WorkQueueOptions) {
     this.#options = options;
+    this.#leases = new Leases({
+      ...options,
+      room: () => this.#room,
+      onLost: (executionId) => this.signal(executionId, "lost"),
+      onDead: (claim, deliveries) => this.#bury(claim, deliveries),
+      onTakenOver: () => this.#unblock(),
+    });
+    this.#timers = new Timers(options);
   }
 
   async take(options: WaitOptions & { count: number; blockMs: number }): Promise<Claim[]> {
-    const { signal, count, blockMs } = options;
-    this.#blocked ??= this.#open();
-    const blocked = await this.#blocked.catch((error) => {
-      this.#blocked = undefined;
-      throw error;
-    });
-    if (this.#takenOver.length > 0) return this.#takenOver.splice(0, count);
+    const { signal, count } = options;
+    const blocked = await this.#open();
+    const { takenOver } = this.#leases;
+    if (takenOver.length > 0) return takenOver.splice(0, count);
     this.#room = count;
-    const wake = () => this.#unblock(blocked);
+    const wake = () => this.#unblock();
     signal.addEventListener("abort", wake, { once: true });
     try {
       if (signal.aborted) return [];
-      if (this.#drain) {
-        const missed = await this.#read(blocked, { count: 1000, id: "0" });
-        this.#drain = false;
-        if (missed.length > 0) return missed;
+      if (this.#drain !== "no") {
+        await this.#readAgain(blocked);
+        if (takenOver.length > 0) return takenOver.splice(0, count);
       }
       // What was handed out last is answered first: the blocking read is written a turn later.
       await new Promise((resolve) => setImmediate(resolve));
-      const claims = await this.#read(blocked, { count, id: ">", blockMs });
-      return claims.length > 0 ? claims : this.#takenOver.splice(0, count);
+      const claims = await this.#read(blocked, { count, blockMs: Math.min(options.blockMs, BLOCK_MS) });
+      return claims.length > 0 ? claims : takenOver.splice(0, count);
     } catch (error) {
-      if (!(error instanceof Error) || !/^(NOGROUP|UNBLOCKED)/.test(error.message)) throw error;
+      if (!(error instanceof Error) || !/NOGROUP|^UNBLOCKED/.test(error.message)) throw error;
       await this.#makeGroups();
       return [];
     } finally {
@@ -81,53 +104,79 @@ export class RedisWorkQueue implements WorkQueue {
     }
   }
 
-  async append(claim: Claim, options: AppendOptions): Promise<void> {
+  async append(claim: Claim, options: AppendOptions): Promise<{ paused: boolean }> {
     const { reply } = options;
     const early = reply === undefined || claim.replyTo === undefined ? undefined : JSON.stringify(reply);
-    await this.#send(claim, options, { reply: early === undefined ? "" : "early", result: early ?? "" });
+    const answer = await this.#send(claim, options, {
+      reply: early === undefined ? "" : "early",
+      payload: early ?? "",
+    });
+    return { paused: answer === "paused" };
+  }
+
+  async park(claim: Claim, options: ParkOptions): Promise<"parked" | "resumed"> {
+    const { delayMs, forPause = false } = options;
+    const wait = String(Math.max(0, Math.ceil(delayMs)));
+    const answer = await this.#send(claim, options, { outcome: forPause ? "pause" : "park", payload: wait });
+    if (answer === "resumed") return "resumed";
+    this.#leases.drop(claim);
+    this.#timers.arm(delayMs + 1);
+    return "parked";
   }
 
   async finish(claim: Claim, options: FinishOptions): Promise<void> {
-    const { result, resultTtlSeconds, historyTtlSeconds } = options;
-    const { stored, large } = await encodeResult(result);
-    await this.#send(claim, options, {
-      reply: claim.replyTo === undefined ? "" : large ? "stored" : "result",
-      status: result.status,
-      result: stored,
-      resultTtlSeconds,
-      historyTtlSeconds,
-    });
-    this.#held.delete(this.#holding(claim));
+    await this.#finish(claim, options);
   }
 
   release(claim: Claim): void {
-    this.#held.delete(this.#holding(claim));
+    this.#leases.drop(claim);
   }
 
-  onLost(listener: (executionId: string) => void): void {
-    this.#lost.push(listener);
+  async handBack(claim: Claim): Promise<void> {
+    const { keys, commands, group } = this.#options;
+    const { executionId, epoch } = claim;
+    const partition = keys.partitionOf(executionId);
+    this.#leases.drop(claim);
+    await resend(() =>
+      runScript(commands, HAND_BACK, {
+        keys: [keys.meta(executionId), keys.work(partition)],
+        args: [executionId, String(epoch), group, keys.base(partition)],
+      })
+    );
   }
 
-  /** Tells those who listen that an execution no longer belongs here. */
-  lose(executionId: string): void {
-    for (const listener of this.#lost) listener(executionId);
+  onSignal(listener: (executionId: string, signal: WorkSignal) => void): void {
+    this.#listeners.push(listener);
   }
 
-  /** Closes the blocked connection; what is held stays pending, to be taken over. */
+  /** Tells those who listen what happened to an execution from outside. */
+  signal(executionId: string, signal: WorkSignal): void {
+    for (const listener of this.#listeners) listener(executionId, signal);
+  }
+
+  /** Closes the blocked connection; what was taken over and not handed out goes back. */
   async close(): Promise<void> {
-    clearInterval(this.#keeper);
+    this.#leases.stop();
+    await this.#timers.stop();
+    const left = this.#leases.takenOver.splice(0);
+    await Promise.all(left.map((claim) => this.handBack(claim).catch(() => {})));
     (await this.#blocked?.catch(() => undefined))?.close();
   }
 
-  async #open(): Promise<RedisConnection> {
-    await this.#makeGroups();
-    const blocked = await this.#options.openBlocked();
-    blocked.onReady(() => {
-      this.#drain = true;
+  #open(): Promise<RedisConnection> {
+    this.#blocked ??= this.#makeGroups().then(async () => {
+      const blocked = await this.#options.openBlocked();
+      blocked.onReady(() => {
+        this.#drain = "lost";
+      });
+      this.#leases.start();
+      this.#timers.start();
+      return blocked;
+    }).catch((error) => {
+      this.#blocked = undefined;
+      throw error;
     });
-    const everyMs = Math.max(100, this.#options.leaseMs / 3);
-    this.#keeper ??= setInterval(() => this.#keep().catch(this.#options.onError), everyMs);
-    return blocked;
+    return this.#blocked;
   }
 
   async #makeGroups(): Promise<void> {
@@ -135,96 +184,85 @@ export class RedisWorkQueue implements WorkQueue {
     for (const name of keys.each((partition) => keys.work(partition))) await makeGroup(commands, name, group);
   }
 
-  async #read(
-    blocked: RedisConnection,
-    { count, id, blockMs }: { count: number; id: "0" | ">"; blockMs?: number },
-  ): Promise<Claim[]> {
+  /** Claims what this consumer was handed and does not hold. */
+  async #readAgain(blocked: RedisConnection): Promise<void> {
+    const { keys, instance, group } = this.#options;
+    const counted = this.#drain === "inherited";
+    this.#drain = "no";
+    try {
+      for (let partition = 0; partition < keys.partitions; partition++) {
+        const stream = keys.work(partition);
+        for (let after = "0";;) {
+          const [[, entries] = ["", []]] = parseStreams(
+            await blocked.send([
+              "XREADGROUP",
+              "GROUP",
+              group,
+              instance,
+              "COUNT",
+              String(DRAINED),
+              "STREAMS",
+              stream,
+              after,
+            ]),
+          );
+          this.#leases.takenOver.push(...await this.#leases.claim(partition, entries, { counted }));
+          if (entries.length < DRAINED) break;
+          after = entries.at(-1)!.id;
+        }
+      }
+    } catch (error) {
+      this.#drain = counted ? "inherited" : "lost";
+      throw error;
+    }
+  }
+
+  async #read(blocked: RedisConnection, { count, blockMs }: { count: number; blockMs: number }): Promise<Claim[]> {
     const { keys, instance, group } = this.#options;
     const names = keys.each((partition) => keys.work(partition));
-    const block = blockMs === undefined ? [] : ["BLOCK", String(blockMs)];
     const reply = await blocked.send([
-      ...["XREADGROUP", "GROUP", group, instance, "COUNT", String(count), ...block],
-      ...["STREAMS", ...names, ...names.map(() => id)],
-    ], { deadlineMs: (blockMs ?? 0) + 2000 });
+      ...["XREADGROUP", "GROUP", group, instance, "COUNT", String(count), "BLOCK", String(blockMs)],
+      ...["STREAMS", ...names, ...names.map(() => ">")],
+    ], { deadlineMs: blockMs + GRACE_MS });
     const claims: Claim[] = [];
     for (const [name, entries] of parseStreams(reply)) {
       const partition = names.indexOf(name);
       for (const entry of entries) {
-        if (this.#held.has(`${partition} ${entry.id}`)) continue;
-        claims.push(this.#hold(partition, decodeClaim(entry)));
+        if (!this.#leases.has(partition, entry.id)) claims.push(this.#leases.hold(decodeClaim(entry)));
       }
     }
     return claims;
   }
 
-  /** Renews the leases of what is held, and takes over what has lapsed while there is room. */
-  async #keep(): Promise<void> {
-    const { keys, commands, instance, group, leaseMs } = this.#options;
-    if (this.#keeping || !commands.ready) return;
-    this.#keeping = true;
-    try {
-      for (let partition = 0; partition < keys.partitions; partition++) {
-        const prefix = `${partition} `;
-        const held = [...this.#held.keys()].filter((key) => key.startsWith(prefix)).map((key) =>
-          key.slice(prefix.length)
-        );
-        const room = Math.max(0, Math.min(100, this.#room - this.#takenOver.length));
-        const [lost, taken] = await runScript<[string[], Reply[]]>(commands, LEASE, {
-          keys: [keys.work(partition)],
-          args: [group, instance, String(leaseMs), String(room), ...held.slice(0, 5000)],
-        });
-        for (const entryId of lost) this.#loseEntry(`${partition} ${entryId}`);
-        for (const entry of parseEntries(taken)) await this.#takeOver(partition, entry);
-      }
-    } finally {
-      this.#keeping = false;
-    }
-    if (this.#takenOver.length > 0) this.#unblock(await this.#blocked!);
-  }
-
-  async #takeOver(partition: number, entry: StreamEntry): Promise<void> {
-    const { keys, commands, group } = this.#options;
-    const { input: _input, ...claim } = decodeClaim(entry);
-    if (this.#held.has(`${partition} ${entry.id}`)) return;
-    const epoch = await runScript<string>(commands, CLAIM, {
-      keys: [keys.meta(claim.executionId), keys.work(partition)],
-      args: [group, entry.id],
+  async #finish(claim: Claim, options: FinishOptions, deadLetter = ""): Promise<void> {
+    const { stored, large } = await encodeResult(options.result);
+    await this.#send(claim, options, {
+      reply: claim.replyTo === undefined ? "" : large ? "stored" : "result",
+      outcome: options.result.status,
+      payload: stored,
+      deadLetter,
     });
-    if (epoch === "") return;
-    this.#takenOver.push(this.#hold(partition, { ...claim, epoch: Number(epoch), sequence: undefined }));
+    this.#leases.drop(claim);
   }
 
-  #loseEntry(key: string): void {
-    const claim = this.#held.get(key);
-    if (claim === undefined) return;
-    this.#held.delete(key);
-    this.lose(claim.executionId);
+  /** Ends an execution that has ended too many workers. */
+  async #bury(claim: Claim, deliveries: number): Promise<void> {
+    const error = { code: "dead_letter", message: `The execution ended ${deliveries} workers without progress` };
+    const result: ExecutionResult = { executionId: claim.executionId, status: "failed", error };
+    const events = [{ type: "execution.failed", time: Date.now(), data: { error } } as const];
+    await this.#finish(claim, { sequence: claim.sequence, events, result }, JSON.stringify(error));
   }
 
-  #hold(partition: number, claim: Claim): Claim {
-    this.#held.set(`${partition} ${claim.entryId}`, claim);
-    return claim;
-  }
-
-  #holding(claim: Claim): string {
-    return `${this.#options.keys.partitionOf(claim.executionId)} ${claim.entryId}`;
-  }
-
-  #unblock(blocked: RedisConnection): void {
-    this.#options.commands.send(["CLIENT", "UNBLOCK", String(blocked.id)]).catch(this.#options.onError);
+  #unblock(): void {
+    const { commands, onError } = this.#options;
+    this.#blocked?.then((blocked) => commands.send(["CLIENT", "UNBLOCK", String(blocked.id)])).catch(onError);
   }
 
   async #send(
     claim: Claim,
     { sequence, events }: AppendOptions,
-    end: {
-      reply: string;
-      result: string | Uint8Array;
-      status?: string;
-      resultTtlSeconds?: number;
-      historyTtlSeconds?: number;
-    },
-  ): Promise<void> {
+    end: { reply?: string; outcome?: string; payload: string | Uint8Array; deadLetter?: string },
+  ): Promise<string> {
     const { keys, commands, group } = this.#options;
     const { executionId, epoch, replyTo } = claim;
     const partition = keys.partitionOf(executionId);
@@ -244,24 +282,34 @@ export class RedisWorkQueue implements WorkQueue {
           String(epoch),
           String(sequence),
           events.map(({ type }) => type).join(),
-          end.reply,
-          end.status ?? "",
-          end.result,
-          String(end.resultTtlSeconds ?? 0),
-          String(end.historyTtlSeconds ?? 0),
+          end.reply ?? "",
+          end.outcome ?? "",
+          end.payload,
+          keys.base(partition),
           group,
+          this.#writerOf(claim),
+          end.deadLetter ?? "",
           ...encodeEvents(events),
         ],
       }), RESEND_DELAYS_MS);
-    if (answer !== "ok") {
+    if (answer !== "ok" && answer !== "paused" && answer !== "parked" && answer !== "resumed") {
       this.release(claim);
+      // Another claim has written under this epoch: the group was lost, and the entry handed out twice.
+      if (answer === "sequence") this.#leases.reclaim(claim).catch(this.#options.onError);
       throw new FencedError(`Epoch ${epoch} of ${executionId} may not append: ${answer}`);
     }
+    return answer;
+  }
+
+  #writerOf(claim: Claim): string {
+    let writer = this.#writers.get(claim);
+    if (writer === undefined) {
+      writer = `${this.#process}.${(this.#nextWriter++).toString(36)}`;
+      this.#writers.set(claim, writer);
+    }
+    return writer;
   }
 }
-
-/** A worker tries longer than a caller would wait: nobody else can write for it while its lease lives. */
-const RESEND_DELAYS_MS = [50, 100, 200, 400, 800, 1600, 2000, 2000];
 
 /** Makes a consumer group from the stream's beginning, if it is not there. */
 export async function makeGroup(commands: RedisConnection, stream: string, group: string): Promise<void> {
@@ -270,22 +318,4 @@ export async function makeGroup(commands: RedisConnection, stream: string, group
   } catch (error) {
     if (!(error instanceof Error) || !error.message.startsWith("BUSYGROUP")) throw error;
   }
-}
-
-function decodeClaim({ id, fields }: StreamEntry): Claim {
-  const input = fields.get("input");
-  const replyTo = fields.get("replyTo");
-  return {
-    executionId: fields.get("execution") ?? "",
-    workflowId: fields.get("workflow") ?? "",
-    version: Number(fields.get("version")),
-    trigger: fields.get("trigger") ?? "",
-    epoch: Number(fields.get("epoch")),
-    entryId: id,
-    replyEarly: fields.get("early") === "1",
-    requestedAt: Number(fields.get("at")),
-    sequence: 1,
-    ...(replyTo === undefined ? {} : { replyTo }),
-    ...(input === undefined ? {} : { input: JSON.parse(input) }),
-  };
 }

@@ -1,0 +1,70 @@
+/**
+ * Lua functions that several scripts share; each script is sent with a copy of what it uses.
+ */
+
+/** Time, the work stream, and which states are final. */
+export const LIBRARY = `
+local ENDED = {completed = true, failed = true, cancelled = true}
+local function clock()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+local function ms(number)
+  return string.format('%.0f', number)
+end
+-- Acknowledges and deletes a work entry.
+local function drop(work, group, entry)
+  redis.call('XACK', work, group, entry)
+  redis.call('XDEL', work, entry)
+end
+-- The consumer that has a work entry; nil when nobody does, or the group is gone.
+local function holder(work, group, entry)
+  local pending = redis.pcall('XPENDING', work, group, entry, entry, 1)
+  return not pending.err and pending[1] and pending[1][2] or nil
+end
+-- Puts an execution that no worker has back on the work stream, under a higher epoch; its input is read from the log.
+local function requeue(base, id)
+  local meta = base .. 'meta:' .. id
+  local m = redis.call('HMGET', meta, 'workflow', 'version', 'trigger', 'requestedAt', 'sequence', 'replyTo', 'early', 'limited')
+  local words = {'execution', id, 'workflow', m[1], 'version', m[2], 'trigger', m[3], 'at', m[4], 'sequence', m[5],
+    'epoch', redis.call('HINCRBY', meta, 'epoch', 1)}
+  if m[6] ~= '' then words[#words + 1] = 'replyTo'; words[#words + 1] = m[6] end
+  if m[7] == '1' then words[#words + 1] = 'early'; words[#words + 1] = '1' end
+  if m[8] then words[#words + 1] = 'limited'; words[#words + 1] = '1' end
+  redis.call('HSET', meta, 'queued', '', 'entry', redis.call('XADD', base .. 'work', '*', unpack(words)))
+end
+`;
+
+/**
+ * The slots of a workflow: `slots:<workflow>`, a sorted set of executions scored with the end of their lease, and
+ * `waiting:<workflow>`, those that have none, in the order of their UUIDv7. A slot is freed by the script that ends its
+ * execution; the lease is for what no script saw end: when it is over the execution itself is asked.
+ */
+export const ADMISSION = `
+local SLOT_MS = 60000
+-- Frees slots whose execution is over, and gives free ones to those that wait.
+local function admit(base, workflow, now)
+  local slots, waiting = base .. 'slots:' .. workflow, base .. 'waiting:' .. workflow
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', slots, '-inf', now, 'LIMIT', 0, 100)) do
+    local status = redis.call('HGET', base .. 'meta:' .. id, 'status')
+    if status and not ENDED[status] then redis.call('ZADD', slots, now + SLOT_MS, id)
+    else redis.call('ZREM', slots, id) end
+  end
+  while true do
+    local id = redis.call('ZRANGE', waiting, 0, 0)[1]
+    if not id then return end
+    local m = redis.call('HMGET', base .. 'meta:' .. id, 'status', 'limited', 'paused')
+    local over = not m[1] or ENDED[m[1]]
+    if not over and redis.call('ZCARD', slots) >= tonumber(m[2]) then return end
+    redis.call('ZREM', waiting, id)
+    if not over then
+      redis.call('ZADD', slots, now + SLOT_MS, id)
+      if m[3] == '1' then redis.call('HSET', base .. 'meta:' .. id, 'queued', '')
+      else
+        redis.call('ZREM', base .. 'timers', id)
+        requeue(base, id)
+      end
+    end
+  end
+end
+`;
