@@ -8,11 +8,19 @@ import { openRedisStore } from "../../src/log/redis/store.ts";
 import { uuidv7 } from "../../src/execution_id.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 
+/** What a test may set of a store; only Redis has leases. */
+export interface OpenOptions {
+  readonly maxWaiters?: number;
+  readonly leaseSeconds?: number;
+  readonly queueLimit?: number;
+  readonly maxDeliveries?: number;
+}
+
 /** A driver under test. */
 export interface Driver {
   readonly name: string;
   /** Opens a store; several stores of one driver share their data where `isShared`. */
-  open(instance: string, options?: { maxWaiters?: number; leaseSeconds?: number }): Promise<Store>;
+  open(instance: string, options?: OpenOptions): Promise<Store>;
   readonly isShared: boolean;
   readonly url?: string;
   readonly prefix: string;
@@ -57,19 +65,50 @@ export function requestOf(options: Partial<ExecutionRequest> = {}): ExecutionReq
     input: { body: { n: 1 } },
     resultTtlSeconds: 60,
     historyTtlSeconds: 60,
+    timeoutMs: 300_000,
     ...options,
   };
 }
 
-/** Takes until the execution comes, failing after 5 s. */
+/** A request whose id lies where its workflow's slots, or its idempotency key, are. */
+export function placedRequestOf(store: Store, options: Partial<ExecutionRequest> = {}): ExecutionRequest {
+  const { workflowId, concurrency, idempotency } = requestOf(options);
+  const executionId = store.log.makeId({
+    workflowId,
+    limited: concurrency !== undefined,
+    ...(idempotency === undefined ? {} : { idempotencyKey: idempotency.key }),
+  });
+  return requestOf({ executionId, ...options });
+}
+
+/** Takes until the execution comes, failing after 5 s. Whatever else comes is let go. */
 export async function takeClaim(store: Store, executionId: string): Promise<Claim> {
+  const [claim] = await takeClaims(store, [executionId]);
+  return claim!;
+}
+
+/** Takes until all these executions came, failing after 5 s; the claims in the order of the ids. */
+export async function takeClaims(store: Store, executionIds: readonly string[]): Promise<Claim[]> {
   const signal = AbortSignal.timeout(5000);
-  while (!signal.aborted) {
-    for (const claim of await store.work.take({ count: 10, blockMs: 200, signal })) {
-      if (claim.executionId === executionId) return claim;
-    }
+  const taken = new Map<string, Claim>();
+  const missing = () => executionIds.filter((id) => !taken.has(id));
+  while (!signal.aborted && missing().length > 0) {
+    for (const claim of await store.work.take({ count: 10, blockMs: 200, signal })) taken.set(claim.executionId, claim);
   }
-  throw new Error(`${executionId} was not handed out within 5 s`);
+  if (missing().length > 0) throw new Error(`Not handed out within 5 s: ${missing().join(", ")}`);
+  return executionIds.map((id) => taken.get(id)!);
+}
+
+/** The ids of what is handed out within `forMs`, and by one whole take at least. */
+export async function takenWithin(store: Store, forMs: number): Promise<string[]> {
+  const until = Date.now() + forMs;
+  const { signal } = new AbortController();
+  const ids: string[] = [];
+  for (let leftMs = forMs; leftMs > 0; leftMs = until - Date.now()) {
+    const claims = await store.work.take({ count: 10, blockMs: leftMs, signal });
+    ids.push(...claims.map(({ executionId }) => executionId));
+  }
+  return ids;
 }
 
 /** A node's completion. */
@@ -80,11 +119,9 @@ export function completed(node: string, output: number | string): LogEvent {
 /** What ends an execution well. */
 export function ending(claim: Claim, options: Partial<FinishOptions> = {}): FinishOptions {
   return {
-    sequence: claim.sequence ?? 1,
+    sequence: claim.sequence,
     events: [{ type: "execution.completed", time: Date.now(), data: { lastNode: "sum" } }],
     result: { executionId: claim.executionId, status: "completed", output: 7 },
-    resultTtlSeconds: 60,
-    historyTtlSeconds: 60,
     ...options,
   };
 }

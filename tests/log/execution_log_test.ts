@@ -3,10 +3,11 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { FencedError, MillraceError } from "../../src/errors.ts";
+import { FencedError } from "../../src/errors.ts";
 import type { StoredEvent } from "../../src/log/event.ts";
 import type { Store } from "../../src/log/port.ts";
 import { completed, drivers, ending, requestOf, takeClaim } from "./drivers.ts";
+import { endsOnce, refuses, rejects } from "./expectations.ts";
 
 for (const driver of drivers()) {
   const test = suite(`ExecutionLog on ${driver.name}`);
@@ -24,8 +25,9 @@ for (const driver of drivers()) {
 
   test("request() makes the execution readable and hands it to a worker once", async () => {
     const request = requestOf({ input: { body: "é☃", deep: [1, { a: null }] } });
-    await store.log.request(request);
-    await store.log.request(request);
+    const accepted = { executionId: request.executionId, isNew: true };
+    assert.equal(await store.log.request(request), accepted);
+    assert.equal(await store.log.request(request), accepted);
     const [event, ...more] = await store.log.read(request.executionId);
     assert.equal(more, []);
     assert.equal(event!.type, "execution.requested");
@@ -33,6 +35,7 @@ for (const driver of drivers()) {
     const claim = await takeClaim(store, request.executionId);
     assert.equal(claim.input, request.input);
     assert.equal([claim.epoch, claim.sequence, claim.trigger, claim.version], [1, 1, "hook", 1]);
+    assert.equal([claim.paused, claim.limited], [false, false]);
     const again = await store.work.take({ count: 10, blockMs: 100, signal });
     assert.equal(again, []);
     await store.work.finish(claim, ending(claim));
@@ -121,10 +124,10 @@ for (const driver of drivers()) {
   });
 
   test("finish() lets result, log and meta expire after their own times", async () => {
-    const request = requestOf();
+    const request = requestOf({ resultTtlSeconds: 1, historyTtlSeconds: 2 });
     await store.log.request(request);
     const claim = await takeClaim(store, request.executionId);
-    await store.work.finish(claim, ending(claim, { resultTtlSeconds: 1, historyTtlSeconds: 2 }));
+    await store.work.finish(claim, ending(claim));
     assert.ok(await store.log.result(claim.executionId));
     await new Promise((resolve) => setTimeout(resolve, 1200));
     assert.is(await store.log.result(claim.executionId), undefined);
@@ -156,13 +159,7 @@ for (const driver of drivers()) {
       store.log.awaitReply(requestOf().executionId, { signal: controller.signal }).catch((error) => error)
     );
     assert.is(store.waiting(), 3);
-    let refused: unknown;
-    try {
-      await store.log.awaitReply(requestOf().executionId, { signal });
-    } catch (error) {
-      refused = error;
-    }
-    assert.ok(refused instanceof MillraceError && refused.code === "too_many_waiters");
+    await refuses(async () => await store.log.awaitReply(requestOf().executionId, { signal }), "too_many_waiters");
     const reason = new Error("the client left");
     for (const controller of controllers) controller.abort(reason);
     assert.equal(await Promise.all(waits), [reason, reason, reason]);
@@ -252,14 +249,13 @@ for (const driver of drivers()) {
     const reply = store.log.awaitReply(request.executionId, { signal });
     await store.log.request(request);
     const claim = await takeClaim(store, request.executionId);
-    const lost = new Promise<string>((resolve) => store.work.onLost(resolve));
+    const lost = new Promise<string[]>((resolve) => store.work.onSignal((...signalled) => resolve(signalled)));
     assert.is(await store.log.cancel(request.executionId, { reason: "not needed" }), true);
     assert.is(await store.log.cancel(request.executionId), false);
     assert.is((await reply).status, "cancelled");
-    assert.is(await lost, request.executionId);
+    assert.equal(await lost, [request.executionId, "lost"]);
     await rejects(() => store.work.finish(claim, ending(claim)), FencedError);
-    const events = await store.log.read(request.executionId);
-    assert.equal(events.at(-1)!.data, { reason: "not needed" });
+    assert.equal((await endsOnce(store, request.executionId)).at(-1)!.data, { reason: "not needed" });
     assert.is((await store.log.result(request.executionId))?.status, "cancelled");
     assert.is(await store.log.cancel("01900000-0000-7000-8000-000000000000"), false);
   });
@@ -281,10 +277,11 @@ for (const driver of drivers()) {
       await using successor = await driver.open("successor", { leaseSeconds: 0.6 });
       const second = await takeClaim(successor, request.executionId);
       assert.is(second.epoch, 2);
-      assert.is(second.sequence, undefined);
+      assert.equal([second.sequence, second.input], [1, undefined]);
       await rejects(() => store.work.finish(first, ending(first)), FencedError);
       await successor.work.finish(second, ending(second, { sequence: 1 }));
       assert.is((await store.log.result(request.executionId))?.status, "completed");
+      await endsOnce(store, request.executionId);
     });
 
     test("a reply reaches the instance that asked, whichever finishes", async () => {
@@ -299,14 +296,4 @@ for (const driver of drivers()) {
   }
 
   test.run();
-}
-
-async function rejects(work: () => Promise<unknown>, type: new (...args: never[]) => Error): Promise<void> {
-  let thrown: unknown;
-  try {
-    await work();
-  } catch (error) {
-    thrown = error;
-  }
-  assert.ok(thrown instanceof type, `expected ${type.name}, got ${thrown}`);
 }

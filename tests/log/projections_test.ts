@@ -22,10 +22,10 @@ for (const driver of drivers()) {
   });
 
   test("takeFeed() names every event, and the entry that ends an execution carries its summary", async () => {
-    const request = requestOf();
+    const request = requestOf({ historyTtlSeconds: 100 });
     await store.log.request(request);
     const claim = await takeClaim(store, request.executionId);
-    await store.work.finish(claim, ending(claim, { historyTtlSeconds: 100 }));
+    await store.work.finish(claim, ending(claim));
     const entries = await takeAll(store, 2);
     assert.equal(entries.map((entry) => entry.types), [["execution.requested"], ["execution.completed"]]);
     assert.equal(entries.map((entry) => entry.executionId), [request.executionId, request.executionId]);
@@ -64,10 +64,10 @@ for (const driver of drivers()) {
   });
 
   test("sweep() forgets executions whose log has expired", async () => {
-    const request = requestOf();
+    const request = requestOf({ resultTtlSeconds: 1, historyTtlSeconds: 1 });
     await store.log.request(request);
     const claim = await takeClaim(store, request.executionId);
-    await store.work.finish(claim, ending(claim, { resultTtlSeconds: 1, historyTtlSeconds: 1 }));
+    await store.work.finish(claim, ending(claim));
     await store.projections.applyFeed(await takeAll(store, 2));
     assert.is((await store.projections.list({ limit: 10 })).executions.length, 1);
     await new Promise((resolve) => setTimeout(resolve, 1300));

@@ -3,10 +3,10 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { MillraceError } from "../../src/errors.ts";
 import type { Store, WebhookRoute } from "../../src/log/port.ts";
 import type { WorkflowDefinition } from "../../src/workflow/definition.ts";
 import { drivers, eventually } from "./drivers.ts";
+import { refuses } from "./expectations.ts";
 
 const definition: WorkflowDefinition = {
   name: "Orders",
@@ -103,15 +103,4 @@ for (const driver of drivers()) {
   }
 
   test.run();
-}
-
-async function refuses(work: () => Promise<unknown>, code: string): Promise<MillraceError> {
-  try {
-    await work();
-  } catch (error) {
-    assert.ok(error instanceof MillraceError, String(error));
-    assert.is(error.code, code);
-    return error;
-  }
-  throw new Error(`Nothing was refused with ${code}`);
 }

@@ -1,64 +1,64 @@
 /**
- * The memory driver's log and work queue: one process, no server, the same promises while the process lives.
+ * The memory driver's log: one process, no server, the same promises while the process lives.
  */
-import { FencedError } from "../../errors.ts";
-import { isEnded, type LogEvent, type StoredEvent } from "../event.ts";
+import { uuidv7 } from "../../execution_id.ts";
+import { isEnded, type StoredEvent } from "../event.ts";
 import type {
-  AppendOptions,
-  Claim,
+  Acceptance,
   ExecutionLog,
   ExecutionMeta,
   ExecutionRequest,
   ExecutionResult,
-  FinishOptions,
+  PauseOutcome,
   WaitOptions,
-  WorkQueue,
 } from "../port.ts";
-import { Waiters } from "../waiters.ts";
+import type { Waiters } from "../waiters.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import { concurrencyExceeded, queueFull } from "./refusals.ts";
 import { indexAfter, type MemoryExecution, type MemoryState } from "./state.ts";
 
-/** {@linkcode ExecutionLog} and {@linkcode WorkQueue} in memory. */
-export class MemoryLog implements ExecutionLog, WorkQueue {
+/** What the log is made of. */
+export interface MemoryLogOptions {
+  readonly instance: string;
+  readonly state: MemoryState;
+  readonly dispatcher: Dispatcher;
+  readonly waiters: Waiters;
+  /** How many executions may be under way. */
+  readonly queueLimit: number;
+}
+
+/** {@linkcode ExecutionLog} in memory. */
+export class MemoryLog implements ExecutionLog {
   readonly instance: string;
   readonly #state: MemoryState;
+  readonly #dispatcher: Dispatcher;
   readonly #waiters: Waiters;
-  readonly #lost: ((executionId: string) => void)[] = [];
+  readonly #queueLimit: number;
 
-  constructor(state: MemoryState, options: { instance: string; maxWaiters: number }) {
-    this.#state = state;
+  constructor(options: MemoryLogOptions) {
     this.instance = options.instance;
-    this.#waiters = new Waiters({ limit: options.maxWaiters });
+    this.#state = options.state;
+    this.#dispatcher = options.dispatcher;
+    this.#waiters = options.waiters;
+    this.#queueLimit = options.queueLimit;
   }
 
-  /** How many callers wait for replies. */
-  get waiting(): number {
-    return this.#waiters.size;
+  makeId(): string {
+    return uuidv7();
   }
 
-  request(request: ExecutionRequest): Promise<void> {
-    const { executionId, workflowId, version, trigger, replyTo, replyEarly = false } = request;
-    if (this.#state.find(executionId) !== undefined) return Promise.resolve();
-    const requestedAt = Date.now();
-    const input = structuredClone(request.input);
-    const execution: MemoryExecution = { request, requestedAt, events: [], status: "pending", epoch: 1 };
-    this.#state.executions.set(executionId, execution);
-    const data = { workflowId, version, trigger, input };
-    this.#state.append(execution, [{ type: "execution.requested", time: requestedAt, data }]);
-    this.#state.work.push({
-      executionId,
-      workflowId,
-      version,
-      trigger,
-      epoch: 1,
-      entryId: this.#state.nextId(),
-      replyEarly,
-      requestedAt,
-      input,
-      sequence: 1,
-      ...(replyTo === undefined ? {} : { replyTo }),
-    });
-    this.#state.wake("work");
-    return Promise.resolve();
+  // `async`, so that a refusal is a rejection; nothing is awaited, so that a request is one step.
+  // deno-lint-ignore require-await
+  async request(request: ExecutionRequest): Promise<Acceptance> {
+    const { executionId } = request;
+    if (this.#state.find(executionId) !== undefined) return { executionId, isNew: true };
+    const earlier = this.#state.keys.find(request);
+    if (earlier !== undefined) return { executionId: earlier, isNew: false };
+    this.#refuseExcess(request);
+    const execution = this.#add(request);
+    this.#state.keys.remember(request, execution.requestedAt);
+    this.#dispatcher.start(execution);
+    return { executionId, isNew: true };
   }
 
   awaitReply(executionId: string, options: WaitOptions & { timeoutMs?: number }): Promise<ExecutionResult> {
@@ -106,95 +106,54 @@ export class MemoryLog implements ExecutionLog, WorkQueue {
 
   cancel(executionId: string, options: { reason?: string } = {}): Promise<boolean> {
     const execution = this.#state.find(executionId);
-    if (execution === undefined || isEnded(execution.status)) return Promise.resolve(false);
-    const { resultTtlSeconds, historyTtlSeconds, replyTo } = execution.request;
-    execution.epoch++;
-    const index = this.#state.work.findIndex((claim) => claim.executionId === executionId);
-    if (index >= 0) this.#state.work.splice(index, 1);
-    this.#end(execution, {
-      events: [{ type: "execution.cancelled", time: Date.now(), data: { ...options } }],
-      result: { executionId, status: "cancelled" },
-      resultTtlSeconds,
-      historyTtlSeconds,
-      ...(replyTo === undefined ? {} : { replyTo }),
-    });
-    for (const listener of this.#lost) listener(executionId);
-    return Promise.resolve(true);
+    return Promise.resolve(execution !== undefined && this.#dispatcher.cancel(execution, { ...options }));
   }
 
-  async take(options: WaitOptions & { count: number; blockMs: number }): Promise<Claim[]> {
-    const { work } = this.#state;
-    if (work.length === 0) {
-      await this.#state.change("work", { signal: options.signal, timeoutMs: options.blockMs });
-    }
-    return options.signal.aborted ? [] : work.splice(0, options.count);
+  pause(executionId: string): Promise<PauseOutcome> {
+    return Promise.resolve(this.#setPaused(executionId, true));
   }
 
-  append(claim: Claim, options: AppendOptions): Promise<void> {
-    return promised(() => {
-      const execution = this.#held(claim);
-      if (!this.#expect(execution, options)) return;
-      execution.status = "running";
-      if (options.events.length > 0) this.#state.append(execution, options.events);
-      if (options.reply !== undefined) this.#reply(options.reply);
-    });
+  resume(executionId: string): Promise<PauseOutcome> {
+    return Promise.resolve(this.#setPaused(executionId, false));
   }
 
-  finish(claim: Claim, options: FinishOptions): Promise<void> {
-    return promised(() => {
-      const ended = this.#state.find(claim.executionId);
-      if (ended !== undefined && isEnded(ended.status) && ended.epoch === claim.epoch) return;
-      const execution = this.#held(claim);
-      if (!this.#expect(execution, options)) return;
-      this.#end(execution, { ...options, ...(claim.replyTo === undefined ? {} : { replyTo: claim.replyTo }) });
-    });
+  #setPaused(executionId: string, paused: boolean): PauseOutcome {
+    const execution = this.#state.find(executionId);
+    if (execution === undefined) return "unknown";
+    if (isEnded(execution.status)) return "ended";
+    if ((execution.status === "paused") === paused) return "unchanged";
+    execution.status = paused ? "paused" : "running";
+    const type = paused ? "execution.paused" : "execution.resumed";
+    this.#state.append(execution, [{ type, time: Date.now(), data: {} }]);
+    this.#dispatcher.pauseChanged(execution);
+    return "done";
   }
 
-  release(claim: Claim): void {
-    const execution = this.#state.find(claim.executionId);
-    if (execution === undefined || isEnded(execution.status) || execution.epoch !== claim.epoch) return;
-    const { input: _input, ...rest } = claim;
-    this.#state.work.push({ ...rest, epoch: ++execution.epoch, sequence: undefined });
-    this.#state.wake("work");
+  #refuseExcess({ workflowId, concurrency }: ExecutionRequest): void {
+    if (this.#state.underWay >= this.#queueLimit) throw queueFull();
+    if (concurrency?.onOverlap !== "reject" || this.#dispatcher.slots.isFree(workflowId, concurrency.limit)) return;
+    throw concurrencyExceeded(workflowId, concurrency.limit);
   }
 
-  onLost(listener: (executionId: string) => void): void {
-    this.#lost.push(listener);
-  }
-
-  #held(claim: Claim): MemoryExecution {
-    const execution = this.#state.find(claim.executionId);
-    if (execution === undefined || isEnded(execution.status) || execution.epoch !== claim.epoch) {
-      throw new FencedError(`Epoch ${claim.epoch} of ${claim.executionId} is no longer the newest`);
-    }
+  #add({ input, ...request }: ExecutionRequest): MemoryExecution {
+    const { executionId, workflowId, version, trigger } = request;
+    const requestedAt = Date.now();
+    const execution: MemoryExecution = {
+      request,
+      requestedAt,
+      events: [],
+      status: "pending",
+      place: "parked",
+      epoch: 0,
+      sequence: 1,
+      writer: 0,
+      deliveries: 0,
+    };
+    this.#state.executions.set(executionId, execution);
+    this.#state.underWay++;
+    const data = { workflowId, version, trigger, input };
+    this.#state.append(execution, [{ type: "execution.requested", time: requestedAt, data }]);
     return execution;
-  }
-
-  /** False when this very append is already in the log. */
-  #expect(execution: MemoryExecution, { sequence, events }: AppendOptions): boolean {
-    if (execution.events.length === sequence) return true;
-    if (events.length > 0 && execution.events.length === sequence + events.length) return false;
-    throw new FencedError(
-      `The log of ${execution.request.executionId} has ${execution.events.length} entries, not ${sequence}`,
-    );
-  }
-
-  #end(
-    execution: MemoryExecution,
-    options: Omit<FinishOptions, "sequence"> & { replyTo?: string },
-  ): void {
-    const now = Date.now();
-    const last = options.events.at(-1) as LogEvent;
-    execution.status = options.result.status as MemoryExecution["status"];
-    execution.endedAt = last.time;
-    execution.expiresAt = now + options.historyTtlSeconds * 1000;
-    execution.result = { value: options.result, expiresAt: now + options.resultTtlSeconds * 1000 };
-    this.#state.append(execution, options.events);
-    if (options.replyTo !== undefined) this.#reply(options.result);
-  }
-
-  #reply(result: ExecutionResult): void {
-    this.#waiters.reply(result);
   }
 }
 
@@ -202,11 +161,4 @@ export class MemoryLog implements ExecutionLog, WorkQueue {
 export function metaOf(execution: MemoryExecution): ExecutionMeta {
   const { request: { executionId, workflowId, version }, status, requestedAt, endedAt } = execution;
   return { executionId, workflowId, version, status, requestedAt, ...(endedAt === undefined ? {} : { endedAt }) };
-}
-
-function promised(work: () => void): Promise<void> {
-  return new Promise((resolve) => {
-    work();
-    resolve();
-  });
 }

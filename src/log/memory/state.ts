@@ -2,18 +2,31 @@
  * What the memory driver holds: every execution of this process, its work queue and its feed.
  */
 import { compareEntryIds, type ExecutionStatus, type LogEvent, type StoredEvent } from "../event.ts";
-import type { Claim, ExecutionRequest, ExecutionResult, FeedEntry } from "../port.ts";
+import type { ExecutionRequest, ExecutionResult, FeedEntry } from "../port.ts";
+import { IdempotencyKeys } from "./idempotency.ts";
 
 /** How many feed entries are kept for readers who were away. */
 const FEED_LENGTH = 10_000;
 
+/** Where an execution is: waiting for a slot, on the work queue, with a worker, parked, or over. */
+export type Place = "waiting" | "queued" | "held" | "parked" | "ended";
+
 /** One execution in memory. */
 export interface MemoryExecution {
-  readonly request: ExecutionRequest;
+  /** The input is in the first event. */
+  readonly request: Omit<ExecutionRequest, "input">;
   readonly requestedAt: number;
   readonly events: StoredEvent[];
   status: ExecutionStatus;
+  place: Place;
+  /** Counts how often it went on the work queue: the epoch of the newest claim. */
   epoch: number;
+  /** How many events claims have appended, the request counted; what came from outside is not. */
+  sequence: number;
+  /** The epoch of the claim that appended last; tells an append that was sent twice from another claim's. */
+  writer: number;
+  /** How many claims were released since the last `node.completed`. */
+  deliveries: number;
   endedAt?: number;
   result?: { value: ExecutionResult; expiresAt: number };
   /** Epoch milliseconds; set when it ends. */
@@ -23,7 +36,9 @@ export interface MemoryExecution {
 /** The shared state of the memory driver's ports, and what wakes those who wait for it. */
 export class MemoryState {
   readonly executions = new Map<string, MemoryExecution>();
-  readonly work: Claim[] = [];
+  readonly keys = new IdempotencyKeys();
+  /** How many executions have not ended. */
+  underWay = 0;
   /** The newest entries of the feed, oldest first. */
   feed: FeedEntry[] = [];
   /** Executions known to the assembler, by id. */
@@ -75,6 +90,7 @@ export class MemoryState {
 
   /** Drops what has expired. */
   sweep(now = Date.now()): void {
+    this.keys.sweep(now);
     for (const [id, execution] of this.executions) {
       if (execution.result !== undefined && execution.result.expiresAt <= now) delete execution.result;
       if (execution.expiresAt !== undefined && execution.expiresAt <= now) {

@@ -7,26 +7,48 @@
  * ```
  */
 import type { Store, StoreHealth } from "../port.ts";
+import { Waiters } from "../waiters.ts";
+import { MemoryDeadLetters } from "./dead_letters.ts";
+import { Dispatcher } from "./dispatcher.ts";
 import { MemoryLog } from "./execution_log.ts";
 import { MemoryProjections } from "./projections.ts";
 import { MemoryState } from "./state.ts";
+import { MemoryWorkQueue } from "./work_queue.ts";
 import { MemoryWorkflowStore } from "./workflow_store.ts";
 
-/** Makes a store that lives as long as the process. */
-export function createMemoryStore(options: { instance: string; maxWaiters?: number }): Store {
-  const { instance, maxWaiters = 10_000 } = options;
+/** Bounds of a {@linkcode createMemoryStore}. */
+export interface MemoryStoreOptions {
+  /** The name under which this process gets replies. */
+  readonly instance: string;
+  /** How many callers may wait at once; default 10 000. */
+  readonly maxWaiters?: number;
+  /** How many executions may wait or run at once; default 100 000. */
+  readonly queueLimit?: number;
+  /** How many claims without progress an execution may have; default 5. */
+  readonly maxDeliveries?: number;
+}
+
+/** Makes a store that lives as long as the process, or until it is disposed of: then no timer is due any more. */
+export function createMemoryStore(options: MemoryStoreOptions): Store {
+  const { instance, maxWaiters = 10_000, queueLimit = 100_000, maxDeliveries = 5 } = options;
   const state = new MemoryState();
-  const log = new MemoryLog(state, { instance, maxWaiters });
+  const waiters = new Waiters({ limit: maxWaiters });
+  const dispatcher = new Dispatcher(state, waiters);
+  const deadLetters = new MemoryDeadLetters();
   return {
     driver: "memory",
     documents: "memory",
-    log,
-    work: log,
+    log: new MemoryLog({ instance, state, dispatcher, waiters, queueLimit }),
+    work: new MemoryWorkQueue({ state, dispatcher, waiters, deadLetters, maxDeliveries }),
     projections: new MemoryProjections(state),
     workflows: new MemoryWorkflowStore(),
-    waiting: () => log.waiting,
-    ready: () => true,
+    deadLetters,
+    waiting: () => waiters.size,
+    ready: () => ({ ready: true }),
     health: (): Promise<StoreHealth> => Promise.resolve({ status: "disabled" }),
-    [Symbol.asyncDispose]: () => Promise.resolve(),
+    [Symbol.asyncDispose]: () => {
+      dispatcher.close();
+      return Promise.resolve();
+    },
   };
 }

@@ -1,0 +1,53 @@
+/**
+ * The idempotency keys that were used, one namespace a workflow, each until its time is over.
+ */
+import type { ExecutionRequest } from "../port.ts";
+import { idempotencyKeyReused } from "./refusals.ts";
+
+interface KeyRecord {
+  readonly executionId: string;
+  readonly fingerprint: string;
+  /** Epoch milliseconds. */
+  readonly expiresAt: number;
+}
+
+type KeyedRequest = Pick<ExecutionRequest, "executionId" | "workflowId" | "idempotency">;
+
+/** Keys and the executions that they started. */
+export class IdempotencyKeys {
+  readonly #records = new Map<string, KeyRecord>();
+
+  /** The execution that this request's key started, if any. Throws `idempotency_key_reused`. */
+  find(request: KeyedRequest): string | undefined {
+    const { idempotency } = request;
+    if (idempotency === undefined) return undefined;
+    const name = nameOf(request);
+    const record = this.#records.get(name);
+    if (record === undefined) return undefined;
+    if (record.expiresAt <= Date.now()) {
+      this.#records.delete(name);
+      return undefined;
+    }
+    if (record.fingerprint !== idempotency.fingerprint) throw idempotencyKeyReused(idempotency.key);
+    return record.executionId;
+  }
+
+  /** Remembers the key of a request that was accepted at `requestedAt`. */
+  remember(request: KeyedRequest, requestedAt: number): void {
+    const { executionId, idempotency } = request;
+    if (idempotency === undefined) return;
+    const { fingerprint, ttlSeconds } = idempotency;
+    const expiresAt = requestedAt + ttlSeconds * 1000;
+    this.#records.set(nameOf(request), { executionId, fingerprint, expiresAt });
+  }
+
+  /** Drops what has expired. */
+  sweep(now: number): void {
+    for (const [name, record] of this.#records) if (record.expiresAt <= now) this.#records.delete(name);
+  }
+}
+
+/** Unambiguous, since a key is one word of JSON. */
+function nameOf({ workflowId, idempotency }: KeyedRequest): string {
+  return JSON.stringify([workflowId, idempotency?.key]);
+}

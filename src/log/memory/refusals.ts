@@ -1,0 +1,29 @@
+/**
+ * The errors with which a store refuses a request, for the caller to see.
+ */
+import { MillraceError } from "../../errors.ts";
+
+/** The longest `Retry-After` of a refusal, in seconds. */
+const RETRY_WITHIN_SECONDS = 5;
+
+/** As many executions wait or run as may. */
+export function queueFull(): MillraceError {
+  return new MillraceError("queue_full", "Too many executions are waiting already", { headers: retryAfter() });
+}
+
+/** All slots of the workflow are taken, and it does not queue. */
+export function concurrencyExceeded(workflowId: string, limit: number): MillraceError {
+  const message = `The workflow "${workflowId}" runs ${limit} times already, which is its limit`;
+  return new MillraceError("concurrency_exceeded", message, { headers: retryAfter() });
+}
+
+/** The key was used before, with a request that was not the same (draft-ietf-httpapi-idempotency-key-header, 2.7). */
+export function idempotencyKeyReused(key: string): MillraceError {
+  const message = `The Idempotency-Key "${key}" came with another request before`;
+  return new MillraceError("idempotency_key_reused", message);
+}
+
+/** Whole seconds, at random, so that those who were refused together do not come back together. */
+function retryAfter(): Record<string, string> {
+  return { "retry-after": String(1 + Math.floor(Math.random() * RETRY_WITHIN_SECONDS)) };
+}

@@ -1,0 +1,166 @@
+/**
+ * The memory driver's work queue: claims, and the fence that every write of one must pass.
+ *
+ * Invariants:
+ * 1. A claim writes only while its execution is held under its epoch.
+ * 2. An append that was sent before changes nothing; it is told by its sequence and its writer.
+ */
+import { FencedError, type NodeErrorData } from "../../errors.ts";
+import type { JsonValue } from "../../json.ts";
+import type { EventData, LogEvent } from "../event.ts";
+import type { AppendOptions, Claim, FinishOptions, ParkOptions, WaitOptions, WorkQueue, WorkSignal } from "../port.ts";
+import type { Waiters } from "../waiters.ts";
+import type { MemoryDeadLetters } from "./dead_letters.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { MemoryExecution, MemoryState } from "./state.ts";
+
+/** How long an execution whose run failed rests, in milliseconds, so that it does not spin. */
+const REST_MS = 100;
+
+/** What the work queue is made of. */
+export interface MemoryWorkQueueOptions {
+  readonly state: MemoryState;
+  readonly dispatcher: Dispatcher;
+  readonly waiters: Waiters;
+  readonly deadLetters: MemoryDeadLetters;
+  /** How many claims without progress an execution may have. */
+  readonly maxDeliveries: number;
+}
+
+/** {@linkcode WorkQueue} in memory. */
+export class MemoryWorkQueue implements WorkQueue {
+  readonly #options: MemoryWorkQueueOptions;
+
+  constructor(options: MemoryWorkQueueOptions) {
+    this.#options = options;
+  }
+
+  async take(options: WaitOptions & { count: number; blockMs: number }): Promise<Claim[]> {
+    const { signal, count, blockMs } = options;
+    const { state, dispatcher } = this.#options;
+    if (dispatcher.isIdle) await state.change("work", { signal, timeoutMs: blockMs });
+    if (signal.aborted) return [];
+    return dispatcher.take(count).map((execution) => this.#claimOf(execution));
+  }
+
+  // These are `async`, so that a refusal is a rejection; nothing is awaited, so that each is one step.
+  // deno-lint-ignore require-await
+  async append(claim: Claim, options: AppendOptions): Promise<{ paused: boolean }> {
+    const execution = this.#held(claim);
+    if (this.#isNew(execution, claim, options)) this.#write(execution, options.events);
+    const { reply } = options;
+    if (reply !== undefined && execution.request.replyTo !== undefined) this.#options.waiters.reply(reply);
+    return { paused: execution.status === "paused" };
+  }
+
+  // deno-lint-ignore require-await
+  async park(claim: Claim, options: ParkOptions): Promise<"parked" | "resumed"> {
+    const known = this.#options.state.find(claim.executionId);
+    if (known?.place === "parked" && known.epoch === claim.epoch && known.writer === claim.epoch) return "parked";
+    const execution = this.#held(claim);
+    const isNew = this.#isNew(execution, claim, options);
+    if (options.forPause && execution.status !== "paused") return "resumed";
+    if (isNew) this.#write(execution, options.events);
+    execution.writer = claim.epoch;
+    this.#options.dispatcher.park(execution, options.forPause ? Infinity : Date.now() + options.delayMs);
+    return "parked";
+  }
+
+  // deno-lint-ignore require-await
+  async finish(claim: Claim, options: FinishOptions): Promise<void> {
+    const ended = this.#options.state.find(claim.executionId);
+    if (ended?.place === "ended" && ended.writer === claim.epoch) return;
+    const execution = this.#held(claim);
+    if (!this.#isNew(execution, claim, options)) return;
+    execution.writer = claim.epoch;
+    this.#options.dispatcher.end(execution, options);
+  }
+
+  release(claim: Claim): void {
+    const { dispatcher, maxDeliveries } = this.#options;
+    const execution = this.#find(claim);
+    if (execution === undefined) return;
+    execution.deliveries++;
+    execution.writer = 0;
+    if (execution.deliveries >= maxDeliveries) this.#bury(execution);
+    else dispatcher.park(execution, Date.now() + REST_MS);
+  }
+
+  handBack(claim: Claim): Promise<void> {
+    const execution = this.#find(claim);
+    if (execution !== undefined) this.#options.dispatcher.requeue(execution);
+    return Promise.resolve();
+  }
+
+  onSignal(listener: (executionId: string, signal: WorkSignal) => void): void {
+    this.#options.dispatcher.onSignal(listener);
+  }
+
+  #claimOf(execution: MemoryExecution): Claim {
+    const { request, requestedAt, epoch, sequence, status } = execution;
+    const { executionId, workflowId, version, trigger, replyTo, replyEarly = false } = request;
+    return {
+      executionId,
+      workflowId,
+      version,
+      trigger,
+      epoch,
+      entryId: this.#options.state.nextId(),
+      replyEarly,
+      requestedAt,
+      sequence,
+      paused: status === "paused",
+      limited: this.#options.dispatcher.slots.holds(execution),
+      ...(replyTo === undefined ? {} : { replyTo }),
+      ...(epoch === 1 ? { input: structuredClone(inputOf(execution)) } : {}),
+    };
+  }
+
+  /** The execution that the claim still holds. */
+  #find(claim: Claim): MemoryExecution | undefined {
+    const execution = this.#options.state.find(claim.executionId);
+    return execution?.place === "held" && execution.epoch === claim.epoch ? execution : undefined;
+  }
+
+  #held(claim: Claim): MemoryExecution {
+    const execution = this.#find(claim);
+    if (execution !== undefined) return execution;
+    throw new FencedError(`Epoch ${claim.epoch} of ${claim.executionId} is no longer the newest`);
+  }
+
+  /** False when this very append is already in the log. */
+  #isNew(execution: MemoryExecution, claim: Claim, options: Pick<AppendOptions, "sequence" | "events">): boolean {
+    const { sequence, writer } = execution;
+    if (sequence === options.sequence) return true;
+    if (sequence === options.sequence + options.events.length && writer === claim.epoch) return false;
+    throw new FencedError(`The log of ${claim.executionId} has ${sequence} entries, not ${options.sequence}`);
+  }
+
+  #write(execution: MemoryExecution, events: readonly LogEvent[]): void {
+    if (events.length === 0) return;
+    execution.sequence += events.length;
+    execution.writer = execution.epoch;
+    if (execution.status === "pending") execution.status = "running";
+    if (events.some(({ type }) => type === "node.completed")) execution.deliveries = 0;
+    this.#options.state.append(execution, events);
+  }
+
+  /** Gives an execution up that ended one worker after the other. */
+  #bury(execution: MemoryExecution): void {
+    const { request, requestedAt, deliveries } = execution;
+    const { executionId, workflowId, version, trigger } = request;
+    const diedAt = Date.now();
+    const message = `The execution ended ${deliveries} workers without progress`;
+    const error: NodeErrorData = { code: "dead_letter", message };
+    const what = { executionId, workflowId, version, trigger, input: inputOf(execution) };
+    this.#options.deadLetters.add({ ...what, requestedAt, diedAt, deliveries, error });
+    this.#options.dispatcher.end(execution, {
+      events: [{ type: "execution.failed", time: diedAt, data: { error } }],
+      result: { executionId, status: "failed", error },
+    });
+  }
+}
+
+function inputOf({ events }: MemoryExecution): JsonValue {
+  return (events[0]!.data as EventData["execution.requested"]).input;
+}
