@@ -10,6 +10,7 @@
 import { Hono } from "hono";
 import { MillraceError } from "./errors.ts";
 import { bearerAuth } from "./http/auth.ts";
+import { deadLetters } from "./http/dead_letters.ts";
 import type { AppDeps, AppEnv } from "./http/deps.ts";
 import { events } from "./http/events.ts";
 import { executions } from "./http/executions.ts";
@@ -34,6 +35,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   workflows(app, deps);
   executions(app, deps);
   events(app, deps);
+  deadLetters(app, deps);
   health(app, deps);
   return app;
 }

@@ -8,10 +8,11 @@ import { readdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { createApp, createHealthApp } from "./app.ts";
 import { Assembler } from "./assembly/assembler.ts";
+import { runDead } from "./cli/dead.ts";
 import { type Config, ConfigError, helpText, loadConfig } from "./config.ts";
 import { FencedError, InvalidWorkflowError } from "./errors.ts";
 import { Worker } from "./execution/worker.ts";
-import { listen } from "./listen.ts";
+import { listen, type Listener } from "./listen.ts";
 import { createMemoryStore } from "./log/memory/store.ts";
 import type { Store } from "./log/port.ts";
 import { openRedisStore } from "./log/redis/store.ts";
@@ -21,8 +22,15 @@ import { createGuardedFetch } from "./nodes/guarded_fetch.ts";
 import { createNodeTypes } from "./nodes/registry.ts";
 import { WorkflowCatalog } from "./workflow/catalog.ts";
 
+/** How long the last answers of a shutdown may take to go out, in milliseconds. */
+const ANSWER_MS = 500;
+
 async function main(args: readonly string[]): Promise<void> {
   const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
+  if (args[0] === "dead") {
+    const { print, printError } = { print: console.log, printError: console.error };
+    process.exit(await runDead(args.slice(1), { env: process.env, print, printError, fetch }));
+  }
   for (const argument of args) {
     if (argument === "-h" || argument === "--help") return console.log(helpText());
     if (argument === "-v" || argument === "--version") return console.log(version);
@@ -40,8 +48,8 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 async function openStore(config: Config, logger: Logger): Promise<Store> {
-  const { instance, maxWaiters, redis } = config;
-  if (redis === undefined) return createMemoryStore({ instance, maxWaiters });
+  const { instance, maxWaiters, maxDeliveries, queueLimit, redis } = config;
+  if (redis === undefined) return createMemoryStore({ instance, maxWaiters, maxDeliveries, queueLimit });
   try {
     return await openRedisStore({
       url: redis.url,
@@ -51,6 +59,8 @@ async function openStore(config: Config, logger: Logger): Promise<Store> {
       maxWaiters,
       maxFollowers: config.maxFollowers,
       leaseSeconds: config.leaseSeconds,
+      maxDeliveries,
+      queueLimit,
       historyTtlSeconds: config.historyTtlSeconds,
       onError: (error) => logger.warn({ error }, "redis"),
     });
@@ -76,15 +86,17 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   await loadWorkflows(config.workflowsDir, catalog);
 
   const drain = new AbortController();
+  const close = new AbortController();
   const deps = {
     config,
     store,
     catalog,
     logger,
     metrics,
-    ready: () => !drain.signal.aborted && store.ready(),
+    ready: () => drain.signal.aborted ? { ready: false, reason: "It is shutting down" } : store.ready(),
     info: { version },
     drainSignal: drain.signal,
+    closeSignal: close.signal,
   };
   const worker = config.roles.has("worker") ? createWorker({ config, logger, store, catalog, metrics }) : undefined;
   const assembler = config.roles.has("assembler")
@@ -110,10 +122,18 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
     await pause(config.drainSeconds * 1000);
   }
   const until = Date.now() + config.drainSeconds * 1000;
-  await server.close({ graceMs: config.drainSeconds * 1000 });
+  // The worker outlives the callers: it may be their executions that it runs.
+  await closeServer(server, { graceMs: config.drainSeconds * 1000, answerAll: () => close.abort() });
   await worker?.stop({ graceMs: Math.max(0, until - Date.now()) });
   await assembler?.stop();
   logger.info({ signal }, "stopped");
+}
+
+/** Ends with the last answer; whoever still waits for one after `graceMs` is told that the instance goes. */
+async function closeServer(server: Listener, options: { graceMs: number; answerAll: () => void }): Promise<void> {
+  const timer = setTimeout(options.answerAll, options.graceMs);
+  await server.close({ graceMs: options.graceMs + ANSWER_MS });
+  clearTimeout(timer);
 }
 
 function createWorker(parts: {
@@ -130,7 +150,6 @@ function createWorker(parts: {
     name: config.instance,
     concurrency: config.workerConcurrency,
     outputLimitBytes: config.outputLimitBytes,
-    historyTtlSeconds: config.historyTtlSeconds,
     onEnd: ({ executionId, workflowId, version, requestedAt }, { status, error }, durationMs) => {
       metrics.executionEnded(status, (Date.now() - requestedAt) / 1000);
       const ms = Math.round(durationMs * 100) / 100;

@@ -30,16 +30,24 @@ export type Readiness = boolean | { readonly ready: boolean; readonly reason?: s
 export interface AppDeps {
   readonly config: Pick<
     Config,
-    "apiTokens" | "bodyLimitBytes" | "corsOrigins" | "historyTtlSeconds" | "instance" | "roles"
+    | "apiTokens"
+    | "bodyLimitBytes"
+    | "corsOrigins"
+    | "historyTtlSeconds"
+    | "idempotencyTtlSeconds"
+    | "instance"
+    | "roles"
   >;
-  readonly store: Pick<Store, "driver" | "documents" | "log" | "projections" | "health">;
+  readonly store: Pick<Store, "driver" | "documents" | "log" | "projections" | "deadLetters" | "health">;
   readonly catalog: Pick<WorkflowCatalog, "get" | "matchWebhook" | "put" | "delete" | "list">;
   readonly logger: Logger;
   readonly metrics?: HttpMetrics;
   readonly ready: () => Readiness;
   readonly info: { readonly version: string };
-  /** Aborts when the instance begins to drain: event streams and long waits end early. */
+  /** Aborts when the instance begins to drain: event streams end, so that their readers find another instance. */
   readonly drainSignal?: AbortSignal;
+  /** Aborts when the instance is about to stop serving: every caller who waits is answered at once. */
+  readonly closeSignal?: AbortSignal;
 }
 
 /** Hono's environment: what the frame around each request leaves for handlers. */

@@ -11,7 +11,13 @@ import { executionNotFound } from "./executions.ts";
 import { feedMessages } from "./feed_messages.ts";
 import { executionIdParameter, integerParameter, resumeParameter } from "./parameters.ts";
 import { resource } from "./resource.ts";
-import { EVENT_STREAM_HEADERS, serverSentEvents, type ServerSentMessage } from "./server_sent_events.ts";
+import {
+  EVENT_STREAM_HEADERS,
+  type OpenSource,
+  primed,
+  serverSentEvents,
+  type ServerSentMessage,
+} from "./server_sent_events.ts";
 
 const JSON_TYPE = "application/json";
 const LINES_TYPE = "application/x-ndjson";
@@ -34,6 +40,7 @@ const EVENT_TYPES: ReadonlySet<string> = new Set<EventType>([
   "node.failed",
   "node.skipped",
   "node.retrying",
+  "node.waiting",
 ]);
 
 /** Adds the resources to the app. */
@@ -66,14 +73,14 @@ async function executionEvents(c: Context<AppEnv>, deps: AppDeps): Promise<Respo
     // 204 tells an EventSource that has had the terminal event to stop reconnecting (WHATWG HTML, section 9.2.2).
     return c.body(null, 204, { vary: "Accept" });
   }
-  return eventStream(
+  return await eventStream(
     c,
     deps,
     (signal) => executionMessages(log, id, { signal, ...(after !== undefined && { after }) }),
   );
 }
 
-function allEvents(c: Context<AppEnv>, deps: AppDeps): Response {
+async function allEvents(c: Context<AppEnv>, deps: AppDeps): Promise<Response> {
   const { store } = deps;
   negotiateType(c, [STREAM_TYPE]);
   const after = resumeParameter(c);
@@ -85,7 +92,7 @@ function allEvents(c: Context<AppEnv>, deps: AppDeps): Response {
       extensions: { parameter: "type" },
     });
   }
-  return eventStream(c, deps, (signal) =>
+  return await eventStream(c, deps, (signal) =>
     feedMessages(store, {
       signal,
       ...(after !== undefined && { after }),
@@ -94,15 +101,12 @@ function allEvents(c: Context<AppEnv>, deps: AppDeps): Response {
     }));
 }
 
-function eventStream(
-  c: Context<AppEnv>,
-  deps: AppDeps,
-  open: (signal: AbortSignal) => AsyncIterable<readonly ServerSentMessage[]>,
-): Response {
+/** @throws {MillraceError} `too_many_waiters` and whatever else keeps the stream from beginning */
+async function eventStream(c: Context<AppEnv>, deps: AppDeps, open: OpenSource): Promise<Response> {
   const headers = { ...EVENT_STREAM_HEADERS, vary: "Accept" };
   if (c.req.method === "HEAD") return c.body(null, 200, headers);
   const requestId = c.get("requestId");
-  const body = serverSentEvents(open, {
+  const body = serverSentEvents(await primed(open), {
     signal: deps.drainSignal,
     onError: (err) => deps.logger.warn({ err, requestId }, "event stream ended early"),
   });

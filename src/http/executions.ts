@@ -1,16 +1,17 @@
 /**
- * `/api/executions`: what executions do, how they ended, and how to end them. Their events are in `events.ts`.
+ * `/api/executions`: what executions do, how they ended, and how to end, pause and resume them. Their events are in `events.ts`.
  */
 import type { Context, Hono } from "hono";
 import { MillraceError } from "../errors.ts";
-import { isExecutionId } from "../execution_id.ts";
-import { type ExecutionStatus, isEnded, isTerminal, type StoredEvent } from "../log/event.ts";
+import { type ExecutionStatus, isEnded, type StoredEvent } from "../log/event.ts";
 import { foldState } from "../log/fold.ts";
 import type { ExecutionLog } from "../log/port.ts";
 import type { AppDeps, AppEnv } from "./deps.ts";
-import { choiceParameter, executionIdParameter, integerParameter } from "./parameters.ts";
+import { choiceParameter, cursorParameter, executionIdParameter, integerParameter } from "./parameters.ts";
 import { applyPreferences, parsePrefer } from "./prefer.ts";
 import { resource } from "./resource.ts";
+import { resultNotFound } from "./start_execution.ts";
+import { waitOnLog } from "./wait_on_log.ts";
 
 const STATUSES = [
   "pending",
@@ -30,18 +31,15 @@ export function executions(app: Hono<AppEnv>, deps: AppDeps): void {
   resource(app, "/api/executions/:id", { GET: (c) => getExecution(c, deps) });
   resource(app, "/api/executions/:id/result", { GET: (c) => getResult(c, deps) });
   resource(app, "/api/executions/:id/cancel", { POST: (c) => cancelExecution(c, deps) });
+  resource(app, "/api/executions/:id/pause", { POST: (c) => pauseExecution(c, deps, "pause") });
+  resource(app, "/api/executions/:id/resume", { POST: (c) => pauseExecution(c, deps, "resume") });
 }
 
 async function listExecutions(c: Context<AppEnv>, { store }: AppDeps): Promise<Response> {
   const limit = integerParameter(c, "limit", { min: 1, max: 500, defaultValue: 50 });
   const status = choiceParameter(c, "status", STATUSES);
   const workflowId = c.req.query("workflow");
-  const cursor = c.req.query("cursor");
-  if (cursor !== undefined && !isExecutionId(cursor)) {
-    throw new MillraceError("invalid_parameter", `Expected "cursor" from a nextCursor: received "${cursor}"`, {
-      extensions: { parameter: "cursor" },
-    });
-  }
+  const cursor = cursorParameter(c);
   return c.json(
     await store.projections.list({
       limit,
@@ -62,7 +60,7 @@ async function getExecution(c: Context<AppEnv>, { catalog, store }: AppDeps): Pr
   return c.json(foldState(id, events, workflow ? { nodeIds: [...workflow.graph.keys()] } : {}));
 }
 
-async function getResult(c: Context<AppEnv>, { store, drainSignal }: AppDeps): Promise<Response> {
+async function getResult(c: Context<AppEnv>, { store, closeSignal, drainSignal }: AppDeps): Promise<Response> {
   const { log } = store;
   const id = executionIdParameter(c);
   let result = await log.result(id);
@@ -76,11 +74,13 @@ async function getResult(c: Context<AppEnv>, { store, drainSignal }: AppDeps): P
   if (preferenceApplied !== undefined) headers["preference-applied"] = preferenceApplied;
   let ended = result !== undefined || isEnded(meta.status as ExecutionStatus);
   if (!ended && waitSeconds > 0 && c.req.method !== "HEAD") {
-    ended = await waitForEnd(log, id, { waitSeconds, signals: [c.req.raw.signal, drainSignal] });
+    // Not on `drainSignal` where there is a later one: the caller would only come back to the same instance.
+    const signals = [c.req.raw.signal, closeSignal ?? drainSignal];
+    ended = await waitOnLog(log, id, { timeoutMs: waitSeconds * 1000, signals }) !== "stopped";
   }
   if (ended) result ??= await log.result(id);
   if (result) return c.json(result, 200, headers);
-  if (ended) throw new MillraceError("result_not_found", `The result of the execution "${id}" has expired`);
+  if (ended) throw resultNotFound(id);
   return c.json({ executionId: id, status: meta.status }, 202, {
     ...headers,
     location: `/api/executions/${id}/result`,
@@ -88,39 +88,33 @@ async function getResult(c: Context<AppEnv>, { store, drainSignal }: AppDeps): P
   });
 }
 
-/** Waits on the log until the execution ends; false if the time was over, or a signal aborted, before. */
-async function waitForEnd(
-  log: ExecutionLog,
-  id: string,
-  options: { waitSeconds: number; signals: readonly (AbortSignal | undefined)[] },
-): Promise<boolean> {
-  const controller = new AbortController();
-  const stop = () => controller.abort();
-  const timer = setTimeout(stop, options.waitSeconds * 1000);
-  for (const signal of options.signals) {
-    if (signal?.aborted) stop();
-    signal?.addEventListener("abort", stop, { once: true });
-  }
-  try {
-    for await (const event of log.tail(id, { signal: controller.signal })) if (isTerminal(event)) return true;
-    // The tail ends by itself, without a terminal event, when the log has expired.
-    return !controller.signal.aborted;
-  } catch (error) {
-    if (controller.signal.aborted) return false;
-    throw error;
-  } finally {
-    clearTimeout(timer);
-    for (const signal of options.signals) signal?.removeEventListener("abort", stop);
-  }
-}
-
 async function cancelExecution(c: Context<AppEnv>, { store }: AppDeps): Promise<Response> {
   const { log } = store;
   const id = executionIdParameter(c);
   if (await log.cancel(id)) return c.json({ executionId: id, status: "cancelled" });
+  throw await endedOrUnknown(log, id);
+}
+
+/** Pausing what is paused changes nothing and is answered alike, so that a repetition is safe; so is resuming. */
+async function pauseExecution(
+  c: Context<AppEnv>,
+  { store: { log } }: AppDeps,
+  action: "pause" | "resume",
+): Promise<Response> {
+  const id = executionIdParameter(c);
+  const outcome = action === "pause" ? await log.pause(id) : await log.resume(id);
+  if (outcome === "ended" || outcome === "unknown") throw await endedOrUnknown(log, id);
+  if (action === "pause") return c.json({ executionId: id, status: "paused" });
+  // One that was not paused may not have begun, or may have ended meanwhile.
+  const status = outcome === "done" ? "running" : (await log.meta(id))?.status;
+  if (status === undefined) throw executionNotFound(id);
+  return c.json({ executionId: id, status });
+}
+
+async function endedOrUnknown(log: ExecutionLog, id: string): Promise<MillraceError> {
   const meta = await log.meta(id);
-  if (meta === undefined) throw executionNotFound(id);
-  throw new MillraceError("execution_ended", `The execution "${id}" has already ended: it is ${meta.status}`, {
+  if (meta === undefined) return executionNotFound(id);
+  return new MillraceError("execution_ended", `The execution "${id}" has already ended: it is ${meta.status}`, {
     extensions: { executionId: id, executionStatus: meta.status },
   });
 }

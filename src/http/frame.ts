@@ -22,7 +22,8 @@ const SECURITY_HEADERS = {
   "cache-control": "no-store",
 } as const;
 
-const EXPOSED = "ETag, Execution-Id, Location, Preference-Applied, Retry-After, Server-Timing, X-Request-Id";
+const EXPOSED = "ETag, Execution-Id, Idempotency-Replayed, Location, Preference-Applied, Retry-After, Server-Timing, " +
+  "X-Request-Id";
 const PREFLIGHT_SECONDS = "600";
 
 /** A middleware that frames every request. Registered before all routes but the webhooks. */

@@ -41,6 +41,15 @@ export function choiceParameter<T extends string>(
   );
 }
 
+/** The execution id that the page before ended with, or `undefined`. Throws `invalid_parameter` for what is none. */
+export function cursorParameter(c: Context<AppEnv>): string | undefined {
+  const cursor = c.req.query("cursor");
+  if (cursor === undefined || isExecutionId(cursor)) return cursor;
+  throw new MillraceError("invalid_parameter", `Expected "cursor" from a nextCursor: received "${cursor}"`, {
+    extensions: { parameter: "cursor" },
+  });
+}
+
 /** The execution that the path names, also left for the log line. Throws `invalid_execution_id`. */
 export function executionIdParameter(c: Context<AppEnv>): string {
   const text = c.req.param("id") ?? "";

@@ -38,6 +38,9 @@ const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
   415: "unsupported_media_type",
 };
 
+/** Answered with `Retry-After`, whether or not the error brings one. */
+const RETRIED_STATUS: ReadonlySet<number> = new Set([429, 503]);
+
 /**
  * Anything that was thrown, as an error that may be shown. What is not meant for callers becomes `internal_error`
  * and keeps its message to itself.
@@ -77,6 +80,7 @@ export function problemResponse(thrown: unknown, options: ProblemOptions = {}): 
     status: problem.status,
     headers: {
       "cache-control": "no-store",
+      ...(RETRIED_STATUS.has(problem.status) && { "retry-after": "1" }),
       ...options.headers,
       ...error.options.headers,
       "content-type": "application/problem+json",

@@ -79,12 +79,20 @@ async function readStream(stream: ReadableStream<Uint8Array> | null, limitBytes:
  * and {@linkcode parseJson} throw
  */
 export async function readJson(request: Request, options: { limitBytes: number }): Promise<JsonValue | undefined> {
+  return (await readJsonAndBytes(request, options)).value;
+}
+
+/** What {@linkcode readJson} does, with the bytes as they were sent. */
+export async function readJsonAndBytes(
+  request: Request,
+  options: { limitBytes: number },
+): Promise<{ value: JsonValue | undefined; bytes: Uint8Array }> {
   const contentType = request.headers.get("content-type");
   if (contentType !== null && !isJsonType(mediaType(contentType))) throw notJson(contentType);
   const bytes = await readBytes(request, options);
-  if (bytes.length === 0) return undefined;
+  if (bytes.length === 0) return { value: undefined, bytes };
   if (contentType === null) throw notJson("");
-  return parseJson(bytes);
+  return { value: parseJson(bytes), bytes };
 }
 
 /**

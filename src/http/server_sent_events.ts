@@ -22,6 +22,9 @@ export const EVENT_STREAM_HEADERS = {
   "x-accel-buffering": "no",
 } as const;
 
+/** What opens a source: it gives batches of messages, and ends on its signal. */
+export type OpenSource = (signal: AbortSignal) => AsyncIterable<readonly ServerSentMessage[]>;
+
 /** What {@linkcode serverSentEvents} takes. */
 export interface ServerSentEventsOptions {
   /** Milliseconds between comments that keep proxies from closing an idle connection; default 15,000. */
@@ -31,6 +34,9 @@ export interface ServerSentEventsOptions {
   /** Told what the source threw. The stream then ends, and the client comes back with its last event id. */
   readonly onError?: (error: unknown) => void;
 }
+
+/** How long {@linkcode primed} waits for a source that has nothing to give yet, in milliseconds. */
+const PRIME_MS = 50;
 
 /** Line breaks would let a value become a field of its own. */
 const LINE_BREAK = /\r\n|\r|\n/;
@@ -50,7 +56,7 @@ function stringify(message: ServerSentMessage): string {
  * @param open gives the batches of messages; a batch is written in one piece
  */
 export function serverSentEvents(
-  open: (signal: AbortSignal) => AsyncIterable<readonly ServerSentMessage[]>,
+  open: OpenSource,
   options: ServerSentEventsOptions = {},
 ): ReadableStream<Uint8Array> {
   const { heartbeatMs = 15_000, signal, onError = () => {} } = options;
@@ -95,4 +101,36 @@ export function serverSentEvents(
       source.return?.()?.catch(() => {});
     },
   });
+}
+
+/**
+ * Opens a source before the response has begun, so that what it throws at once can still become a status. A source
+ * that only waits is given a moment, in which its beginning may fail, and is taken as it is then.
+ *
+ * @returns what opens the source that is open already: for one use
+ */
+export async function primed(open: OpenSource): Promise<OpenSource> {
+  const abort = new AbortController();
+  const source = open(abort.signal)[Symbol.asyncIterator]();
+  const first = source.next();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const moment = new Promise((resolve) => timer = setTimeout(resolve, PRIME_MS));
+  try {
+    await Promise.race([first, moment]);
+  } finally {
+    clearTimeout(timer);
+  }
+  async function* rest() {
+    for (let next = await first; !next.done; next = await source.next()) yield next.value;
+  }
+  return (signal) => {
+    const stop = () => {
+      abort.abort();
+      // What is suspended where it gave something does not see its signal.
+      source.return?.()?.catch(() => {});
+    };
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    return rest();
+  };
 }

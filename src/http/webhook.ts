@@ -5,18 +5,21 @@
  */
 import type { Context, Handler } from "hono";
 import { MillraceError } from "../errors.ts";
-import { uuidv7 } from "../execution_id.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
 import type { CompiledWorkflow, WebhookTrigger } from "../workflow/definition.ts";
 import { parseContent, parseForm } from "./content.ts";
 import type { AppDeps, AppEnv } from "./deps.ts";
+import { makeRequest } from "./execution_request.ts";
 import { corsHeaders, isPreflight, logIfInternal, preflightResponse, requestIdOf, roundMs } from "./frame.ts";
+import { idempotencyOf, REPLAYED_HEADER } from "./idempotency.ts";
+import { OpenWaits } from "./open_waits.ts";
 import { applyPreferences, parsePrefer } from "./prefer.ts";
 import { problemResponse } from "./problem.ts";
 import { readBytes } from "./request_body.ts";
 import { allowHeader, methodNotAllowed } from "./resource.ts";
 import { respond } from "./respond.ts";
-import { retention, startExecution } from "./start_execution.ts";
+import { type Started, startedNothing, startExecution } from "./start_execution.ts";
+import type { FindResponders } from "./wait_on_log.ts";
 
 const PREFIX = "/webhook/";
 /** Nobody reads this response: the client went away while it waited. The log shows nginx's number for it. */
@@ -44,6 +47,7 @@ interface Match {
 
 /** The handler of all webhooks. */
 export function webhook(deps: AppDeps): Handler<AppEnv> {
+  const waits = new OpenWaits(deps.closeSignal);
   return async function callWebhook(c: Context<AppEnv>): Promise<Response> {
     const request = c.req.raw;
     const { path, query } = splitUrl(request.url);
@@ -64,7 +68,7 @@ export function webhook(deps: AppDeps): Handler<AppEnv> {
     };
     let response: Response;
     try {
-      response = await answer(deps, call);
+      response = await answer(deps, call, waits);
     } catch (thrown) {
       logIfInternal(deps, thrown, requestId);
       response = problemResponse(thrown, {
@@ -91,8 +95,8 @@ export function webhook(deps: AppDeps): Handler<AppEnv> {
   };
 }
 
-async function answer(deps: AppDeps, call: Call): Promise<Response> {
-  const { config, catalog, store } = deps;
+async function answer(deps: AppDeps, call: Call, waits: OpenWaits): Promise<Response> {
+  const { config, catalog } = deps;
   const { request, headers } = call;
   const match = matchWebhook(catalog, request.method, call.path);
   if (match === undefined) throw new MillraceError("webhook_not_found", "No active webhook has this path");
@@ -102,12 +106,7 @@ async function answer(deps: AppDeps, call: Call): Promise<Response> {
     return new Response(null, { status: 204, headers: { ...headers, allow: allowHeader(match.allow) } });
   }
 
-  const { workflow, trigger } = match;
-  const bytes = await readBytes(request, { limitBytes: config.bodyLimitBytes });
-  const contentType = request.headers.get("content-type");
-  const body = bytes.length === 0 ? null : await parseContent(bytes, contentType);
-  const executionId = uuidv7();
-  const location = `/api/executions/${executionId}`;
+  const { trigger } = match;
   const isAsync = trigger.responseMode === "onReceived";
   const { waitSeconds, preferenceApplied } = isAsync
     ? { waitSeconds: 0, preferenceApplied: undefined }
@@ -115,24 +114,28 @@ async function answer(deps: AppDeps, call: Call): Promise<Response> {
       defaultSeconds: trigger.timeoutSeconds,
       maxSeconds: trigger.timeoutSeconds,
     });
-  call.executionId = executionId;
   if (preferenceApplied !== undefined) headers["preference-applied"] = preferenceApplied;
 
-  const started = await startExecution(store.log, {
-    executionId,
-    workflowId: workflow.id,
-    version: workflow.version,
-    trigger: trigger.nodeId,
-    input: triggerInput(call, match.params, body),
-    ...retention(workflow.definition.settings, config.historyTtlSeconds),
-  }, { waitSeconds, replyEarly: trigger.responseMode === "responseNode", clientSignal: request.signal });
+  const started = await start(deps, call, { match, waitSeconds, waits });
+  const { executionId, interrupted, result } = started;
+  call.executionId = executionId;
   call.appendMs = started.appendMs;
   call.waitMs = started.waitMs;
+  if (started.replayed) headers[REPLAYED_HEADER] = "true";
 
-  if (started.result) return respond(started.result, finish(call));
-  headers["location"] = location;
-  if (started.clientGone) return new Response(null, { status: CLIENT_CLOSED_REQUEST, headers: finish(call) });
+  if (result) {
+    // A failure after the response is none of this caller's: the first one had been answered before it.
+    const hasResponded = trigger.responseMode === "responseNode" && result.response !== undefined;
+    return respond(hasResponded ? { ...result, status: "responded" } : result, finish(call));
+  }
+  headers["location"] = `/api/executions/${executionId}`;
+  if (interrupted === "client gone") {
+    return new Response(null, { status: CLIENT_CLOSED_REQUEST, headers: finish(call) });
+  }
   if (!isAsync && preferenceApplied === undefined) {
+    if (interrupted === "closing") {
+      throw new MillraceError("shutting_down", "The instance is shutting down; the execution runs on");
+    }
     throw new MillraceError(
       "deadline_exceeded",
       `The execution has not answered within ${trigger.timeoutSeconds} s and runs on`,
@@ -143,6 +146,53 @@ async function answer(deps: AppDeps, call: Call): Promise<Response> {
     status: isAsync ? 200 : 202,
     headers: finish(call),
   });
+}
+
+/** Reads the body, starts the execution with it, or finds the one that the idempotency key had started, and waits. */
+async function start(
+  { catalog, config, store: { log } }: AppDeps,
+  call: Call,
+  options: { match: Match; waitSeconds: number; waits: OpenWaits },
+): Promise<Started> {
+  const { request, path, query } = call;
+  const { match: { workflow, trigger, params }, waitSeconds, waits } = options;
+  const bytes = await readBytes(request, { limitBytes: config.bodyLimitBytes });
+  const contentType = request.headers.get("content-type");
+  const body = bytes.length === 0 ? null : await parseContent(bytes, contentType);
+  const idempotency = idempotencyOf(request, {
+    scope: [request.method, trigger.nodeId, path, query],
+    body: bytes,
+    ttlSeconds: config.idempotencyTtlSeconds,
+  });
+  const made = makeRequest(log, {
+    workflow,
+    trigger: trigger.nodeId,
+    input: triggerInput(call, params, body),
+    historyTtlSeconds: config.historyTtlSeconds,
+    idempotency: idempotency && await idempotency,
+  });
+  try {
+    return await startExecution(log, made, {
+      waitSeconds,
+      responders: trigger.responseMode === "responseNode" ? findResponders(catalog, workflow) : undefined,
+      clientSignal: request.signal,
+      waits,
+      onAccepted: (executionId) => call.executionId = executionId,
+    });
+  } catch (error) {
+    // Of an append that had no answer nobody knows whether it was made.
+    if (!startedNothing(error)) call.executionId ??= made.executionId;
+    throw error;
+  }
+}
+
+/** The `httpResponse` nodes of a version: this one, as a rule, or the one that an earlier execution runs. */
+function findResponders(catalog: AppDeps["catalog"], current: CompiledWorkflow): FindResponders {
+  return async (version) => {
+    const workflow = version === current.version ? current : await catalog.get(current.id, version);
+    const nodes = workflow?.definition.nodes ?? [];
+    return new Set(nodes.filter(({ type }) => type === "httpResponse").map(({ id }) => id));
+  };
 }
 
 /** Matches the method, and `GET` for `HEAD` where nothing asks for `HEAD` itself (RFC 9110, section 9.3.2). */

@@ -3,16 +3,18 @@
  */
 import type { Context, Hono } from "hono";
 import { InvalidWorkflowError, MillraceError } from "../errors.ts";
-import { uuidv7 } from "../execution_id.ts";
 import { isJsonObject, type JsonValue } from "../json.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import type { AppDeps, AppEnv } from "./deps.ts";
 import { etag, evaluateIfMatch, matchesIfNoneMatch } from "./entity_tag.ts";
+import { makeRequest } from "./execution_request.ts";
+import { idempotencyOf, REPLAYED_HEADER } from "./idempotency.ts";
+import { OpenWaits } from "./open_waits.ts";
 import { integerParameter, workflowIdParameter } from "./parameters.ts";
 import { applyPreferences, parsePrefer } from "./prefer.ts";
-import { readJson } from "./request_body.ts";
+import { readJson, readJsonAndBytes } from "./request_body.ts";
 import { resource } from "./resource.ts";
-import { retention, startExecution } from "./start_execution.ts";
+import { startExecution } from "./start_execution.ts";
 
 /** The longest that `Prefer: wait=N` is granted. */
 const MAX_WAIT_SECONDS = 300;
@@ -25,7 +27,8 @@ export function workflows(app: Hono<AppEnv>, deps: AppDeps): void {
     PUT: (c) => putWorkflow(c, deps),
     DELETE: (c) => deleteWorkflow(c, deps),
   });
-  resource(app, "/api/workflows/:id/run", { POST: (c) => runWorkflow(c, deps) });
+  const waits = new OpenWaits(deps.closeSignal);
+  resource(app, "/api/workflows/:id/run", { POST: (c) => runWorkflow(c, deps, waits) });
 }
 
 function listWorkflows(c: Context<AppEnv>, { catalog }: AppDeps): Response {
@@ -47,7 +50,7 @@ async function getWorkflow(c: Context<AppEnv>, { catalog }: AppDeps): Promise<Re
   const id = workflowIdParameter(c);
   const version = integerParameter(c, "version", { min: 0, max: Number.MAX_SAFE_INTEGER, defaultValue: 0 });
   const workflow = await catalog.get(id, version || undefined);
-  if (!workflow) throw notFound(id, version || undefined);
+  if (!workflow) throw workflowNotFound(id, version || undefined);
   const headers = { etag: etag(workflow.version), "cache-control": "no-cache" };
   if (matchesIfNoneMatch(c.req.header("if-none-match"), workflow.version)) return c.body(null, 304, headers);
   return c.json(toDocument(workflow), 200, headers);
@@ -90,18 +93,19 @@ async function deleteWorkflow(c: Context<AppEnv>, { catalog }: AppDeps): Promise
   const id = workflowIdParameter(c);
   const ifMatch = await evaluateIfMatch(c.req.header("if-match"), () => currentVersion(catalog, id));
   const existed = await catalog.delete(id, ifMatch === undefined ? {} : { ifMatch });
-  if (!existed) throw notFound(id);
+  if (!existed) throw workflowNotFound(id);
   return c.body(null, 204);
 }
 
-async function runWorkflow(c: Context<AppEnv>, { catalog, config, store }: AppDeps): Promise<Response> {
+async function runWorkflow(c: Context<AppEnv>, deps: AppDeps, waits: OpenWaits): Promise<Response> {
+  const { catalog, config, store: { log } } = deps;
   const id = workflowIdParameter(c);
-  const body = await readJson(c.req.raw, { limitBytes: config.bodyLimitBytes });
+  const { value: body, bytes } = await readJsonAndBytes(c.req.raw, { limitBytes: config.bodyLimitBytes });
   if (body !== undefined && !isJsonObject(body)) {
     throw new MillraceError("invalid_parameter", "Expected an object with the member `input`");
   }
   const workflow = await catalog.get(id);
-  if (!workflow) throw notFound(id);
+  if (!workflow) throw workflowNotFound(id);
   const { manualTrigger } = workflow;
   if (manualTrigger === undefined) {
     throw new MillraceError("no_manual_trigger", `The workflow "${id}" has no manual trigger`);
@@ -110,20 +114,29 @@ async function runWorkflow(c: Context<AppEnv>, { catalog, config, store }: AppDe
     defaultSeconds: 0,
     maxSeconds: MAX_WAIT_SECONDS,
   });
-  const executionId = uuidv7();
-  c.set("executionId", executionId);
-  const { result } = await startExecution(store.log, {
-    executionId,
-    workflowId: id,
-    version: workflow.version,
+  const idempotency = await idempotencyOf(c.req.raw, {
+    scope: ["run", manualTrigger],
+    body: bytes,
+    ttlSeconds: config.idempotencyTtlSeconds,
+  });
+  const made = makeRequest(log, {
+    workflow,
     trigger: manualTrigger,
     input: body?.["input"] ?? null,
-    ...retention(workflow.definition.settings, config.historyTtlSeconds),
-  }, { waitSeconds, clientSignal: c.req.raw.signal });
+    historyTtlSeconds: config.historyTtlSeconds,
+    idempotency,
+  });
+  const { executionId, replayed, result } = await startExecution(log, made, {
+    waitSeconds,
+    clientSignal: c.req.raw.signal,
+    waits,
+    onAccepted: (executionId) => c.set("executionId", executionId),
+  });
   return c.json(result ?? { executionId, status: "pending" }, result ? 200 : 202, {
     "execution-id": executionId,
     location: `/api/executions/${executionId}`,
     ...(preferenceApplied !== undefined && { "preference-applied": preferenceApplied }),
+    ...(replayed && { [REPLAYED_HEADER]: "true" }),
   });
 }
 
@@ -146,7 +159,8 @@ async function currentVersion(catalog: AppDeps["catalog"], id: string): Promise<
   return (await catalog.get(id))?.version;
 }
 
-function notFound(id: string, version?: number): MillraceError {
+/** The error for a workflow, or a version of it, that does not exist. */
+export function workflowNotFound(id: string, version?: number): MillraceError {
   const which = version === undefined ? "" : ` in version ${version}`;
   return new MillraceError("workflow_not_found", `No workflow has the id "${id}"${which}`);
 }

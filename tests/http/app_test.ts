@@ -15,7 +15,7 @@ test("the API answers a missing or wrong token with 401 and a challenge", () =>
       assert.is((await json(response)).code, "unauthorized");
     }
     for (const right of ["Bearer first-token", "bearer second-token"]) assert.is((await get(right)).status, 200, right);
-    for (const path of ["/api/executions", "/api/events", "/api/nothing"]) {
+    for (const path of ["/api/executions", "/api/events", "/api/dead-letters", "/api/nothing"]) {
       assert.is((await app.request(path)).status, 401, path);
     }
     assert.is((await app.request("/health")).status, 200);
@@ -48,6 +48,11 @@ test("every resource answers other methods with 405 and Allow, and OPTIONS with 
       ["/api/executions/a/result", "GET, HEAD, OPTIONS"],
       ["/api/executions/a/events", "GET, HEAD, OPTIONS"],
       ["/api/executions/a/cancel", "POST, OPTIONS"],
+      ["/api/executions/a/pause", "POST, OPTIONS"],
+      ["/api/executions/a/resume", "POST, OPTIONS"],
+      ["/api/dead-letters", "GET, HEAD, OPTIONS"],
+      ["/api/dead-letters/a", "GET, DELETE, HEAD, OPTIONS"],
+      ["/api/dead-letters/a/requeue", "POST, OPTIONS"],
       ["/api/events", "GET, HEAD, OPTIONS"],
       ["/health", "GET, HEAD, OPTIONS"],
       ["/livez", "GET, HEAD, OPTIONS"],

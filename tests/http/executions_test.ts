@@ -1,14 +1,10 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { MillraceError } from "../../src/errors.ts";
 import { uuidv7 } from "../../src/execution_id.ts";
-import { echo, finish, json, readMessages, request, withApp } from "./harness.ts";
+import { echo, finish, json, readMessages, request, taken, withApp } from "./harness.ts";
 
 const STREAM = { headers: { accept: "text/event-stream" } };
-
-/** Waits until the worker has taken an execution. */
-async function taken(claims: readonly unknown[], count = 1): Promise<void> {
-  while (claims.length < count) await new Promise((resolve) => setTimeout(resolve));
-}
 
 /** Waits until an execution has ended. */
 async function ended(store: Parameters<typeof request>[0], id: string): Promise<void> {
@@ -17,7 +13,9 @@ async function ended(store: Parameters<typeof request>[0], id: string): Promise<
 
 test("/api/executions/<id> answers an id that is none with 400 and an unknown one with 404, on every path", () =>
   withApp({}, async ({ app }) => {
-    for (const [path, method] of [["", "GET"], ["/result", "GET"], ["/events", "GET"], ["/cancel", "POST"]] as const) {
+    const gets = ["", "/result", "/events"].map((path) => [path, "GET"] as const);
+    const posts = ["/cancel", "/pause", "/resume"].map((path) => [path, "POST"] as const);
+    for (const [path, method] of [...gets, ...posts]) {
       for (const id of ["x", "1", `${uuidv7()}x`, crypto.randomUUID()]) {
         const response = await app.request(`/api/executions/${id}${path}`, { method });
         assert.is(response.status, 400, path);
@@ -98,6 +96,53 @@ test("POST .../cancel ends the execution, and answers 409 when it had ended", ()
     const again = await cancel();
     assert.is(again.status, 409);
     assert.is((await json(again)).code, "execution_ended");
+  }));
+
+test("POST .../pause and .../resume answer with the status, alike when repeated, and 409 when it had ended", () =>
+  withApp({ work: () => "hold" }, async ({ app, store, claims }) => {
+    const id = uuidv7();
+    await request(store, id);
+    await taken(claims);
+    const send = async (action: string) => {
+      const response = await app.request(`/api/executions/${id}/${action}`, { method: "POST" });
+      return [response.status, await json(response)] as const;
+    };
+    assert.equal(await send("resume"), [200, { executionId: id, status: (await store.log.meta(id))!.status }]);
+    for (let time = 0; time < 2; time++) {
+      assert.equal(await send("pause"), [200, { executionId: id, status: "paused" }]);
+      assert.is((await store.log.meta(id))!.status, "paused");
+    }
+    for (let time = 0; time < 2; time++) {
+      assert.equal(await send("resume"), [200, { executionId: id, status: "running" }]);
+    }
+    const types = (await store.log.read(id)).map(({ type }) => type);
+    assert.equal(types.slice(1), ["execution.paused", "execution.resumed"]);
+
+    await store.log.cancel(id);
+    for (const action of ["pause", "resume"]) {
+      const [status, problem] = await send(action);
+      assert.is(status, 409);
+      assert.is(problem.code, "execution_ended");
+      assert.is(problem.executionStatus, "cancelled");
+    }
+  }));
+
+test("GET /api/executions/<id> shows which nodes wait, and until when", () =>
+  withApp({ work: () => "hold" }, async ({ app, store, claims }) => {
+    const id = uuidv7();
+    await request(store, id);
+    await taken(claims);
+    const time = Date.now();
+    await store.work.append(claims[0]!, {
+      sequence: claims[0]!.sequence,
+      events: [
+        { type: "node.started", time, node: "nap", data: { attempt: 1 } },
+        { type: "node.waiting", time, node: "nap", data: { until: time + 60_000 } },
+      ],
+    });
+    const state = await json(await app.request(`/api/executions/${id}`));
+    assert.is(state.currentStep, "nap");
+    assert.equal(state.nodes.nap, { status: "waiting", attempts: 1, startedAt: time, dueAt: time + 60_000 });
   }));
 
 test("GET /api/executions validates its filters and hands them on", () =>
@@ -187,6 +232,45 @@ test("GET .../events refuses a Last-Event-ID that is none, and types that it doe
     assert.is((await json(refused)).code, "not_acceptable");
   }));
 
+test("event streams answer 503 with Retry-After when no more may follow", () =>
+  withApp({ work: () => "hold" }, async ({ app, store }) => {
+    const id = uuidv7();
+    await request(store, id);
+    // deno-lint-ignore require-yield
+    async function* refuse(): AsyncGenerator<never> {
+      await Promise.resolve();
+      throw new MillraceError("too_many_waiters", "1000 streams are followed on this instance already");
+    }
+    store.log.tail = refuse;
+    store.projections.followFeed = refuse;
+    for (const path of [`/api/executions/${id}/events`, "/api/events"]) {
+      const response = await app.request(path, STREAM);
+      assert.is(response.status, 503, path);
+      assert.is(response.headers.get("content-type"), "application/problem+json");
+      assert.is(response.headers.get("retry-after"), "1");
+      assert.is((await json(response)).code, "too_many_waiters");
+    }
+  }));
+
+test("GET .../events lets go of the log when the client goes, whatever it has read", () =>
+  withApp({ work: () => "hold" }, async ({ app, store }) => {
+    const id = uuidv7();
+    await request(store, id);
+    const [event] = await store.log.read(id);
+    const seen: string[] = [];
+    store.log.tail = async function* (_id, { signal }) {
+      try {
+        while (!signal.aborted) yield event!;
+      } finally {
+        seen.push("closed");
+      }
+    };
+    const response = await app.request(`/api/executions/${id}/events`, STREAM);
+    assert.is((await readMessages(response, 1)).length, 1);
+    await new Promise((resolve) => setTimeout(resolve));
+    assert.equal(seen, ["closed"]);
+  }));
+
 test("HEAD .../events opens no stream", () =>
   withApp({ work: () => "hold" }, async ({ app, store }) => {
     const id = uuidv7();
@@ -236,6 +320,7 @@ test("GET /api/events streams the events of all executions, by filter", () =>
       version: 1,
       trigger: "hook",
       input: null,
+      timeoutMs: 300_000,
       resultTtlSeconds: 60,
       historyTtlSeconds: 60,
     });

@@ -8,7 +8,7 @@ import type { AppDeps, AppEnv } from "../../src/http/deps.ts";
 import type { JsonValue } from "../../src/json.ts";
 import type { EventType, LogEvent } from "../../src/log/event.ts";
 import { createMemoryStore } from "../../src/log/memory/store.ts";
-import type { Claim, ExecutionResult, Store } from "../../src/log/port.ts";
+import type { Claim, ExecutionResult, ResponseData, Store } from "../../src/log/port.ts";
 import type { CompiledWorkflow, WebhookTrigger, WorkflowDefinition } from "../../src/workflow/definition.ts";
 
 /** What the fake worker makes of an execution; `"hold"` never ends it. */
@@ -29,6 +29,8 @@ export interface HarnessOptions {
   readonly workflows?: readonly CompiledWorkflow[];
   readonly work?: Work;
   readonly maxWaiters?: number;
+  /** A memory store with parts of it replaced. */
+  readonly store?: Store;
 }
 
 /** The output of the trigger, as the response of every webhook. */
@@ -37,7 +39,7 @@ export const echo: Work = (claim) => ({ status: "completed", output: claim.input
 /** Runs a test with an app, and stops its worker afterwards. */
 export async function withApp(options: HarnessOptions, test: (harness: Harness) => Promise<void>): Promise<void> {
   const { work = echo, workflows = [webhookWorkflow()], maxWaiters = 100 } = options;
-  const store = createMemoryStore({ instance: "test", maxWaiters });
+  const store = options.store ?? createMemoryStore({ instance: "test", maxWaiters });
   const controller = new AbortController();
   const lines: Harness["lines"] = [];
   const log = (level: string) => (fields: object) => void lines.push({ level, fields: { ...fields } });
@@ -47,6 +49,7 @@ export async function withApp(options: HarnessOptions, test: (harness: Harness) 
       bodyLimitBytes: 100_000,
       corsOrigins: [],
       historyTtlSeconds: 60,
+      idempotencyTtlSeconds: 60,
       instance: "test",
       roles: new Set(["http"]),
       ...options.config,
@@ -66,7 +69,13 @@ export async function withApp(options: HarnessOptions, test: (harness: Harness) 
   } finally {
     controller.abort();
     await worker;
+    await store[Symbol.asyncDispose]();
   }
+}
+
+/** Waits until the worker has taken that many executions. */
+export async function taken(claims: readonly unknown[], count = 1): Promise<void> {
+  while (claims.length < count) await new Promise((resolve) => setTimeout(resolve));
 }
 
 async function runWork({ store, claims }: Harness, work: Work, signal: AbortSignal): Promise<void> {
@@ -79,6 +88,18 @@ async function runWork({ store, claims }: Harness, work: Work, signal: AbortSign
   }
 }
 
+/** Completes an `httpResponse` node and answers the caller early with it; the claim with which to go on. */
+export async function respondEarly(store: Store, claim: Claim, node: string, response: ResponseData): Promise<Claim> {
+  const { executionId, sequence } = claim;
+  const output = response as unknown as JsonValue;
+  await store.work.append(claim, {
+    sequence,
+    events: [{ type: "node.completed", time: Date.now(), node, data: { output } }],
+    ...(claim.replyEarly && { reply: { executionId, status: "responded", response } }),
+  });
+  return { ...claim, sequence: sequence + 1 };
+}
+
 /** Ends an execution. */
 export async function finish(store: Store, claim: Claim, made: Omit<ExecutionResult, "executionId">): Promise<void> {
   const result: ExecutionResult = { executionId: claim.executionId, ...made };
@@ -87,11 +108,9 @@ export async function finish(store: Store, claim: Claim, made: Omit<ExecutionRes
     ? { type: "execution.completed", time: Date.now(), data: { lastNode: claim.trigger } }
     : { type: "execution.failed", time: Date.now(), data: { error: made.error! } };
   await store.work.finish(claim, {
-    sequence: claim.sequence!,
+    sequence: claim.sequence,
     events: [event],
     result,
-    resultTtlSeconds: 60,
-    historyTtlSeconds: 60,
   });
 }
 
@@ -103,6 +122,7 @@ export async function request(store: Store, executionId: string): Promise<void> 
     version: 1,
     trigger: "hook",
     input: { n: 1 },
+    timeoutMs: 300_000,
     resultTtlSeconds: 60,
     historyTtlSeconds: 60,
   });

@@ -1,7 +1,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { UnavailableError } from "../../src/errors.ts";
+import { MillraceError, UnavailableError } from "../../src/errors.ts";
 import { isExecutionId } from "../../src/execution_id.ts";
+import type { WorkflowSettings } from "../../src/workflow/definition.ts";
 import { finish, json, post, webhookWorkflow, withApp } from "./harness.ts";
 
 test("POST /webhook answers with the trigger's output through the workflow", () =>
@@ -272,5 +273,58 @@ test("/webhook keeps result and history as long as the workflow's settings and t
     assert.equal(seen, [[7, 7], [7, 60], [90, 90]]);
   });
 });
+
+test("/webhook names timeout, slots and overlap as the workflow's settings have them", () => {
+  const limited = (id: string, settings: Partial<WorkflowSettings>) => {
+    const workflow = webhookWorkflow({ id, path: id });
+    const { definition } = workflow;
+    return { ...workflow, definition: { ...definition, settings: { ...definition.settings, ...settings } } };
+  };
+  const workflows = [
+    limited("free", { timeoutSeconds: 1.5 }),
+    limited("slots", { concurrency: 3 }),
+    limited("overlap", { onOverlap: "reject" }),
+    limited("both", { concurrency: 2, onOverlap: "cancelPrevious" }),
+  ];
+  return withApp({ workflows }, async ({ app, store }) => {
+    const seen: unknown[] = [];
+    const { makeId, request } = store.log;
+    store.log.makeId = (options) => {
+      seen.push(options);
+      return makeId.call(store.log, options);
+    };
+    store.log.request = (made) => {
+      seen.push([made.timeoutMs, made.concurrency]);
+      return request.call(store.log, made);
+    };
+    for (const { id } of workflows) assert.is((await app.request(`/webhook/${id}`, post({}))).status, 200);
+    assert.equal(seen, [
+      { workflowId: "free", limited: false },
+      [1_500, undefined],
+      { workflowId: "slots", limited: true },
+      [300_000, { limit: 3, onOverlap: "queue" }],
+      { workflowId: "overlap", limited: true },
+      [300_000, { limit: 1, onOverlap: "reject" }],
+      { workflowId: "both", limited: true },
+      [300_000, { limit: 2, onOverlap: "cancelPrevious" }],
+    ]);
+  });
+});
+
+test("/webhook answers what the store refuses with Retry-After, and names no execution", () =>
+  withApp({ maxWaiters: 1 }, async ({ app, store }) => {
+    for (const [code, status] of [["queue_full", 503], ["concurrency_exceeded", 429]] as const) {
+      for (const headers of [{}, { "retry-after": "3" }]) {
+        store.log.request = () => Promise.reject(new MillraceError(code, "Refused", { headers }));
+        const response = await app.request("/webhook/orders", post({}));
+        assert.is(response.status, status);
+        assert.is(response.headers.get("retry-after"), headers["retry-after"] ?? "1");
+        assert.not(response.headers.has("execution-id"));
+        const problem = await json(response);
+        assert.is(problem.code, code);
+        assert.not("executionId" in problem);
+      }
+    }
+  }));
 
 test.run();

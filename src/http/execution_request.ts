@@ -1,0 +1,61 @@
+/**
+ * Makes the request that starts an execution, with what its workflow's settings say of it: the same for webhooks,
+ * runs by hand and dead letters that are requeued.
+ */
+import type { JsonValue } from "../json.ts";
+import type { Concurrency, ExecutionLog, ExecutionRequest, Idempotency } from "../log/port.ts";
+import type { CompiledWorkflow, WorkflowSettings } from "../workflow/definition.ts";
+
+/** What {@linkcode makeRequest} takes. */
+export interface RequestParts {
+  readonly workflow: CompiledWorkflow;
+  /** Id of the trigger node. */
+  readonly trigger: string;
+  /** The trigger node's output. */
+  readonly input: JsonValue;
+  readonly historyTtlSeconds: number;
+  readonly idempotency?: Idempotency | undefined;
+}
+
+/** A request under a new id. */
+export function makeRequest(log: Pick<ExecutionLog, "makeId">, parts: RequestParts): ExecutionRequest {
+  const { workflow: { id: workflowId, version, definition }, trigger, input, idempotency } = parts;
+  const settings = requestSettings(definition.settings, parts);
+  const executionId = log.makeId({
+    workflowId,
+    limited: settings.concurrency !== undefined,
+    ...(idempotency !== undefined && { idempotencyKey: idempotency.key }),
+  });
+  return { executionId, workflowId, version, trigger, input, ...settings };
+}
+
+/**
+ * The bounds of an execution, from its workflow's settings: how long its result and history are kept, how long it may
+ * take, and how many of its kind may be under way. A result lives as long as its idempotency key at least, since the
+ * key without it could not be answered.
+ */
+export function requestSettings(
+  settings: WorkflowSettings,
+  options: { historyTtlSeconds: number; idempotency?: Idempotency | undefined },
+): Pick<
+  ExecutionRequest,
+  "resultTtlSeconds" | "historyTtlSeconds" | "timeoutMs" | "idempotency" | "concurrency"
+> {
+  const { historyTtlSeconds, idempotency } = options;
+  const { saveExecutionToDatabase, timeoutSeconds } = settings;
+  const resultTtlSeconds = Math.max(settings.resultTtlSeconds, idempotency?.ttlSeconds ?? 0);
+  const concurrency = concurrencyOf(settings);
+  return {
+    resultTtlSeconds,
+    historyTtlSeconds: saveExecutionToDatabase ? Math.max(historyTtlSeconds, resultTtlSeconds) : resultTtlSeconds,
+    timeoutMs: timeoutSeconds * 1000,
+    ...(idempotency !== undefined && { idempotency }),
+    ...(concurrency !== undefined && { concurrency }),
+  };
+}
+
+/** `onOverlap` alone asks for one at a time. */
+function concurrencyOf({ concurrency, onOverlap }: WorkflowSettings): Concurrency | undefined {
+  if (concurrency === undefined && onOverlap === undefined) return undefined;
+  return { limit: concurrency ?? 1, onOverlap: onOverlap ?? "queue" };
+}

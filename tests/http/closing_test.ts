@@ -1,0 +1,82 @@
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { uuidv7 } from "../../src/execution_id.ts";
+import { compiled, json, post, request, taken, webhookWorkflow, withApp } from "./harness.ts";
+
+const KEY = { "idempotency-key": "order-1" };
+const WORKFLOWS = [webhookWorkflow(), compiled("w1", { manualTrigger: "start" })];
+
+test("callers who wait are answered when the instance closes, and their executions run on", () => {
+  const close = new AbortController();
+  const deps = { closeSignal: close.signal };
+  return withApp({ deps, workflows: WORKFLOWS, work: () => "hold" }, async ({ app, store, claims }) => {
+    const webhook = app.request("/webhook/orders", post({}, KEY));
+    const attached = app.request("/webhook/orders", post({}, KEY));
+    const preferred = app.request("/webhook/orders", post({}, { prefer: "wait=5" }));
+    const run = app.request("/api/workflows/w1/run", post({}, { prefer: "wait=60" }));
+    const id = uuidv7();
+    await request(store, id);
+    const result = app.request(`/api/executions/${id}/result`, { headers: { prefer: "wait=60" } });
+    await taken(claims, 4);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const closedAt = performance.now();
+    close.abort();
+
+    const ids = new Set<string>();
+    for (const response of [await webhook, await attached]) {
+      assert.is(response.status, 503);
+      assert.is(response.headers.get("retry-after"), "1");
+      const problem = await json(response);
+      assert.is(problem.code, "shutting_down");
+      assert.is(response.headers.get("location"), `/api/executions/${problem.executionId}`);
+      assert.is((await store.log.meta(problem.executionId))!.endedAt, undefined);
+      ids.add(problem.executionId);
+    }
+    assert.is(ids.size, 1);
+    for (const response of [await preferred, await run, await result]) {
+      assert.is(response.status, 202);
+      assert.ok(response.headers.get("location"));
+    }
+    assert.is(store.waiting(), 0);
+    assert.ok(performance.now() - closedAt < 2_000);
+  });
+});
+
+test("a request whose append is under way when the instance closes is answered after it", () => {
+  const close = new AbortController();
+  return withApp({ deps: { closeSignal: close.signal }, work: () => "hold" }, async ({ app, store, claims }) => {
+    const append = store.log.request.bind(store.log);
+    let go = () => {};
+    store.log.request = async (made) => {
+      await new Promise<void>((resolve) => go = resolve);
+      return await append(made);
+    };
+    let answered = false;
+    const call = Promise.resolve(app.request("/webhook/orders", post({}))).finally(() => answered = true);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    close.abort();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assert.not(answered);
+    go();
+    const response = await call;
+    assert.is(response.status, 503);
+    await taken(claims);
+    assert.is(response.headers.get("execution-id"), claims[0]!.executionId);
+  });
+});
+
+test("a closing instance starts nothing for callers who would wait, and still takes those who do not", () => {
+  const deps = { closeSignal: AbortSignal.abort() };
+  return withApp({ deps, work: () => "hold" }, async ({ app, claims }) => {
+    const response = await app.request("/webhook/orders", post({}));
+    assert.is(response.status, 503);
+    assert.is(response.headers.get("retry-after"), "1");
+    assert.not(response.headers.has("execution-id"));
+    assert.is((await json(response)).code, "shutting_down");
+    assert.is((await app.request("/webhook/orders", post({}, { prefer: "respond-async" }))).status, 202);
+    await taken(claims);
+    assert.is(claims.length, 1);
+  });
+});
+
+test.run();
