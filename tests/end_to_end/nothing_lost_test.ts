@@ -1,0 +1,209 @@
+// timeout: 240
+/**
+ * What was accepted ends, whoever dies: real processes are killed, stopped and told to go.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
+import { eventually } from "../log/drivers.ts";
+import { chain, type Instance, post, putWorkflow, readEvents, RUNTIMES, startInstance } from "./instance.ts";
+
+const test = suite("Nothing is lost");
+const { url } = redisVariants()[0]!;
+const prefix = uniquePrefix();
+const env = {
+  REDIS_URL: url,
+  REDIS_PREFIX: prefix,
+  LOG_LEVEL: "warn",
+  LEASE_SECONDS: "1",
+  MAX_DELIVERIES: "2",
+  HTTP_ALLOW: "127.0.0.1",
+};
+const workers: Instance[] = [];
+let [a, b]: [Instance, Instance] = [] as never;
+const startWorker = async () => {
+  const worker = await startInstance({ ...env, ROLES: "worker,assembler,scheduler" });
+  workers.push(worker);
+  return worker;
+};
+const stopWorkers = () => Promise.all(workers.splice(0).map((worker) => worker.stop()));
+const wait = (seconds: number) => ({ id: "wait", type: "delay", parameters: { seconds } });
+const double = { id: "double", type: "transform", parameters: { output: "{{ $trigger.body.n * 2 }}" } };
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+test.before(async () => {
+  [a, b] = await Promise.all(["a", "b"].map((id) => startInstance({ ...env, ROLES: "http", INSTANCE_ID: id }))) as [
+    Instance,
+    Instance,
+  ];
+});
+test.after(async () => {
+  await Promise.all([a.stop(), b.stop(), stopWorkers()]);
+  await removeKeys(url, prefix);
+});
+
+test("a caller whose instance was killed gets the same bytes with the same key from another one", async () => {
+  await putWorkflow(a.url, "keyed", {
+    ...chain("keyed", [wait(0.5), { id: "random", type: "transform", parameters: { output: "{{ $random() }}" } }]),
+  });
+  await startWorker();
+  const headers = { "idempotency-key": "order-1" };
+  const lost = post(`${a.url}/webhook/keyed`, { n: 1 }, headers).then(() => "answered", () => "cut off");
+  await sleep(200);
+  a.process.kill("SIGKILL");
+  assert.is(await lost, "cut off");
+  const second = await post(`${b.url}/webhook/keyed`, { n: 1 }, headers);
+  const bytes = await second.text();
+  assert.is(second.status, 200);
+  a = await startInstance({ ...env, ROLES: "http", INSTANCE_ID: "a" });
+  const third = await post(`${a.url}/webhook/keyed`, { n: 1 }, headers);
+  assert.is(await third.text(), bytes);
+  assert.is(third.headers.get("execution-id"), second.headers.get("execution-id"));
+  assert.is((await post(`${a.url}/webhook/keyed`, { n: 2 }, headers)).status, 422);
+});
+
+test("100 concurrent posts with one key to two instances make one execution", async () => {
+  const calls = Array.from({ length: 100 }, async (_, i) => {
+    const url = (i % 2 === 0 ? a : b).url;
+    const response = await post(`${url}/webhook/keyed`, { n: 3 }, { "idempotency-key": "order-2" });
+    return `${response.status} ${response.headers.get("execution-id")} ${await response.text()}`;
+  });
+  assert.is(new Set(await Promise.all(calls)).size, 1);
+});
+
+test("a retry and a pause survive the death of every worker", async () => {
+  const calls: string[] = [];
+  const target = createServer((request, response) => {
+    calls.push(String(request.headers["idempotency-key"]));
+    response.writeHead(calls.length < 2 ? 503 : 200, { "content-type": "application/json" }).end("7");
+  }).listen(0, "127.0.0.1");
+  await once(target, "listening");
+  const call = {
+    id: "call",
+    type: "httpRequest",
+    retry: { maxAttempts: 5, backoffMs: 3000, maxBackoffMs: 3000 },
+    parameters: { url: `http://127.0.0.1:${(target.address() as AddressInfo).port}/` },
+  };
+  await putWorkflow(a.url, "durable", chain("durable", [call, wait(0.1), double], { responseMode: "onReceived" }));
+  const { executionId } = await (await post(`${a.url}/webhook/durable`, { n: 4 })).json();
+  const at = `${a.url}/api/executions/${executionId}`;
+  const state = async () => await (await fetch(at)).json();
+  await eventually(async () => (await state()).nodes.call?.status === "retrying", "the first failure");
+  for (const worker of workers.splice(0)) worker.process.kill("SIGKILL");
+  assert.is((await fetch(`${at}/pause`, { method: "POST" })).status, 200);
+  await startWorker();
+  await sleep(3500);
+  assert.is((await state()).status, "paused");
+  assert.is(calls.length, 1, "no node starts in a pause");
+  assert.is((await fetch(`${at}/resume`, { method: "POST" })).status, 200);
+  const result = await (await fetch(`${at}/result`, { headers: { prefer: "wait=10" } })).json();
+  assert.equal([result.status, result.output], ["completed", 8]);
+  assert.equal(calls, [`${executionId}:call`, `${executionId}:call`]);
+  target.close();
+  target.closeAllConnections();
+});
+
+test("a worker that is told to go hands back what runs, and another goes on without waiting for the lease", async () => {
+  await stopWorkers();
+  const patient = { ...env, LEASE_SECONDS: "30", DRAIN_SECONDS: "0", ROLES: "worker,assembler" };
+  const first = await startInstance(patient);
+  const second = await startInstance(patient);
+  workers.push(second);
+  await putWorkflow(a.url, "handed", chain("handed", [{ ...double, id: "first" }, wait(1), double]));
+  const calls = Array.from({ length: 10 }, (_, n) => post(`${a.url}/webhook/handed`, { n }));
+  await sleep(500);
+  assert.is(await first.stop("SIGTERM"), 0);
+  for (const [n, call] of calls.entries()) {
+    const response = await call;
+    assert.is(await response.json(), 2 * n);
+    const events = await readEvents(`${a.url}/api/executions/${response.headers.get("execution-id")}/events`);
+    const ends = events.filter(({ event, data }) => event === "node.completed" && data.node === "first");
+    assert.is(ends.length, 1, "what had completed is not run again");
+  }
+});
+
+test("an execution that ends its workers becomes a dead letter, which can be looked at, run again and dropped", async () => {
+  await stopWorkers();
+  await putWorkflow(a.url, "poison", chain("poison", [wait(1.5), double]));
+  const call = post(`${a.url}/webhook/poison`, { n: 21 });
+  for (let kills = 0; kills < 2; kills++) {
+    const worker = await startWorker();
+    await eventually(async () => {
+      const metrics = await (await fetch(`${worker.url}/metrics`)).text();
+      return /^millrace_work_in_progress 1/m.test(metrics);
+    }, "the worker's claim");
+    worker.process.kill("SIGKILL");
+    workers.length = 0;
+  }
+  await startWorker();
+  const response = await call;
+  const id = response.headers.get("execution-id")!;
+  assert.is(response.status, 500);
+  assert.is((await response.json()).error.code, "dead_letter");
+  const listed = await millrace("dead", "list");
+  assert.match(listed.output, id);
+  assert.match((await millrace("dead", "show", id)).output, '"n": 21');
+  const again = await (await fetch(`${a.url}/api/dead-letters/${id}/requeue`, { method: "POST" })).json();
+  const result = await (await fetch(`${a.url}/api/executions/${again.executionId}/result`, {
+    headers: { prefer: "wait=10" },
+  })).json();
+  assert.is(result.output, 42);
+  const { deadLetters } = await (await fetch(`${a.url}/api/dead-letters`)).json();
+  assert.equal(deadLetters, []);
+  assert.is((await millrace("dead", "drop", id)).code, 1);
+});
+
+test("a cancel reaches the node on the other machine within a second and cannot be overwritten", async () => {
+  await putWorkflow(a.url, "endless", chain("endless", [wait(2)]));
+  const call = post(`${a.url}/webhook/endless`, {});
+  const id = await eventually(async () => {
+    const { executions } = await (await fetch(`${b.url}/api/executions?workflow=endless`)).json();
+    return executions[0]?.executionId;
+  }, "the execution in the list");
+  const before = Date.now();
+  assert.is((await fetch(`${b.url}/api/executions/${id}/cancel`, { method: "POST" })).status, 200);
+  assert.is((await call).status, 500);
+  assert.ok(Date.now() - before < 1000);
+  await sleep(2500);
+  assert.is((await (await fetch(`${b.url}/api/executions/${id}`)).json()).status, "cancelled");
+});
+
+test("an instance that is told to go answers whoever waits, and a second signal ends it at once", async () => {
+  const going = await startInstance({ ...env, ROLES: "http", DRAIN_SECONDS: "1" });
+  await putWorkflow(going.url, "slow", chain("slow", [wait(20)]));
+  const call = post(`${going.url}/webhook/slow`, {});
+  await sleep(300);
+  const stopped = going.stop("SIGTERM");
+  await sleep(200);
+  assert.is((await fetch(`${going.url}/readyz`)).status, 503);
+  assert.is((await fetch(`${going.url}/livez`)).status, 200);
+  const response = await call;
+  assert.is(response.status, 503);
+  assert.match(response.headers.get("location")!, response.headers.get("execution-id")!);
+  assert.is((await response.json()).code, "shutting_down");
+  assert.is(await stopped, 0);
+  const hasty = await startInstance({ ...env, ROLES: "http", DRAIN_SECONDS: "60" });
+  hasty.process.kill("SIGTERM");
+  await sleep(200);
+  const before = Date.now();
+  await hasty.stop("SIGTERM");
+  assert.ok(Date.now() - before < 3000);
+});
+
+test.run();
+
+/** Runs the command line against the instance `a`. */
+async function millrace(...args: string[]): Promise<{ code: number | null; output: string }> {
+  const [command, ...rest] = RUNTIMES.node;
+  const { PATH = "", HOME = "" } = process.env;
+  const child = spawn(command, [...rest, "src/main.ts", ...args], { env: { PATH, HOME, MILLRACE_URL: a.url } });
+  let output = "";
+  child.stdout.on("data", (data) => output += data);
+  child.stderr.on("data", (data) => output += data);
+  const [code] = await once(child, "close");
+  return { code, output };
+}
