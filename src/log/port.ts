@@ -43,7 +43,7 @@ export interface Idempotency {
   readonly key: string;
   /** Digest of what must be the same whenever the key is. */
   readonly fingerprint: string;
-  /** How long the key is remembered, from the request on; the result is kept as long at least. */
+  /** How long the key is remembered, from the request on; `resultTtlSeconds` must not be less. */
   readonly ttlSeconds: number;
 }
 
@@ -325,7 +325,7 @@ export interface DeadLetter {
 
 /** The dead letters; the newest thousand of each partition are kept. */
 export interface DeadLetters {
-  /** A page, newest first. `cursor` is the execution id that the page before ended with. */
+  /** A page, by execution id, the newest first. `cursor` is the execution id that the page before ended with. */
   list(options: { limit: number; cursor?: string }): Promise<{ deadLetters: DeadLetter[]; nextCursor?: string }>;
   /** One, with the trigger's output. */
   get(executionId: string): Promise<DeadLetter & { input: JsonValue } | undefined>;

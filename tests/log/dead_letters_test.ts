@@ -72,6 +72,7 @@ for (const driver of drivers()) {
     await store.work.append(third, { sequence: 2, events: [started] });
     store.work.release(third);
     await died(store, request.executionId);
+    await rejects(() => store.work.finish(third, ending(third, { sequence: 3 })), FencedError);
     assert.is((await store.deadLetters.get(request.executionId))?.deliveries, 2);
     const events = await endsOnce(store, request.executionId);
     assert.is(events.length, 4);

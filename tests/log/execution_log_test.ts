@@ -249,12 +249,14 @@ for (const driver of drivers()) {
     const reply = store.log.awaitReply(request.executionId, { signal });
     await store.log.request(request);
     const claim = await takeClaim(store, request.executionId);
+    await store.work.append(claim, { sequence: 1, events: [completed("a", 1)] });
     const lost = new Promise<string[]>((resolve) => store.work.onSignal((...signalled) => resolve(signalled)));
     assert.is(await store.log.cancel(request.executionId, { reason: "not needed" }), true);
     assert.is(await store.log.cancel(request.executionId), false);
     assert.is((await reply).status, "cancelled");
     assert.equal(await lost, [request.executionId, "lost"]);
     await rejects(() => store.work.finish(claim, ending(claim)), FencedError);
+    await rejects(() => store.work.finish(claim, ending(claim, { sequence: 2 })), FencedError);
     assert.equal((await endsOnce(store, request.executionId)).at(-1)!.data, { reason: "not needed" });
     assert.is((await store.log.result(request.executionId))?.status, "cancelled");
     assert.is(await store.log.cancel("01900000-0000-7000-8000-000000000000"), false);

@@ -51,9 +51,11 @@ for (const driver of drivers()) {
   test("park() fences the claim that was given up, before its time and after", async () => {
     const claim = await claimed(store);
     await store.work.park(claim, { sequence: 1, events: [completed("a", 1)], delayMs: 100 });
-    await rejects(() => store.work.append(claim, { sequence: 2, events: [completed("b", 2)] }), FencedError);
+    const more = { sequence: 2, events: [completed("b", 2)] };
+    await rejects(() => store.work.append(claim, more), FencedError);
+    await rejects(() => store.work.park(claim, { ...more, delayMs: 1 }), FencedError);
     const next = await takeClaim(store, claim.executionId);
-    await rejects(() => store.work.append(claim, { sequence: 2, events: [completed("b", 2)] }), FencedError);
+    await rejects(() => store.work.append(claim, more), FencedError);
     await rejects(() => store.work.append(claim, { sequence: 1, events: [completed("a", 1)] }), FencedError);
     await rejects(() => store.work.park(claim, { sequence: 2, events: [], delayMs: 1 }), FencedError);
     await rejects(() => store.work.finish(claim, ending(claim, { sequence: 2 })), FencedError);

@@ -19,6 +19,8 @@ import { Timers } from "./timers.ts";
 export interface Ending {
   readonly events: readonly LogEvent[];
   readonly result: ExecutionResult;
+  /** The epoch of the claim that ends it; absent where no claim does. */
+  readonly writer?: number;
 }
 
 /** The places of all executions. */
@@ -90,13 +92,14 @@ export class Dispatcher {
   }
 
   /** Ends an execution: stores its result, answers its caller, and lets the next one have its slot. */
-  end(execution: MemoryExecution, { events, result }: Ending): void {
+  end(execution: MemoryExecution, { events, result, writer = 0 }: Ending): void {
     const { executionId, workflowId, resultTtlSeconds, historyTtlSeconds, replyTo } = execution.request;
     const now = Date.now();
     if (execution.place === "queued") this.#leaveQueue(execution);
     this.#timers.clear(executionId);
     this.slots.leave(execution);
     execution.place = "ended";
+    execution.writer = writer;
     execution.status = result.status as MemoryExecution["status"];
     execution.endedAt = events.at(-1)!.time;
     execution.expiresAt = now + historyTtlSeconds * 1000;
@@ -111,7 +114,6 @@ export class Dispatcher {
   cancel(execution: MemoryExecution, data: { reason?: string }): boolean {
     if (isEnded(execution.status)) return false;
     const { request: { executionId }, place } = execution;
-    execution.writer = 0;
     this.end(execution, {
       events: [{ type: "execution.cancelled", time: Date.now(), data }],
       result: { executionId, status: "cancelled" },

@@ -14,7 +14,7 @@ import type {
 } from "../port.ts";
 import type { Waiters } from "../waiters.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { concurrencyExceeded, queueFull } from "./refusals.ts";
+import { concurrencyExceeded, queueFull } from "../refusals.ts";
 import { indexAfter, type MemoryExecution, type MemoryState } from "./state.ts";
 
 /** What the log is made of. */

@@ -2,7 +2,7 @@
  * The idempotency keys that were used, one namespace a workflow, each until its time is over.
  */
 import type { ExecutionRequest } from "../port.ts";
-import { idempotencyKeyReused } from "./refusals.ts";
+import { idempotencyKeyReused } from "../refusals.ts";
 
 interface KeyRecord {
   readonly executionId: string;

@@ -55,13 +55,11 @@ export class MemoryWorkQueue implements WorkQueue {
 
   // deno-lint-ignore require-await
   async park(claim: Claim, options: ParkOptions): Promise<"parked" | "resumed"> {
-    const known = this.#options.state.find(claim.executionId);
-    if (known?.place === "parked" && known.epoch === claim.epoch && known.writer === claim.epoch) return "parked";
+    if (this.#isParked(claim, options)) return "parked";
     const execution = this.#held(claim);
     const isNew = this.#isNew(execution, claim, options);
     if (options.forPause && execution.status !== "paused") return "resumed";
     if (isNew) this.#write(execution, options.events);
-    execution.writer = claim.epoch;
     this.#options.dispatcher.park(execution, options.forPause ? Infinity : Date.now() + options.delayMs);
     return "parked";
   }
@@ -72,8 +70,7 @@ export class MemoryWorkQueue implements WorkQueue {
     if (ended?.place === "ended" && ended.writer === claim.epoch) return;
     const execution = this.#held(claim);
     if (!this.#isNew(execution, claim, options)) return;
-    execution.writer = claim.epoch;
-    this.#options.dispatcher.end(execution, options);
+    this.#options.dispatcher.end(execution, { ...options, writer: claim.epoch });
   }
 
   release(claim: Claim): void {
@@ -81,7 +78,6 @@ export class MemoryWorkQueue implements WorkQueue {
     const execution = this.#find(claim);
     if (execution === undefined) return;
     execution.deliveries++;
-    execution.writer = 0;
     if (execution.deliveries >= maxDeliveries) this.#bury(execution);
     else dispatcher.park(execution, Date.now() + REST_MS);
   }
@@ -134,6 +130,13 @@ export class MemoryWorkQueue implements WorkQueue {
     if (sequence === options.sequence) return true;
     if (sequence === options.sequence + options.events.length && writer === claim.epoch) return false;
     throw new FencedError(`The log of ${claim.executionId} has ${sequence} entries, not ${options.sequence}`);
+  }
+
+  /** True when this very park was made before, and the execution has not been handed out since. */
+  #isParked(claim: Claim, { sequence, events }: ParkOptions): boolean {
+    const execution = this.#options.state.find(claim.executionId);
+    return execution?.place === "parked" && execution.epoch === claim.epoch &&
+      execution.sequence === sequence + events.length;
   }
 
   #write(execution: MemoryExecution, events: readonly LogEvent[]): void {

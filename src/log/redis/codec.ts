@@ -34,7 +34,7 @@ export function decodeClaim({ id, fields }: StreamEntry): Claim {
     replyEarly: fields.get("early") === "1",
     requestedAt: Number(fields.get("at")),
     sequence: Number(fields.get("sequence") ?? 1),
-    paused: false,
+    paused: fields.get("paused") === "1",
     limited: fields.get("limited") === "1",
     ...(replyTo === undefined ? {} : { replyTo }),
     ...(input === undefined ? {} : { input: JSON.parse(input) }),

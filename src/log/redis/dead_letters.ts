@@ -22,7 +22,7 @@ export class RedisDeadLetters implements DeadLetters {
     this.#commands = options.commands;
   }
 
-  /** The order is that of death: newest first, over all partitions. */
+  /** By execution id, the newest first, over all partitions: a page can go on where one was dropped. */
   async list(options: { limit: number; cursor?: string }): Promise<{ deadLetters: DeadLetter[]; nextCursor?: string }> {
     const { limit, cursor } = options;
     const all: DeadLetter[] = [];
@@ -32,8 +32,8 @@ export class RedisDeadLetters implements DeadLetters {
         all.push(letter);
       }
     }
-    all.sort((a, b) => b.diedAt - a.diedAt || (a.executionId < b.executionId ? 1 : -1));
-    const from = cursor === undefined ? 0 : all.findIndex(({ executionId }) => executionId === cursor) + 1;
+    all.sort((a, b) => a.executionId < b.executionId ? 1 : -1);
+    const from = cursor === undefined ? 0 : all.filter(({ executionId }) => executionId >= cursor).length;
     const page = all.slice(from, from + limit);
     return from + limit < all.length
       ? { deadLetters: page, nextCursor: page.at(-1)!.executionId }

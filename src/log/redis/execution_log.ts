@@ -6,7 +6,6 @@ import type { Keys } from "../../redis/keys.ts";
 import { runScript } from "../../redis/script.ts";
 import { parseEntries } from "../../redis/stream_reader.ts";
 import type { Subscriptions } from "../../redis/subscriptions.ts";
-import { MillraceError } from "../../errors.ts";
 import { uuidv7 } from "../../execution_id.ts";
 import type {
   Acceptance,
@@ -18,6 +17,7 @@ import type {
   WaitOptions,
 } from "../port.ts";
 import type { StoredEvent } from "../event.ts";
+import { concurrencyExceeded, idempotencyKeyReused, queueFull } from "../refusals.ts";
 import { decodeEvent, decodeMeta, decodeResult, encodeEvents, LARGE, META_FIELDS } from "./codec.ts";
 import type { Inbox } from "./inbox.ts";
 import { resend } from "./resend.ts";
@@ -79,7 +79,7 @@ export class RedisLog implements ExecutionLog {
       replyTo,
       replyEarly ? "1" : "",
       inputJson.length <= LARGE ? inputJson : "",
-      String(Math.max(request.resultTtlSeconds, idempotency?.ttlSeconds ?? 0)),
+      String(request.resultTtlSeconds),
       String(request.historyTtlSeconds),
       String(request.timeoutMs),
       String(queueLimit),
@@ -202,15 +202,8 @@ export class RedisLog implements ExecutionLog {
   }
 }
 
-function refusal(what: string, { workflowId, concurrency, idempotency }: ExecutionRequest): MillraceError {
-  if (what === "reused") {
-    const message = `The Idempotency-Key "${idempotency?.key}" came with another request before`;
-    return new MillraceError("idempotency_key_reused", message);
-  }
-  const headers = { "retry-after": String(1 + Math.floor(Math.random() * 5)) };
-  if (what === "rejected") {
-    const message = `The workflow "${workflowId}" runs ${concurrency?.limit} times already, which is its limit`;
-    return new MillraceError("concurrency_exceeded", message, { headers });
-  }
-  return new MillraceError("queue_full", "Too many executions are waiting already", { headers });
+function refusal(what: string, { workflowId, concurrency, idempotency }: ExecutionRequest): Error {
+  if (what === "reused") return idempotencyKeyReused(idempotency!.key);
+  if (what === "rejected") return concurrencyExceeded(workflowId, concurrency!.limit);
+  return queueFull();
 }

@@ -25,12 +25,13 @@ end
 -- Puts an execution that no worker has back on the work stream, under a higher epoch; its input is read from the log.
 local function requeue(base, id)
   local meta = base .. 'meta:' .. id
-  local m = redis.call('HMGET', meta, 'workflow', 'version', 'trigger', 'requestedAt', 'sequence', 'replyTo', 'early', 'limited')
+  local m = redis.call('HMGET', meta, 'workflow', 'version', 'trigger', 'requestedAt', 'sequence', 'replyTo', 'early', 'limited', 'paused')
   local words = {'execution', id, 'workflow', m[1], 'version', m[2], 'trigger', m[3], 'at', m[4], 'sequence', m[5],
     'epoch', redis.call('HINCRBY', meta, 'epoch', 1)}
   if m[6] ~= '' then words[#words + 1] = 'replyTo'; words[#words + 1] = m[6] end
   if m[7] == '1' then words[#words + 1] = 'early'; words[#words + 1] = '1' end
-  if m[8] then words[#words + 1] = 'limited'; words[#words + 1] = '1' end
+  if m[9] == '1' then words[#words + 1] = 'paused'; words[#words + 1] = '1' end
+  if m[8] and redis.call('ZSCORE', base .. 'slots:' .. m[1], id) then words[#words + 1] = 'limited'; words[#words + 1] = '1' end
   redis.call('HSET', meta, 'queued', '', 'entry', redis.call('XADD', base .. 'work', '*', unpack(words)))
 end
 `;

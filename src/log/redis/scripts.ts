@@ -113,7 +113,7 @@ else
   end
   if ENDED[m[3]] then return 'ended' end
   if sequence ~= tonumber(ARGV[3]) then return 'sequence' end
-  if parks and entry == '' then return 'parked' end
+  if entry == '' then return parks and count == 0 and 'parked' or 'fenced' end
   if ARGV[6] == 'pause' and not paused then return 'resumed' end
 end
 local first, last
@@ -222,6 +222,7 @@ for _, member in ipairs(due) do
         -- One that still waits for a slot has reached its deadline: a worker ends it.
         if m[5] == '1' then redis.call('ZREM', ARGV[2] .. 'waiting:' .. m[6], member) end
         requeue(ARGV[2], member)
+        if m[5] == '1' then admit(ARGV[2], m[6], now) end
       end
     end
   end
@@ -275,9 +276,15 @@ export const HAND_BACK = defineScript(`
 -- ARGV  1 execution id  2 epoch  3 group  4 base
 -- Reply 1, or 0 when the claim was no longer the newest
 ${LIBRARY}
-local m = redis.call('HMGET', KEYS[1], 'epoch', 'status', 'entry')
+local m = redis.call('HMGET', KEYS[1], 'epoch', 'status', 'entry', 'paused', 'deadline')
 if m[1] ~= ARGV[2] or ENDED[m[2]] or m[3] == '' then return 0 end
 drop(KEYS[2], ARGV[3], m[3])
-requeue(ARGV[4], ARGV[1])
+if m[4] == '1' and clock() < tonumber(m[5]) then
+  -- A paused execution lies on the work stream at its deadline only.
+  redis.call('HSET', KEYS[1], 'entry', '')
+  redis.call('ZADD', ARGV[4] .. 'timers', m[5], ARGV[1])
+else
+  requeue(ARGV[4], ARGV[1])
+end
 return 1
 `);

@@ -1,7 +1,7 @@
 /**
  * The errors with which a store refuses a request, for the caller to see.
  */
-import { MillraceError } from "../../errors.ts";
+import { MillraceError } from "../errors.ts";
 
 /** The longest `Retry-After` of a refusal, in seconds. */
 const RETRY_WITHIN_SECONDS = 5;
