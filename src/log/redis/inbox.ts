@@ -5,18 +5,42 @@
  * Invariants:
  * 1. The inbox exists, and its cursor is known, before any request names it: a fast reply cannot be missed.
  * 2. A reply is deleted from the stream after it was handed on; the stream expires with its instance.
- * 3. When an inbox was lost (expired while the process was stopped, or Redis lost its data), every waiter is checked
- *    against its result key.
+ * 3. A reply to an inbox that is gone (it expired while the process was stopped or Redis away, or Redis lost its data)
+ *    is dropped, and its result stays. So whenever an inbox may have been gone, it is made again first, and then every
+ *    waiter is looked up by its result key: whoever missed a reply is found, and the others are still to get theirs.
+ * 4. A lookup that fails is made again. After a new link it is made {@linkcode LOOKUPS} times, a second apart.
  */
 import type { RedisConnection } from "../../redis/connection.ts";
 import type { Keys } from "../../redis/keys.ts";
-import type { StreamEntry, StreamReader } from "../../redis/stream_reader.ts";
+import { defineScript, runScript } from "../../redis/script.ts";
+import type { StreamReader } from "../../redis/stream_reader.ts";
+import type { StreamEntry } from "../../redis/stream_replies.ts";
 import type { ExecutionResult } from "../port.ts";
 import { Waiters } from "../waiters.ts";
 
 /** How long an inbox outlives its instance, and how often it is trimmed and kept alive, in milliseconds. */
 const TTL_MS = 60_000;
-const KEEP_MS = 2000;
+const KEEP_MS = 1000;
+/** How often the waiters are looked up after a loss. */
+const LOOKUPS = 3;
+/** How many results are asked for at once. */
+const CHUNK = 100;
+/** How long a result is waited for that a reply referred to and that cannot be read, in milliseconds. */
+const FETCH_AGAIN_MS = 250;
+
+const KEEP = defineScript(`
+-- KEYS  1 inbox
+-- ARGV  1 TTL (ms)  2 instance  3 last entry read
+-- Reply '' when the inbox was there; it is trimmed down to the last entry read, so that its last id stays.
+--       Otherwise the id of the first entry of one made now
+if redis.call('PEXPIRE', KEYS[1], ARGV[1]) == 1 then
+  redis.call('XTRIM', KEYS[1], 'MINID', ARGV[3])
+  return ''
+end
+local id = redis.call('XADD', KEYS[1], '*', 'opened', ARGV[2])
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+return id
+`);
 
 /** What an inbox is opened with. */
 export interface InboxOptions {
@@ -36,6 +60,13 @@ export class Inbox {
   /** The last entry read of each inbox. */
   readonly #cursors = new Map<string, string>();
   #keeper: ReturnType<typeof setInterval> | undefined;
+  /** The round of {@linkcode keep} that is under way. */
+  #round: Promise<void> | undefined;
+  /** An inbox may have been gone: all who wait when the inboxes are known to be there are suspects. */
+  #wasLost = false;
+  /** Waiters whose reply may have been missed, and how often they are looked up yet. */
+  readonly #suspects = new Set<string>();
+  #lookupsLeft = 0;
 
   constructor(options: InboxOptions) {
     this.#options = options;
@@ -45,47 +76,84 @@ export class Inbox {
   /** Makes the inboxes and starts to read them. */
   async open(): Promise<void> {
     const { keys, instance, reader } = this.#options;
-    for (const name of keys.each((partition) => keys.inbox(partition, instance))) {
-      const cursor = await this.#make(name);
-      this.#cursors.set(name, cursor);
-      reader.follow(name, cursor, (entries) => this.#take(name, entries));
-    }
+    await Promise.all(
+      keys.each((partition) => keys.inbox(partition, instance)).map(async (name) => {
+        const made = await this.#keepOne(name, "0-0");
+        const cursor = made || "0-0";
+        this.#cursors.set(name, cursor);
+        reader.follow(name, cursor, (entries) => this.#take(name, entries), () => this.#lose(name));
+      }),
+    );
     this.#keeper = setInterval(() => this.#keep().catch(this.#options.onError), KEEP_MS);
   }
 
+  /** Stops reading and removes the inboxes. */
   async close(): Promise<void> {
     clearInterval(this.#keeper);
     const names = [...this.#cursors.keys()];
+    this.#cursors.clear();
     for (const name of names) this.#options.reader.unfollow(name);
+    await this.#round?.catch(() => {});
     await Promise.all(names.map((name) => this.#options.commands.send(["DEL", name]).catch(() => {})));
   }
 
-  /** Makes lost inboxes again and looks for the results that their callers may have missed. */
+  /** After a loss of Redis: makes lost inboxes again and looks up the results that their callers may have missed. */
   async recover(): Promise<void> {
-    for (const name of this.#cursors.keys()) {
-      const last = await this.#options.commands.send<string | null>(["EXISTS", name]);
-      if (Number(last) === 0) this.#moved(name, await this.#make(name));
-    }
-    await this.checkResults();
+    this.#wasLost = true;
+    // The round that is under way may have begun before the loss.
+    await this.#round?.catch(() => {});
+    await this.#keep();
   }
 
   /** Answers every waiter whose result exists. */
-  async checkResults(): Promise<void> {
-    for (const id of this.waiters.ids()) {
-      const result = await this.#options.result(id);
-      if (result !== undefined) this.waiters.reply(result);
+  async checkResults(ids: readonly string[] = this.waiters.ids()): Promise<void> {
+    for (let i = 0; i < ids.length; i += CHUNK) {
+      await Promise.all(
+        ids.slice(i, i + CHUNK).map(async (id) => {
+          if (!this.waiters.has(id)) return;
+          const result = await this.#options.result(id);
+          if (result !== undefined) this.waiters.reply(result);
+        }),
+      );
     }
   }
 
-  async #make(name: string): Promise<string> {
-    const id = await this.#options.commands.send<string>(["XADD", name, "*", "opened", this.#options.instance]);
-    await this.#options.commands.send(["PEXPIRE", name, String(TTL_MS)]);
-    return id;
+  /** Keeps the inboxes alive, and looks up suspects. One round at a time. */
+  #keep(): Promise<void> {
+    return this.#round ??= this.#keepAll().finally(() => this.#round = undefined);
   }
 
-  #moved(name: string, cursor: string): void {
-    this.#cursors.set(name, cursor);
-    this.#options.reader.moveTo(name, cursor);
+  async #keepAll(): Promise<void> {
+    const { commands, reader } = this.#options;
+    if (!commands.ready) return;
+    await Promise.all([...this.#cursors].map(async ([name, cursor]) => {
+      if (await this.#keepOne(name, cursor) === "" || !this.#cursors.has(name)) return;
+      this.#wasLost = true;
+      // From its beginning: it is new, and what it was given meanwhile is for us.
+      this.#cursors.set(name, "0-0");
+      reader.moveTo(name, "0-0");
+    }));
+    if (this.#wasLost) {
+      this.#wasLost = false;
+      this.#lookupsLeft = LOOKUPS;
+      for (const id of this.waiters.ids()) this.#suspects.add(id);
+    }
+    if (this.#lookupsLeft === 0) return;
+    for (const id of this.#suspects) if (!this.waiters.has(id)) this.#suspects.delete(id);
+    await this.checkResults([...this.#suspects]);
+    if (--this.#lookupsLeft === 0) this.#suspects.clear();
+  }
+
+  async #keepOne(name: string, cursor: string): Promise<string> {
+    const { commands, instance } = this.#options;
+    return await runScript<string>(commands, KEEP, { keys: [name], args: [String(TTL_MS), instance, cursor] });
+  }
+
+  /** The reader found the stream gone, or shorter than it was: whatever is in it may be new. */
+  #lose(name: string): void {
+    this.#cursors.set(name, "0-0");
+    this.#options.reader.moveTo(name, "0-0");
+    this.recover().catch(this.#options.onError);
   }
 
   #take(name: string, entries: StreamEntry[]): void {
@@ -95,33 +163,26 @@ export class Inbox {
       if (executionId === undefined || !this.waiters.has(executionId)) continue;
       const result = fields.get("result");
       if (result !== undefined) this.waiters.reply(JSON.parse(result));
-      else this.#fetch(executionId).catch(this.#options.onError);
+      else void this.#fetch(executionId);
     }
   }
 
   /** Gets a result that was too large to travel. */
   async #fetch(executionId: string): Promise<void> {
-    const result = await this.#options.result(executionId);
-    this.waiters.reply(
-      result ?? {
-        executionId,
-        status: "failed",
-        error: { code: "result_expired", message: "The result expired before it could be read" },
-      },
-    );
-  }
-
-  async #keep(): Promise<void> {
-    const { commands } = this.#options;
-    if (!commands.ready) return;
-    for (const [name, cursor] of this.#cursors) {
-      if (await commands.send(["PEXPIRE", name, String(TTL_MS)]) === 1) {
-        // Keeps the newest entry read, so that the stream and its last id stay.
-        await commands.send(["XTRIM", name, "MINID", cursor]);
-        continue;
+    while (this.waiters.has(executionId)) {
+      try {
+        const result = await this.#options.result(executionId);
+        this.waiters.reply(
+          result ?? {
+            executionId,
+            status: "failed",
+            error: { code: "result_expired", message: "The result expired before it could be read" },
+          },
+        );
+      } catch (error) {
+        this.#options.onError(error);
+        await new Promise((resolve) => setTimeout(resolve, FETCH_AGAIN_MS));
       }
-      this.#moved(name, await this.#make(name));
-      await this.checkResults();
     }
   }
 }

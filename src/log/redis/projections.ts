@@ -1,27 +1,26 @@
 /**
  * The assembler's indexes, counters and documents on Redis.
  */
-import type { RedisConnection, Reply } from "../../redis/connection.ts";
+import type { RedisConnection } from "../../redis/connection.ts";
+import { forgetConsumers } from "../../redis/consumer_group.ts";
 import type { Documents } from "../../redis/documents.ts";
 import type { Keys } from "../../redis/keys.ts";
 import { defineScript, runScript } from "../../redis/script.ts";
-import { parseEntries, parseStreams } from "../../redis/stream_reader.ts";
 import type { Subscriptions } from "../../redis/subscriptions.ts";
 import { isEnded } from "../event.ts";
 import type { ExecutionMeta, FeedEntry, ListOptions, ProgressDocument, Projections, WaitOptions } from "../port.ts";
-import { decodeFeedEntry } from "./codec.ts";
+import { followFeed } from "./feed_follow.ts";
+import { FeedReader } from "./feed_reader.ts";
+import { trimFeed } from "./feed_trim.ts";
 import { listExecutions } from "./list.ts";
-import { makeGroup } from "./work_queue.ts";
 
 /** How long a progress document outlives its last change, running and ended, in milliseconds. */
 const RUNNING_TTL_MS = 3_600_000;
 const ENDED_TTL_MS = 60_000;
-/** How long the feed is kept for readers who were away, in milliseconds. */
-const FEED_KEPT_MS = 60_000;
-/** After how long an entry that was taken and not acknowledged is another assembler's, in milliseconds. */
-const IDLE_MS = 30_000;
 /** How long daily counters live. */
 const DAILY_TTL_SECONDS = 35 * 86_400;
+/** At every how many sweeps consumers that are gone are forgotten. */
+const FORGET_EVERY = 60;
 
 const ASSEMBLE = defineScript(`
 -- KEYS  1 feed  2 index of all  3 index of the active  4 expiry  5.. indexes of workflows and statuses, daily counters
@@ -69,50 +68,33 @@ export interface RedisProjectionsOptions {
   readonly openBlocked: () => Promise<RedisConnection>;
   readonly instance: string;
   readonly group: string;
+  /** How long the feed is kept for readers who were away, in milliseconds, 60,000 by default. */
+  readonly feedKeptMs?: number;
 }
 
 /** {@linkcode Projections} on Redis. */
 export class RedisProjections implements Projections {
   readonly #options: RedisProjectionsOptions;
-  #blocked: Promise<RedisConnection> | undefined;
-  #drain = true;
+  readonly #reader: FeedReader;
+  #sweeps = 0;
 
   constructor(options: RedisProjectionsOptions) {
     this.#options = options;
+    this.#reader = new FeedReader(options);
   }
 
-  async takeFeed(options: WaitOptions & { count: number; blockMs: number }): Promise<FeedEntry[]> {
-    const { signal, count, blockMs } = options;
-    this.#blocked ??= this.#open();
-    const blocked = await this.#blocked.catch((error) => {
-      this.#blocked = undefined;
-      throw error;
-    });
-    const wake = () => {
-      this.#options.commands.send(["CLIENT", "UNBLOCK", String(blocked.id)]).catch(() => {});
-    };
-    signal.addEventListener("abort", wake, { once: true });
-    try {
-      if (signal.aborted) return [];
-      if (this.#drain) {
-        await this.#claimIdle(count);
-        const missed = await this.#read(blocked, { count, id: "0" });
-        if (missed.length > 0) return missed;
-        this.#drain = false;
-      }
-      return await this.#read(blocked, { count, id: ">", blockMs });
-    } catch (error) {
-      if (!(error instanceof Error) || !/^(NOGROUP|UNBLOCKED)/.test(error.message)) throw error;
-      await this.#makeGroups();
-      return [];
-    } finally {
-      signal.removeEventListener("abort", wake);
-    }
+  takeFeed(options: WaitOptions & { count: number; blockMs: number }): Promise<FeedEntry[]> {
+    return this.#reader.take(options);
   }
 
   async applyFeed(entries: readonly FeedEntry[]): Promise<void> {
     const byPartition = groupByPartition(entries);
-    await Promise.all([...byPartition].map(([partition, batch]) => this.#apply(partition, batch)));
+    try {
+      await Promise.all([...byPartition].map(([partition, batch]) => this.#apply(partition, batch)));
+    } catch (error) {
+      this.#reader.again();
+      throw error;
+    }
   }
 
   async putProgress(document: ProgressDocument): Promise<void> {
@@ -126,12 +108,14 @@ export class RedisProjections implements Projections {
   }
 
   async sweep(): Promise<void> {
-    const { keys, commands } = this.#options;
+    const { keys, commands, group } = this.#options;
     if (!commands.ready) return;
+    const forget = this.#sweeps++ % FORGET_EVERY === 0;
     for (let partition = 0; partition < keys.partitions; partition++) {
       await this.#forget(partition);
-      await this.#trim(partition);
-      await this.#findIdle(partition);
+      await trimFeed(this.#options, partition);
+      await this.#reader.findIdle(partition);
+      if (forget) await forgetConsumers(commands, keys.feed(partition), { group });
     }
   }
 
@@ -139,82 +123,13 @@ export class RedisProjections implements Projections {
     return listExecutions(this.#options, options);
   }
 
-  async *followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FeedEntry | "gap"> {
-    const { keys, commands, subscriptions } = this.#options;
-    const { signal } = options;
-    const feeds = keys.each((partition) => keys.feed(partition));
-    const starts = await Promise.all(feeds.map(async (feed) => {
-      if (options.after !== undefined) return options.after;
-      return parseEntries(await commands.send(["XREVRANGE", feed, "+", "-", "COUNT", "1"]))[0]?.id ?? "0-0";
-    }));
-    if (options.after !== undefined && await this.#isGone(feeds, options.after)) yield "gap";
-    const live = feeds.map((feed, partition) => subscriptions.subscribe(feed, starts[partition]!));
-    try {
-      while (!signal.aborted) {
-        const next = live.map((subscription) => subscription.next({ signal, timeoutMs: live.length > 1 ? 50 : 5000 }));
-        for (const [partition, entries] of (await Promise.all(next)).entries()) {
-          for (const entry of entries) {
-            yield decodeFeedEntry(entry, partition);
-            if (signal.aborted) return;
-          }
-        }
-      }
-    } finally {
-      for (const subscription of live) subscription.close();
-    }
+  followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FeedEntry | "gap"> {
+    return followFeed(this.#options, options);
   }
 
   /** Closes the blocked connection. */
-  async close(): Promise<void> {
-    (await this.#blocked?.catch(() => undefined))?.close();
-  }
-
-  async #open(): Promise<RedisConnection> {
-    await this.#makeGroups();
-    const blocked = await this.#options.openBlocked();
-    blocked.onReady(() => {
-      this.#drain = true;
-    });
-    return blocked;
-  }
-
-  async #makeGroups(): Promise<void> {
-    const { keys, commands, group } = this.#options;
-    for (const feed of keys.each((partition) => keys.feed(partition))) await makeGroup(commands, feed, group);
-  }
-
-  async #read(
-    blocked: RedisConnection,
-    { count, id, blockMs }: { count: number; id: string; blockMs?: number },
-  ): Promise<FeedEntry[]> {
-    const { keys, group, instance } = this.#options;
-    const feeds = keys.each((partition) => keys.feed(partition));
-    const block = blockMs === undefined ? [] : ["BLOCK", String(blockMs)];
-    const reply = await blocked.send([
-      ...["XREADGROUP", "GROUP", group, instance, "COUNT", String(count), ...block],
-      ...["STREAMS", ...feeds, ...feeds.map(() => id)],
-    ], { deadlineMs: (blockMs ?? 0) + 2000 });
-    return parseStreams(reply).flatMap(([name, entries]) => {
-      const partition = feeds.indexOf(name);
-      return entries.map((entry) => decodeFeedEntry(entry, partition));
-    });
-  }
-
-  /** Makes what another assembler took and never acknowledged this one's own. */
-  async #claimIdle(count: number): Promise<void> {
-    const { keys, commands, group, instance } = this.#options;
-    for (const feed of keys.each((partition) => keys.feed(partition))) {
-      const words = ["XAUTOCLAIM", feed, group, instance, String(IDLE_MS), "0-0", "COUNT", String(count), "JUSTID"];
-      await commands.send(words);
-    }
-  }
-
-  /** Looks again for what is pending when some of it has been idle for long. */
-  async #findIdle(partition: number): Promise<void> {
-    const { keys, commands, group } = this.#options;
-    const words = ["XPENDING", keys.feed(partition), group, "IDLE", String(IDLE_MS), "-", "+", "1"];
-    const idle = await commands.send<Reply[]>(words).catch(() => []);
-    if (idle.length > 0) this.#drain = true;
+  close(): Promise<void> {
+    return this.#reader.close();
   }
 
   async #apply(partition: number, entries: readonly FeedEntry[]): Promise<void> {
@@ -289,32 +204,6 @@ export class RedisProjections implements Projections {
       await Promise.all([...drops].map(([name, ids]) => commands.send(["ZREM", name, ...ids])));
       await commands.send(["ZREM", expiry, ...members]);
     }
-  }
-
-  /** Trims the feed behind the slowest group and behind the time for which it is kept, whichever is older. */
-  async #trim(partition: number): Promise<void> {
-    const { keys, commands } = this.#options;
-    const feed = keys.feed(partition);
-    const groups = await commands.send<string[][]>(["XINFO", "GROUPS", feed]).catch(() => []);
-    let oldest = Date.now() - FEED_KEPT_MS;
-    for (const group of groups) {
-      const info = new Map<string, string>();
-      for (let i = 0; i + 1 < group.length; i += 2) info.set(group[i]!, group[i + 1]!);
-      const [count, lowest] = await commands.send<[number, string | null]>(["XPENDING", feed, info.get("name")!]);
-      const reached = count > 0 && lowest !== null ? lowest : info.get("last-delivered-id")!;
-      oldest = Math.min(oldest, Number(reached.split("-")[0]));
-    }
-    if (oldest > 0) await commands.send(["XTRIM", feed, "MINID", "~", String(oldest)]);
-  }
-
-  /** True when entries after `after` have been trimmed away. */
-  async #isGone(feeds: readonly string[], after: string): Promise<boolean> {
-    for (const feed of feeds) {
-      const [first] = parseEntries(await this.#options.commands.send(["XRANGE", feed, "-", "+", "COUNT", "1"]));
-      const firstMs = Number(first?.id.split("-")[0] ?? 0);
-      if (firstMs > Number(after.split("-")[0])) return true;
-    }
-    return false;
   }
 }
 

@@ -12,10 +12,14 @@
 import { RedisConnection } from "../../redis/connection.ts";
 import { openDocuments } from "../../redis/documents.ts";
 import { Keys } from "../../redis/keys.ts";
+import { Probe } from "../../redis/probe.ts";
+import { checkServer } from "../../redis/server_check.ts";
 import { parseEntries, StreamReader } from "../../redis/stream_reader.ts";
 import { Subscriptions } from "../../redis/subscriptions.ts";
 import type { ExecutionResult, Store, StoreHealth } from "../port.ts";
 import { RedisLog } from "./execution_log.ts";
+import { RedisDeadLetters } from "./dead_letters.ts";
+import { boundFeeds } from "./feed_trim.ts";
 import { Inbox } from "./inbox.ts";
 import { RedisProjections } from "./projections.ts";
 import { RedisWorkQueue } from "./work_queue.ts";
@@ -23,6 +27,8 @@ import { RedisWorkflowStore } from "./workflow_store.ts";
 
 const WORKERS = "workers";
 const ASSEMBLER = "assembler";
+/** How often an instance sees to it that feeds without readers and lists of workers stay bounded, in milliseconds. */
+const SWEEP_EVERY_MS = 60_000;
 
 /** What a store is opened with. */
 export interface RedisStoreOptions {
@@ -34,16 +40,21 @@ export interface RedisStoreOptions {
   readonly maxWaiters?: number;
   readonly maxFollowers?: number;
   readonly leaseSeconds?: number;
+  readonly maxDeliveries?: number;
+  readonly queueLimit?: number;
   readonly historyTtlSeconds?: number;
+  /** How long the feed is kept for readers who were away, in milliseconds, 60,000 by default. */
+  readonly feedKeptMs?: number;
   readonly onError?: (error: unknown) => void;
   /** How long the first connection is tried for, in milliseconds. */
   readonly patienceMs?: number;
 }
 
-/** Connects. Throws when Redis cannot be reached, or was set up with another number of partitions. */
+/** Connects. Throws when Redis cannot be reached, cannot be trusted, or was set up with other partitions. */
 export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
   const { instance, prefix = "mr:", partitions = 1, maxWaiters = 10_000, maxFollowers = 1000 } = options;
-  const { leaseSeconds = 10, historyTtlSeconds = 86_400, onError = () => {} } = options;
+  const { leaseSeconds = 10, maxDeliveries = 5, queueLimit = 100_000 } = options;
+  const { historyTtlSeconds = 86_400, onError = () => {} } = options;
   const keys = new Keys({ prefix, partitions });
   const patience = options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs };
   const opened: RedisConnection[] = [];
@@ -55,6 +66,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   };
   try {
     const commands = await open("commands");
+    await checkServer(commands);
     await agreeOnPartitions(commands, keys);
     const documents = await openDocuments(commands);
     const replies = new StreamReader({ blocked: await open("inbox"), commands, onError });
@@ -68,6 +80,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       instance,
       group: WORKERS,
       leaseMs: leaseSeconds * 1000,
+      maxDeliveries,
       onError,
     });
     const inbox: Inbox = new Inbox({
@@ -86,8 +99,9 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       instance,
       group: WORKERS,
       subscriptions,
-      announceCancel: async (executionId) => {
-        await commands.send(["XADD", keys.control(), "MAXLEN", "~", "1000", "*", "cancelled", executionId]);
+      queueLimit,
+      announce: async (what, executionId) => {
+        await commands.send(["XADD", keys.control(), "MAXLEN", "~", "1000", "*", what, executionId]);
       },
     });
     const projections = new RedisProjections({
@@ -98,7 +112,19 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       openBlocked: () => open("assembler"),
       instance,
       group: ASSEMBLER,
+      ...(options.feedKeptMs === undefined ? {} : { feedKeptMs: options.feedKeptMs }),
     });
+    const probe = new Probe({
+      connection: commands,
+      key: keys.probe(instance),
+      others: () => opened.filter((connection) => connection !== commands),
+      onChange: (usable, reason) => {
+        if (!usable) onError(new Error(reason));
+      },
+    });
+    const sweeper = setInterval(() => {
+      Promise.all([boundFeeds({ keys, commands }), work.sweep()]).catch(onError);
+    }, SWEEP_EVERY_MS);
     await inbox.open();
     await followControl({ keys, commands, reader: replies, workflows, work });
     commands.onReady(async () => {
@@ -112,10 +138,17 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       work,
       projections,
       workflows,
+      deadLetters: new RedisDeadLetters({ keys, commands }),
       waiting: () => inbox.waiters.size,
-      ready: () => opened.every((connection) => connection.ready),
-      health: () => health(commands),
+      ready: () => {
+        const reason = probe.reason ??
+          (opened.every((connection) => connection.ready) ? undefined : "Some connections to Redis are not back yet");
+        return reason === undefined ? { ready: true } : { ready: false, reason };
+      },
+      health: () => health(commands, probe),
       [Symbol.asyncDispose]: async () => {
+        clearInterval(sweeper);
+        probe.stop();
         await inbox.close().catch(() => {});
         await Promise.all([replies.stop(), logs.stop(), work.close(), projections.close()]);
         for (const connection of opened) connection.close();
@@ -136,7 +169,7 @@ async function agreeOnPartitions(commands: RedisConnection, keys: Keys): Promise
   throw new Error(`PARTITIONS is ${wanted}, but this Redis was set up with ${agreed}: set PARTITIONS=${agreed}`);
 }
 
-/** Hears what other instances changed: definitions, and executions that were cancelled. */
+/** Hears what happens elsewhere: definitions change, executions are cancelled, paused and resumed. */
 async function followControl(parts: {
   keys: Keys;
   commands: RedisConnection;
@@ -149,14 +182,20 @@ async function followControl(parts: {
   reader.follow(keys.control(), newest?.id ?? "0-0", (entries) => {
     for (const { fields } of entries) {
       const workflow = fields.get("workflow");
-      const cancelled = fields.get("cancelled");
       if (workflow !== undefined) workflows.changed(workflow);
-      if (cancelled !== undefined) work.lose(cancelled);
+      for (const [what, signal] of Object.entries(SIGNALS)) {
+        const executionId = fields.get(what);
+        if (executionId !== undefined) work.signal(executionId, signal);
+      }
     }
   });
 }
 
-async function health(commands: RedisConnection): Promise<StoreHealth> {
+/** What the control stream says of executions, and what it is to those who run them. */
+const SIGNALS = { cancelled: "lost", paused: "paused", resumed: "resumed" } as const;
+
+async function health(commands: RedisConnection, probe: Probe): Promise<StoreHealth> {
+  if (commands.ready && probe.reason !== undefined) return { status: "error", detail: probe.reason };
   const startedAt = performance.now();
   try {
     await commands.send(["PING"], { deadlineMs: 2000 });

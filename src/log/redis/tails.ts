@@ -1,6 +1,7 @@
 /**
  * Following one log: history first, then the live entries from its last one on, so there is no gap and no repeat.
  */
+import { UnavailableError } from "../../errors.ts";
 import type { Subscriptions } from "../../redis/subscriptions.ts";
 import { isTerminal, type StoredEvent } from "../event.ts";
 import { decodeEvent } from "./codec.ts";
@@ -19,7 +20,10 @@ export interface FollowOptions {
   readonly exists: () => Promise<boolean>;
 }
 
-/** Events after `after`. Ends after the terminal event, when the log has expired, and on abort. */
+/**
+ * Events after `after`. Ends after the terminal event, when the log has expired, and on abort. It outlives an outage
+ * of Redis, which only its first read tells of: it throws `UnavailableError`.
+ */
 export async function* followLog(options: FollowOptions): AsyncIterable<StoredEvent> {
   const { signal, stream, subscriptions, read, exists } = options;
   let after = options.after;
@@ -32,14 +36,25 @@ export async function* followLog(options: FollowOptions): AsyncIterable<StoredEv
   try {
     while (!signal.aborted) {
       const entries = await live.next({ signal, timeoutMs: EXISTS_MS });
-      if (entries.length === 0 && !signal.aborted && !(await exists())) return;
       for (const entry of entries) {
         const event = decodeEvent(entry);
         yield event;
         if (isTerminal(event) || signal.aborted) return;
       }
+      const isLost = live.takeLoss();
+      if ((entries.length === 0 || isLost) && !signal.aborted && !(await mayExist(exists))) return;
     }
   } finally {
     live.close();
+  }
+}
+
+/** While Redis is away, nobody knows. */
+async function mayExist(exists: () => Promise<boolean>): Promise<boolean> {
+  try {
+    return await exists();
+  } catch (error) {
+    if (error instanceof UnavailableError) return true;
+    throw error;
   }
 }

@@ -9,6 +9,7 @@
  */
 import { FencedError } from "../../errors.ts";
 import type { RedisConnection } from "../../redis/connection.ts";
+import { forgetConsumers, isGroupGone, makeGroup } from "../../redis/consumer_group.ts";
 import { BLOCK_MS, GRACE_MS } from "../../redis/deadlines.ts";
 import type { Keys } from "../../redis/keys.ts";
 import { runScript } from "../../redis/script.ts";
@@ -95,7 +96,7 @@ export class RedisWorkQueue implements WorkQueue {
       const claims = await this.#read(blocked, { count, blockMs: Math.min(options.blockMs, BLOCK_MS) });
       return claims.length > 0 ? claims : takenOver.splice(0, count);
     } catch (error) {
-      if (!(error instanceof Error) || !/NOGROUP|^UNBLOCKED/.test(error.message)) throw error;
+      if (!isGroupGone(error)) throw error;
       await this.#makeGroups();
       return [];
     } finally {
@@ -152,6 +153,15 @@ export class RedisWorkQueue implements WorkQueue {
   /** Tells those who listen what happened to an execution from outside. */
   signal(executionId: string, signal: WorkSignal): void {
     for (const listener of this.#listeners) listener(executionId, signal);
+  }
+
+  /** Forgets workers that are gone. Any instance may do it, now and then. */
+  async sweep(): Promise<void> {
+    const { keys, commands, group } = this.#options;
+    if (!commands.ready) return;
+    for (const stream of keys.each((partition) => keys.work(partition))) {
+      await forgetConsumers(commands, stream, { group });
+    }
   }
 
   /** Closes the blocked connection; what was taken over and not handed out goes back. */
@@ -308,14 +318,5 @@ export class RedisWorkQueue implements WorkQueue {
       this.#writers.set(claim, writer);
     }
     return writer;
-  }
-}
-
-/** Makes a consumer group from the stream's beginning, if it is not there. */
-export async function makeGroup(commands: RedisConnection, stream: string, group: string): Promise<void> {
-  try {
-    await commands.send(["XGROUP", "CREATE", stream, group, "0", "MKSTREAM"]);
-  } catch (error) {
-    if (!(error instanceof Error) || !error.message.startsWith("BUSYGROUP")) throw error;
   }
 }

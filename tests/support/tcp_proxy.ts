@@ -1,0 +1,113 @@
+/**
+ * A TCP proxy whose links can be cut, silenced, delayed or refused, as networks do.
+ *
+ * @example
+ * ```ts
+ * await using proxy = await startProxy(redis.port);
+ * const connection = await RedisConnection.open({ url: proxy.url });
+ * proxy.silence();
+ * ```
+ */
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+
+/** A proxy that runs. */
+export interface TcpProxy extends AsyncDisposable {
+  readonly url: string;
+  /** How many links are open now, and how many have been accepted. */
+  readonly open: number;
+  readonly accepted: number;
+  /** Ends every link there is. */
+  cut(): void;
+  /** Links that are open stay so and carry nothing any more, in either direction; new ones work. */
+  silence(): void;
+  /** What happens to new links: they work, they are accepted and carry nothing, or they are ended at once. */
+  newLinks(what: "work" | "silent" | "refused"): void;
+  /** How long each piece of data is kept back, in milliseconds, in each direction. */
+  delay(ms: number): void;
+}
+
+interface Link {
+  readonly client: Socket;
+  readonly server: Socket | undefined;
+  silent: boolean;
+  /** What is kept back for each of the two. */
+  readonly kept: Map<Socket, { at: number; data: Uint8Array }[]>;
+}
+
+/** Starts a proxy of `port` on 127.0.0.1. */
+export async function startProxy(port: number): Promise<TcpProxy> {
+  const links = new Set<Link>();
+  let accepted = 0;
+  let mode: "work" | "silent" | "refused" = "work";
+  let delayMs = 0;
+  const pass = (link: Link, data: Uint8Array, to: Socket) => {
+    if (link.silent) return;
+    const kept = link.kept.get(to) ?? [];
+    // Nothing overtakes what is kept back.
+    if (delayMs === 0 && kept.length === 0) return to.write(data);
+    link.kept.set(to, kept);
+    kept.push({ at: performance.now() + delayMs, data });
+    if (kept.length === 1) setTimeout(() => release(link, to), delayMs);
+  };
+  const release = (link: Link, to: Socket) => {
+    const kept = link.kept.get(to)!;
+    while (kept.length > 0 && (kept[0]!.at <= performance.now() || to.destroyed || link.silent)) {
+      const { data } = kept.shift()!;
+      if (!to.destroyed && !link.silent) to.write(data);
+    }
+    if (kept.length > 0) setTimeout(() => release(link, to), kept[0]!.at - performance.now() + 1);
+  };
+  const listener = createServer((client) => {
+    accepted++;
+    client.on("error", () => {});
+    if (mode === "refused") return client.destroy();
+    const server = mode === "silent" ? undefined : connect(port, "127.0.0.1").setNoDelay();
+    const link: Link = { client: client.setNoDelay(), server, silent: server === undefined, kept: new Map() };
+    links.add(link);
+    // Of a link that is silent each side only ever sees what it does itself.
+    client.on("close", () => {
+      links.delete(link);
+      if (!link.silent) server?.destroy();
+    });
+    client.on("data", (data) => server && pass(link, data, server));
+    server?.on("error", () => {}).on("data", (data) => pass(link, data, client)).on("close", () => {
+      if (!link.silent) client.destroy();
+    });
+  }).listen(0, "127.0.0.1");
+  await once(listener, "listening");
+  const silenced: Socket[] = [];
+  const address = listener.address() as { port: number };
+  return {
+    url: `redis://127.0.0.1:${address.port}`,
+    get open() {
+      return links.size;
+    },
+    get accepted() {
+      return accepted;
+    },
+    cut: () => {
+      for (const { client, server } of links) {
+        client.destroy();
+        server?.destroy();
+      }
+    },
+    silence: () => {
+      for (const link of links) {
+        link.silent = true;
+        if (link.server !== undefined) silenced.push(link.server);
+      }
+    },
+    newLinks: (what) => mode = what,
+    delay: (ms) => delayMs = ms,
+    [Symbol.asyncDispose]: async () => {
+      for (const { client, server } of links) {
+        client.destroy();
+        server?.destroy();
+      }
+      for (const server of silenced) server.destroy();
+      listener.close();
+      await once(listener, "close");
+    },
+  };
+}
