@@ -5,7 +5,7 @@
  * 1. It never takes more than it has room for: what it cannot run stays for others.
  * 2. Every claim it took ends in exactly one of: finished, parked, fenced off, handed back, or left to be taken over.
  */
-import { FencedError } from "../errors.ts";
+import { FencedError, UnavailableError } from "../errors.ts";
 import type { Claim, ExecutionResult, Store, WorkSignal } from "../log/port.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { runExecution } from "./run.ts";
@@ -129,7 +129,7 @@ export class Worker {
   async #giveUp(claim: Claim, error: unknown): Promise<void> {
     const { store: { work }, onError } = this.#options;
     if (!(error instanceof WorkerStoppedError)) {
-      work.release(claim);
+      work.release(claim, { cutOff: error instanceof UnavailableError });
       return onError?.(error, claim);
     }
     await work.handBack(claim).catch((error) => {

@@ -228,8 +228,11 @@ export interface WorkQueue {
    */
   finish(claim: Claim, options: FinishOptions): Promise<void>;
 
-  /** Says that this process no longer runs what it claimed: the lease lapses and another claim takes it over. */
-  release(claim: Claim): void;
+  /**
+   * Says that this process no longer runs what it claimed: the lease lapses and another claim takes it over. `cutOff`:
+   * only because the store could not be reached; it may be claimed again as soon as that is over.
+   */
+  release(claim: Claim, options?: { cutOff?: boolean }): void;
 
   /** Puts a claim back on the work stream at once, for another worker; not counted as a delivery that failed. */
   handBack(claim: Claim): Promise<void>;

@@ -90,7 +90,10 @@ export class RedisLog implements ExecutionLog {
       args.push(concurrency === undefined ? "" : String(concurrency.limit), concurrency?.onOverlap ?? "");
       args.push(idempotency?.fingerprint ?? "", String(idempotency?.ttlSeconds ?? 0), keys.base(partition));
     }
-    const [what = "", ...ids] = await resend(() => runScript<string[]>(commands, REQUEST, { keys: names, args }));
+    const [what = "", ...ids] = await resend(
+      commands,
+      () => runScript<string[]>(commands, REQUEST, { keys: names, args }),
+    );
     if (what === "existing") return { executionId: ids[0]!, isNew: false };
     if (what !== "ok") throw refusal(what, request);
     for (const id of ids) await this.cancel(id, { reason: "A newer execution took its place" });
@@ -136,6 +139,13 @@ export class RedisLog implements ExecutionLog {
     const { keys, commands } = this.#options;
     const stored = await commands.sendForBytes(["GET", keys.result(executionId)]);
     return stored === null ? undefined : await decodeResult(stored);
+  }
+
+  /** What the caller of a `responseNode` webhook was answered while the execution still runs. */
+  async earlyReply(executionId: string): Promise<ExecutionResult | undefined> {
+    const { keys, commands } = this.#options;
+    const stored = await commands.send<string | null>(["HGET", keys.meta(executionId), "reply"]);
+    return stored === null ? undefined : JSON.parse(stored);
   }
 
   async cancel(executionId: string, options: { reason?: string } = {}): Promise<boolean> {

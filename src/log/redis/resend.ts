@@ -2,22 +2,33 @@
  * Sends what may be sent twice again when its outcome is unknown.
  */
 import { UnavailableError } from "../../errors.ts";
+import type { RedisConnection } from "../../redis/connection.ts";
 
-/** How often, and how long after each failure, in milliseconds. */
+/** How long it waits after each failure, at most, in milliseconds: it goes on as soon as the link is back. */
 const DELAYS_MS = [50, 150, 400];
 
 /**
  * Runs `send`, and again after a broken connection. For what changes nothing when it arrives a second time: the
  * scripts of the log. Throws the last `UnavailableError`.
  */
-export async function resend<T>(send: () => Promise<T>, delaysMs: readonly number[] = DELAYS_MS): Promise<T> {
+export async function resend<T>(
+  connection: RedisConnection,
+  send: () => Promise<T>,
+  delaysMs: readonly number[] = DELAYS_MS,
+): Promise<T> {
   for (const delayMs of delaysMs) {
     try {
       return await send();
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error;
-      await new Promise((resolve) => setTimeout(resolve, delayMs));
+      // With the link up it is the server that refuses: then the whole delay is waited.
+      if (connection.ready) await pause(delayMs * (0.5 + Math.random() / 2));
+      else if (await connection.back({ timeoutMs: delayMs })) await pause(Math.random() * 20);
     }
   }
   return await send();
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -129,6 +129,8 @@ if ARGV[5] == 'stored' then
   redis.call('XADD', KEYS[6], 'NOMKSTREAM', '*', 'execution', ARGV[1], 'stored', '1')
 elseif ARGV[5] ~= '' then
   redis.call('XADD', KEYS[6], 'NOMKSTREAM', '*', 'execution', ARGV[1], 'result', ARGV[7])
+  -- Kept for a caller whose inbox was lost; at the end there is the result.
+  if ARGV[5] == 'early' then redis.call('HSET', KEYS[1], 'reply', ARGV[7]) end
 end
 if ARGV[6] == '' or parks then
   if count > 0 then
@@ -146,6 +148,7 @@ end
 local nowMs = clock()
 local now = ms(nowMs)
 redis.call('HSET', KEYS[1], 'sequence', sequence + count, 'status', ARGV[6], 'endedAt', now, 'writer', ARGV[10])
+redis.call('HDEL', KEYS[1], 'reply')
 redis.call('EXPIRE', KEYS[1], m[11])
 redis.call('EXPIRE', KEYS[2], m[11])
 redis.call('SET', KEYS[5], ARGV[7], 'EX', m[10])

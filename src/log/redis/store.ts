@@ -14,7 +14,7 @@ import { openDocuments } from "../../redis/documents.ts";
 import { Keys } from "../../redis/keys.ts";
 import { Probe } from "../../redis/probe.ts";
 import { checkServer } from "../../redis/server_check.ts";
-import { parseEntries, StreamReader } from "../../redis/stream_reader.ts";
+import { parseEntries, type StreamEntry, StreamReader } from "../../redis/stream_reader.ts";
 import { Subscriptions } from "../../redis/subscriptions.ts";
 import type { ExecutionResult, Store, StoreHealth } from "../port.ts";
 import { RedisLog } from "./execution_log.ts";
@@ -58,6 +58,12 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   const keys = new Keys({ prefix, partitions });
   const patience = options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs };
   const opened: RedisConnection[] = [];
+  /** What was started, to be ended in reverse; at the last the connections. */
+  const started: (() => unknown)[] = [];
+  const close = async () => {
+    for (const end of started.splice(0).reverse()) await Promise.resolve(end()).catch(onError);
+    for (const connection of opened) connection.close();
+  };
   const open = async (role: string) => {
     const name = `millrace:${instance}:${role}`.replaceAll(/[^\x21-\x7e]/g, "_");
     const connection = await RedisConnection.open({ url: options.url, name, onError, ...patience });
@@ -71,6 +77,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     const documents = await openDocuments(commands);
     const replies = new StreamReader({ blocked: await open("inbox"), commands, onError });
     const logs = new StreamReader({ blocked: await open("logs"), commands, onError });
+    started.push(() => Promise.all([replies.stop(), logs.stop()]));
     const subscriptions = new Subscriptions(logs, { limit: maxFollowers });
     const workflows = new RedisWorkflowStore({ keys, commands, documents, historyTtlSeconds });
     const work = new RedisWorkQueue({
@@ -83,13 +90,15 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       maxDeliveries,
       onError,
     });
+    started.push(() => work.close());
     const inbox: Inbox = new Inbox({
       keys,
       commands,
       reader: replies,
       instance,
       maxWaiters,
-      result: (executionId): Promise<ExecutionResult | undefined> => log.result(executionId),
+      result: async (executionId): Promise<ExecutionResult | undefined> =>
+        await log.result(executionId) ?? await log.earlyReply(executionId),
       onError,
     });
     const log: RedisLog = new RedisLog({
@@ -114,6 +123,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       group: ASSEMBLER,
       ...(options.feedKeptMs === undefined ? {} : { feedKeptMs: options.feedKeptMs }),
     });
+    started.push(() => projections.close());
     const probe = new Probe({
       connection: commands,
       key: keys.probe(instance),
@@ -122,14 +132,17 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
         if (!usable) onError(new Error(reason));
       },
     });
+    started.push(() => probe.stop());
     const sweeper = setInterval(() => {
       Promise.all([boundFeeds({ keys, commands }), work.sweep()]).catch(onError);
     }, SWEEP_EVERY_MS);
+    started.push(() => clearInterval(sweeper), () => inbox.close());
     await inbox.open();
     await followControl({ keys, commands, reader: replies, workflows, work });
     commands.onReady(async () => {
-      await inbox.recover();
       workflows.changed(undefined);
+      await agreeOnPartitions(commands, keys).catch(onError);
+      await inbox.recover();
     });
     return {
       driver: "redis",
@@ -146,16 +159,10 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
         return reason === undefined ? { ready: true } : { ready: false, reason };
       },
       health: () => health(commands, probe),
-      [Symbol.asyncDispose]: async () => {
-        clearInterval(sweeper);
-        probe.stop();
-        await inbox.close().catch(() => {});
-        await Promise.all([replies.stop(), logs.stop(), work.close(), projections.close()]);
-        for (const connection of opened) connection.close();
-      },
+      [Symbol.asyncDispose]: close,
     };
   } catch (error) {
-    for (const connection of opened) connection.close();
+    await close();
     throw error;
   }
 }
@@ -179,7 +186,7 @@ async function followControl(parts: {
 }): Promise<void> {
   const { keys, commands, reader, workflows, work } = parts;
   const newest = parseEntries(await commands.send(["XREVRANGE", keys.control(), "+", "-", "COUNT", "1"]))[0];
-  reader.follow(keys.control(), newest?.id ?? "0-0", (entries) => {
+  const take = (entries: StreamEntry[]) => {
     for (const { fields } of entries) {
       const workflow = fields.get("workflow");
       if (workflow !== undefined) workflows.changed(workflow);
@@ -188,7 +195,9 @@ async function followControl(parts: {
         if (executionId !== undefined) work.signal(executionId, signal);
       }
     }
-  });
+  };
+  // Where entries were lost any definition may have changed; what happened to executions their next append tells.
+  reader.follow(keys.control(), newest?.id ?? "0-0", take, () => workflows.changed(undefined));
 }
 
 /** What the control stream says of executions, and what it is to those who run them. */

@@ -61,6 +61,8 @@ export class RedisWorkQueue implements WorkQueue {
   #room = 0;
   /** What there is to read again: nothing, what a connection lost, or what a process before this one had. */
   #drain: "no" | "lost" | "inherited" = "inherited";
+  /** A link that Redis still takes for alive may be handed entries until its block ends: read again then. */
+  #onceMore: ReturnType<typeof setTimeout> | undefined;
   /** Begins the tokens of this process: an instance's name may have been another process's before. */
   readonly #process = crypto.randomUUID().slice(0, 8);
   #nextWriter = 0;
@@ -78,8 +80,9 @@ export class RedisWorkQueue implements WorkQueue {
   }
 
   async take(options: WaitOptions & { count: number; blockMs: number }): Promise<Claim[]> {
-    const { signal, count } = options;
+    const { signal, count, blockMs } = options;
     const blocked = await this.#open();
+    if (!(await blocked.back({ timeoutMs: blockMs, signal })) && !blocked.closed) return [];
     const { takenOver } = this.#leases;
     if (takenOver.length > 0) return takenOver.splice(0, count);
     this.#room = count;
@@ -93,7 +96,7 @@ export class RedisWorkQueue implements WorkQueue {
       }
       // What was handed out last is answered first: the blocking read is written a turn later.
       await new Promise((resolve) => setImmediate(resolve));
-      const claims = await this.#read(blocked, { count, blockMs: Math.min(options.blockMs, BLOCK_MS) });
+      const claims = await this.#read(blocked, { count, blockMs: Math.min(blockMs, BLOCK_MS) });
       return claims.length > 0 ? claims : takenOver.splice(0, count);
     } catch (error) {
       if (!isGroupGone(error)) throw error;
@@ -129,8 +132,9 @@ export class RedisWorkQueue implements WorkQueue {
     await this.#finish(claim, options);
   }
 
-  release(claim: Claim): void {
+  release(claim: Claim, { cutOff = false }: { cutOff?: boolean } = {}): void {
     this.#leases.drop(claim);
+    if (cutOff && this.#drain === "no") this.#drain = "lost";
   }
 
   async handBack(claim: Claim): Promise<void> {
@@ -138,12 +142,11 @@ export class RedisWorkQueue implements WorkQueue {
     const { executionId, epoch } = claim;
     const partition = keys.partitionOf(executionId);
     this.#leases.drop(claim);
-    await resend(() =>
+    await resend(commands, () =>
       runScript(commands, HAND_BACK, {
         keys: [keys.meta(executionId), keys.work(partition)],
         args: [executionId, String(epoch), group, keys.base(partition)],
-      })
-    );
+      }));
   }
 
   onSignal(listener: (executionId: string, signal: WorkSignal) => void): void {
@@ -166,6 +169,7 @@ export class RedisWorkQueue implements WorkQueue {
 
   /** Closes the blocked connection; what was taken over and not handed out goes back. */
   async close(): Promise<void> {
+    clearTimeout(this.#onceMore);
     this.#leases.stop();
     await this.#timers.stop();
     const left = this.#leases.takenOver.splice(0);
@@ -178,6 +182,8 @@ export class RedisWorkQueue implements WorkQueue {
       const blocked = await this.#options.openBlocked();
       blocked.onReady(() => {
         this.#drain = "lost";
+        clearTimeout(this.#onceMore);
+        this.#onceMore = setTimeout(() => this.#drain = "lost", BLOCK_MS + GRACE_MS);
       });
       this.#leases.start();
       this.#timers.start();
@@ -277,7 +283,7 @@ export class RedisWorkQueue implements WorkQueue {
     const { executionId, epoch, replyTo } = claim;
     const partition = keys.partitionOf(executionId);
     const work = keys.work(partition);
-    const answer = await resend(() =>
+    const answer = await resend(commands, () =>
       runScript<string>(commands, APPEND, {
         keys: [
           keys.meta(executionId),
