@@ -66,11 +66,11 @@ export class Journal {
     await this.#appending;
   }
 
-  /** Writes the rest and ends the execution; the terminal event is the last of the buffer. */
-  async finish(options: Omit<FinishOptions, "sequence" | "events">): Promise<void> {
+  /** Writes the rest and ends the execution with `last`, which no flush that still waits for its turn may take. */
+  async finish({ last, ...options }: Omit<FinishOptions, "sequence" | "events"> & { last: LogEvent }): Promise<void> {
     this.#stopTimer();
     while (this.#appending !== undefined) await this.#appending;
-    await this.#queue.finish(this.#claim, { ...options, sequence: this.#sequence, events: this.#take() });
+    await this.#queue.finish(this.#claim, { ...options, sequence: this.#sequence, events: [...this.#take(), last] });
   }
 
   /** Writes the rest and gives the claim up for a while; after `"resumed"` nothing has changed. */

@@ -288,22 +288,24 @@ class Run {
     const responder = responseNode === undefined ? {} : { responseNode };
     this.#stop(ENDED);
     if (end.status === "failed") {
-      this.#apply({ type: "execution.failed", data: { error: end.error, ...responder } });
+      const last = { type: "execution.failed", time: Date.now(), data: { error: end.error, ...responder } } as const;
       // A caller that was answered early gets the same answer when it asks again.
       const answered = this.#claim.replyEarly && responseNode !== undefined
         ? { response: this.#outputs[responseNode] as unknown as ResponseData }
         : {};
-      return await this.#finish({ executionId, status: "failed", error: end.error, ...answered });
+      return await this.#finish(last, { executionId, status: "failed", error: end.error, ...answered });
     }
-    this.#apply({ type: "execution.completed", data: { lastNode: end.lastNode, ...responder } });
+    const data = { lastNode: end.lastNode, ...responder };
+    const last = { type: "execution.completed", time: Date.now(), data } as const;
     const output = this.#outputs[end.lastNode] ?? null;
-    if (responseNode === undefined) return await this.#finish({ executionId, status: "completed", output });
+    if (responseNode === undefined) return await this.#finish(last, { executionId, status: "completed", output });
     const response = this.#outputs[responseNode] as unknown as ResponseData;
-    return await this.#finish({ executionId, status: "completed", response, output });
+    return await this.#finish(last, { executionId, status: "completed", response, output });
   }
 
-  async #finish(result: ExecutionResult): Promise<ExecutionResult> {
-    await this.#journal.finish({ result });
+  async #finish(last: LogEvent, result: ExecutionResult): Promise<ExecutionResult> {
+    applyEvent(this.#state, last);
+    await this.#journal.finish({ last, result });
     return result;
   }
 

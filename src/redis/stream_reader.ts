@@ -188,7 +188,7 @@ export class StreamReader {
 
   async #info(stream: string): Promise<StreamInfo | undefined> {
     try {
-      return parseStreamInfo(await this.#blocked.send(["XINFO", "STREAM", stream]));
+      return parseStreamInfo(await this.#blocked.send(["XINFO", "STREAM", stream], { deadlineMs: GRACE_MS }));
     } catch (error) {
       if (error instanceof Error && error.message.startsWith("ERR no such key")) return undefined;
       throw error;

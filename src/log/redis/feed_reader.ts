@@ -19,7 +19,7 @@ import type { FeedEntry, WaitOptions } from "../port.ts";
 import { decodeFeedEntry } from "./codec.ts";
 
 /** After how long an entry that was taken and not acknowledged is another assembler's, in milliseconds. */
-const IDLE_MS = 30_000;
+const IDLE_MS = 10_000;
 
 /** What a feed reader is made of. */
 export interface FeedReaderOptions {

@@ -24,19 +24,23 @@ const FORGET_EVERY = 60;
 
 const ASSEMBLE = defineScript(`
 -- KEYS  1 feed  2 index of all  3 index of the active  4 expiry  5.. indexes of workflows and statuses, daily counters
--- ARGV  1 group  2 TTL of daily counters (s)  3 how many entries end nothing  4 how many executions are active
+-- ARGV  1 group  2 TTL of daily counters (s)  3 how many entries end nothing  4 how many executions are active  5 base
 --       then the ids of those entries
 --       then for each active execution: id, number of its workflow's index in KEYS
 --       then for each ended one: id of its feed entry, id, numbers in KEYS of workflow's index, status's index and
 --       daily counters, score of its expiry, member of its expiry, status, duration (ms)
 -- Reply how many ended executions were counted: those whose entry had not been acknowledged before
 local plain, active = tonumber(ARGV[3]), tonumber(ARGV[4])
-for i = 5, 4 + plain do redis.call('XACK', KEYS[1], ARGV[1], ARGV[i]) end
-local at = 5 + plain
+for i = 6, 5 + plain do redis.call('XACK', KEYS[1], ARGV[1], ARGV[i]) end
+local at = 6 + plain
 for _ = 1, active do
-  redis.call('ZADD', KEYS[2], 0, ARGV[at])
-  redis.call('ZADD', KEYS[3], 0, ARGV[at])
-  redis.call('ZADD', KEYS[tonumber(ARGV[at + 1])], 0, ARGV[at])
+  -- Another assembler may have been told its end already, and have forgotten it: it must not come back.
+  local status = redis.call('HGET', ARGV[5] .. 'meta:' .. ARGV[at], 'status')
+  if status == 'pending' or status == 'running' or status == 'paused' then
+    redis.call('ZADD', KEYS[2], 0, ARGV[at])
+    redis.call('ZADD', KEYS[3], 0, ARGV[at])
+    redis.call('ZADD', KEYS[tonumber(ARGV[at + 1])], 0, ARGV[at])
+  end
   at = at + 2
 end
 local counted = 0
@@ -172,6 +176,7 @@ export class RedisProjections implements Projections {
         String(DAILY_TTL_SECONDS),
         String(plain.length),
         String(active.size),
+        keys.base(partition),
         ...plain,
         ...[...active].flat(),
         ...ended,

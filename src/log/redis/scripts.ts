@@ -94,7 +94,8 @@ export const APPEND = defineScript(`
 --       10 token of the claim that writes  11 '' or why this is a dead letter (JSON)
 --       12.. type, time, node or '', data (JSON) of each event
 -- Reply 'ok', 'paused' (done, and the execution is paused) or 'parked', also when this very append was made before;
---       'resumed' when there was no more reason to pause; 'gone', 'ended', 'fenced' or 'sequence' when refused
+--       'resumed' when there was no more reason to pause; 'gone', 'ended', 'fenced', 'sequence' or 'eventless' when
+--       refused
 ${LIBRARY}
 ${ADMISSION}
 local m = redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'status', 'workflow', 'version', 'requestedAt', 'entry',
@@ -103,6 +104,7 @@ if not m[1] then return 'gone' end
 local sequence, entry, paused = tonumber(m[2]), m[7], m[9] == '1'
 local count = (#ARGV - 11) / 4
 local parks = ARGV[6] == 'park' or ARGV[6] == 'pause'
+if count == 0 and ARGV[6] ~= '' and not parks then return 'eventless' end
 if ARGV[2] == 'cancel' then
   if ENDED[m[3]] then return 'ended' end
   redis.call('HINCRBY', KEYS[1], 'epoch', 1)

@@ -1,0 +1,73 @@
+/**
+ * What must be gone once all has ended.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Breach } from "./breach.ts";
+import type { Cluster } from "./cluster.ts";
+import type { Member } from "./member.ts";
+
+/** An inbox is trimmed every two seconds, and keeps the newest entry. */
+const INBOX_LENGTH = 100;
+/** Sockets and timers come and go: this many more descriptors are no leak. */
+const MORE_FILES = 12;
+
+/** How many descriptors each process has open, by its id; taken while no caller is connected. */
+export async function countFiles(members: readonly Member[]): Promise<Map<number, number>> {
+  const alive = members.filter(({ alive }) => alive);
+  return new Map(await Promise.all(alive.map(async (m) => [m.pid, await m.openFiles()] as const)));
+}
+
+/** Looks until nothing is held any more, at most for `settleMs`. */
+export async function findLeaks(
+  cluster: Cluster,
+  options: { filesBefore: ReadonlyMap<number, number>; settleMs: number },
+): Promise<Breach[]> {
+  const { filesBefore, settleMs } = options;
+  let held: string[] = [];
+  for (const until = Date.now() + settleMs; Date.now() < until; await sleep(200)) {
+    held = [...await heldInRedis(cluster), ...await heldByMembers(cluster, filesBefore)];
+    if (held.length === 0) break;
+  }
+  return held.map((detail) => ({ kind: "leaked", detail }));
+}
+
+async function heldInRedis({ redis }: Cluster): Promise<string[]> {
+  const held: string[] = [];
+  const expectNone = (what: string, count: number) => {
+    if (count > 0) held.push(`${what}: ${count}`);
+  };
+  const pending = async (stream: string, group: string) =>
+    (await redis.send<[number]>("XPENDING", stream, group).catch(() => [0] as const))[0];
+  expectNone("pending work entries", await pending("mr:{0}:work", "workers"));
+  expectNone("work entries", await redis.send<number>("XLEN", "mr:{0}:work"));
+  expectNone("pending feed entries", await pending("mr:{0}:feed", "assembler"));
+  expectNone("timers", await redis.send<number>("ZCARD", "mr:{0}:timers"));
+  const active = await redis.send<string[]>("ZRANGE", "mr:{0}:index:status:active", "0", "-1");
+  expectNone(`executions listed as active (${active.slice(0, 3).join(", ")})`, active.length);
+  expectNone("dead letters", await redis.send<number>("XLEN", "mr:{0}:dead"));
+  for (const inbox of await redis.send<string[]>("KEYS", "mr:*:inbox:*")) {
+    const length = await redis.send<number>("XLEN", inbox);
+    if (length > INBOX_LENGTH) held.push(`entries of ${inbox}: ${length}`);
+  }
+  return held;
+}
+
+async function heldByMembers(cluster: Cluster, filesBefore: ReadonlyMap<number, number>): Promise<string[]> {
+  const held: string[] = [];
+  for (const member of cluster.members) {
+    if (!member.alive) {
+      held.push(`${member.name} has ended by itself`);
+      continue;
+    }
+    const waiters = await member.metric("millrace_waiters");
+    if (waiters > 0) held.push(`waiters on ${member.name}: ${waiters}`);
+    const running = await member.metric("millrace_work_in_progress");
+    if (running > 0) held.push(`executions running on ${member.name}: ${running}`);
+    const before = filesBefore.get(member.pid);
+    const files = await member.openFiles();
+    if (before !== undefined && files > before + MORE_FILES) {
+      held.push(`open files of ${member.name}: ${files}, ${before} at the start`);
+    }
+  }
+  return held;
+}

@@ -1,0 +1,108 @@
+/**
+ * What one execution's log must look like, whatever happened while it was written.
+ */
+import type { StoredEvent } from "../../src/log/event.ts";
+import { isTerminal } from "../../src/log/event.ts";
+import type { ExecutionResult } from "../../src/log/port.ts";
+import type { Breach } from "./breach.ts";
+
+/** An execution as Redis has it. */
+export interface Execution {
+  readonly id: string;
+  readonly events: readonly StoredEvent[];
+  /** The stored result, unless it has expired. */
+  readonly result: ExecutionResult | undefined;
+}
+
+/** The key of the call that asked for it: it is in the body that was posted. */
+export function keyOf({ events }: Execution): string | undefined {
+  const [first] = events;
+  if (first?.type !== "execution.requested") return undefined;
+  return (first.data.input as { body?: { key?: string } } | null)?.body?.key;
+}
+
+/** True when the log has a terminal event. */
+export function hasEnded({ events }: Execution): boolean {
+  return events.some(isTerminal);
+}
+
+/**
+ * Breaches in an execution that has ended.
+ *
+ * @param callsOf when a node's `httpRequest` reached the other side, in epoch milliseconds
+ */
+export function checkLog(execution: Execution, callsOf: (nodeId: string) => readonly number[]): Breach[] {
+  const { id, events, result } = execution;
+  const breaches: Breach[] = [];
+  const found = (kind: Breach["kind"], what: string) => {
+    breaches.push({ kind, detail: `${id}: ${what}: ${story(events)}` });
+  };
+  if (events[0]?.type !== "execution.requested") found("wrong", "the log does not begin with the request");
+  const ends = events.filter(isTerminal);
+  if (ends.length !== 1) found("duplicated", `${ends.length} terminal events`);
+  else if (events.at(-1) !== ends[0]) found("wrong", "events after the terminal one");
+  const claims = events.filter(({ type }) => type === "execution.started").length;
+  for (const node of new Set(events.flatMap(({ node }) => node === undefined ? [] : [node]))) {
+    const its = events.filter((event) => event.node === node);
+    const completed = its.filter(({ type }) => type === "node.completed");
+    if (completed.length > 1) found("duplicated", `${node} completed ${completed.length} times`);
+    const after = its.slice(its.findIndex(({ type }) => type === "node.completed") + 1);
+    if (completed.length > 0 && after.some(({ type }) => type === "node.started")) {
+      found("duplicated", `${node} started again after it had completed`);
+    }
+    const calls = callsOf(node);
+    const starts = its.filter(({ type }) => type === "node.started").length;
+    // A node in flight may run twice, but each run is in the log before it calls: no call without a start.
+    if (calls.length > starts) found("duplicated", `${node} called ${calls.length} times for ${starts} starts`);
+    // With one claim nobody else can have run it: nothing may call after the completion was written.
+    const late = calls.filter((time) => completed[0] !== undefined && time > completed[0].time);
+    if (claims === 1 && late.length > 0) found("duplicated", `${node} called again after it had completed`);
+  }
+  if (result !== undefined && ends.length === 1 && !agrees(result, events)) {
+    found("wrong", `the stored result is not the log's: ${JSON.stringify(result)}`);
+  }
+  return breaches;
+}
+
+/** What the log says that its caller must get: the response of `httpResponse`, else the last node's output. */
+export function outcomeOf(events: readonly StoredEvent[]): { status: string; response?: unknown; output?: unknown } {
+  const end = events.find(isTerminal);
+  if (end?.type !== "execution.completed") return { status: end?.type.slice("execution.".length) ?? "running" };
+  const outputOf = (node: string | undefined) => {
+    const completed = events.find((event) => event.type === "node.completed" && event.node === node);
+    return completed?.type === "node.completed" ? completed.data.output : undefined;
+  };
+  const { lastNode, responseNode } = end.data;
+  return {
+    status: "completed",
+    output: outputOf(lastNode),
+    ...(responseNode === undefined ? {} : { response: outputOf(responseNode) }),
+  };
+}
+
+function agrees(result: ExecutionResult, events: readonly StoredEvent[]): boolean {
+  const { status, response, output } = outcomeOf(events);
+  if (result.status !== status) return false;
+  return sameJson(result.response, response) && (status !== "completed" || sameJson(result.output, output));
+}
+
+/** True when both are the same JSON, members in any order. */
+export function sameJson(a: unknown, b: unknown): boolean {
+  return stable(a) === stable(b);
+}
+
+function stable(value: unknown): string {
+  return JSON.stringify(value, (_, item) => {
+    if (item === null || typeof item !== "object" || Array.isArray(item)) return item;
+    return Object.fromEntries(Object.entries(item).sort(([a], [b]) => a < b ? -1 : 1));
+  }) ?? "";
+}
+
+/** The log in one line. */
+export function story(events: readonly StoredEvent[]): string {
+  return events.map(({ id, type, node, data }) => {
+    const { epoch, worker, attempt } = data as { epoch?: number; worker?: string; attempt?: number };
+    const about = type === "execution.started" ? ` ${epoch} ${worker}` : attempt === undefined ? "" : ` #${attempt}`;
+    return `${id.slice(-8)} ${type.replace("execution.", "")}${node === undefined ? "" : ` ${node}`}${about}`;
+  }).join(", ");
+}

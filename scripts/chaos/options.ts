@@ -1,0 +1,113 @@
+/**
+ * The command line of `npm run chaos`.
+ */
+import { parseArgs } from "node:util";
+import { FAULT_NAMES, type FaultName } from "./faults.ts";
+import { PLANT_NAMES, type PlantName } from "./plants.ts";
+import { SCENARIOS } from "./scenarios.ts";
+
+/** What to run. */
+export interface ChaosOptions {
+  readonly rounds: number;
+  readonly seconds: number;
+  readonly seed: number;
+  readonly only: readonly FaultName[];
+  readonly callers: number;
+  /** Workflows of the load; all of some weight by default. */
+  readonly kinds?: readonly string[];
+  readonly plant: PlantName | undefined;
+  /** Seconds of the one long outage that is tried instead of rounds. */
+  readonly outage: number | undefined;
+  readonly json: string | undefined;
+  readonly logDir: string | undefined;
+}
+
+/** A flag that is wrong, in one line. */
+export class OptionError extends Error {}
+
+/** What `--help` prints. */
+export const HELP = `Usage: npm run chaos -- [options]
+
+Kills, stops and cuts off Redis and the instances one after the other, under load, and checks that every accepted
+execution ended once, with one answer, in time. Exit code 1 on any breach.
+
+  --rounds <n>      how many faults, default 300, without a limit where --seconds is given
+  --seconds <n>     begin no round after this many seconds
+  --seed <n>        order of faults and load, default: random, printed
+  --only <faults>   only these, by commas; may be repeated:
+                    ${FAULT_NAMES.slice(0, 6).join(", ")},
+                    ${FAULT_NAMES.slice(6, 11).join(", ")},
+                    ${FAULT_NAMES.slice(11).join(", ")}
+  --callers <n>     callers at once, default 24
+  --outage <n>      instead of rounds: one outage of Redis of this many seconds, and what it does to memory
+  --plant <bug>     switch a known bug on, which must be found:
+                    ${PLANT_NAMES.join(", ")}
+  --json <file>     write the sums there, as JSON
+  --logs <folder>   keep what the instances print
+  -h, --help        this text
+`;
+
+/** Reads the arguments. Returns `undefined` for `--help`; throws {@linkcode OptionError}. */
+export function readOptions(
+  args: readonly string[],
+  env: Readonly<Record<string, string | undefined>>,
+): ChaosOptions | undefined {
+  const values = parse(args);
+  if (values.help) return undefined;
+  if (env.REDIS_URL) throw new OptionError("REDIS_URL is set, but the Redis of this run is killed: unset it");
+  const plant = oneOf(values.plant, PLANT_NAMES, "--plant");
+  const scenario = plant === undefined ? undefined : SCENARIOS[plant];
+  const names = (values.only ?? []).flatMap((list) => list.split(",")).map((name) => name.trim());
+  const only = names.map((name) => oneOf(name, FAULT_NAMES, "--only")!);
+  const seconds = number(values.seconds, "--seconds");
+  const seed = number(values.seed, "--seed", { least: 0 });
+  return {
+    rounds: number(values.rounds, "--rounds") ?? scenario?.rounds ?? (seconds === undefined ? 300 : Infinity),
+    seconds: seconds ?? Infinity,
+    seed: seed ?? Math.floor(Math.random() * 1e6),
+    only: only.length > 0 ? only : scenario?.only ?? FAULT_NAMES,
+    callers: number(values.callers, "--callers") ?? scenario?.callers ?? 24,
+    ...(scenario?.kinds === undefined ? {} : { kinds: scenario.kinds }),
+    plant,
+    outage: number(values.outage, "--outage"),
+    json: values.json,
+    logDir: values.logs,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      options: {
+        rounds: { type: "string" },
+        seconds: { type: "string" },
+        seed: { type: "string" },
+        only: { type: "string", multiple: true },
+        callers: { type: "string" },
+        outage: { type: "string" },
+        plant: { type: "string" },
+        json: { type: "string" },
+        logs: { type: "string" },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    }).values;
+  } catch (error) {
+    throw new OptionError((error as Error).message.split(". ")[0]!);
+  }
+}
+
+function number(
+  text: string | undefined,
+  flag: string,
+  { least = 1 }: { least?: number } = {},
+): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text);
+  throw new OptionError(`${flag} must be a whole number from ${least} on, not "${text}"`);
+}
+
+function oneOf<T extends string>(text: string | undefined, names: readonly T[], flag: string): T | undefined {
+  if (text === undefined || (names as readonly string[]).includes(text)) return text as T | undefined;
+  throw new OptionError(`${flag} must be one of ${names.join(", ")}, not "${text}"`);
+}

@@ -1,0 +1,88 @@
+/**
+ * A run: rounds of one fault each under a load that does not stop, and the checks after each and at the end.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { Cluster } from "./cluster.ts";
+import { FAULTS } from "./faults.ts";
+import { countFiles, findLeaks } from "./leaks.ts";
+import { Load } from "./load.ts";
+import type { ChaosOptions } from "./options.ts";
+import { Probes } from "./probes.ts";
+import { Random } from "./random.ts";
+import { recover, type Stage } from "./recovery.ts";
+import { Report } from "./report.ts";
+import { Verifier } from "./verifier.ts";
+import { KINDS } from "./workflows.ts";
+
+/** How long a call is tried again, in milliseconds. */
+const BUDGET_MS = 30_000;
+/** How long the load runs before the first fault, and what has not ended gets at the end, in milliseconds. */
+const WARM_UP_MS = 1000;
+const SETTLE_MS = 20_000;
+const PLANT_SETTLE_MS = 6000;
+/** How long what is held may take to be let go, in milliseconds: an assembler takes over another's after 30 s. */
+const LEAK_MS = 45_000;
+const PLANT_LEAK_MS = 4000;
+
+/** Runs until the rounds or the seconds are over; with a plant, until the first breach. */
+export async function run(options: ChaosOptions, say: (line: string) => void): Promise<Report> {
+  const { plant, logDir, callers, seed } = options;
+  const random = new Random(seed);
+  const report = new Report({ seed, say });
+  await using cluster = await Cluster.start({ plant, logDir });
+  const filesBefore = await countFiles(cluster.members);
+  const kinds = KINDS.filter(({ id, weight }) => options.kinds?.includes(id) ?? weight > 0);
+  const load = new Load({ targets: cluster.http, kinds, callers, random: random.fork(), budgetMs: BUDGET_MS });
+  const verifier = new Verifier(cluster, load);
+  load.start();
+  const probes = new Probes(load, { targets: cluster.http, random: random.fork() });
+  const stage: Stage = { cluster, load, probes };
+  try {
+    await sleep(WARM_UP_MS);
+    await playRounds(stage, { options, random, report, verifier });
+  } finally {
+    // A planted bug that has shown leaves callers without an answer: they need not be waited for.
+    await Promise.all([load.stop({ now: plant !== undefined && !report.isClean }), probes.stop()]);
+  }
+  await settle(cluster, plant === undefined ? SETTLE_MS : PLANT_SETTLE_MS);
+  report.add(await verifier.check(Infinity, { final: true }));
+  report.executions = verifier.executions;
+  if (plant !== undefined && !report.isClean) return report;
+  report.add(await findLeaks(cluster, { filesBefore, settleMs: plant === undefined ? LEAK_MS : PLANT_LEAK_MS }));
+  return report;
+}
+
+async function playRounds(
+  stage: Stage,
+  parts: { options: ChaosOptions; random: Random; report: Report; verifier: Verifier },
+): Promise<void> {
+  const { options, random, report, verifier } = parts;
+  const begun = [Date.now(), Date.now()];
+  let order: ChaosOptions["only"] = [];
+  while (report.rounds < options.rounds && report.tookMs < options.seconds * 1000) {
+    if (order.length === 0) order = random.shuffle(options.only);
+    const [fault, ...rest] = order;
+    order = rest;
+    begun.push(Date.now());
+    await sleep(random.between(200, 600));
+    const window = await FAULTS[fault!](stage.cluster, random);
+    const { worstMs, breaches } = await recover(stage, window);
+    await stage.cluster.repair();
+    // What is two rounds old can no longer change; what a fault that is over may still do to it has been done.
+    const found = await verifier.check(begun.at(-2)!);
+    report.executions = verifier.executions;
+    report.addRound({ fault: fault!, target: window.target, recoveryMs: worstMs, breaches });
+    report.add(found);
+    if (options.plant !== undefined && !report.isClean) return;
+  }
+}
+
+/** Waits until nothing is queued any more, at most for as long as that may take. */
+async function settle({ redis }: Cluster, forMs: number): Promise<void> {
+  for (const until = Date.now() + forMs; Date.now() < until; await sleep(100)) {
+    if (await redis.send<number>("XLEN", "mr:{0}:work") + await redis.send<number>("ZCARD", "mr:{0}:timers") === 0) {
+      break;
+    }
+  }
+  await sleep(500);
+}
