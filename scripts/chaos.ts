@@ -1,7 +1,7 @@
 /**
  * Kills, stops and cuts off whatever Millrace runs on, under load, and checks what was promised: `npm run chaos`.
  */
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { HELP, OptionError, readOptions } from "./chaos/options.ts";
 import { runOutage } from "./chaos/outage.ts";
 import { PLANTS } from "./chaos/plants.ts";
@@ -26,7 +26,8 @@ async function main(): Promise<number> {
     console.log(HELP);
     return 0;
   }
-  const { plant, outage, json } = options;
+  const { plant, outage, json, logDir } = options;
+  if (logDir !== undefined) mkdirSync(logDir, { recursive: true });
   console.log(`chaos: seed ${options.seed}${plant === undefined ? "" : `, planted ${plant}: ${PLANTS[plant]}`}`);
   const report = await (outage === undefined ? run : runOutage)(options, (line) => console.log(line));
   console.log(report.table());
