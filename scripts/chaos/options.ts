@@ -2,7 +2,7 @@
  * The command line of `npm run chaos`.
  */
 import { parseArgs } from "node:util";
-import { FAULT_NAMES, type FaultName } from "./faults.ts";
+import { FAULT_NAMES, type FaultName, RECOVERY_MS } from "./faults.ts";
 import { PLANT_NAMES, type PlantName } from "./plants.ts";
 import { SCENARIOS } from "./scenarios.ts";
 
@@ -15,6 +15,8 @@ export interface ChaosOptions {
   readonly callers: number;
   /** Workflows of the load; all of some weight by default. */
   readonly kinds?: readonly string[];
+  /** Seconds within which work must flow again after a fault. */
+  readonly within: number;
   readonly plant: PlantName | undefined;
   /** Seconds of the one long outage that is tried instead of rounds. */
   readonly outage: number | undefined;
@@ -39,6 +41,7 @@ execution ended once, with one answer, in time. Exit code 1 on any breach.
                     ${FAULT_NAMES.slice(6, 11).join(", ")},
                     ${FAULT_NAMES.slice(11).join(", ")}
   --callers <n>     callers at once, default 24
+  --within <n>      seconds within which work must flow again after a fault, default 3; more on a busy machine
   --outage <n>      instead of rounds: one outage of Redis of this many seconds, and what it does to memory
   --plant <bug>     switch a known bug on, which must be found:
                     ${PLANT_NAMES.join(", ")}
@@ -68,6 +71,7 @@ export function readOptions(
     only: only.length > 0 ? only : scenario?.only ?? FAULT_NAMES,
     callers: number(values.callers, "--callers") ?? scenario?.callers ?? 24,
     ...(scenario?.kinds === undefined ? {} : { kinds: scenario.kinds }),
+    within: number(values.within, "--within") ?? RECOVERY_MS / 1000,
     plant,
     outage: number(values.outage, "--outage"),
     json: values.json,
@@ -85,6 +89,7 @@ function parse(args: readonly string[]) {
         seed: { type: "string" },
         only: { type: "string", multiple: true },
         callers: { type: "string" },
+        within: { type: "string" },
         outage: { type: "string" },
         plant: { type: "string" },
         json: { type: "string" },

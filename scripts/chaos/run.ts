@@ -3,7 +3,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster } from "./cluster.ts";
-import { FAULTS } from "./faults.ts";
+import { FAULTS, RECOVERY_MS } from "./faults.ts";
 import { countFiles, findLeaks } from "./leaks.ts";
 import { Load } from "./load.ts";
 import type { ChaosOptions } from "./options.ts";
@@ -66,7 +66,8 @@ async function playRounds(
     begun.push(Date.now());
     await sleep(random.between(200, 600));
     const window = await FAULTS[fault!](stage.cluster, random);
-    const { worstMs, breaches } = await recover(stage, window);
+    const boundMs = window.boundMs + options.within * 1000 - RECOVERY_MS;
+    const { worstMs, breaches } = await recover(stage, { ...window, boundMs });
     await stage.cluster.repair();
     // What is two rounds old can no longer change; what a fault that is over may still do to it has been done.
     const found = await verifier.check(begun.at(-2)!);

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { BreachKind } from "../../scripts/chaos/breach.ts";
+import { canHarmRedis } from "../support/faulty_redis.ts";
 import { PLANT_NAMES, type PlantName } from "../../scripts/chaos/plants.ts";
 
 const test = suite("npm run chaos");
@@ -25,14 +26,17 @@ const FOUND_BY: Record<PlantName, BreachKind> = {
   "no-pel-drain": "wedged",
 };
 
-test("every promise is kept through one fault of each kind", async () => {
-  const { code, output, sums } = await chaos("clean", ["--seed", "12", "--rounds", "16"]);
+/** The run stops and kills its Redis, which signals cannot do to one in a container. */
+const faulty = await canHarmRedis() ? test : test.skip;
+
+faulty("every promise is kept through one fault of each kind", async () => {
+  const { code, output, sums } = await chaos("clean", ["--seed", "12", "--rounds", "16", "--within", "12"]);
   assert.is(code, 0, output);
   assert.is(sums.faults.length, 16);
   assert.ok(sums.executions > 1000, `${sums.executions} executions`);
 });
 
-test("each planted bug is found, and the table names the breach", async () => {
+faulty("each planted bug is found, and the table names the breach", async () => {
   const queue = [...PLANT_NAMES];
   const next = async () => {
     for (let plant = queue.shift(); plant !== undefined; plant = queue.shift()) {
@@ -75,7 +79,7 @@ async function chaos(name: string, args: readonly string[]) {
 
 function command(args: readonly string[], env: Record<string, string> = {}): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
-    const { NODE_V8_COVERAGE: _, ...inherited } = process.env;
+    const { NODE_V8_COVERAGE: _, REDIS_URL: __, ...inherited } = process.env;
     const child = spawn(process.execPath, ["--import", "tsx", "scripts/chaos.ts", ...args], {
       env: { ...inherited, ...env },
       stdio: ["ignore", "pipe", "pipe"],
