@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { BreachKind } from "../../scripts/chaos/breach.ts";
-import { canHarmRedis } from "../support/faulty_redis.ts";
+import { harmfulTest } from "../support/faulty_redis.ts";
 import { PLANT_NAMES, type PlantName } from "../../scripts/chaos/plants.ts";
 
 const test = suite("npm run chaos");
@@ -27,7 +27,7 @@ const FOUND_BY: Record<PlantName, BreachKind> = {
 };
 
 /** The run stops and kills its Redis, which signals cannot do to one in a container. */
-const faulty = await canHarmRedis() ? test : test.skip;
+const faulty = await harmfulTest(test);
 
 faulty("every promise is kept through one fault of each kind", async () => {
   const { code, output, sums } = await chaos("clean", ["--seed", "12", "--rounds", "16", "--within", "12"]);

@@ -6,7 +6,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { UnavailableError } from "../../src/errors.ts";
-import { canHarmRedis, startFaultyRedis } from "../support/faulty_redis.ts";
+import { harmfulTest, startFaultyRedis } from "../support/faulty_redis.ts";
 import { uniquePrefix } from "../support/redis.ts";
 import { startProxy } from "../support/tcp_proxy.ts";
 import { openRig, type Rig } from "./rig.ts";
@@ -14,8 +14,7 @@ import { openRig, type Rig } from "./rig.ts";
 /** What the promise is (3 s), and what a test on a busy machine may take. */
 const BOUND_MS = 10_000;
 
-const canHarm = await canHarmRedis();
-const faulty = canHarm ? test : test.skip;
+const faulty = await harmfulTest(test);
 
 async function flowsAgain(rig: Rig, what: string): Promise<void> {
   const times = await rig.flow();

@@ -10,11 +10,11 @@ import { UnavailableError } from "../../src/errors.ts";
 import { RedisConnection } from "../../src/redis/connection.ts";
 import { checkServer } from "../../src/redis/server_check.ts";
 import { eventually } from "../support/eventually.ts";
-import { canHarmRedis, startFaultyRedis } from "../support/faulty_redis.ts";
+import { harmfulTest, startFaultyRedis } from "../support/faulty_redis.ts";
 import { uniquePrefix } from "../support/redis.ts";
 import { openRig } from "./rig.ts";
 
-const faulty = await canHarmRedis() ? test : test.skip;
+const faulty = await harmfulTest(test);
 
 faulty("a full Redis makes it unusable, over the same link, until there is room", async () => {
   await using redis = await startFaultyRedis();

@@ -13,6 +13,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Test } from "uvu";
 import { findRedisServer, type RunningRedis, startRedis } from "../../scripts/redis.ts";
 
 /** A Redis to do harm to. */
@@ -29,9 +30,10 @@ export interface FaultyRedis extends AsyncDisposable {
   restart(args?: readonly string[]): Promise<void>;
 }
 
-/** False where Redis runs in a container, which signals do not reach. */
-export async function canHarmRedis(): Promise<boolean> {
-  return (await findRedisServer()).binary !== "docker";
+/** `test` where signals reach a Redis; where it runs in a container, one that is skipped and says why. */
+export async function harmfulTest(test: Test): Promise<(name: string, run: () => Promise<void>) => void> {
+  if ((await findRedisServer()).binary !== "docker") return test;
+  return (name, run) => test.skip(`${name} (skipped: Redis runs in a container, which signals do not reach)`, run);
 }
 
 /** Starts one, with these arguments each time. */
