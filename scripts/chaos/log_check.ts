@@ -67,22 +67,24 @@ export function checkLog(execution: Execution, callsOf: (nodeId: string) => read
 /** What the log says that its caller must get: the response of `httpResponse`, else the last node's output. */
 export function outcomeOf(events: readonly StoredEvent[]): { status: string; response?: unknown; output?: unknown } {
   const end = events.find(isTerminal);
-  if (end?.type !== "execution.completed") return { status: end?.type.slice("execution.".length) ?? "running" };
   const outputOf = (node: string | undefined) => {
     const completed = events.find((event) => event.type === "node.completed" && event.node === node);
     return completed?.type === "node.completed" ? completed.data.output : undefined;
   };
-  const { lastNode, responseNode } = end.data;
-  return {
-    status: "completed",
-    output: outputOf(lastNode),
-    ...(responseNode === undefined ? {} : { response: outputOf(responseNode) }),
-  };
+  if (end?.type !== "execution.completed" && end?.type !== "execution.failed") {
+    return { status: end?.type.slice("execution.".length) ?? "running" };
+  }
+  const { responseNode } = end.data;
+  const response = responseNode === undefined ? {} : { response: outputOf(responseNode) };
+  if (end.type === "execution.failed") return { status: "failed", ...response };
+  return { status: "completed", output: outputOf(end.data.lastNode), ...response };
 }
 
 function agrees(result: ExecutionResult, events: readonly StoredEvent[]): boolean {
   const { status, response, output } = outcomeOf(events);
   if (result.status !== status) return false;
+  // A failure keeps the response only where its caller was given it early.
+  if (status === "failed" && result.response === undefined) return true;
   return sameJson(result.response, response) && (status !== "completed" || sameJson(result.output, output));
 }
 

@@ -128,10 +128,17 @@ test("delay passes its input on after a while", async () => {
 test("delay ends when its signal aborts", async () => {
   const controller = new AbortController();
   const reason = new Error("cancelled");
-  const running = run("delay", { seconds: 600 }, {}, { signal: controller.signal });
+  const running = run("delay", { seconds: 2 }, {}, { signal: controller.signal });
   setTimeout(() => controller.abort(reason), 5);
   assert.is(await running.catch((error: unknown) => error), reason);
-  assert.is(await run("delay", { seconds: 600 }, {}, { signal: controller.signal }).catch((e: unknown) => e), reason);
+  assert.is(await run("delay", { seconds: 2 }, {}, { signal: controller.signal }).catch((e: unknown) => e), reason);
+});
+
+test("delay leaves a long wait to the store, and passes its input on when run again after it", async () => {
+  const result = await run("delay", { seconds: 600 }, { s: 1 }) as unknown as { waitUntil: number };
+  assert.ok(Math.abs(result.waitUntil - Date.now() - 600_000) < 5000);
+  const again = await run("delay", { seconds: 600 }, { s: 1 }, { waitedUntil: result.waitUntil });
+  assert.equal(again, { output: { s: 1 } });
 });
 
 test("fail fails with its code and message", async () => {
