@@ -115,7 +115,7 @@ function outputOf(node: NodeState): JsonValue {
 }
 
 /** The `httpResponse` node that completed last, if one did. */
-function responseNode(graph: Graph, state: RunState): { responseNode?: string } {
+export function responseNode(graph: Graph, state: RunState): { responseNode?: string } {
   let found: string | undefined;
   let foundAt = -1;
   for (const [id, node] of state.nodes) {

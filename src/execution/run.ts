@@ -15,7 +15,7 @@ import { applyEvent, emptyState, type RunState } from "../log/fold.ts";
 import type { Claim, ExecutionLog, ExecutionResult, ResponseData, WorkQueue } from "../log/port.ts";
 import type { CompiledWorkflow, NodeResult, NodeWait } from "../workflow/definition.ts";
 import type { GraphNode } from "../workflow/graph.ts";
-import { advance, type Decision, inputOf, interrupt } from "./advance.ts";
+import { advance, type Decision, inputOf, interrupt, responseNode } from "./advance.ts";
 import { Journal } from "./journal.ts";
 import { retryDelayMs } from "./retry.ts";
 import { type RunControl, WorkerStoppedError } from "./run_control.ts";
@@ -143,13 +143,12 @@ class Run {
   }
 
   #decide(deadlineAt: number): Decision {
+    const { graph, definition } = this.#options.workflow;
     const now = Date.now();
-    if (now < deadlineAt && this.#stopped?.reason !== TIMED_OUT) {
-      return advance(this.#options.workflow.graph, this.#state, now);
-    }
-    const { timeoutSeconds } = this.#options.workflow.definition.settings;
-    const message = `The execution took longer than ${timeoutSeconds} s`;
-    return { start: [], skip: [], end: { status: "failed", error: { code: "execution_timeout", message } } };
+    if (now < deadlineAt && this.#stopped?.reason !== TIMED_OUT) return advance(graph, this.#state, now);
+    const message = `The execution took longer than ${definition.settings.timeoutSeconds} s`;
+    const error = { code: "execution_timeout", message };
+    return { start: [], skip: [], end: { status: "failed", error, ...responseNode(graph, this.#state) } };
   }
 
   /** Says once that this claim runs the execution. */
@@ -284,22 +283,22 @@ class Run {
 
   async #end(end: NonNullable<Decision["end"]>): Promise<ExecutionResult> {
     const { executionId } = this.#claim;
-    const { responseNode } = end;
-    const responder = responseNode === undefined ? {} : { responseNode };
+    const { responseNode: node } = end;
+    const responder = node === undefined ? {} : { responseNode: node };
     this.#stop(ENDED);
     if (end.status === "failed") {
       const last = { type: "execution.failed", time: Date.now(), data: { error: end.error, ...responder } } as const;
       // A caller that was answered early gets the same answer when it asks again.
-      const answered = this.#claim.replyEarly && responseNode !== undefined
-        ? { response: this.#outputs[responseNode] as unknown as ResponseData }
+      const answered = this.#claim.replyEarly && node !== undefined
+        ? { response: this.#outputs[node] as unknown as ResponseData }
         : {};
       return await this.#finish(last, { executionId, status: "failed", error: end.error, ...answered });
     }
     const data = { lastNode: end.lastNode, ...responder };
     const last = { type: "execution.completed", time: Date.now(), data } as const;
     const output = this.#outputs[end.lastNode] ?? null;
-    if (responseNode === undefined) return await this.#finish(last, { executionId, status: "completed", output });
-    const response = this.#outputs[responseNode] as unknown as ResponseData;
+    if (node === undefined) return await this.#finish(last, { executionId, status: "completed", output });
+    const response = this.#outputs[node] as unknown as ResponseData;
     return await this.#finish(last, { executionId, status: "completed", response, output });
   }
 

@@ -42,6 +42,8 @@ for (const driver of drivers()) {
     bench.define("patient", chainOf([act("flaky", { retry: { ...retry, backoffMs: 1000, maxBackoffMs: 1500 } })]));
     bench.define("late", chainOf([{ id: "wait", type: "delay", parameters: { seconds: 3 } }, act("two")], settings));
     bench.define("short", chainOf([{ id: "wait", type: "delay", parameters: { seconds: 60 } }], { timeoutSeconds: 1 }));
+    const reply = { id: "reply", type: "httpResponse", parameters: { status: 201, body: "early" } };
+    bench.define("early", chainOf([reply, act("gate")], { timeoutSeconds: 1 }));
     bench.define("gated", chainOf([effect("gate"), effect("two")], settings));
     bench.define("limited", chainOf([act("gate")], { ...settings, concurrency: 1 }));
   });
@@ -97,6 +99,17 @@ for (const driver of drivers()) {
     assert.equal([result.status, result.error?.code], ["failed", "execution_timeout"]);
     const events = await logToEnd(store, executionId);
     assert.ok(events.at(-1)!.time - events[0]!.time < 3000, "not long after its second");
+  });
+
+  test("an execution that fails after its early response keeps the response in its result", async () => {
+    const executionId = store.log.makeId({ workflowId: "early", limited: false });
+    const reply = store.log.awaitReply(executionId, { signal: AbortSignal.timeout(10_000) });
+    await bench.request(store, "early", { executionId, replyTo: store.log.instance, replyEarly: true });
+    const response = { status: 201, headers: {}, body: "early" };
+    assert.equal((await reply).response, response);
+    await logToEnd(store, executionId);
+    const result = await store.log.result(executionId);
+    assert.equal([result?.status, result?.error?.code, result?.response], ["failed", "execution_timeout", response]);
   });
 
   test("pause lets the running node end and starts none; resume goes on", async () => {
