@@ -1,5 +1,6 @@
 /**
- * Runs one claimed execution to its end, or until there is nothing to do for a while: asks {@linkcode advance} what is next, runs the nodes, journals the events.
+ * Runs one claimed execution to its end, or until there is nothing to do for a while: asks {@linkcode advance} what is
+ * next, runs the nodes, journals the events.
  *
  * Invariants:
  * 1. The state changes only by {@linkcode applyEvent}, and every event applied is journaled: folding the log gives
@@ -8,14 +9,14 @@
  * 3. After the signal of this run aborts, nothing more is journaled; a node that ends late is not heard.
  */
 import type { JsonValue } from "../json.ts";
-import { checkJson } from "../json.ts";
-import { type NodeErrorData, RetryableError, TerminalError } from "../errors.ts";
+import { TerminalError } from "../errors.ts";
 import type { LogEvent } from "../log/event.ts";
 import { applyEvent, emptyState, type RunState } from "../log/fold.ts";
 import type { Claim, ExecutionLog, ExecutionResult, ResponseData, WorkQueue } from "../log/port.ts";
-import type { CompiledWorkflow, NodeResult, NodeWait } from "../workflow/definition.ts";
+import type { CompiledWorkflow } from "../workflow/definition.ts";
 import type { GraphNode } from "../workflow/graph.ts";
 import { advance, type Decision, inputOf, interrupt, responseNode } from "./advance.ts";
+import { type Attempt, type AttemptContext, attemptNode, type Failure } from "./attempt.ts";
 import { Journal } from "./journal.ts";
 import { retryDelayMs } from "./retry.ts";
 import { type RunControl, WorkerStoppedError } from "./run_control.ts";
@@ -46,19 +47,6 @@ const PARK_AFTER_MS = 250;
 /** The longest that `setTimeout` can wait. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-interface Attempt {
-  readonly input: JsonValue;
-  /** From 1. */
-  readonly attempt: number;
-  readonly waitedUntil?: number;
-}
-
-interface Failure {
-  readonly error: NodeErrorData;
-  /** Running the node again may help. */
-  readonly retryable: boolean;
-}
-
 class Run {
   readonly #claim: Claim;
   readonly #options: RunOptions;
@@ -66,6 +54,7 @@ class Run {
   readonly #journal: Journal;
   readonly #outputs: Record<string, JsonValue> = Object.create(null);
   readonly #running = new Set<string>();
+  readonly #context: AttemptContext;
   /** Made when a node asks for its signal: most never do. */
   #abort: AbortController | undefined;
   #stopped: { readonly reason: unknown } | undefined;
@@ -82,6 +71,14 @@ class Run {
       onPaused: () => options.control.pause(),
     });
     for (const [id, node] of state.nodes) if (node.output !== undefined) this.#outputs[id] = node.output;
+    this.#context = {
+      executionId: claim.executionId,
+      workflow: options.workflow,
+      trigger: this.#outputs[state.trigger] ?? null,
+      outputs: this.#outputs,
+      outputLimitBytes: options.outputLimitBytes,
+      signal: () => this.#signal,
+    };
   }
 
   /** Folds the log, or on a first delivery only what came with the claim. */
@@ -198,7 +195,7 @@ class Run {
       // Its start is in the log, but nothing has been done: after the pause it starts again.
       if (this.#options.control.paused) return interrupt(this.#state, node.id);
     }
-    const outcome = await this.#try(node, attempt);
+    const outcome = await attemptNode(node, attempt, this.#context);
     if (this.#stopped !== undefined) return;
     if ("error" in outcome) return this.#failed(node, attempt.attempt, outcome);
     if ("waitUntil" in outcome) {
@@ -227,52 +224,6 @@ class Run {
     }
     const handled = onError === "fail" ? {} : { handled: onError };
     this.#apply({ type: "node.failed", node: node.id, data: { error, ...handled } });
-  }
-
-  /** One attempt at a node: its result, or what went wrong as data. */
-  async #try(
-    node: GraphNode,
-    { input, attempt, waitedUntil }: Attempt,
-  ): Promise<NodeResult | NodeWait | Failure> {
-    const { workflow, outputLimitBytes } = this.#options;
-    const { executionId } = this.#claim;
-    const { timeoutSeconds } = node.definition;
-    const limit = timeoutSeconds === undefined ? undefined : new AbortController();
-    const timer = limit && setTimeout(() => {
-      limit.abort(new RetryableError("node_timeout", `The node took longer than ${timeoutSeconds} s`));
-    }, timeoutSeconds! * 1000);
-    const signalOf = () => limit === undefined ? this.#signal : AbortSignal.any([this.#signal, limit.signal]);
-    try {
-      const done = workflow.run.get(node.id)!({
-        scope: {
-          input,
-          trigger: this.#outputs[this.#state.trigger] ?? null,
-          nodes: this.#outputs,
-          execution: { id: executionId, workflowId: workflow.id, version: workflow.version },
-        },
-        nodeId: node.id,
-        attempt,
-        ...(waitedUntil === undefined ? {} : { waitedUntil }),
-        idempotencyKey: `${executionId}:${node.id}`,
-        get signal() {
-          return signalOf();
-        },
-        get traceparent() {
-          return traceparentOf(executionId);
-        },
-      });
-      const result = limit === undefined ? await done : await Promise.race([done, rejectOn(limit.signal)]);
-      if ("waitUntil" in result) return result;
-      const fault = checkJson(result.output, { maxDepth: 250, maxSize: outputLimitBytes });
-      if (fault === undefined) return result;
-      return { error: { ...OUTPUT_FAULTS[fault](outputLimitBytes), node: node.id }, retryable: false };
-    } catch (thrown) {
-      const error = limit?.signal.aborted ? limit.signal.reason : thrown;
-      const retryable = error instanceof RetryableError || !(error instanceof TerminalError);
-      return { error: { ...errorData(error), node: node.id }, retryable };
-    } finally {
-      clearTimeout(timer);
-    }
   }
 
   #apply(event: Pick<LogEvent, "type" | "data"> & { node?: string }): void {
@@ -333,32 +284,3 @@ class Run {
 
 const ENDED = new TerminalError("aborted", "The execution ended");
 const TIMED_OUT = new TerminalError("execution_timeout", "The execution took too long");
-
-const OUTPUT_FAULTS = {
-  too_large: (limit: number) => ({ code: "output_too_large", message: `The output is larger than ${limit} bytes` }),
-  too_deep: () => ({ code: "output_too_deep", message: "The output nests deeper than 250 levels" }),
-  not_json: () => ({ code: "output_not_json", message: "The output holds what JSON cannot" }),
-};
-
-/** What went wrong, as data; an error that no node type meant to show keeps its message to itself. */
-export function errorData(error: unknown): NodeErrorData {
-  if (error instanceof TerminalError) return { code: error.code, message: error.message };
-  if (error instanceof DOMException && error.name === "AbortError") {
-    return { code: "aborted", message: "The node was stopped" };
-  }
-  return { code: "node_failed", message: error instanceof Error ? error.message : String(error) };
-}
-
-function rejectOn(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
-}
-
-/** A traceparent (W3C Trace Context, 3.2) whose trace id is the execution's UUID: all its nodes share one trace. */
-function traceparentOf(executionId: string): string {
-  const span = crypto.getRandomValues(new Uint8Array(8));
-  span[0]! |= 1;
-  const hex = Array.from(span, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return `00-${executionId.replaceAll("-", "")}-${hex}-01`;
-}

@@ -44,6 +44,8 @@ for (const driver of drivers()) {
     bench.define("short", chainOf([{ id: "wait", type: "delay", parameters: { seconds: 60 } }], { timeoutSeconds: 1 }));
     const reply = { id: "reply", type: "httpResponse", parameters: { status: 201, body: "early" } };
     bench.define("early", chainOf([reply, act("gate")], { timeoutSeconds: 1 }));
+    const hurry = { timeoutSeconds: 0.2, retry: { ...retry, maxAttempts: 2 } };
+    bench.define("hurried", chainOf([{ id: "wait", type: "delay", parameters: { seconds: 60 }, ...hurry }]));
     bench.define("gated", chainOf([effect("gate"), effect("two")], settings));
     bench.define("limited", chainOf([act("gate")], { ...settings, concurrency: 1 }));
   });
@@ -110,6 +112,19 @@ for (const driver of drivers()) {
     await logToEnd(store, executionId);
     const result = await store.log.result(executionId);
     assert.equal([result?.status, result?.error?.code, result?.response], ["failed", "execution_timeout", response]);
+  });
+
+  test("a node's own time also ends a wait that is longer, and a retry after it starts anew", async () => {
+    const events = await logToEnd(store, await bench.request(store, "hurried"));
+    assert.equal(typesOf(events).slice(2), [
+      "node.started wait",
+      "node.retrying wait",
+      "node.started wait",
+      "node.failed wait",
+      "execution.failed",
+    ]);
+    const failed = events.find((event) => event.type === "node.failed");
+    assert.is(failed?.type === "node.failed" && failed.data.error.code, "node_timeout");
   });
 
   test("pause lets the running node end and starts none; resume goes on", async () => {
