@@ -18,10 +18,11 @@ import type {
 } from "../port.ts";
 import type { StoredEvent } from "../event.ts";
 import { concurrencyExceeded, idempotencyKeyReused, queueFull } from "../refusals.ts";
-import { decodeEvent, decodeMeta, decodeResult, encodeEvents, LARGE, META_FIELDS } from "./codec.ts";
+import { Appender } from "./appender.ts";
+import { decodeEvent, decodeMeta, decodeResult, LARGE, META_FIELDS } from "./codec.ts";
 import type { Inbox } from "./inbox.ts";
 import { resend } from "./resend.ts";
-import { APPEND, PAUSE, REQUEST } from "./scripts.ts";
+import { PAUSE, REQUEST } from "./scripts.ts";
 import { followLog } from "./tails.ts";
 
 /** What the log is made of. */
@@ -43,9 +44,11 @@ export interface RedisLogOptions {
 export class RedisLog implements ExecutionLog {
   readonly instance: string;
   readonly #options: RedisLogOptions;
+  readonly #appender: Appender;
 
   constructor(options: RedisLogOptions) {
     this.#options = options;
+    this.#appender = new Appender(options);
     this.instance = options.instance;
   }
 
@@ -149,37 +152,17 @@ export class RedisLog implements ExecutionLog {
   }
 
   async cancel(executionId: string, options: { reason?: string } = {}): Promise<boolean> {
-    const { keys, commands, group } = this.#options;
-    const partition = keys.partitionOf(executionId);
+    const { keys, commands } = this.#options;
     const [replyTo, epoch] = await commands.send<(string | null)[]>(
       ["HMGET", keys.meta(executionId), "replyTo", "epoch"],
     );
     if (typeof epoch !== "string") return false;
     const result: ExecutionResult = { executionId, status: "cancelled" };
-    const answer = await runScript<string>(commands, APPEND, {
-      keys: [
-        keys.meta(executionId),
-        keys.log(executionId),
-        keys.feed(partition),
-        keys.work(partition),
-        keys.result(executionId),
-        replyTo ? keys.inbox(partition, replyTo) : keys.work(partition),
-      ],
-      args: [
-        executionId,
-        "cancel",
-        "0",
-        "execution.cancelled",
-        replyTo ? "result" : "",
-        "cancelled",
-        JSON.stringify(result),
-        keys.base(partition),
-        group,
-        "",
-        "",
-        ...encodeEvents([{ type: "execution.cancelled", time: Date.now(), data: { ...options } }]),
-      ],
-    });
+    const answer = await this.#appender.end(
+      { executionId, replyTo: replyTo || undefined },
+      { type: "execution.cancelled", time: Date.now(), data: { ...options } },
+      { reply: replyTo ? "result" : "", outcome: "cancelled", payload: JSON.stringify(result) },
+    );
     if (answer !== "ok") return false;
     await this.#options.announce("cancelled", executionId);
     return true;

@@ -4,8 +4,6 @@
  * Invariants:
  * 1. A work entry is deleted in the step that ends or parks its execution, never before.
  * 2. What was handed to a connection that died is read again (`XREADGROUP … 0`) before anything new.
- * 3. Every claim writes under a token of its own: of two that run under one epoch (their group was lost and made
- *    again), only one gets past its first append.
  */
 import { FencedError } from "../../errors.ts";
 import type { RedisConnection } from "../../redis/connection.ts";
@@ -24,10 +22,11 @@ import type {
   WorkQueue,
   WorkSignal,
 } from "../port.ts";
-import { decodeClaim, encodeEvents, encodeResult } from "./codec.ts";
+import { type AppendAnswer, type AppendEnd, Appender } from "./appender.ts";
+import { decodeClaim, encodeResult } from "./codec.ts";
 import { Leases } from "./leases.ts";
 import { resend } from "./resend.ts";
-import { APPEND, HAND_BACK } from "./scripts.ts";
+import { HAND_BACK } from "./scripts.ts";
 import { Timers } from "./timers.ts";
 
 /** What a work queue is made of. */
@@ -44,8 +43,6 @@ export interface WorkQueueOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** A worker tries longer than a caller would wait: nobody else can write for it while its lease lives. */
-const RESEND_DELAYS_MS = [50, 100, 200, 400, 800, 1600, 2000, 2000];
 /** How many entries are read at once of those that a dead connection was handed. */
 const DRAINED = 500;
 
@@ -54,7 +51,7 @@ export class RedisWorkQueue implements WorkQueue {
   readonly #options: WorkQueueOptions;
   readonly #leases: Leases;
   readonly #timers: Timers;
-  readonly #writers = new WeakMap<Claim, string>();
+  readonly #appender: Appender;
   readonly #listeners: ((executionId: string, signal: WorkSignal) => void)[] = [];
   #blocked: Promise<RedisConnection> | undefined;
   /** How much the blocked take has room for; nothing is taken over while no one waits for work. */
@@ -63,12 +60,10 @@ export class RedisWorkQueue implements WorkQueue {
   #drain: "no" | "lost" | "inherited" = "inherited";
   /** A link that Redis still takes for alive may be handed entries until its block ends: read again then. */
   #onceMore: ReturnType<typeof setTimeout> | undefined;
-  /** Begins the tokens of this process: an instance's name may have been another process's before. */
-  readonly #process = crypto.randomUUID().slice(0, 8);
-  #nextWriter = 0;
 
   constructor(options: WorkQueueOptions) {
     this.#options = options;
+    this.#appender = new Appender(options);
     this.#leases = new Leases({
       ...options,
       room: () => this.#room,
@@ -274,55 +269,13 @@ export class RedisWorkQueue implements WorkQueue {
     this.#blocked?.then((blocked) => commands.send(["CLIENT", "UNBLOCK", String(blocked.id)])).catch(onError);
   }
 
-  async #send(
-    claim: Claim,
-    { sequence, events }: AppendOptions,
-    end: { reply?: string; outcome?: string; payload: string | Uint8Array; deadLetter?: string },
-  ): Promise<string> {
-    const { keys, commands, group } = this.#options;
-    const { executionId, epoch, replyTo } = claim;
-    const partition = keys.partitionOf(executionId);
-    const work = keys.work(partition);
-    const answer = await resend(commands, () =>
-      runScript<string>(commands, APPEND, {
-        keys: [
-          keys.meta(executionId),
-          keys.log(executionId),
-          keys.feed(partition),
-          work,
-          keys.result(executionId),
-          replyTo === undefined ? work : keys.inbox(partition, replyTo),
-        ],
-        args: [
-          executionId,
-          String(epoch),
-          String(sequence),
-          events.map(({ type }) => type).join(),
-          end.reply ?? "",
-          end.outcome ?? "",
-          end.payload,
-          keys.base(partition),
-          group,
-          this.#writerOf(claim),
-          end.deadLetter ?? "",
-          ...encodeEvents(events),
-        ],
-      }), RESEND_DELAYS_MS);
-    if (answer !== "ok" && answer !== "paused" && answer !== "parked" && answer !== "resumed") {
-      this.release(claim);
-      // Another claim has written under this epoch: the group was lost, and the entry handed out twice.
-      if (answer === "sequence") this.#leases.reclaim(claim).catch(this.#options.onError);
-      throw new FencedError(`Epoch ${epoch} of ${executionId} may not append: ${answer}`);
-    }
-    return answer;
-  }
-
-  #writerOf(claim: Claim): string {
-    let writer = this.#writers.get(claim);
-    if (writer === undefined) {
-      writer = `${this.#process}.${(this.#nextWriter++).toString(36)}`;
-      this.#writers.set(claim, writer);
-    }
-    return writer;
+  /** Appends, and throws `FencedError` when that is refused. */
+  async #send(claim: Claim, options: Omit<AppendOptions, "reply">, end: AppendEnd): Promise<AppendAnswer> {
+    const answer = await this.#appender.append(claim, options, end);
+    if (answer === "ok" || answer === "paused" || answer === "parked" || answer === "resumed") return answer;
+    this.release(claim);
+    // Another claim has written under this epoch: the group was lost, and the entry handed out twice.
+    if (answer === "sequence") this.#leases.reclaim(claim).catch(this.#options.onError);
+    throw new FencedError(`Epoch ${claim.epoch} of ${claim.executionId} may not append: ${answer}`);
   }
 }

@@ -1,0 +1,123 @@
+/**
+ * Sends the script that appends, parks or ends, for claims and for those who end executions from outside.
+ *
+ * Every claim writes under a token of its own: of two that run under one epoch (their group was lost and made again)
+ * only one gets past its first append, and what one has written is never taken for the other's own resending.
+ */
+import type { RedisConnection } from "../../redis/connection.ts";
+import type { Keys } from "../../redis/keys.ts";
+import { runScript } from "../../redis/script.ts";
+import type { LogEvent } from "../event.ts";
+import type { Claim } from "../port.ts";
+import { encodeEvents } from "./codec.ts";
+import { resend } from "./resend.ts";
+import { APPEND } from "./scripts.ts";
+
+/** A worker tries longer than a caller would wait: nobody else can write for it while its lease lives. */
+const RESEND_DELAYS_MS = [50, 100, 200, 400, 800, 1600, 2000, 2000];
+
+/** What is sent besides the events, in the words of {@linkcode APPEND}. */
+export interface AppendEnd {
+  readonly reply?: "early" | "result" | "stored" | "";
+  /** `park`, `pause` or a terminal status; absent when the execution goes on. */
+  readonly outcome?: string;
+  /** The result or the early reply; the delay when it is parked. */
+  readonly payload: string | Uint8Array;
+  /** Why it is a dead letter, as JSON. */
+  readonly deadLetter?: string;
+}
+
+/** What the script may answer. */
+export type AppendAnswer =
+  | "ok"
+  | "paused"
+  | "parked"
+  | "resumed"
+  | "gone"
+  | "ended"
+  | "fenced"
+  | "sequence"
+  | "eventless";
+
+/** Sends appends over one connection. */
+export class Appender {
+  readonly #options: { keys: Keys; commands: RedisConnection; group: string };
+  readonly #writers = new WeakMap<Claim, string>();
+  /** Begins the tokens of this process: an instance's name may have been another process's before. */
+  readonly #process = crypto.randomUUID().slice(0, 8);
+  #nextWriter = 0;
+
+  constructor(options: { keys: Keys; commands: RedisConnection; group: string }) {
+    this.#options = options;
+  }
+
+  /** Appends for a claim when claims have written `sequence` events so far; again while the outcome is unknown. */
+  append(
+    claim: Claim,
+    { sequence, events }: { sequence: number; events: readonly LogEvent[] },
+    end: AppendEnd,
+  ): Promise<AppendAnswer> {
+    const { executionId, replyTo } = claim;
+    const fence = { epoch: String(claim.epoch), sequence: String(sequence), writer: this.#writerOf(claim) };
+    return resend(
+      this.#options.commands,
+      () => this.#send({ executionId, replyTo, fence, events, end }),
+      RESEND_DELAYS_MS,
+    );
+  }
+
+  /** Ends an execution, whoever holds it. */
+  end(
+    execution: { executionId: string; replyTo: string | undefined },
+    event: LogEvent,
+    end: AppendEnd,
+  ): Promise<AppendAnswer> {
+    return this.#send({ ...execution, fence: { epoch: "cancel", sequence: "0", writer: "" }, events: [event], end });
+  }
+
+  #send(append: {
+    executionId: string;
+    replyTo: string | undefined;
+    fence: { epoch: string; sequence: string; writer: string };
+    events: readonly LogEvent[];
+    end: AppendEnd;
+  }): Promise<AppendAnswer> {
+    const { keys, commands, group } = this.#options;
+    const { executionId, replyTo, fence, events, end } = append;
+    const partition = keys.partitionOf(executionId);
+    const work = keys.work(partition);
+    return runScript<AppendAnswer>(commands, APPEND, {
+      keys: [
+        keys.meta(executionId),
+        keys.log(executionId),
+        keys.feed(partition),
+        work,
+        keys.result(executionId),
+        replyTo === undefined ? work : keys.inbox(partition, replyTo),
+      ],
+      args: [
+        executionId,
+        fence.epoch,
+        fence.sequence,
+        events.map(({ type }) => type).join(),
+        end.reply ?? "",
+        end.outcome ?? "",
+        end.payload,
+        keys.base(partition),
+        group,
+        fence.writer,
+        end.deadLetter ?? "",
+        ...encodeEvents(events),
+      ],
+    });
+  }
+
+  #writerOf(claim: Claim): string {
+    let writer = this.#writers.get(claim);
+    if (writer === undefined) {
+      writer = `${this.#process}.${(this.#nextWriter++).toString(36)}`;
+      this.#writers.set(claim, writer);
+    }
+    return writer;
+  }
+}
