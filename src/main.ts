@@ -65,7 +65,7 @@ async function openStore(config: Config, logger: Logger): Promise<Store> {
       onError: (error) => logger.warn({ error }, "redis"),
     });
   } catch (error) {
-    throw new StartError(`Cannot use Redis at ${redis.safeUrl}: ${reasonOf(error)}`, { cause: error });
+    throw new StartError(`Cannot use Redis at ${redis.safeUrl}: ${reasonOf(error)}`);
   }
 }
 

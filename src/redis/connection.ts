@@ -257,7 +257,9 @@ export class RedisConnection {
     const refusal = refusalOf(error);
     if (refusal === "relink") this.#lose(client, error);
     if (refusal !== undefined) {
-      return new UnavailableError(`Redis refuses: ${(error as Error).message}`, { cause: error });
+      // Where in a script it happened is nothing to callers.
+      const message = (error as Error).message.replace(/ script: [0-9a-f]{40}.*$/s, "");
+      return new UnavailableError(`Redis refuses: ${message}`, { cause: error });
     }
     if (error instanceof ErrorReply || error instanceof TypeError) return error;
     return new UnavailableError("Redis went away", { cause: this.#lastError ?? error });
