@@ -20,6 +20,7 @@ import { createLogger, type Logger } from "./logger.ts";
 import { createMetrics } from "./metrics.ts";
 import { createGuardedFetch } from "./nodes/guarded_fetch.ts";
 import { createNodeTypes } from "./nodes/registry.ts";
+import { pause } from "./pause.ts";
 import { WorkflowCatalog } from "./workflow/catalog.ts";
 
 /** How long the last answers of a shutdown may take to go out, in milliseconds. */
@@ -206,10 +207,6 @@ function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error.cause instanceof AggregateError) return reasonOf(error.cause.errors[0]);
   return error.cause instanceof Error ? `${error.message} (${reasonOf(error.cause)})` : error.message;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 try {

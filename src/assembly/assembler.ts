@@ -9,6 +9,7 @@
  */
 import { applyEvent, countSteps, emptyState } from "../log/fold.ts";
 import type { ExecutionLog, FeedEntry, ProgressDocument, Projections } from "../log/port.ts";
+import { pause } from "../pause.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 
 /** How long one blocked read of the feed waits, and how often expired entries are swept, in milliseconds. */
@@ -127,16 +128,4 @@ export class Assembler {
 /** Milliseconds left if the rest goes at the pace so far; null before anything but the trigger has ended. */
 function estimate({ done, total, tookMs }: { done: number; total: number; tookMs: number }): number | null {
   return done <= 1 ? null : Math.round((tookMs / (done - 1)) * (total - done));
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-  });
 }

@@ -1,6 +1,7 @@
 /** The node type `delay`: passes its input on after a while. */
 import { z } from "zod";
 import { TerminalError } from "../errors.ts";
+import { pause } from "../pause.ts";
 import { numberOrExpression } from "./parameter.ts";
 import type { NodeType } from "./node_type.ts";
 
@@ -26,24 +27,9 @@ export const delay: NodeType<z.infer<typeof parameters>> = {
         throw new TerminalError("invalid_delay", `Cannot wait ${text} seconds: it must be 0 to ${MAX_SECONDS}`);
       }
       if (value * 1000 > SHORT_MS) return { waitUntil: Date.now() + Math.round(value * 1000) };
-      await sleep(value * 1000, signal);
+      await pause(value * 1000, signal);
+      signal.throwIfAborted();
       return { output: scope.input };
     };
   },
 };
-
-/** Waits; rejects with the signal's reason when it aborts. */
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    function onAbort(): void {
-      clearTimeout(timer);
-      reject(signal.reason);
-    }
-    const timer = setTimeout(() => {
-      signal.removeEventListener("abort", onAbort);
-      resolve();
-    }, ms);
-    signal.addEventListener("abort", onAbort, { once: true });
-  });
-}

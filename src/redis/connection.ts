@@ -20,6 +20,7 @@
  */
 import { ErrorReply, RESP_TYPES } from "redis";
 import { UnavailableError } from "../errors.ts";
+import { pause } from "../pause.ts";
 import { type Client, makeClient } from "./client.ts";
 import { DEADLINE_MS, HANDSHAKE_MS, LivedTime, TICK_MS } from "./deadlines.ts";
 import { isStarting, refusalOf } from "./refusal.ts";
@@ -272,8 +273,4 @@ export class RedisConnection {
     this.#reported = `${code} ${message}`;
     this.#options.onError?.(error);
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

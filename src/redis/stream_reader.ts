@@ -11,6 +11,7 @@
  *    new will be read, and the follower hears of the loss.
  */
 import { compareEntryIds } from "../log/event.ts";
+import { pause } from "../pause.ts";
 import type { RedisConnection, Reply } from "./connection.ts";
 import { BLOCK_MS, GRACE_MS } from "./deadlines.ts";
 import { parseStreamInfo, parseStreams, type StreamEntry, type StreamInfo } from "./stream_replies.ts";
@@ -214,8 +215,4 @@ function whereToGoBack(cursor: string, info: StreamInfo | undefined): string | u
 function isTrimmedPast(cursor: string, info: StreamInfo | undefined): boolean {
   if (info === undefined || cursor === "0-0" || compareEntryIds(info.lastId, cursor) <= 0) return false;
   return info.firstId === undefined || compareEntryIds(info.firstId, cursor) > 0;
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -16,6 +16,7 @@ import { Worker } from "../../src/execution/worker.ts";
 import type { Store } from "../../src/log/port.ts";
 import { openRedisStore } from "../../src/log/redis/store.ts";
 import { createNodeTypes } from "../../src/nodes/registry.ts";
+import { pause } from "../../src/pause.ts";
 import { WorkflowCatalog } from "../../src/workflow/catalog.ts";
 import { redisVariants } from "../support/redis.ts";
 import { chain } from "./instance.ts";
@@ -30,7 +31,6 @@ type Redis = RedisClientType<RedisModules, RedisFunctions, RedisScripts>;
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const test = suite("Bounds");
 
 test("20,000 executions leave no keys, memory, pending entries, file descriptors or heap behind", async () => {
@@ -156,7 +156,7 @@ async function settled(redis: Redis, store: Store) {
   });
   let [last, still] = ["", 0];
   for (let i = 0; i < 20 && still < 3; i++) {
-    await sleep(1000);
+    await pause(1000);
     const now = `${await redis.dbSize()} ${(await measure()).pending}`;
     still = now === last ? still + 1 : 0;
     last = now;

@@ -8,6 +8,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { pause } from "../../src/pause.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { eventually } from "../log/drivers.ts";
 import { chain, type Instance, post, putWorkflow, readEvents, RUNTIMES, startInstance } from "./instance.ts";
@@ -33,7 +34,6 @@ const startWorker = async () => {
 const stopWorkers = () => Promise.all(workers.splice(0).map((worker) => worker.stop()));
 const wait = (seconds: number) => ({ id: "wait", type: "delay", parameters: { seconds } });
 const double = { id: "double", type: "transform", parameters: { output: "{{ $trigger.body.n * 2 }}" } };
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 test.before(async () => {
   [a, b] = await Promise.all(["a", "b"].map((id) => startInstance({ ...env, ROLES: "http", INSTANCE_ID: id }))) as [
@@ -53,7 +53,7 @@ test("a caller whose instance was killed gets the same bytes with the same key f
   await startWorker();
   const headers = { "idempotency-key": "order-1" };
   const lost = post(`${a.url}/webhook/keyed`, { n: 1 }, headers).then(() => "answered", () => "cut off");
-  await sleep(200);
+  await pause(200);
   a.process.kill("SIGKILL");
   assert.is(await lost, "cut off");
   const second = await post(`${b.url}/webhook/keyed`, { n: 1 }, headers);
@@ -96,7 +96,7 @@ test("a retry and a pause survive the death of every worker", async () => {
   for (const worker of workers.splice(0)) worker.process.kill("SIGKILL");
   assert.is((await fetch(`${at}/pause`, { method: "POST" })).status, 200);
   await startWorker();
-  await sleep(3500);
+  await pause(3500);
   assert.is((await state()).status, "paused");
   assert.is(calls.length, 1, "no node starts in a pause");
   assert.is((await fetch(`${at}/resume`, { method: "POST" })).status, 200);
@@ -115,7 +115,7 @@ test("a worker that is told to go hands back what runs, and another goes on with
   workers.push(second);
   await putWorkflow(a.url, "handed", chain("handed", [{ ...double, id: "first" }, wait(1), double]));
   const calls = Array.from({ length: 10 }, (_, n) => post(`${a.url}/webhook/handed`, { n }));
-  await sleep(500);
+  await pause(500);
   assert.is(await first.stop("SIGTERM"), 0);
   for (const [n, call] of calls.entries()) {
     const response = await call;
@@ -166,7 +166,7 @@ test("a cancel reaches the node on the other machine and cannot be overwritten",
   }, "the execution in the list");
   assert.is((await fetch(`${b.url}/api/executions/${id}/cancel`, { method: "POST" })).status, 200);
   assert.is((await call).status, 500);
-  await sleep(2500);
+  await pause(2500);
   assert.is((await (await fetch(`${b.url}/api/executions/${id}`)).json()).status, "cancelled");
 });
 
@@ -174,9 +174,9 @@ test("an instance that is told to go answers whoever waits, and a second signal 
   const going = await startInstance({ ...env, ROLES: "http", DRAIN_SECONDS: "1" });
   await putWorkflow(going.url, "slow", chain("slow", [wait(20)]));
   const call = post(`${going.url}/webhook/slow`, {});
-  await sleep(300);
+  await pause(300);
   const stopped = going.stop("SIGTERM");
-  await sleep(200);
+  await pause(200);
   assert.is((await fetch(`${going.url}/readyz`)).status, 503);
   assert.is((await fetch(`${going.url}/livez`)).status, 200);
   const response = await call;
@@ -186,7 +186,7 @@ test("an instance that is told to go answers whoever waits, and a second signal 
   assert.is(await stopped, 0);
   const hasty = await startInstance({ ...env, ROLES: "http", DRAIN_SECONDS: "60" });
   hasty.process.kill("SIGTERM");
-  await sleep(200);
+  await pause(200);
   const before = Date.now();
   await hasty.stop("SIGTERM");
   assert.ok(Date.now() - before < 30_000, "the minute is not waited out");

@@ -5,13 +5,13 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Worker } from "../../src/execution/worker.ts";
 import type { Store } from "../../src/log/port.ts";
+import { pause } from "../../src/pause.ts";
 import { drivers, eventually } from "../log/drivers.ts";
 import { type Bench, chainOf, failing, logToEnd, makeBench, typesOf } from "./bench_of_work.ts";
 
 const act = (id: string, more: object = {}) => ({ id, type: "act", parameters: { name: id }, ...more });
 const effect = (id: string, more: object = {}) => ({ id, type: "effect", parameters: { name: id }, ...more });
 const retry = { maxAttempts: 3, backoffMs: 20, maxBackoffMs: 40 };
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 for (const driver of drivers()) {
   const test = suite(`Worker on ${driver.name}`);
@@ -132,10 +132,10 @@ for (const driver of drivers()) {
     const open = await gate(id);
     assert.is(await store.log.pause(id), "done");
     assert.is(await statusOf(id), "paused");
-    await sleep(20);
+    await pause(20);
     open();
     await eventually(async () => typesOf(await store.log.read(id)).includes("node.completed gate"), "the node's end");
-    await sleep(300);
+    await pause(300);
     assert.not.ok(bench.calls.has(`${id}:two`), "no node starts in a pause");
     assert.is(worker.running, 0, "a paused execution is held by nobody");
     assert.is(await store.log.resume(id), "done");

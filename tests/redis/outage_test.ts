@@ -6,6 +6,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { UnavailableError } from "../../src/errors.ts";
+import { pause } from "../../src/pause.ts";
 import { harmfulTest, startFaultyRedis } from "../support/faulty_redis.ts";
 import { uniquePrefix } from "../support/redis.ts";
 import { startProxy } from "../support/tcp_proxy.ts";
@@ -133,10 +134,6 @@ async function assertAway(rig: Rig): Promise<void> {
 
 function handles(): { timers: number } {
   return { timers: process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length };
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 test.run();

@@ -7,6 +7,7 @@ import { rm } from "node:fs/promises";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { UnavailableError } from "../../src/errors.ts";
+import { pause } from "../../src/pause.ts";
 import { RedisConnection } from "../../src/redis/connection.ts";
 import { checkServer } from "../../src/redis/server_check.ts";
 import { eventually } from "../support/eventually.ts";
@@ -139,10 +140,6 @@ function messageOf(promise: Promise<unknown>): Promise<string> {
 
 function report(what: string, times: unknown): void {
   if (process.env.SHOW_TIMES) console.log(what, times);
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 test.run();

@@ -10,6 +10,7 @@
  *    waiter is looked up by its result key: whoever missed a reply is found, and the others are still to get theirs.
  * 4. A lookup that fails is made again. After a new link it is made {@linkcode LOOKUPS} times, a second apart.
  */
+import { pause } from "../../pause.ts";
 import type { RedisConnection } from "../../redis/connection.ts";
 import type { Keys } from "../../redis/keys.ts";
 import { defineScript, runScript } from "../../redis/script.ts";
@@ -181,7 +182,7 @@ export class Inbox {
         );
       } catch (error) {
         this.#options.onError(error);
-        await new Promise((resolve) => setTimeout(resolve, FETCH_AGAIN_MS));
+        await pause(FETCH_AGAIN_MS);
       }
     }
   }

@@ -2,6 +2,7 @@
  * Sends what may be sent twice again when its outcome is unknown.
  */
 import { UnavailableError } from "../../errors.ts";
+import { pause } from "../../pause.ts";
 import type { RedisConnection } from "../../redis/connection.ts";
 
 /** How long it waits after each failure, at most, in milliseconds: it goes on as soon as the link is back. */
@@ -27,8 +28,4 @@ export async function resend<T>(
     }
   }
   return await send();
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -1,0 +1,23 @@
+/**
+ * Waiting for a while, in one place.
+ *
+ * @example
+ * ```ts
+ * await pause(200, signal);
+ * if (signal.aborted) return;
+ * ```
+ */
+
+/** Resolves after `ms` milliseconds, or as soon as the signal aborts; never rejects. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal?.addEventListener("abort", done, { once: true });
+  });
+}
