@@ -9,7 +9,7 @@ import { Hono } from "hono";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { RedisConnection } from "../src/redis/connection.ts";
-import { parseStreams } from "../src/redis/stream_reader.ts";
+import { parseStreams } from "../src/redis/stream_replies.ts";
 
 const url = process.env["REDIS_URL"]!;
 const commands = await RedisConnection.open({ url });

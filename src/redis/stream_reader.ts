@@ -14,9 +14,8 @@ import { compareEntryIds } from "../log/event.ts";
 import { pause } from "../pause.ts";
 import type { RedisConnection, Reply } from "./connection.ts";
 import { BLOCK_MS, GRACE_MS } from "./deadlines.ts";
-import { parseStreamInfo, parseStreams, type StreamEntry, type StreamInfo } from "./stream_replies.ts";
-
-export { parseEntries, parseStreams, type StreamEntry } from "./stream_replies.ts";
+import { readStreamInfo, type StreamInfo } from "./stream_info.ts";
+import { parseStreams, type StreamEntry } from "./stream_replies.ts";
 
 /** Takes the entries of one stream, oldest first. */
 export type EntryHandler = (entries: StreamEntry[]) => void;
@@ -171,7 +170,7 @@ export class StreamReader {
         await Promise.all(
           followed.slice(i, i + CHUNK).map(async ([name, it]) => {
             const { cursor } = it;
-            const info = await this.#info(name);
+            const info = await readStreamInfo(this.#blocked, name, { deadlineMs: GRACE_MS });
             if (this.#streams.get(name) !== it || it.cursor !== cursor) return;
             const back = whereToGoBack(cursor, info);
             if (back === undefined && !(afterLoss && isTrimmedPast(cursor, info))) return;
@@ -185,15 +184,6 @@ export class StreamReader {
       throw error;
     }
     this.#checkedAt = performance.now();
-  }
-
-  async #info(stream: string): Promise<StreamInfo | undefined> {
-    try {
-      return parseStreamInfo(await this.#blocked.send(["XINFO", "STREAM", stream], { deadlineMs: GRACE_MS }));
-    } catch (error) {
-      if (error instanceof Error && error.message.startsWith("ERR no such key")) return undefined;
-      throw error;
-    }
   }
 
   #call(handler: () => void): void {

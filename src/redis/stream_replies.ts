@@ -9,14 +9,6 @@ export interface StreamEntry {
   readonly fields: ReadonlyMap<string, string>;
 }
 
-/** What `XINFO STREAM` says of a stream. */
-export interface StreamInfo {
-  /** The newest id it ever gave. */
-  readonly lastId: string;
-  /** Of the oldest entry that is there; `undefined` when it is empty. */
-  readonly firstId: string | undefined;
-}
-
 /** Reads the reply of XREAD and XREADGROUP. Entries that were deleted meanwhile are left out. */
 export function parseStreams(reply: Reply): [string, StreamEntry[]][] {
   if (reply === null) return [];
@@ -43,14 +35,7 @@ export function parseDeleted(reply: Reply): [string, string[]][] {
   ) => [name, entries.filter(([, words]) => words === null).map(([id]) => id)]);
 }
 
-/** Reads the reply of `XINFO STREAM`. */
-export function parseStreamInfo(reply: Reply): StreamInfo {
-  const info = parseInfo(reply);
-  const first = info.get("first-entry") as [string, Reply] | null;
-  return { lastId: info.get("last-generated-id") as string, firstId: first?.[0] };
-}
-
-/** Reads a flat list of names and values, such as each item of `XINFO GROUPS`. */
+/** Reads a flat list of names and values, such as `XINFO STREAM` and each item of `XINFO GROUPS`. */
 export function parseInfo(reply: Reply): Map<string, Reply> {
   const words = reply as Reply[];
   const info = new Map<string, Reply>();

@@ -1,7 +1,7 @@
 /**
  * How events, results and feed entries look in Redis, and back.
  */
-import type { StreamEntry } from "../../redis/stream_reader.ts";
+import type { StreamEntry } from "../../redis/stream_replies.ts";
 import type { ExecutionStatus, LogEvent, StoredEvent } from "../event.ts";
 import type { Claim, ExecutionMeta, ExecutionResult, FeedEntry } from "../port.ts";
 

@@ -4,7 +4,7 @@
  */
 import type { RedisConnection } from "../../redis/connection.ts";
 import type { Keys } from "../../redis/keys.ts";
-import { parseEntries, type StreamEntry } from "../../redis/stream_reader.ts";
+import { parseEntries, type StreamEntry } from "../../redis/stream_replies.ts";
 import type { JsonValue } from "../../json.ts";
 import type { EventData } from "../event.ts";
 import type { DeadLetter, DeadLetters } from "../port.ts";

@@ -4,7 +4,7 @@
 import type { RedisConnection } from "../../redis/connection.ts";
 import type { Keys } from "../../redis/keys.ts";
 import { runScript } from "../../redis/script.ts";
-import { parseEntries } from "../../redis/stream_reader.ts";
+import { parseEntries } from "../../redis/stream_replies.ts";
 import type { Subscriptions } from "../../redis/subscriptions.ts";
 import { uuidv7 } from "../../execution_id.ts";
 import type {

@@ -3,7 +3,7 @@
  */
 import type { RedisConnection } from "../../redis/connection.ts";
 import type { Keys } from "../../redis/keys.ts";
-import { parseStreamInfo, type StreamInfo } from "../../redis/stream_replies.ts";
+import { readStreamInfo, type StreamInfo } from "../../redis/stream_info.ts";
 import type { Subscriptions } from "../../redis/subscriptions.ts";
 import { compareEntryIds } from "../event.ts";
 import type { FeedEntry, WaitOptions } from "../port.ts";
@@ -29,7 +29,7 @@ export async function* followFeed(
   { signal, after }: WaitOptions & { after?: string },
 ): AsyncIterable<FeedEntry | "gap"> {
   const feeds = keys.each((partition) => keys.feed(partition));
-  const infos = await Promise.all(feeds.map((feed) => readInfo(commands, feed)));
+  const infos = await Promise.all(feeds.map((feed) => readStreamInfo(commands, feed)));
   if (after !== undefined && isGone(infos, after)) yield "gap";
   const live = feeds.map((feed, partition) => {
     const lastId = infos[partition]?.lastId ?? "0-0";
@@ -49,15 +49,6 @@ export async function* followFeed(
     }
   } finally {
     for (const subscription of live) subscription.close();
-  }
-}
-
-async function readInfo(commands: RedisConnection, feed: string): Promise<StreamInfo | undefined> {
-  try {
-    return parseStreamInfo(await commands.send(["XINFO", "STREAM", feed]));
-  } catch (error) {
-    if (error instanceof Error && error.message.startsWith("ERR no such key")) return undefined;
-    throw error;
   }
 }
 

@@ -1,9 +1,9 @@
 /**
  * What keeps the feeds from growing: trimming behind their readers, and a bound that holds when nobody reads.
  */
-import type { RedisConnection, Reply } from "../../redis/connection.ts";
+import type { RedisConnection } from "../../redis/connection.ts";
 import type { Keys } from "../../redis/keys.ts";
-import { parseInfo } from "../../redis/stream_replies.ts";
+import { readGroups } from "../../redis/stream_info.ts";
 
 /** What a group that reads slowly, or no longer, can keep: so many milliseconds, and so many entries a partition. */
 const MOST_MS = 3_600_000;
@@ -21,13 +21,10 @@ export interface FeedsOptions {
 export async function trimFeed(options: FeedsOptions, partition: number): Promise<void> {
   const { keys, commands, feedKeptMs = 60_000 } = options;
   const feed = keys.feed(partition);
-  const groups = await commands.send<Reply[]>(["XINFO", "GROUPS", feed]).catch((error) => {
-    if (error instanceof Error && error.message.startsWith("ERR no such key")) return undefined;
-    throw error;
-  });
+  const groups = await readGroups(commands, feed);
   if (groups === undefined) return;
   let oldest = Date.now() - feedKeptMs;
-  for (const group of groups.map(parseInfo)) {
+  for (const group of groups) {
     const name = group.get("name") as string;
     const [count, lowest] = await commands.send<[number, string | null]>(["XPENDING", feed, name]);
     const reached = count > 0 && lowest !== null ? lowest : group.get("last-delivered-id") as string;

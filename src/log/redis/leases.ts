@@ -9,7 +9,7 @@
 import type { RedisConnection, Reply } from "../../redis/connection.ts";
 import type { Keys } from "../../redis/keys.ts";
 import { runScript } from "../../redis/script.ts";
-import { parseEntries, type StreamEntry } from "../../redis/stream_reader.ts";
+import { parseEntries, type StreamEntry } from "../../redis/stream_replies.ts";
 import type { Claim } from "../port.ts";
 import { decodeClaim } from "./codec.ts";
 import { CLAIM, LEASE } from "./scripts.ts";

@@ -14,7 +14,9 @@ import { openDocuments } from "../../redis/documents.ts";
 import { Keys } from "../../redis/keys.ts";
 import { Probe } from "../../redis/probe.ts";
 import { checkServer } from "../../redis/server_check.ts";
-import { parseEntries, type StreamEntry, StreamReader } from "../../redis/stream_reader.ts";
+import { readStreamInfo } from "../../redis/stream_info.ts";
+import { StreamReader } from "../../redis/stream_reader.ts";
+import type { StreamEntry } from "../../redis/stream_replies.ts";
 import { Subscriptions } from "../../redis/subscriptions.ts";
 import type { ExecutionResult, Store, StoreHealth } from "../port.ts";
 import { RedisLog } from "./execution_log.ts";
@@ -185,7 +187,7 @@ async function followControl(parts: {
   work: RedisWorkQueue;
 }): Promise<void> {
   const { keys, commands, reader, workflows, work } = parts;
-  const newest = parseEntries(await commands.send(["XREVRANGE", keys.control(), "+", "-", "COUNT", "1"]))[0];
+  const newest = await readStreamInfo(commands, keys.control());
   const take = (entries: StreamEntry[]) => {
     for (const { fields } of entries) {
       const workflow = fields.get("workflow");
@@ -197,7 +199,7 @@ async function followControl(parts: {
     }
   };
   // Where entries were lost any definition may have changed; what happened to executions their next append tells.
-  reader.follow(keys.control(), newest?.id ?? "0-0", take, () => workflows.changed(undefined));
+  reader.follow(keys.control(), newest?.lastId ?? "0-0", take, () => workflows.changed(undefined));
 }
 
 /** What the control stream says of executions, and what it is to those who run them. */

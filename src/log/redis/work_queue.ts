@@ -3,15 +3,15 @@
  *
  * Invariants:
  * 1. A work entry is deleted in the step that ends or parks its execution, never before.
- * 2. What was handed to a connection that died is read again (`XREADGROUP … 0`) before anything new.
+ * 2. What this consumer was handed and does not hold is claimed again, under a higher epoch, before anything new.
  */
 import { FencedError } from "../../errors.ts";
-import type { RedisConnection } from "../../redis/connection.ts";
-import { forgetConsumers, isGroupGone, makeGroup } from "../../redis/consumer_group.ts";
-import { BLOCK_MS, GRACE_MS } from "../../redis/deadlines.ts";
+import type { RedisConnection, Reply } from "../../redis/connection.ts";
+import { forgetConsumers } from "../../redis/consumer_group.ts";
+import { GroupReader } from "../../redis/group_reader.ts";
 import type { Keys } from "../../redis/keys.ts";
 import { runScript } from "../../redis/script.ts";
-import { parseStreams } from "../../redis/stream_reader.ts";
+import { parseStreams } from "../../redis/stream_replies.ts";
 import type {
   AppendOptions,
   Claim,
@@ -49,58 +49,60 @@ const DRAINED = 500;
 /** {@linkcode WorkQueue} on Redis Streams. */
 export class RedisWorkQueue implements WorkQueue {
   readonly #options: WorkQueueOptions;
+  readonly #streams: readonly string[];
   readonly #leases: Leases;
   readonly #timers: Timers;
   readonly #appender: Appender;
   readonly #listeners: ((executionId: string, signal: WorkSignal) => void)[] = [];
-  #blocked: Promise<RedisConnection> | undefined;
+  readonly #reader: GroupReader;
   /** How much the blocked take has room for; nothing is taken over while no one waits for work. */
   #room = 0;
-  /** What there is to read again: nothing, what a connection lost, or what a process before this one had. */
-  #drain: "no" | "lost" | "inherited" = "inherited";
-  /** A link that Redis still takes for alive may be handed entries until its block ends: read again then. */
-  #onceMore: ReturnType<typeof setTimeout> | undefined;
+  /** What is pending may be what a process of this name had before this one. */
+  #isHeir = true;
 
   constructor(options: WorkQueueOptions) {
     this.#options = options;
+    const { keys, instance, openBlocked } = options;
+    this.#streams = keys.each((partition) => keys.work(partition));
     this.#appender = new Appender(options);
+    this.#timers = new Timers(options);
     this.#leases = new Leases({
       ...options,
       room: () => this.#room,
       onLost: (executionId) => this.signal(executionId, "lost"),
       onDead: (claim, deliveries) => this.#bury(claim, deliveries),
-      onTakenOver: () => this.#unblock(),
+      onTakenOver: () => this.#reader.unblock(),
     });
-    this.#timers = new Timers(options);
+    this.#reader = new GroupReader({
+      ...options,
+      streams: this.#streams,
+      consumer: instance,
+      openBlocked: async () => {
+        const blocked = await openBlocked();
+        this.#leases.start();
+        this.#timers.start();
+        return blocked;
+      },
+    });
   }
 
-  async take(options: WaitOptions & { count: number; blockMs: number }): Promise<Claim[]> {
-    const { signal, count, blockMs } = options;
-    const blocked = await this.#open();
-    if (!(await blocked.back({ timeoutMs: blockMs, signal })) && !blocked.closed) return [];
+  take(options: WaitOptions & { count: number; blockMs: number }): Promise<Claim[]> {
+    const { count, blockMs } = options;
     const { takenOver } = this.#leases;
-    if (takenOver.length > 0) return takenOver.splice(0, count);
-    this.#room = count;
-    const wake = () => this.#unblock();
-    signal.addEventListener("abort", wake, { once: true });
-    try {
-      if (signal.aborted) return [];
-      if (this.#drain !== "no") {
-        await this.#readAgain(blocked);
+    return this.#reader.session(options, async () => {
+      if (takenOver.length > 0) return takenOver.splice(0, count);
+      this.#room = count;
+      try {
+        await this.#reader.readAgain(() => this.#claimPending());
         if (takenOver.length > 0) return takenOver.splice(0, count);
+        // What was handed out last is answered first: the blocking read is written a turn later.
+        await new Promise((resolve) => setImmediate(resolve));
+        const claims = this.#hold(await this.#reader.read({ count, id: ">", blockMs }));
+        return claims.length > 0 ? claims : takenOver.splice(0, count);
+      } finally {
+        this.#room = 0;
       }
-      // What was handed out last is answered first: the blocking read is written a turn later.
-      await new Promise((resolve) => setImmediate(resolve));
-      const claims = await this.#read(blocked, { count, blockMs: Math.min(blockMs, BLOCK_MS) });
-      return claims.length > 0 ? claims : takenOver.splice(0, count);
-    } catch (error) {
-      if (!isGroupGone(error)) throw error;
-      await this.#makeGroups();
-      return [];
-    } finally {
-      this.#room = 0;
-      signal.removeEventListener("abort", wake);
-    }
+    });
   }
 
   async append(claim: Claim, options: AppendOptions): Promise<{ paused: boolean }> {
@@ -123,13 +125,20 @@ export class RedisWorkQueue implements WorkQueue {
     return "parked";
   }
 
-  async finish(claim: Claim, options: FinishOptions): Promise<void> {
-    await this.#finish(claim, options);
+  async finish(claim: Claim, options: FinishOptions, deadLetter = ""): Promise<void> {
+    const { stored, large } = await encodeResult(options.result);
+    await this.#send(claim, options, {
+      reply: claim.replyTo === undefined ? "" : large ? "stored" : "result",
+      outcome: options.result.status,
+      payload: stored,
+      deadLetter,
+    });
+    this.#leases.drop(claim);
   }
 
   release(claim: Claim, { cutOff = false }: { cutOff?: boolean } = {}): void {
     this.#leases.drop(claim);
-    if (cutOff && this.#drain === "no") this.#drain = "lost";
+    if (cutOff) this.#reader.again();
   }
 
   async handBack(claim: Claim): Promise<void> {
@@ -155,89 +164,38 @@ export class RedisWorkQueue implements WorkQueue {
 
   /** Forgets workers that are gone. Any instance may do it, now and then. */
   async sweep(): Promise<void> {
-    const { keys, commands, group } = this.#options;
+    const { commands, group } = this.#options;
     if (!commands.ready) return;
-    for (const stream of keys.each((partition) => keys.work(partition))) {
-      await forgetConsumers(commands, stream, { group });
-    }
+    for (const stream of this.#streams) await forgetConsumers(commands, stream, { group });
   }
 
   /** Closes the blocked connection; what was taken over and not handed out goes back. */
   async close(): Promise<void> {
-    clearTimeout(this.#onceMore);
     this.#leases.stop();
     await this.#timers.stop();
     const left = this.#leases.takenOver.splice(0);
     await Promise.all(left.map((claim) => this.handBack(claim).catch(() => {})));
-    (await this.#blocked?.catch(() => undefined))?.close();
-  }
-
-  #open(): Promise<RedisConnection> {
-    this.#blocked ??= this.#makeGroups().then(async () => {
-      const blocked = await this.#options.openBlocked();
-      blocked.onReady(() => {
-        this.#drain = "lost";
-        clearTimeout(this.#onceMore);
-        this.#onceMore = setTimeout(() => this.#drain = "lost", BLOCK_MS + GRACE_MS);
-      });
-      this.#leases.start();
-      this.#timers.start();
-      return blocked;
-    }).catch((error) => {
-      this.#blocked = undefined;
-      throw error;
-    });
-    return this.#blocked;
-  }
-
-  async #makeGroups(): Promise<void> {
-    const { keys, commands, group } = this.#options;
-    for (const name of keys.each((partition) => keys.work(partition))) await makeGroup(commands, name, group);
+    await this.#reader.close();
   }
 
   /** Claims what this consumer was handed and does not hold. */
-  async #readAgain(blocked: RedisConnection): Promise<void> {
-    const { keys, instance, group } = this.#options;
-    const counted = this.#drain === "inherited";
-    this.#drain = "no";
-    try {
-      for (let partition = 0; partition < keys.partitions; partition++) {
-        const stream = keys.work(partition);
-        for (let after = "0";;) {
-          const [[, entries] = ["", []]] = parseStreams(
-            await blocked.send([
-              "XREADGROUP",
-              "GROUP",
-              group,
-              instance,
-              "COUNT",
-              String(DRAINED),
-              "STREAMS",
-              stream,
-              after,
-            ]),
-          );
-          this.#leases.takenOver.push(...await this.#leases.claim(partition, entries, { counted }));
-          if (entries.length < DRAINED) break;
-          after = entries.at(-1)!.id;
-        }
+  async #claimPending(): Promise<void> {
+    for (const [partition, stream] of this.#streams.entries()) {
+      for (let after = "0";;) {
+        const reply = await this.#reader.read({ count: DRAINED, id: after, streams: [stream] });
+        const [[, entries] = ["", []]] = parseStreams(reply);
+        this.#leases.takenOver.push(...await this.#leases.claim(partition, entries, { counted: this.#isHeir }));
+        if (entries.length < DRAINED) break;
+        after = entries.at(-1)!.id;
       }
-    } catch (error) {
-      this.#drain = counted ? "inherited" : "lost";
-      throw error;
     }
+    this.#isHeir = false;
   }
 
-  async #read(blocked: RedisConnection, { count, blockMs }: { count: number; blockMs: number }): Promise<Claim[]> {
-    const { keys, instance, group } = this.#options;
-    const names = keys.each((partition) => keys.work(partition));
-    const reply = await blocked.send([
-      ...["XREADGROUP", "GROUP", group, instance, "COUNT", String(count), "BLOCK", String(blockMs)],
-      ...["STREAMS", ...names, ...names.map(() => ">")],
-    ], { deadlineMs: blockMs + GRACE_MS });
+  #hold(reply: Reply): Claim[] {
     const claims: Claim[] = [];
     for (const [name, entries] of parseStreams(reply)) {
-      const partition = names.indexOf(name);
+      const partition = this.#streams.indexOf(name);
       for (const entry of entries) {
         if (!this.#leases.has(partition, entry.id)) claims.push(this.#leases.hold(decodeClaim(entry)));
       }
@@ -245,28 +203,12 @@ export class RedisWorkQueue implements WorkQueue {
     return claims;
   }
 
-  async #finish(claim: Claim, options: FinishOptions, deadLetter = ""): Promise<void> {
-    const { stored, large } = await encodeResult(options.result);
-    await this.#send(claim, options, {
-      reply: claim.replyTo === undefined ? "" : large ? "stored" : "result",
-      outcome: options.result.status,
-      payload: stored,
-      deadLetter,
-    });
-    this.#leases.drop(claim);
-  }
-
   /** Ends an execution that has ended too many workers. */
   async #bury(claim: Claim, deliveries: number): Promise<void> {
     const error = { code: "dead_letter", message: `The execution ended ${deliveries} workers without progress` };
     const result: ExecutionResult = { executionId: claim.executionId, status: "failed", error };
     const events = [{ type: "execution.failed", time: Date.now(), data: { error } } as const];
-    await this.#finish(claim, { sequence: claim.sequence, events, result }, JSON.stringify(error));
-  }
-
-  #unblock(): void {
-    const { commands, onError } = this.#options;
-    this.#blocked?.then((blocked) => commands.send(["CLIENT", "UNBLOCK", String(blocked.id)])).catch(onError);
+    await this.finish(claim, { sequence: claim.sequence, events, result }, JSON.stringify(error));
   }
 
   /** Appends, and throws `FencedError` when that is refused. */
