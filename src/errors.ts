@@ -102,19 +102,38 @@ export class InvalidWorkflowError extends MillraceError {
  */
 export interface NodeErrorData {
   readonly code: string;
+  /** For callers: fixed words, or the workflow author's own. Never an expression's source, a value, a URL, a host. */
   readonly message: string;
+  /** For operators, under `/api` and in the log: what exactly went wrong, scrubbed of secrets. Callers never see it. */
+  readonly detail?: string;
   /** The node that failed, where one did. */
   readonly node?: string;
 }
 
-/** Thrown by node types: this node has failed, and running it again will not help. */
+/** An error as callers may see it. */
+export function publicError({ code, message, node }: NodeErrorData): Omit<NodeErrorData, "detail"> {
+  return { code, message, ...(node !== undefined && { node }) };
+}
+
+/** What goes with a {@linkcode TerminalError}. */
+export interface NodeErrorOptions extends ErrorOptions {
+  /** For operators: see {@linkcode NodeErrorData.detail}. */
+  readonly detail?: string;
+}
+
+/**
+ * Thrown by node types: this node has failed, and running it again will not help. The message is for callers, what
+ * else there is to say goes into `detail`.
+ */
 export class TerminalError extends Error {
   override readonly name: string = "TerminalError";
   readonly code: string;
+  readonly detail: string | undefined;
 
-  constructor(code: string, message: string, options?: ErrorOptions) {
+  constructor(code: string, message: string, options: NodeErrorOptions = {}) {
     super(message, options);
     this.code = code;
+    this.detail = options.detail;
   }
 }
 

@@ -1,6 +1,7 @@
 /**
  * One attempt at a node: runs it within its time and its bounds, and says what came of it as data.
  */
+import { scrub } from "../credentials.ts";
 import { checkJson, type JsonValue } from "../json.ts";
 import { type NodeErrorData, RetryableError, TerminalError } from "../errors.ts";
 import type { CompiledWorkflow, NodeResult, NodeWait } from "../workflow/definition.ts";
@@ -88,13 +89,17 @@ const OUTPUT_FAULTS = {
   not_json: () => ({ code: "output_not_json", message: "The output holds what JSON cannot" }),
 };
 
-/** What went wrong, as data; an error that no node type meant to show keeps its message to itself. */
+/** What went wrong, as data; what an error that no node type made says is for operators alone. */
 function errorData(error: unknown): NodeErrorData {
-  if (error instanceof TerminalError) return { code: error.code, message: error.message };
+  if (error instanceof TerminalError) {
+    const { code, message, detail = error.cause instanceof Error ? error.cause.message : undefined } = error;
+    return { code, message, ...(detail !== undefined && { detail: scrub(detail) }) };
+  }
   if (error instanceof DOMException && error.name === "AbortError") {
     return { code: "aborted", message: "The node was stopped" };
   }
-  return { code: "node_failed", message: error instanceof Error ? error.message : String(error) };
+  const detail = scrub(error instanceof Error ? error.message : String(error));
+  return { code: "node_failed", message: "The node failed", detail };
 }
 
 /** The node's own time. */

@@ -142,7 +142,8 @@ export class Worker {
   async #refuse(claim: Claim): Promise<ExecutionResult> {
     const error = {
       code: "workflow_not_found",
-      message: `Version ${claim.version} of the workflow "${claim.workflowId}" no longer exists`,
+      message: "The version of the workflow no longer exists",
+      detail: `Version ${claim.version} of the workflow "${claim.workflowId}" no longer exists`,
     };
     const result: ExecutionResult = { executionId: claim.executionId, status: "failed", error };
     await this.#options.store.work.finish(claim, {

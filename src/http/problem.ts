@@ -7,7 +7,7 @@
  * ```
  */
 import { HTTPException } from "hono/http-exception";
-import { ERROR_STATUS, type ErrorCode, MillraceError } from "../errors.ts";
+import { ERROR_STATUS, type ErrorCode, MillraceError, UnavailableError } from "../errors.ts";
 
 /** A problem document; extension members stand beside these. */
 export interface Problem {
@@ -46,6 +46,13 @@ const RETRIED_STATUS: ReadonlySet<number> = new Set([429, 503]);
  * and keeps its message to itself.
  */
 export function toMillraceError(thrown: unknown): MillraceError {
+  if (thrown instanceof UnavailableError) {
+    // What the store said of it may name hosts, keys and settings.
+    return new MillraceError("unavailable", "The store does not answer, or refuses for now", {
+      headers: thrown.options.headers!,
+      cause: thrown,
+    });
+  }
   if (thrown instanceof MillraceError) return thrown;
   if (thrown instanceof HTTPException && thrown.status < 500) {
     const code = CODE_OF_STATUS[thrown.status] ?? "invalid_parameter";

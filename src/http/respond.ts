@@ -1,7 +1,7 @@
 /**
  * How an execution ended, as the response to its caller.
  */
-import { MillraceError } from "../errors.ts";
+import { MillraceError, publicError } from "../errors.ts";
 import type { ExecutionResult, ResponseData } from "../log/port.ts";
 import { decodeBase64 } from "./base64.ts";
 
@@ -36,7 +36,7 @@ export function respond(result: ExecutionResult, headers: Readonly<Record<string
   const { executionId, status, response, output, error } = result;
   if (status === "failed") {
     throw new MillraceError("execution_failed", error?.message ?? "The execution failed", {
-      extensions: { executionId, ...(error && { error }) },
+      extensions: { executionId, ...(error && { error: publicError(error) }) },
     });
   }
   if (status === "cancelled") {
@@ -58,7 +58,7 @@ function fromResponseData(
 ): Response {
   const { status } = data;
   if (!Number.isInteger(status) || status < 200 || status > 599) {
-    throw invalidResponse(`Cannot send the status ${status}`, executionId);
+    throw invalidResponse("Cannot send the response: its status is not 200 to 599", executionId);
   }
   const single: Record<string, string> = {};
   const repeated: [string, string][] = [];
@@ -67,7 +67,7 @@ function fromResponseData(
     if (NOT_FORWARDED.has(name)) continue;
     const values = typeof value === "string" ? [value] : value;
     if (!HEADER_NAME.test(name) || !values.every((one) => HEADER_VALUE.test(one))) {
-      throw invalidResponse(`Cannot send the header "${givenName}": its name or value is not allowed`, executionId);
+      throw invalidResponse("Cannot send the response: a header's name or value is not allowed", executionId);
     }
     if (typeof value === "string") single[name] = value;
     else if (!(name in ours)) { for (const one of values) repeated.push([name, one]); }

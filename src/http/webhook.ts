@@ -4,7 +4,7 @@
  * This is the hot path. Its response is made once, with its headers as a plain object, and no middleware touches it.
  */
 import type { Context, Handler } from "hono";
-import { MillraceError } from "../errors.ts";
+import { InvalidWorkflowError, MillraceError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
 import type { CompiledWorkflow, WebhookTrigger } from "../workflow/definition.ts";
 import { parseContent, parseForm } from "./content.ts";
@@ -189,7 +189,10 @@ async function start(
 /** The `httpResponse` nodes of a version: this one, as a rule, or the one that an earlier execution runs. */
 function findResponders(catalog: AppDeps["catalog"], current: CompiledWorkflow): FindResponders {
   return async (version) => {
-    const workflow = version === current.version ? current : await catalog.get(current.id, version);
+    const workflow = version === current.version ? current : await catalog.get(current.id, version).catch((cause) => {
+      // The faults of a version that no longer compiles are no caller's business.
+      throw cause instanceof InvalidWorkflowError ? new Error("The version does not compile", { cause }) : cause;
+    });
     const nodes = workflow?.definition.nodes ?? [];
     return new Set(nodes.filter(({ type }) => type === "httpResponse").map(({ id }) => id));
   };

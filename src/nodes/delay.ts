@@ -24,7 +24,9 @@ export const delay: NodeType<z.infer<typeof parameters>> = {
       const value = await template(scope);
       if (typeof value !== "number" || !(value >= 0 && value <= MAX_SECONDS)) {
         const text = JSON.stringify(value).slice(0, 80);
-        throw new TerminalError("invalid_delay", `Cannot wait ${text} seconds: it must be 0 to ${MAX_SECONDS}`);
+        throw new TerminalError("invalid_delay", `Cannot wait so long: it must be 0 to ${MAX_SECONDS} seconds`, {
+          detail: `Cannot wait ${text} seconds`,
+        });
       }
       if (value * 1000 > SHORT_MS) return { waitUntil: Date.now() + Math.round(value * 1000) };
       await pause(value * 1000, signal);

@@ -64,7 +64,8 @@ function guardLookup(lookup: LookupFunction, isAllowed: (address: string) => boo
 function blocked(host: string): TerminalError {
   return new TerminalError(
     "http_blocked",
-    `Cannot call "${host}": its address is not public, and not listed in HTTP_ALLOW`,
+    "Cannot call an address that is not public",
+    { detail: `Cannot call "${host}": its address is not public, and not listed in HTTP_ALLOW` },
   );
 }
 

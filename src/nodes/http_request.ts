@@ -1,5 +1,6 @@
 /** The node type `httpRequest`: calls out and reads the answer. */
 import { z } from "zod";
+import { scrub } from "../credentials.ts";
 import { RetryableError, TerminalError } from "../errors.ts";
 import { checkJson, type JsonObject, type JsonValue } from "../json.ts";
 import type { NodeContext } from "../workflow/definition.ts";
@@ -76,8 +77,8 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
         signal.throwIfAborted();
         signal.addEventListener("abort", onAbort, { once: true });
         const timer = setTimeout(() => {
-          const message = `Cannot get an answer of ${url.host} within ${timeoutSeconds} s`;
-          controller.abort(new RetryableError("http_timeout", message));
+          const message = `No answer came within ${timeoutSeconds} s`;
+          controller.abort(new RetryableError("http_timeout", message, { detail: `No answer of ${placeOf(url)}` }));
         }, timeoutSeconds * 1000);
         try {
           const init: RequestInit = { method, headers, signal: controller.signal, redirect: "follow" };
@@ -106,11 +107,14 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
 function toUrl(value: JsonValue, query: JsonObject): URL {
   const url = typeof value === "string" && URL.canParse(value) ? new URL(value) : undefined;
   if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    const text = JSON.stringify(value).slice(0, 200);
-    throw new TerminalError("invalid_url", `Cannot call ${text}: it must be an absolute URL with http or https`);
+    throw new TerminalError("invalid_url", "Cannot call what is no absolute URL with http or https", {
+      detail: `Cannot call ${scrub(JSON.stringify(value)).slice(0, 200)}`,
+    });
   }
   if (url.username !== "" || url.password !== "") {
-    throw new TerminalError("invalid_url", `Cannot call ${url.host} with credentials in the URL: use a header`);
+    throw new TerminalError("invalid_url", "Cannot call a URL with credentials in it: use a header", {
+      detail: `Cannot call ${placeOf(url)} with credentials in the URL`,
+    });
   }
   for (const [name, item] of Object.entries(query)) {
     for (const each of Array.isArray(item) ? item : [item]) {
@@ -127,7 +131,8 @@ function toHeaders(values: JsonObject, context: NodeContext): Headers {
     if (items === undefined) {
       throw new TerminalError(
         "invalid_header",
-        `Cannot send the header "${name}": its value has characters that HTTP has not`,
+        "Cannot send a header: its value has characters that HTTP has not",
+        { detail: `Cannot send the header "${name}"` },
       );
     }
     headers.delete(name);
@@ -157,7 +162,9 @@ function isAccepted(status: number, accept: true | readonly (number | string)[])
 
 function statusError(status: number, url: URL): TerminalError {
   const Kind = status >= 500 || RETRYABLE.has(status) ? RetryableError : TerminalError;
-  return new Kind("http_status", `${url.host} answered with the status ${status}`);
+  return new Kind("http_status", "The answer has a status that is not accepted", {
+    detail: `${placeOf(url)} answered with the status ${status}`,
+  });
 }
 
 async function readBody(
@@ -254,5 +261,16 @@ function toNodeError(error: unknown, url: URL): unknown {
     if (inner instanceof TerminalError) return inner;
     message = cause.message || (inner instanceof Error ? inner.message : "") || message;
   }
-  return new RetryableError("http_error", `Cannot call ${url.host}: ${message || String(error)}`, { cause: error });
+  return new RetryableError("http_error", "The call failed", {
+    detail: `Cannot call ${placeOf(url)}: ${message || String(error)}`,
+    cause: error,
+  });
+}
+
+/** What operators are told of a URL: credentials lie in the rest of it, and in long segments, as chat hooks have them. */
+function placeOf({ origin, pathname }: URL): string {
+  const path = pathname.slice(0, 500).split("/").map((segment) =>
+    /^(?=.*\d)[^/]{20,}$/.test(segment) ? "***" : segment
+  );
+  return origin + path.join("/");
 }

@@ -73,7 +73,9 @@ function checkValue(value: JsonValue, pointer: string, tools: CompileTools): voi
 function toStatus(value: JsonValue): number {
   if (typeof value === "number" && Number.isInteger(value) && value >= 200 && value <= 599) return value;
   const text = JSON.stringify(value).slice(0, 80);
-  throw new TerminalError("invalid_status", `Cannot answer with the status ${text}: it must be 200 to 599`);
+  throw new TerminalError("invalid_status", "Cannot answer with the status that was made: it must be 200 to 599", {
+    detail: `Cannot answer with the status ${text}`,
+  });
 }
 
 function toHeaders(headers: JsonObject, contentType: JsonValue): JsonObject {
@@ -85,7 +87,8 @@ function toHeaders(headers: JsonObject, contentType: JsonValue): JsonObject {
     if (values === undefined) {
       throw new TerminalError(
         "invalid_header",
-        `Cannot send the header "${name}": its value has characters that HTTP has not`,
+        "Cannot send a header: its value has characters that HTTP has not",
+        { detail: `Cannot send the header "${name}"` },
       );
     }
     const [first] = values;

@@ -162,7 +162,8 @@ test("says that nobody answers", async () => {
   const error = await failure({ url: `http://127.0.0.1:${unused}/` });
   assert.is(error.code, "http_error");
   assert.instance(error, RetryableError);
-  assert.match(error.message, "ECONNREFUSED");
+  assert.is(error.message, "The call failed");
+  assert.match(error.detail!, "ECONNREFUSED");
 });
 
 for (const url of ["", "orders", "ftp://example.com/", "file:///etc/passwd", "http://", "http://u:p@example.com/"]) {

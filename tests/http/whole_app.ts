@@ -1,0 +1,90 @@
+/**
+ * The app with all that a process has behind it, in this one: catalog, node types, worker, a store in memory.
+ *
+ * @example
+ * ```ts
+ * await using whole = await openWholeApp({ fetch });
+ * await whole.catalog.put("one", chain("one", [node]));
+ * ```
+ */
+import type { Hono } from "hono";
+import { createApp } from "../../src/app.ts";
+import { Worker } from "../../src/execution/worker.ts";
+import type { AppDeps, AppEnv } from "../../src/http/deps.ts";
+import { createMemoryStore } from "../../src/log/memory/store.ts";
+import type { Store } from "../../src/log/port.ts";
+import { createNodeTypes } from "../../src/nodes/registry.ts";
+import { WorkflowCatalog } from "../../src/workflow/catalog.ts";
+
+/** What a test may set. */
+export interface WholeAppOptions {
+  readonly config?: Partial<AppDeps["config"]>;
+  readonly store?: Store;
+  /** What `httpRequest` calls with. */
+  readonly fetch?: typeof globalThis.fetch;
+}
+
+/** An app that runs. */
+export interface WholeApp extends AsyncDisposable {
+  readonly app: Hono<AppEnv>;
+  readonly store: Store;
+  readonly catalog: WorkflowCatalog;
+  /** What was logged, each line as JSON. */
+  readonly lines: string[];
+}
+
+/** Opens one. */
+export async function openWholeApp(options: WholeAppOptions = {}): Promise<WholeApp> {
+  const store = options.store ?? createMemoryStore({ instance: "test", maxWaiters: 100 });
+  const lines: string[] = [];
+  const log = (fields: object) => void lines.push(JSON.stringify(fields));
+  const catalog = new WorkflowCatalog({
+    store: store.workflows,
+    nodeTypes: createNodeTypes({ fetch: options.fetch ?? fetch }),
+  });
+  await catalog.start();
+  const worker = new Worker({
+    store,
+    workflows: catalog,
+    name: "test",
+    concurrency: 16,
+    outputLimitBytes: 1_000_000,
+    onEnd: (_claim, result) => log(result.error ?? {}),
+  });
+  worker.start();
+  const app = createApp({
+    config: {
+      apiTokens: [],
+      bodyLimitBytes: 100_000,
+      corsOrigins: [],
+      historyTtlSeconds: 60,
+      idempotencyTtlSeconds: 60,
+      instance: "test",
+      roles: new Set(["http"]),
+      ...options.config,
+    },
+    store,
+    catalog,
+    logger: { debug: log, info: log, warn: log, error: log },
+    ready: () => true,
+    info: { version: "0.0.0" },
+  });
+  return {
+    app,
+    store,
+    catalog,
+    lines,
+    [Symbol.asyncDispose]: async () => {
+      await worker.stop();
+      await store[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** A definition: a webhook at `path`, then these nodes, one after the other. */
+export function chain(path: string, nodes: readonly { id: string; type: string; parameters: object }[]): object {
+  const hook = { id: "hook", type: "webhook", parameters: { path } };
+  const all = [hook, ...nodes];
+  const connections = all.slice(1).map(({ id }, at) => ({ from: all[at]!.id, to: id }));
+  return { name: path, nodes: all, connections };
+}
