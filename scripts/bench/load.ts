@@ -1,0 +1,80 @@
+/**
+ * Callers: each sends its next request when the one before was answered, over a connection of its own.
+ */
+import { Pool } from "undici";
+
+/** What is called. */
+export interface Target {
+  readonly origin: string;
+  readonly path: string;
+  readonly status: number;
+  /** The body of call number `n`. */
+  readonly body: (n: number) => string;
+  /** What it must be answered; anything else counts as lost. */
+  readonly answer: (n: number) => string;
+}
+
+/** What one measurement came to. */
+export interface Load {
+  /** Milliseconds of each answer, in no order. */
+  readonly latencies: number[];
+  /** Calls that got no answer, or a wrong one. */
+  lost: number;
+  /** The first loss, in words. */
+  firstLoss?: string;
+  seconds: number;
+}
+
+/** A call without an answer for this long is lost, in milliseconds. */
+const ANSWER_MS = 30_000;
+/** Every call of this process has a number of its own. */
+let calls = 0;
+
+/** Calls for `seconds`, and waits for what is under way then. */
+export async function drive(target: Target, options: { callers: number; seconds: number }): Promise<Load> {
+  const { callers, seconds } = options;
+  const pool = new Pool(target.origin, {
+    connections: callers,
+    pipelining: 1,
+    headersTimeout: ANSWER_MS,
+    bodyTimeout: ANSWER_MS,
+  });
+  const load: Load = { latencies: [], lost: 0, seconds: 0 };
+  const startedAt = performance.now();
+  const until = startedAt + seconds * 1000;
+  const headers = { "content-type": "application/json" };
+  const call = async () => {
+    const n = ++calls % 1_000_000;
+    const sentAt = performance.now();
+    try {
+      const { statusCode, body } = await pool.request({
+        method: "POST",
+        path: target.path,
+        headers,
+        body: target.body(n),
+      });
+      const text = await body.text();
+      if (statusCode !== target.status || text !== target.answer(n)) throw new Error(`${statusCode} ${text}`);
+      load.latencies.push(performance.now() - sentAt);
+    } catch (error) {
+      load.lost++;
+      load.firstLoss ??= `call ${n}: ${(error as Error).message.slice(0, 300)}`;
+    }
+  };
+  await Promise.all(Array.from({ length: callers }, async () => {
+    while (performance.now() < until) await call();
+  }));
+  load.seconds = (performance.now() - startedAt) / 1000;
+  await pool.close();
+  return load;
+}
+
+/** The value below which `part` (0 to 1) of the sorted values lie. */
+export function percentile(sorted: readonly number[], part: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? NaN;
+}
+
+/** The middle of some values. */
+export function median(values: readonly number[]): number {
+  return percentile([...values].sort((a, b) => a - b), 0.5);
+}
