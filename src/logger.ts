@@ -9,6 +9,7 @@
  */
 import { pino } from "pino";
 import type { LogLevel } from "./config.ts";
+import { scrub } from "./credentials.ts";
 
 /** Writes a line: what is known as an object, then what happened in words. */
 export type LogLine = (fields: object, message: string) => void;
@@ -36,7 +37,7 @@ const BUFFER_BYTES = 4096;
 /**
  * Makes a logger. Lines are gathered for at most 100 ms, so that thousands a second cost few writes; what is gathered
  * is written when the process exits, uncaught errors included. Only a kill that cannot be caught loses them.
- * `authorization` and `cookie` headers are never written.
+ * `authorization` and `cookie` headers are never written, nor what is secret in an error's message.
  */
 export function createLogger({ level, instance }: LoggerOptions): Logger {
   const destination = pino.destination({
@@ -51,6 +52,14 @@ export function createLogger({ level, instance }: LoggerOptions): Logger {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     redact: ["authorization", "cookie", "headers.authorization", "headers.cookie"],
-    serializers: { error: pino.stdSerializers.err },
+    serializers: { error: serializeError, err: serializeError },
   }, destination);
+}
+
+/** An error with its causes: the message, and the stack that begins with it, may hold a URL with its password. */
+function serializeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return typeof error === "string" ? scrub(error) : error;
+  const serialized = pino.stdSerializers.err(error);
+  const stack = serialized.stack.split("\n").map(scrub).join("\n");
+  return { ...serialized, message: scrub(serialized.message), stack };
 }

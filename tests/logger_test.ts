@@ -38,4 +38,15 @@ test("createLogger() writes errors with their message, and no credentials", () =
   assert.equal(headers, { authorization: "[Redacted]" });
 });
 
+test("createLogger() takes what is secret out of errors, their stacks and their causes", () => {
+  const [line] = output(
+    `const cause = new Error("connect redis://:sesame@cache:6379?x=sesame failed");
+    logger.warn({ error: new Error("Cannot use it", { cause }) }, "redis");`,
+    "warn",
+  );
+  const text = JSON.stringify(line);
+  assert.not.match(text, "sesame");
+  assert.match(text, "redis://***@cache:6379 failed");
+});
+
 test.run();

@@ -7,6 +7,7 @@ import { MillraceError } from "../errors.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import type { AppDeps, AppEnv } from "./deps.ts";
 import { makeRequest } from "./execution_request.ts";
+import { ownKey } from "./idempotency.ts";
 import { cursorParameter, executionIdParameter, integerParameter } from "./parameters.ts";
 import { resource } from "./resource.ts";
 import { workflowNotFound } from "./workflows.ts";
@@ -57,7 +58,7 @@ async function requeueDeadLetter(c: Context<AppEnv>, { catalog, config, store }:
     trigger,
     input,
     historyTtlSeconds: config.historyTtlSeconds,
-    idempotency: { key: `requeue:${id}`, fingerprint: id, ttlSeconds: config.idempotencyTtlSeconds },
+    idempotency: { key: ownKey(`requeue:${id}`), fingerprint: id, ttlSeconds: config.idempotencyTtlSeconds },
   });
   const { executionId } = await store.log.request(made);
   await store.deadLetters.drop(id);

@@ -39,7 +39,7 @@ export interface ExecutionRequest {
 
 /** An `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) and what it was sent with. */
 export interface Idempotency {
-  /** 1 to 255 printable ASCII characters. */
+  /** What the client sent, 1 to 255 printable ASCII characters, or a longer name that no client can send. */
   readonly key: string;
   /** Digest of what must be the same whenever the key is. */
   readonly fingerprint: string;

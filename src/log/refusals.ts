@@ -18,9 +18,8 @@ export function concurrencyExceeded(workflowId: string, limit: number): Millrace
 }
 
 /** The key was used before, with a request that was not the same (draft-ietf-httpapi-idempotency-key-header, 2.7). */
-export function idempotencyKeyReused(key: string): MillraceError {
-  const message = `The Idempotency-Key "${key}" came with another request before`;
-  return new MillraceError("idempotency_key_reused", message);
+export function idempotencyKeyReused(): MillraceError {
+  return new MillraceError("idempotency_key_reused", "The Idempotency-Key came with another request before");
 }
 
 /** Whole seconds, at random, so that those who were refused together do not come back together. */

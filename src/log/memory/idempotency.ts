@@ -28,7 +28,7 @@ export class IdempotencyKeys {
       this.#records.delete(name);
       return undefined;
     }
-    if (record.fingerprint !== idempotency.fingerprint) throw idempotencyKeyReused(idempotency.key);
+    if (record.fingerprint !== idempotency.fingerprint) throw idempotencyKeyReused();
     return record.executionId;
   }
 

@@ -195,8 +195,8 @@ export class RedisLog implements ExecutionLog {
   }
 }
 
-function refusal(what: string, { workflowId, concurrency, idempotency }: ExecutionRequest): Error {
-  if (what === "reused") return idempotencyKeyReused(idempotency!.key);
+function refusal(what: string, { workflowId, concurrency }: ExecutionRequest): Error {
+  if (what === "reused") return idempotencyKeyReused();
   if (what === "rejected") return concurrencyExceeded(workflowId, concurrency!.limit);
   return queueFull();
 }
