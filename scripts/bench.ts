@@ -6,6 +6,7 @@ import { writeFile } from "node:fs/promises";
 import { cpus, release } from "node:os";
 import { drawChart } from "./bench/chart.ts";
 import { type Contender, CONTENDER_NAMES, type ContenderName, startContender, TITLES } from "./bench/contenders.ts";
+import { curvePanel, CURVES, curveTable, measureCurve, type Measured } from "./bench/growth.ts";
 import { drive } from "./bench/load.ts";
 import { type BenchOptions, helpText, OptionError, readOptions } from "./bench/options.ts";
 import { NODE } from "./bench/process.ts";
@@ -14,14 +15,14 @@ import { type Figures, measureInTurns } from "./bench/rounds.ts";
 import { comparisonTable, costTable, ratios } from "./bench/table.ts";
 import { startRedis } from "./redis.ts";
 
-const NAMES = { contenders: CONTENDER_NAMES, curves: [] };
+const NAMES = { contenders: CONTENDER_NAMES, curves: [...CURVES.keys()] };
 /** How long each contender runs before anything is measured, so that it is compiled. */
 const WARM_UP = { callers: 16, seconds: 2 };
 
 try {
   const options = readOptions(process.argv.slice(2), NAMES);
   if (options === undefined) console.log(helpText(NAMES));
-  else process.exitCode = await compare(options);
+  else process.exitCode = await (options.growth === undefined ? compare(options) : grow(options, options.growth));
 } catch (error) {
   if (!(error instanceof OptionError)) throw error;
   console.error(`bench: ${error.message}`);
@@ -52,6 +53,28 @@ async function compare(options: BenchOptions): Promise<number> {
   } finally {
     await Promise.all(contenders.map((contender) => contender[Symbol.asyncDispose]()));
   }
+}
+
+/** Growth curves, a table each as it is done, and one chart of all. */
+async function grow(options: BenchOptions, names: readonly string[]): Promise<number> {
+  const { appendfsync, seconds, json, svg } = options;
+  const aof = appendfsync === "off" ? [] : ["--appendonly", "yes", "--appendfsync", appendfsync];
+  const measured: Measured[] = [];
+  let machine = "";
+  for (const name of names) {
+    // A Redis each: what one curve leaves behind is not in the way of the next.
+    await using redis = await startRedis({ json: true, args: aof });
+    using stats = await RedisStats.open(redis);
+    machine = describe(redis.version, appendfsync);
+    const one = await measureCurve(CURVES.get(name)!, { redisUrl: redis.url, stats, seconds, note });
+    measured.push(one);
+    console.log(`\n${curveTable(one)}`);
+  }
+  console.log(`\n${machine}`);
+  const figures = measured.map(({ curve: { name }, points }) => ({ name, points }));
+  if (json !== undefined) await writeFile(json, `${JSON.stringify({ machine, figures }, null, 2)}\n`);
+  if (svg !== undefined) await writeFile(svg, drawChart(measured.map(curvePanel)));
+  return measured.some(({ points }) => points.some(({ lost }) => lost > 0)) ? 1 : 0;
 }
 
 async function report(figures: readonly Figures[], options: BenchOptions & { machine: string }): Promise<void> {

@@ -43,8 +43,8 @@ all of them. Exit code 1 when a caller got no answer or a wrong one.
   --appendfsync <how>   off (the default), no, everysec or always: how Redis writes its append-only file
   --growth [curve]      growth curves instead: ${names.curves.join(", ")}; all by default
   --short               16 callers, 2 seconds, 2 rounds: does it still answer everybody
-  --json <file>         write the figures there, default scripts/bench/results.json
-  --svg <file>          write the chart there, default scripts/bench/results.svg
+  --json <file>         write the figures there, default scripts/bench/results.json, or growth.json
+  --svg <file>          write the chart there, default scripts/bench/results.svg, or growth.svg
   -h, --help            this text
 `;
 }
@@ -66,8 +66,8 @@ export function readOptions(
     rounds: wholeNumber(values.rounds ?? (short ? "2" : "5"), "--rounds"),
     only: choose(values.only === undefined ? [] : values.only.split(","), names.contenders, "--only"),
     appendfsync: choose([values.appendfsync], ["off", "no", "everysec", "always"], "--appendfsync")[0] as Appendfsync,
-    json: values.json ?? (short ? undefined : "scripts/bench/results.json"),
-    svg: values.svg ?? (short ? undefined : "scripts/bench/results.svg"),
+    json: values.json ?? (short ? undefined : `scripts/bench/${growth ? "growth" : "results"}.json`),
+    svg: values.svg ?? (short ? undefined : `scripts/bench/${growth ? "growth" : "results"}.svg`),
     growth: growth ? choose(positionals, names.curves, "--growth") : undefined,
   };
 }
