@@ -3,27 +3,34 @@
  */
 import { rmSync } from "node:fs";
 import { mkdtemp, readdir } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { checkCoverage, LINE_COVERAGE_FLOOR } from "./coverage.ts";
 import { findRedisServer, FOUND_VARIABLE, startRedis } from "./redis.ts";
+import { slowness } from "./slowness.ts";
 import { runStaticChecks } from "./static_checks.ts";
 import { runTestFile, testFileNeeds } from "./test_file.ts";
 import { TestReport } from "./test_report.ts";
 
-/** How many test files run at once. */
-const PARALLEL_FILES = 2;
+/** How many test files run at once: they wait for Redis and for times as much as they compute. */
+const PARALLEL_FILES = 2 * Math.max(2, availableParallelism());
+/** What `--quick` leaves out: whatever starts whole instances. */
+const NOT_QUICK = /^tests\/(end_to_end|chaos)\//;
 
 const HELP = `Usage: ./scripts/test [options]
 
 Checks formatting, lint, types and import rules, runs every tests/**/*_test.ts against a Redis of its own, measures
 coverage (at least ${LINE_COVERAGE_FLOOR}% of the lines) and ends with a line "N passed, N failed". Exit code 1 on any failure.
 
+  --quick         static checks, unit and contract tests: no end-to-end tests, no chaos, no coverage
   --only <text>   run only the test files whose path contains this text, and no other checks; may be repeated
   --no-coverage   do not measure coverage
   --bail          stop after the first failure
   -h, --help      this text
+
+No test fails because the machine is slow: a file that hangs is killed after a time (two minutes, or what its first
+lines say) that is multiplied by how slow this machine is at the moment at which the file is started.
 
 REDIS_URL       use this Redis instead of one of its own (keys are prefixed t-, and removed)
 `;
@@ -40,6 +47,7 @@ function readOptions() {
   try {
     return parseArgs({
       options: {
+        quick: { type: "boolean", default: false },
         only: { type: "string", multiple: true, default: [] },
         "no-coverage": { type: "boolean", default: false },
         bail: { type: "boolean", default: false },
@@ -60,7 +68,9 @@ async function main(): Promise<number> {
 
   await using redis = await provideRedis();
   const env = { ...testEnvironment(), ...redis.env };
-  const coverage = partial || options["no-coverage"] ? undefined : await mkdtemp(join(tmpdir(), "millrace-coverage-"));
+  const coverage = partial || options.quick || options["no-coverage"]
+    ? undefined
+    : await mkdtemp(join(tmpdir(), "millrace-coverage-"));
   if (coverage) process.on("exit", () => rmSync(coverage, { recursive: true, force: true }));
   await runFiles(await testFiles(), { env: coverage ? { ...env, NODE_V8_COVERAGE: coverage } : env, report });
   if (coverage && !(options.bail && report.hasFailed)) report.addCheck(await checkCoverage(coverage));
@@ -114,23 +124,28 @@ async function provideRedis(): Promise<TestRedis> {
 async function testFiles(): Promise<string[]> {
   const names = await readdir("tests", { recursive: true });
   const paths = names.filter((name) => name.endsWith("_test.ts")).map((name) => `tests/${name.replaceAll("\\", "/")}`);
-  const { only } = options;
-  return paths.filter((path) => only.length === 0 || only.some((text) => path.includes(text))).sort();
+  const { only, quick } = options;
+  const wanted = paths.filter((path) => only.length === 0 || only.some((text) => path.includes(text)));
+  return wanted.filter((path) => !quick || !NOT_QUICK.test(path)).sort();
 }
 
-/** Runs the files that may share the machine, {@linkcode PARALLEL_FILES} at once, and then the others one by one. */
+/**
+ * Runs the files that may share the machine, {@linkcode PARALLEL_FILES} at once, those first that may take longest, and
+ * then the others one by one.
+ */
 async function runFiles(
   paths: readonly string[],
   { env, report }: { env: NodeJS.ProcessEnv; report: TestReport },
 ): Promise<void> {
-  const shared: string[] = [];
-  const alone: string[] = [];
-  for (const path of paths) ((await testFileNeeds(path)).serial ? alone : shared).push(path);
+  const files = await Promise.all(paths.map(async (path) => ({ path, ...await testFileNeeds(path) })));
+  files.sort((a, b) => (b.timeoutSeconds ?? 0) - (a.timeoutSeconds ?? 0));
+  const shared = files.filter(({ serial }) => !serial);
+  const alone = files.filter(({ serial }) => serial);
   for (const [queue, workers] of [[shared, PARALLEL_FILES], [alone, 1]] as const) {
     const next = async () => {
-      for (let path = queue.shift(); path !== undefined; path = queue.shift()) {
+      for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
         if (options.bail && report.hasFailed) return;
-        report.addFile(await runTestFile(path, { env }));
+        report.addFile(await runTestFile(file.path, { env, slowness: slowness() }));
       }
     };
     await Promise.all(Array.from({ length: workers }, next));

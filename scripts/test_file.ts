@@ -31,6 +31,8 @@ export interface TestFileOptions {
   readonly env: NodeJS.ProcessEnv;
   /** When it is killed, 120 by default; `// timeout: 300` in its first five lines says otherwise. */
   readonly timeoutSeconds?: number;
+  /** By how much that is multiplied on this machine, 1 by default: see {@linkcode slowness}. */
+  readonly slowness?: number;
 }
 
 /** What the first five lines of a test file ask for. */
@@ -82,7 +84,7 @@ export function readCounts(output: string): Counts | undefined {
 /** Runs the test file at `path` to its end, or to its timeout. */
 export async function runTestFile(path: string, options: TestFileOptions): Promise<TestFileResult> {
   const needs = await testFileNeeds(path);
-  const timeoutSeconds = needs.timeoutSeconds ?? options.timeoutSeconds ?? 120;
+  const timeoutSeconds = Math.ceil((needs.timeoutSeconds ?? options.timeoutSeconds ?? 120) * (options.slowness ?? 1));
   const start = performance.now();
   let output = "";
   // A process group of its own, so that what the test started dies with it.

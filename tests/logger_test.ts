@@ -10,7 +10,7 @@ function output(body: string, level = "info"): Record<string, unknown>[] {
   const text = execFileSync(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {
     cwd: new URL("..", import.meta.url),
     encoding: "utf8",
-    timeout: 20_000,
+    timeout: 120_000,
   });
   return text.split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
 }

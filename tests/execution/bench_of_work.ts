@@ -81,10 +81,10 @@ export function chainOf(nodes: object[], settings: object = {}): object {
   };
 }
 
-/** Follows an execution to its terminal event; fails after 15 s. */
+/** Follows an execution to its terminal event; fails after a minute. */
 export async function logToEnd(store: Store, executionId: string): Promise<StoredEvent[]> {
   const events: StoredEvent[] = [];
-  for await (const event of store.log.tail(executionId, { signal: AbortSignal.timeout(15_000) })) events.push(event);
+  for await (const event of store.log.tail(executionId, { signal: AbortSignal.timeout(60_000) })) events.push(event);
   const ends = events.filter(isTerminal);
   if (ends.length !== 1) throw new Error(`${executionId} has ${ends.length} terminal events: ${typesOf(events)}`);
   return events;

@@ -32,7 +32,7 @@ for (const driver of drivers()) {
   let worker: Worker;
 
   test.before(async () => {
-    store = await driver.open("a", { leaseSeconds: 1 });
+    store = await driver.open("a");
     worker = bench.worker(store);
     worker.start();
     const settings = { timeoutSeconds: 30 };
@@ -43,7 +43,7 @@ for (const driver of drivers()) {
     bench.define("late", chainOf([{ id: "wait", type: "delay", parameters: { seconds: 3 } }, act("two")], settings));
     bench.define("short", chainOf([{ id: "wait", type: "delay", parameters: { seconds: 60 } }], { timeoutSeconds: 1 }));
     const reply = { id: "reply", type: "httpResponse", parameters: { status: 201, body: "early" } };
-    bench.define("early", chainOf([reply, act("gate")], { timeoutSeconds: 1 }));
+    bench.define("early", chainOf([reply, act("gate")], { timeoutSeconds: 3 }));
     const hurry = { timeoutSeconds: 0.2, retry: { ...retry, maxAttempts: 2 } };
     bench.define("hurried", chainOf([{ id: "wait", type: "delay", parameters: { seconds: 60 }, ...hurry }]));
     bench.define("gated", chainOf([effect("gate"), effect("two")], settings));
@@ -93,7 +93,7 @@ for (const driver of drivers()) {
   });
 
   test("an execution that waits past its deadline ends then, and its caller is answered", async () => {
-    const signal = AbortSignal.timeout(10_000);
+    const signal = AbortSignal.timeout(60_000);
     const { executionId } = { executionId: store.log.makeId({ workflowId: "short", limited: false }) };
     const reply = store.log.awaitReply(executionId, { signal });
     await bench.request(store, "short", { executionId, replyTo: store.log.instance });
@@ -105,7 +105,7 @@ for (const driver of drivers()) {
 
   test("an execution that fails after its early response keeps the response in its result", async () => {
     const executionId = store.log.makeId({ workflowId: "early", limited: false });
-    const reply = store.log.awaitReply(executionId, { signal: AbortSignal.timeout(10_000) });
+    const reply = store.log.awaitReply(executionId, { signal: AbortSignal.timeout(60_000) });
     await bench.request(store, "early", { executionId, replyTo: store.log.instance, replyEarly: true });
     const response = { status: 201, headers: {}, body: "early" };
     assert.equal((await reply).response, response);

@@ -4,7 +4,8 @@ import { uuidv7 } from "../../src/execution_id.ts";
 import { compiled, json, post, request, taken, webhookWorkflow, withApp } from "./harness.ts";
 
 const KEY = { "idempotency-key": "order-1" };
-const WORKFLOWS = [webhookWorkflow(), compiled("w1", { manualTrigger: "start" })];
+/** Whoever is not answered because it closes waits for longer than this file may take. */
+const WORKFLOWS = [webhookWorkflow({ timeoutSeconds: 600 }), compiled("w1", { manualTrigger: "start" })];
 
 test("callers who wait are answered when the instance closes, and their executions run on", () => {
   const close = new AbortController();
@@ -12,14 +13,13 @@ test("callers who wait are answered when the instance closes, and their executio
   return withApp({ deps, workflows: WORKFLOWS, work: () => "hold" }, async ({ app, store, claims }) => {
     const webhook = app.request("/webhook/orders", post({}, KEY));
     const attached = app.request("/webhook/orders", post({}, KEY));
-    const preferred = app.request("/webhook/orders", post({}, { prefer: "wait=5" }));
-    const run = app.request("/api/workflows/w1/run", post({}, { prefer: "wait=60" }));
+    const preferred = app.request("/webhook/orders", post({}, { prefer: "wait=600" }));
+    const run = app.request("/api/workflows/w1/run", post({}, { prefer: "wait=600" }));
     const id = uuidv7();
     await request(store, id);
-    const result = app.request(`/api/executions/${id}/result`, { headers: { prefer: "wait=60" } });
+    const result = app.request(`/api/executions/${id}/result`, { headers: { prefer: "wait=600" } });
     await taken(claims, 4);
     await new Promise((resolve) => setTimeout(resolve, 5));
-    const closedAt = performance.now();
     close.abort();
 
     const ids = new Set<string>();
@@ -38,7 +38,6 @@ test("callers who wait are answered when the instance closes, and their executio
       assert.ok(response.headers.get("location"));
     }
     assert.is(store.waiting(), 0);
-    assert.ok(performance.now() - closedAt < 2_000);
   });
 });
 

@@ -24,11 +24,10 @@ for (const [header, expected] of cases) {
   test(`parsePrefer() reads ${JSON.stringify(header)}`, () => assert.equal(parsePrefer(header), expected));
 }
 
-test("parsePrefer() is quick with a hostile header", () => {
-  const startedAt = performance.now();
-  parsePrefer(`${'"'.repeat(50_000)},${",".repeat(50_000)}`);
+test("parsePrefer() takes time in proportion to a hostile header", () => {
+  // In proportion to its square it would take hours.
+  parsePrefer(`${'"'.repeat(2_000_000)},${",".repeat(2_000_000)}`);
   parsePrefer(",".repeat(999));
-  assert.ok(performance.now() - startedAt < 100);
 });
 
 test("applyPreferences() bounds the wait and says what it applied", () => {

@@ -23,7 +23,7 @@ for (const driver of drivers()) {
 
   test("release() of the last delivery ends the execution, and answers its caller", async () => {
     const request = requestOf({ replyTo: store.log.instance, input: { body: { n: 7 } } });
-    const reply = store.log.awaitReply(request.executionId, { signal: AbortSignal.timeout(10_000) });
+    const reply = store.log.awaitReply(request.executionId, { signal: AbortSignal.timeout(60_000) });
     const claim = await bury(store, request);
     const error = { code: "dead_letter", message: "The execution ended 2 workers without progress" };
     const result = { executionId: request.executionId, status: "failed" as const, error };

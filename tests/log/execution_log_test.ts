@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { FencedError } from "../../src/errors.ts";
 import type { StoredEvent } from "../../src/log/event.ts";
 import type { Store } from "../../src/log/port.ts";
-import { completed, drivers, ending, requestOf, takeClaim } from "./drivers.ts";
+import { completed, drivers, ending, eventually, requestOf, takeClaim } from "./drivers.ts";
 import { endsOnce, refuses, rejects } from "./expectations.ts";
 
 for (const driver of drivers()) {
@@ -124,17 +124,20 @@ for (const driver of drivers()) {
   });
 
   test("finish() lets result, log and meta expire after their own times", async () => {
-    const request = requestOf({ resultTtlSeconds: 1, historyTtlSeconds: 2 });
-    await store.log.request(request);
-    const claim = await takeClaim(store, request.executionId);
-    await store.work.finish(claim, ending(claim));
-    assert.ok(await store.log.result(claim.executionId));
-    await new Promise((resolve) => setTimeout(resolve, 1200));
-    assert.is(await store.log.result(claim.executionId), undefined);
-    assert.is((await store.log.read(claim.executionId)).length, 2);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
-    assert.equal(await store.log.read(claim.executionId), []);
-    assert.is(await store.log.meta(claim.executionId), undefined);
+    const ids: string[] = [];
+    for (const historyTtlSeconds of [600, 1]) {
+      const request = requestOf({ resultTtlSeconds: 1, historyTtlSeconds });
+      await store.log.request(request);
+      const claim = await takeClaim(store, request.executionId);
+      await store.work.finish(claim, ending(claim));
+      ids.push(request.executionId);
+    }
+    const [kept, brief] = ids;
+    await eventually(async () => await store.log.result(kept!) === undefined, "the end of the result");
+    assert.is((await store.log.read(kept!)).length, 2);
+    await eventually(async () => (await store.log.read(brief!)).length === 0, "the end of the log");
+    await eventually(async () => await store.log.meta(brief!) === undefined, "the end of the meta");
+    assert.is((await store.log.meta(kept!))?.status, "completed");
   });
 
   test("append() with a reply answers the waiter before the end", async () => {
@@ -208,9 +211,11 @@ for (const driver of drivers()) {
     const request = requestOf();
     await store.log.request(request);
     const controller = new AbortController();
-    setTimeout(() => controller.abort(), 50);
     const seen: string[] = [];
-    for await (const event of store.log.tail(request.executionId, { signal: controller.signal })) seen.push(event.type);
+    for await (const event of store.log.tail(request.executionId, { signal: controller.signal })) {
+      seen.push(event.type);
+      setTimeout(() => controller.abort(), 50);
+    }
     assert.equal(seen, ["execution.requested"]);
     const claim = await takeClaim(store, request.executionId);
     await store.work.finish(claim, ending(claim));
@@ -236,12 +241,10 @@ for (const driver of drivers()) {
 
   test("take() returns at once when it is aborted", async () => {
     const controller = new AbortController();
-    const taking = store.work.take({ count: 1, blockMs: 5000, signal: controller.signal });
+    const taking = store.work.take({ count: 1, blockMs: 3_600_000, signal: controller.signal });
     await new Promise((resolve) => setTimeout(resolve, 50));
-    const startedAt = Date.now();
     controller.abort();
     assert.equal(await taking, []);
-    assert.ok(Date.now() - startedAt < 3000);
   });
 
   test("cancel() ends an execution whoever runs it, answers its caller and fences its worker off", async () => {

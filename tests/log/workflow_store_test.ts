@@ -91,14 +91,12 @@ for (const driver of drivers()) {
   });
 
   if (driver.isShared) {
-    test("onChange() hears within a second what another instance changed", async () => {
+    test("onChange() hears what another instance changed", async () => {
       await using other = await driver.open("other");
       const heard: (string | undefined)[] = [];
       other.workflows.onChange((id) => heard.push(id));
-      const startedAt = Date.now();
       await store.workflows.put("orders", definition, { routes: [] });
       await eventually(() => Promise.resolve(heard.includes("orders")), "the change of orders");
-      assert.ok(Date.now() - startedAt < 1000);
     });
   }
 

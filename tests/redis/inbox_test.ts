@@ -55,13 +55,11 @@ async function reply(id: string, { stored = false, partition = 0 } = {}): Promis
   await commands.send(["XADD", names[partition]!, "NOMKSTREAM", "*", "execution", id, ...words]);
 }
 
-async function answered(waiter: Promise<ExecutionResult>, timeoutMs = 5000): Promise<number> {
-  const from = performance.now();
+async function answered(waiter: Promise<ExecutionResult>): Promise<void> {
   let result: ExecutionResult | undefined;
   waiter.then((value) => result = value, () => {});
-  await eventually(() => result !== undefined, "the answer", { timeoutMs });
+  await eventually(() => result !== undefined, "the answer");
   assert.is(result?.output, 7);
-  return performance.now() - from;
 }
 
 test("a reply reaches its waiter, whole or as a reference", async () => {
@@ -76,11 +74,13 @@ test("an inbox that is gone is made again, and whoever missed a reply meanwhile 
   const later = inbox.waiters.wait("later", { signal: new AbortController().signal });
   await commands.send(["DEL", ...names]);
   await reply("missed");
-  assert.ok(await answered(missed) < 3000);
+  await answered(missed);
   assert.is(await commands.send(["EXISTS", ...names]), 2);
   for (const name of names) assert.ok(Number(await commands.send(["PTTL", name])) > 50_000);
+  // By the inbox, and not because its result was looked for.
+  lookUp = () => Promise.resolve(undefined);
   await reply("later");
-  assert.ok(await answered(later) < 500);
+  await answered(later);
 });
 
 test("recover() after a new link looks up thousands of waiters, and again for those that were not found", async () => {
@@ -98,13 +98,11 @@ test("recover() after a new link looks up thousands of waiters, and again for th
     under--;
     return results.get(id);
   };
-  const from = performance.now();
   commands.reset();
   await Promise.all(waiters);
-  assert.ok(performance.now() - from < 3000, `${performance.now() - from} ms`);
   assert.ok(most > 50 && most <= 100, `${most} at once`);
   results.set("late", { executionId: "late", status: "completed", output: 7 });
-  assert.ok(await answered(late) < 2500);
+  await answered(late);
 });
 
 test("a lookup that fails is made again", async () => {

@@ -82,7 +82,7 @@ export async function openRig(url: string, prefix: string): Promise<Rig> {
           }
         },
         "a write",
-        { timeoutMs: 20_000 },
+        { timeoutMs: 60_000 },
       );
       await eventually(
         () => {
@@ -90,7 +90,7 @@ export async function openRig(url: string, prefix: string): Promise<Rig> {
           return well > 0 && seen.has(`reader ${n}`) && seen.has(`group ${n}`);
         },
         `entry ${n} comes through`,
-        { timeoutMs: 20_000 },
+        { timeoutMs: 60_000 },
       );
       const after = (at: number) => Math.max(0, Math.round(at - from));
       return {

@@ -1,12 +1,12 @@
 /**
- * Waiting for what must come true, with a bound.
+ * Waiting for what must come true, with a bound that only what never comes reaches: no test judges how fast a machine is.
  */
 
-/** Waits until `check` gives a value, and resolves with it; throws after `timeoutMs`, 10 s by default. */
+/** Waits until `check` gives a value, and resolves with it; throws after `timeoutMs`, a minute by default. */
 export async function eventually<T>(
   check: () => T | undefined | false | Promise<T | undefined | false>,
   what: string,
-  { timeoutMs = 10_000 }: { timeoutMs?: number } = {},
+  { timeoutMs = 60_000 }: { timeoutMs?: number } = {},
 ): Promise<T> {
   const until = performance.now() + timeoutMs;
   for (;;) {
