@@ -67,6 +67,9 @@ export interface Config {
   readonly logLevel: LogLevel;
   readonly bodyLimitBytes: number;
   readonly outputLimitBytes: number;
+  readonly logLimitBytes: number;
+  /** `undefined`: a quarter of what the heap may grow to. */
+  readonly retentionBytes: number | undefined;
   readonly expressionTimeoutMs: number;
   readonly maxWaiters: number;
   readonly maxFollowers: number;
@@ -145,6 +148,16 @@ export const SETTINGS = {
   ),
   BODY_LIMIT_BYTES: setting("4194304", "Largest request body", wholeNumber(1, 2 ** 28)),
   OUTPUT_LIMIT_BYTES: setting("8388608", "Largest output of a node, as JSON", wholeNumber(1, 2 ** 28)),
+  LOG_LIMIT_BYTES: setting(
+    "67108864",
+    "Largest log of an execution, its values included; past it, it fails with log_limit",
+    wholeNumber(2 ** 16, 2 ** 40),
+  ),
+  RETENTION_BYTES: setting(
+    "",
+    "Kept of executions in memory, the oldest ended go first; unset: a quarter of the heap",
+    optional(wholeNumber(2 ** 20, 2 ** 40)),
+  ),
   EXPRESSION_TIMEOUT_MS: setting("250", "Milliseconds that one expression may take", wholeNumber(1, 60_000)),
   MAX_WAITERS: setting("10000", "Callers that may wait for replies on one instance", wholeNumber(1, 1_000_000)),
   MAX_FOLLOWERS: setting(
@@ -213,6 +226,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     logLevel: values.LOG_LEVEL,
     bodyLimitBytes: values.BODY_LIMIT_BYTES,
     outputLimitBytes: values.OUTPUT_LIMIT_BYTES,
+    logLimitBytes: values.LOG_LIMIT_BYTES,
+    retentionBytes: values.RETENTION_BYTES,
     expressionTimeoutMs: values.EXPRESSION_TIMEOUT_MS,
     maxWaiters: values.MAX_WAITERS,
     maxFollowers: values.MAX_FOLLOWERS,

@@ -42,6 +42,7 @@ export const ERROR_STATUS = {
   unavailable: 503,
   too_many_waiters: 503,
   queue_full: 503,
+  storage_full: 503,
   shutting_down: 503,
   deadline_exceeded: 504,
 } as const;
@@ -146,6 +147,21 @@ export class RetryableError extends TerminalError {
 export class UnavailableError extends MillraceError {
   constructor(message: string, options: { cause?: unknown } = {}) {
     super("unavailable", message, { cause: options.cause, headers: { "retry-after": "1" } });
+  }
+}
+
+/**
+ * The store takes no more events of this execution, and never will: nothing was appended, and the claim still stands.
+ * The terminal event alone always fits, so the execution fails with this code.
+ */
+export class AppendRefusedError extends Error {
+  override readonly name = "AppendRefusedError";
+  /** `log_limit`: its log is full; `storage_full`: the store is. */
+  readonly code: "log_limit" | "storage_full";
+
+  constructor(code: "log_limit" | "storage_full", message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
   }
 }
 

@@ -6,6 +6,7 @@
  */
 import { readdir, readFile } from "node:fs/promises";
 import { hostname } from "node:os";
+import { getHeapStatistics } from "node:v8";
 import { createApp, createHealthApp } from "./app.ts";
 import { Assembler } from "./assembly/assembler.ts";
 import { runDead } from "./cli/dead.ts";
@@ -49,8 +50,11 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 async function openStore(config: Config, logger: Logger): Promise<Store> {
-  const { instance, maxWaiters, maxDeliveries, queueLimit, redis } = config;
-  if (redis === undefined) return createMemoryStore({ instance, maxWaiters, maxDeliveries, queueLimit });
+  const { instance, maxWaiters, maxDeliveries, queueLimit, logLimitBytes, redis } = config;
+  if (redis === undefined) {
+    const retentionBytes = config.retentionBytes ?? Math.floor(getHeapStatistics().heap_size_limit / 4);
+    return createMemoryStore({ instance, maxWaiters, maxDeliveries, queueLimit, logLimitBytes, retentionBytes });
+  }
   try {
     return await openRedisStore({
       url: redis.url,

@@ -5,7 +5,8 @@
  * Invariants:
  * 1. Appends of one execution never overlap: each waits for the one before, so sequence numbers are dense.
  * 2. An event is in the buffer or handed to the queue, never both, never neither.
- * 3. After a failed append nothing more is written: the next claim goes on from what the log holds.
+ * 3. After a failed append nothing more is written: the next claim goes on from what the log holds. After one that was
+ *    refused for want of room, only the terminal event is.
  */
 import { type LogEvent } from "../log/event.ts";
 import type { Claim, ExecutionResult, FinishOptions, WorkQueue } from "../log/port.ts";
@@ -57,10 +58,9 @@ export class Journal {
     while (this.#appending !== undefined) await this.#appending;
     if (this.#buffer.length === 0 && options.reply === undefined) return;
     const events = this.#take();
-    const sequence = this.#sequence;
-    this.#sequence += events.length;
-    const appending = this.#queue.append(this.#claim, { sequence, events, ...options });
+    const appending = this.#queue.append(this.#claim, { sequence: this.#sequence, events, ...options });
     this.#appending = appending.then(({ paused }) => {
+      this.#sequence += events.length;
       if (paused) this.#onPaused();
     }).finally(() => this.#appending = undefined);
     await this.#appending;
@@ -71,6 +71,15 @@ export class Journal {
     this.#stopTimer();
     while (this.#appending !== undefined) await this.#appending;
     await this.#queue.finish(this.#claim, { ...options, sequence: this.#sequence, events: [...this.#take(), last] });
+  }
+
+  /** Ends the execution with `last` alone, after the store had no room for what comes before it: that is forgotten. */
+  async finishAlone(
+    { last, ...options }: Omit<FinishOptions, "sequence" | "events"> & { last: LogEvent },
+  ): Promise<void> {
+    this.discard();
+    while (this.#appending !== undefined) await this.#appending.catch(() => {});
+    await this.#queue.finish(this.#claim, { ...options, sequence: this.#sequence, events: [last] });
   }
 
   /** Writes the rest and gives the claim up for a while; after `"resumed"` nothing has changed. */

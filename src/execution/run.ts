@@ -9,7 +9,7 @@
  * 3. After the signal of this run aborts, nothing more is journaled; a node that ends late is not heard.
  */
 import type { JsonValue } from "../json.ts";
-import { TerminalError } from "../errors.ts";
+import { AppendRefusedError, TerminalError } from "../errors.ts";
 import type { LogEvent } from "../log/event.ts";
 import { applyEvent, emptyState, type RunState } from "../log/fold.ts";
 import type { Claim, ExecutionLog, ExecutionResult, ResponseData, WorkQueue } from "../log/port.ts";
@@ -130,6 +130,7 @@ class Run {
     } catch (error) {
       // Another worker goes on from here: what ended is not to be run again.
       if (error instanceof WorkerStoppedError) await this.#journal.flush();
+      if (error instanceof AppendRefusedError) return await this.#endRefused(error);
       throw error;
     } finally {
       clearTimeout(deadline);
@@ -251,6 +252,18 @@ class Run {
     if (node === undefined) return await this.#finish(last, { executionId, status: "completed", output });
     const response = this.#outputs[node] as unknown as ResponseData;
     return await this.#finish(last, { executionId, status: "completed", response, output });
+  }
+
+  /** The store takes no more of this execution than its end. */
+  async #endRefused({ code, message }: AppendRefusedError): Promise<ExecutionResult> {
+    const error = { code, message };
+    const result: ExecutionResult = { executionId: this.#claim.executionId, status: "failed", error };
+    this.#stop(ENDED);
+    await this.#journal.finishAlone({
+      last: { type: "execution.failed", time: Date.now(), data: { error } },
+      result,
+    });
+    return result;
   }
 
   async #finish(last: LogEvent, result: ExecutionResult): Promise<ExecutionResult> {

@@ -31,8 +31,9 @@ export function makeRequest(log: Pick<ExecutionLog, "makeId">, parts: RequestPar
 
 /**
  * The bounds of an execution, from its workflow's settings: how long its result and history are kept, how long it may
- * take, and how many of its kind may be under way. A result lives as long as its idempotency key at least, since the
- * key without it could not be answered.
+ * take, and how many of its kind may be under way. The result of an execution that is saved lives on with its history
+ * while its idempotency key does, to answer it; a key never makes anything be kept for longer than without it, so where
+ * nothing is saved it only tells, once the result has expired, that nothing starts again.
  */
 export function requestSettings(
   settings: WorkflowSettings,
@@ -43,11 +44,13 @@ export function requestSettings(
 > {
   const { historyTtlSeconds, idempotency } = options;
   const { saveExecutionToDatabase, timeoutSeconds } = settings;
-  const resultTtlSeconds = Math.max(settings.resultTtlSeconds, idempotency?.ttlSeconds ?? 0);
+  const keptSeconds = saveExecutionToDatabase
+    ? Math.max(historyTtlSeconds, settings.resultTtlSeconds)
+    : settings.resultTtlSeconds;
   const concurrency = concurrencyOf(settings);
   return {
-    resultTtlSeconds,
-    historyTtlSeconds: saveExecutionToDatabase ? Math.max(historyTtlSeconds, resultTtlSeconds) : resultTtlSeconds,
+    resultTtlSeconds: Math.max(settings.resultTtlSeconds, Math.min(keptSeconds, idempotency?.ttlSeconds ?? 0)),
+    historyTtlSeconds: keptSeconds,
     timeoutMs: timeoutSeconds * 1000,
     ...(idempotency !== undefined && { idempotency }),
     ...(concurrency !== undefined && { concurrency }),

@@ -43,7 +43,7 @@ export interface Idempotency {
   readonly key: string;
   /** Digest of what must be the same whenever the key is. */
   readonly fingerprint: string;
-  /** How long the key is remembered, from the request on; `resultTtlSeconds` must not be less. */
+  /** How long the key is remembered, from the request on; its execution may be forgotten before. */
   readonly ttlSeconds: number;
 }
 

@@ -1,7 +1,7 @@
 /**
  * The errors with which a store refuses a request, for the caller to see.
  */
-import { MillraceError } from "../errors.ts";
+import { AppendRefusedError, MillraceError } from "../errors.ts";
 
 /** The longest `Retry-After` of a refusal, in seconds. */
 const RETRY_WITHIN_SECONDS = 5;
@@ -9,6 +9,19 @@ const RETRY_WITHIN_SECONDS = 5;
 /** As many executions wait or run as may. */
 export function queueFull(): MillraceError {
   return new MillraceError("queue_full", "Too many executions are waiting already", { headers: retryAfter() });
+}
+
+/** There is no room for another execution. What runs ends, and makes room. */
+export function storageFull(cause?: unknown): MillraceError {
+  return new MillraceError("storage_full", "There is no room for another execution at the moment", {
+    headers: retryAfter(),
+    cause,
+  });
+}
+
+/** The log of an execution has reached its limit: it takes the terminal event only. */
+export function logLimit(limitBytes: number): AppendRefusedError {
+  return new AppendRefusedError("log_limit", `The log of the execution would be larger than ${limitBytes} bytes`);
 }
 
 /** All slots of the workflow are taken, and it does not queue. */

@@ -299,8 +299,31 @@ test("POST /webhook answers result_not_found when the key outlived the result", 
     assert.is(response.headers.get("execution-id"), first.headers.get("execution-id"));
   }));
 
-test("POST /webhook keeps the result as long as the key, and makes the id with it", () =>
-  withApp({ config: { idempotencyTtlSeconds: 1_000, historyTtlSeconds: 10 } }, async ({ app, store }) => {
+test("POST /webhook keeps no result and no history for longer because of a key", async () => {
+  const kept = (id: string, saveExecutionToDatabase: boolean) => {
+    const workflow = webhookWorkflow({ id, path: id });
+    const settings = { ...workflow.definition.settings, saveExecutionToDatabase, resultTtlSeconds: 7 };
+    return { ...workflow, definition: { ...workflow.definition, settings } };
+  };
+  const workflows = [kept("unsaved", false), kept("saved", true)];
+  for (const historyTtlSeconds of [1, 500, 5_000]) {
+    const config = { idempotencyTtlSeconds: 1_000, historyTtlSeconds };
+    await withApp({ workflows, config }, async ({ app, store }) => {
+      const seen: number[][] = [];
+      const request = store.log.request.bind(store.log);
+      store.log.request = (made) => {
+        seen.push([made.resultTtlSeconds, made.historyTtlSeconds, made.idempotency!.ttlSeconds]);
+        return request(made);
+      };
+      for (const { id } of workflows) await app.request(`/webhook/${id}`, post({}, KEY));
+      const history = Math.max(7, historyTtlSeconds);
+      assert.equal(seen, [[7, 7, 1_000], [Math.max(7, Math.min(history, 1_000)), history, 1_000]]);
+    });
+  }
+});
+
+test("POST /webhook keeps a saved result with its history while the key lives, and makes the id with the key", () =>
+  withApp({ config: { idempotencyTtlSeconds: 400, historyTtlSeconds: 500 } }, async ({ app, store }) => {
     const { makeId, request } = store.log;
     const seen: unknown[] = [];
     store.log.makeId = (options) => {
@@ -314,7 +337,7 @@ test("POST /webhook keeps the result as long as the key, and makes the id with i
     await app.request("/webhook/orders", post({}, KEY));
     assert.equal(seen, [
       { workflowId: "hooked", limited: false, idempotencyKey: "order-1" },
-      [1_000, 1_000, "order-1", 1_000],
+      [400, 500, "order-1", 400],
     ]);
   }));
 

@@ -8,16 +8,17 @@
  * 4. An execution has a timer exactly while it waits for a slot or is parked; none is due after the deadline.
  * 5. A slot is held from admission to the end, and given up with the end in one step, which admits the next.
  */
-import { isEnded, type LogEvent } from "../event.ts";
+import { isEnded } from "../event.ts";
 import type { ExecutionResult, WorkSignal } from "../port.ts";
 import type { Waiters } from "../waiters.ts";
+import { keep, type KeptEvent, sizeOf } from "./kept.ts";
 import { Slots } from "./slots.ts";
 import type { MemoryExecution, MemoryState } from "./state.ts";
 import { Timers } from "./timers.ts";
 
 /** What ends an execution: the last event is the terminal one. */
 export interface Ending {
-  readonly events: readonly LogEvent[];
+  readonly events: readonly KeptEvent[];
   readonly result: ExecutionResult;
   /** The epoch of the claim that ends it; absent where no claim does. */
   readonly writer?: number;
@@ -103,9 +104,12 @@ export class Dispatcher {
     execution.status = result.status as MemoryExecution["status"];
     execution.endedAt = events.at(-1)!.time;
     execution.expiresAt = now + historyTtlSeconds * 1000;
-    execution.result = { value: result, expiresAt: now + resultTtlSeconds * 1000 };
+    const value = keep(JSON.stringify(result));
+    execution.result = { value, expiresAt: now + resultTtlSeconds * 1000 };
     this.#state.underWay--;
+    this.#state.retention.grow(execution, sizeOf(value));
     this.#state.append(execution, events);
+    this.#state.retention.ended(execution);
     if (replyTo !== undefined) this.#waiters.reply(result);
     this.#admit(workflowId);
   }
@@ -115,7 +119,7 @@ export class Dispatcher {
     if (isEnded(execution.status)) return false;
     const { request: { executionId }, place } = execution;
     this.end(execution, {
-      events: [{ type: "execution.cancelled", time: Date.now(), data }],
+      events: this.#state.keep([{ type: "execution.cancelled", time: Date.now(), data }]),
       result: { executionId, status: "cancelled" },
     });
     if (place === "held") this.#signal(execution, "lost");

@@ -15,7 +15,11 @@ import type {
 import type { Waiters } from "../waiters.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { concurrencyExceeded, queueFull } from "../refusals.ts";
+import { type KeptEvent, restoreEvent, textOf } from "./kept.ts";
 import { indexAfter, type MemoryExecution, type MemoryState } from "./state.ts";
+
+/** What an execution takes besides its log and its result, about. */
+const EXECUTION_BYTES = 1024;
 
 /** What the log is made of. */
 export interface MemoryLogOptions {
@@ -55,7 +59,10 @@ export class MemoryLog implements ExecutionLog {
     const earlier = this.#state.keys.find(request);
     if (earlier !== undefined) return { executionId: earlier, isNew: false };
     this.#refuseExcess(request);
-    const execution = this.#add(request);
+    const execution = this.#make(request);
+    const [requested] = this.#keepRequest(request, execution.requestedAt);
+    this.#state.retention.admit(EXECUTION_BYTES + requested.bytes);
+    this.#add(execution, requested);
     this.#state.keys.remember(request, execution.requestedAt);
     this.#dispatcher.start(execution);
     return { executionId, isNew: true };
@@ -77,7 +84,8 @@ export class MemoryLog implements ExecutionLog {
   read(executionId: string, options: { after?: string; limit?: number } = {}): Promise<StoredEvent[]> {
     const events = this.#state.find(executionId)?.events ?? [];
     const from = indexAfter(events, options.after);
-    return Promise.resolve(events.slice(from, from + (options.limit ?? events.length)));
+    const page = events.slice(from, from + (options.limit ?? events.length));
+    return Promise.resolve(page.map((event) => restoreEvent(event)));
   }
 
   async *tail(executionId: string, options: WaitOptions & { after?: string }): AsyncIterable<StoredEvent> {
@@ -92,7 +100,7 @@ export class MemoryLog implements ExecutionLog {
         await this.#state.change(executionId, { signal });
       }
       for (const event of events) {
-        yield event;
+        yield restoreEvent(event);
         after = event.id;
         if (signal.aborted) return;
       }
@@ -101,7 +109,9 @@ export class MemoryLog implements ExecutionLog {
 
   result(executionId: string): Promise<ExecutionResult | undefined> {
     const result = this.#state.find(executionId)?.result;
-    return Promise.resolve(result !== undefined && result.expiresAt > Date.now() ? result.value : undefined);
+    return Promise.resolve(
+      result !== undefined && result.expiresAt > Date.now() ? JSON.parse(textOf(result.value)) : undefined,
+    );
   }
 
   cancel(executionId: string, options: { reason?: string } = {}): Promise<boolean> {
@@ -124,7 +134,7 @@ export class MemoryLog implements ExecutionLog {
     if ((execution.status === "paused") === paused) return "unchanged";
     execution.status = paused ? "paused" : "running";
     const type = paused ? "execution.paused" : "execution.resumed";
-    this.#state.append(execution, [{ type, time: Date.now(), data: {} }]);
+    this.#state.append(execution, this.#state.keep([{ type, time: Date.now(), data: {} }]));
     this.#dispatcher.pauseChanged(execution);
     return "done";
   }
@@ -135,12 +145,15 @@ export class MemoryLog implements ExecutionLog {
     throw concurrencyExceeded(workflowId, concurrency.limit);
   }
 
-  #add({ input, ...request }: ExecutionRequest): MemoryExecution {
-    const { executionId, workflowId, version, trigger } = request;
-    const requestedAt = Date.now();
-    const execution: MemoryExecution = {
+  #keepRequest({ workflowId, version, trigger, input }: ExecutionRequest, time: number): [KeptEvent] {
+    const data = { workflowId, version, trigger, input };
+    return this.#state.keep([{ type: "execution.requested", time, data }]) as [KeptEvent];
+  }
+
+  #make({ input: _input, ...request }: ExecutionRequest): MemoryExecution {
+    return {
       request,
-      requestedAt,
+      requestedAt: Date.now(),
       events: [],
       status: "pending",
       place: "parked",
@@ -148,12 +161,16 @@ export class MemoryLog implements ExecutionLog {
       sequence: 1,
       writer: 0,
       deliveries: 0,
+      bytes: 0,
+      logBytes: 0,
     };
-    this.#state.executions.set(executionId, execution);
+  }
+
+  #add(execution: MemoryExecution, requested: KeptEvent): void {
+    this.#state.executions.set(execution.request.executionId, execution);
     this.#state.underWay++;
-    const data = { workflowId, version, trigger, input };
-    this.#state.append(execution, [{ type: "execution.requested", time: requestedAt, data }]);
-    return execution;
+    this.#state.retention.grow(execution, EXECUTION_BYTES);
+    this.#state.append(execution, [requested]);
   }
 }
 

@@ -3,6 +3,7 @@
  */
 import type { ExecutionRequest } from "../port.ts";
 import { idempotencyKeyReused } from "../refusals.ts";
+import type { Holding } from "./retention.ts";
 
 interface KeyRecord {
   readonly executionId: string;
@@ -13,9 +14,18 @@ interface KeyRecord {
 
 type KeyedRequest = Pick<ExecutionRequest, "executionId" | "workflowId" | "idempotency">;
 
+/** What a record takes besides its name, about, in bytes. */
+const RECORD_BYTES = 400;
+
 /** Keys and the executions that they started. */
-export class IdempotencyKeys {
+export class IdempotencyKeys implements Holding {
   readonly #records = new Map<string, KeyRecord>();
+  /** The characters of all names. */
+  #nameBytes = 0;
+
+  get bytes(): number {
+    return this.#records.size * RECORD_BYTES + this.#nameBytes;
+  }
 
   /** The execution that this request's key started, if any. Throws `idempotency_key_reused`. */
   find(request: KeyedRequest): string | undefined {
@@ -25,7 +35,7 @@ export class IdempotencyKeys {
     const record = this.#records.get(name);
     if (record === undefined) return undefined;
     if (record.expiresAt <= Date.now()) {
-      this.#records.delete(name);
+      this.#forget(name);
       return undefined;
     }
     if (record.fingerprint !== idempotency.fingerprint) throw idempotencyKeyReused();
@@ -38,12 +48,19 @@ export class IdempotencyKeys {
     if (idempotency === undefined) return;
     const { fingerprint, ttlSeconds } = idempotency;
     const expiresAt = requestedAt + ttlSeconds * 1000;
-    this.#records.set(nameOf(request), { executionId, fingerprint, expiresAt });
+    const name = nameOf(request);
+    this.#forget(name);
+    this.#nameBytes += name.length;
+    this.#records.set(name, { executionId, fingerprint, expiresAt });
   }
 
   /** Drops what has expired. */
   sweep(now: number): void {
-    for (const [name, record] of this.#records) if (record.expiresAt <= now) this.#records.delete(name);
+    for (const [name, record] of this.#records) if (record.expiresAt <= now) this.#forget(name);
+  }
+
+  #forget(name: string): void {
+    if (this.#records.delete(name)) this.#nameBytes -= name.length;
   }
 }
 

@@ -27,7 +27,8 @@ export class MemoryProjections implements Projections {
 
   applyFeed(entries: readonly FeedEntry[]): Promise<void> {
     for (const entry of entries) {
-      this.#state.listed.add(entry.executionId);
+      // It may be forgotten by now.
+      if (this.#state.executions.has(entry.executionId)) this.#state.listed.add(entry.executionId);
       this.#cursor = entry.id;
     }
     return Promise.resolve();

@@ -1,9 +1,12 @@
 /**
  * What the memory driver holds: every execution of this process, its work queue and its feed.
  */
-import { compareEntryIds, type ExecutionStatus, type LogEvent, type StoredEvent } from "../event.ts";
-import type { ExecutionRequest, ExecutionResult, FeedEntry } from "../port.ts";
+import { compareEntryIds, type ExecutionStatus, type LogEvent } from "../event.ts";
+import type { ExecutionRequest, FeedEntry } from "../port.ts";
+import type { MemoryDeadLetters } from "./dead_letters.ts";
 import { IdempotencyKeys } from "./idempotency.ts";
+import { keepEvent, type Kept, type KeptEvent, sizeOf } from "./kept.ts";
+import { Retention } from "./retention.ts";
 
 /** How many feed entries are kept for readers who were away. */
 const FEED_LENGTH = 10_000;
@@ -16,7 +19,7 @@ export interface MemoryExecution {
   /** The input is in the first event. */
   readonly request: Omit<ExecutionRequest, "input">;
   readonly requestedAt: number;
-  readonly events: StoredEvent[];
+  readonly events: KeptEvent[];
   status: ExecutionStatus;
   place: Place;
   /** Counts how often it went on the work queue: the epoch of the newest claim. */
@@ -27,8 +30,11 @@ export interface MemoryExecution {
   writer: number;
   /** How many claims were released since the last `node.completed`. */
   deliveries: number;
+  /** What it takes, with its result, and what its log takes of that. */
+  bytes: number;
+  logBytes: number;
   endedAt?: number;
-  result?: { value: ExecutionResult; expiresAt: number };
+  result?: { value: Kept; expiresAt: number };
   /** Epoch milliseconds; set when it ends. */
   expiresAt?: number;
 }
@@ -37,6 +43,7 @@ export interface MemoryExecution {
 export class MemoryState {
   readonly executions = new Map<string, MemoryExecution>();
   readonly keys = new IdempotencyKeys();
+  readonly retention: Retention;
   /** How many executions have not ended. */
   underWay = 0;
   /** The newest entries of the feed, oldest first. */
@@ -46,6 +53,14 @@ export class MemoryState {
   readonly #changed = new Map<string, Set<() => void>>();
   #lastMs = 0;
   #lastCount = 0;
+
+  constructor(options: { retentionBytes: number; deadLetters: MemoryDeadLetters }) {
+    this.retention = new Retention({
+      limitBytes: options.retentionBytes,
+      holdings: [this.keys, options.deadLetters],
+      forget: (execution) => this.#forget(execution),
+    });
+  }
 
   /** The next stream entry id: milliseconds and a count, always growing. */
   nextId(): string {
@@ -57,11 +72,17 @@ export class MemoryState {
     return `${this.#lastMs}-${this.#lastCount}`;
   }
 
+  /** Makes events ready to be appended. */
+  keep(events: readonly LogEvent[]): KeptEvent[] {
+    return events.map((event) => keepEvent(event, this.nextId()));
+  }
+
   /** Appends events to an execution and names them in the feed. */
-  append(execution: MemoryExecution, events: readonly LogEvent[]): void {
+  append(execution: MemoryExecution, stored: readonly KeptEvent[]): void {
     const { executionId, workflowId, version } = execution.request;
-    const stored = events.map((event): StoredEvent => structuredClone({ ...event, id: this.nextId() }));
-    execution.events.push(...stored);
+    for (const event of stored) execution.events.push(event);
+    const bytes = sumOf(stored);
+    execution.logBytes += bytes;
     const { endedAt, expiresAt, requestedAt, status } = execution;
     this.feed.push({
       id: this.nextId(),
@@ -75,6 +96,7 @@ export class MemoryState {
       ...(endedAt === undefined ? {} : { ended: { status, requestedAt, endedAt, keptUntil: expiresAt! } }),
     });
     if (this.feed.length > 2 * FEED_LENGTH) this.feed = this.feed.slice(-FEED_LENGTH);
+    this.retention.grow(execution, bytes);
     this.wake(executionId);
     this.wake("feed");
   }
@@ -83,22 +105,28 @@ export class MemoryState {
   find(executionId: string): MemoryExecution | undefined {
     const execution = this.executions.get(executionId);
     if (execution?.expiresAt === undefined || execution.expiresAt > Date.now()) return execution;
-    this.executions.delete(executionId);
-    this.listed.delete(executionId);
+    this.#forget(execution);
     return undefined;
   }
 
   /** Drops what has expired. */
   sweep(now = Date.now()): void {
     this.keys.sweep(now);
-    for (const [id, execution] of this.executions) {
-      if (execution.result !== undefined && execution.result.expiresAt <= now) delete execution.result;
-      if (execution.expiresAt !== undefined && execution.expiresAt <= now) {
-        this.executions.delete(id);
-        this.listed.delete(id);
-        this.wake(id);
+    for (const execution of this.executions.values()) {
+      if (execution.result !== undefined && execution.result.expiresAt <= now) {
+        this.retention.grow(execution, -sizeOf(execution.result.value));
+        delete execution.result;
       }
+      if (execution.expiresAt !== undefined && execution.expiresAt <= now) this.#forget(execution);
     }
+  }
+
+  #forget(execution: MemoryExecution): void {
+    const { executionId } = execution.request;
+    this.executions.delete(executionId);
+    this.listed.delete(executionId);
+    this.retention.gone(execution);
+    this.wake(executionId);
   }
 
   /** Wakes those who wait on a topic: an execution id, `work` or `feed`. */
@@ -127,6 +155,11 @@ export class MemoryState {
       waiting.add(done);
     });
   }
+}
+
+/** What events take together, in bytes. */
+export function sumOf(events: readonly KeptEvent[]): number {
+  return events.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** The index of the first item whose id comes after `after`, in a list that grows by id. */

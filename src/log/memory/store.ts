@@ -26,20 +26,25 @@ export interface MemoryStoreOptions {
   readonly queueLimit?: number;
   /** How many claims without progress an execution may have; default 5. */
   readonly maxDeliveries?: number;
+  /** How much is kept of executions, in bytes: the oldest ended ones go first; default 256 MiB. */
+  readonly retentionBytes?: number;
+  /** The largest log of an execution, in bytes; default 64 MiB. */
+  readonly logLimitBytes?: number;
 }
 
 /** Makes a store that lives as long as the process, or until it is disposed of: then no timer is due any more. */
 export function createMemoryStore(options: MemoryStoreOptions): Store {
   const { instance, maxWaiters = 10_000, queueLimit = 100_000, maxDeliveries = 5 } = options;
-  const state = new MemoryState();
+  const { retentionBytes = 2 ** 28, logLimitBytes = 2 ** 26 } = options;
+  const deadLetters = new MemoryDeadLetters();
+  const state = new MemoryState({ retentionBytes, deadLetters });
   const waiters = new Waiters({ limit: maxWaiters });
   const dispatcher = new Dispatcher(state, waiters);
-  const deadLetters = new MemoryDeadLetters();
   return {
     driver: "memory",
     documents: "memory",
     log: new MemoryLog({ instance, state, dispatcher, waiters, queueLimit }),
-    work: new MemoryWorkQueue({ state, dispatcher, waiters, deadLetters, maxDeliveries }),
+    work: new MemoryWorkQueue({ state, dispatcher, waiters, deadLetters, maxDeliveries, logLimitBytes }),
     projections: new MemoryProjections(state),
     workflows: new MemoryWorkflowStore(),
     deadLetters,

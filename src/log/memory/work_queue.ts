@@ -7,12 +7,14 @@
  */
 import { FencedError, type NodeErrorData } from "../../errors.ts";
 import type { JsonValue } from "../../json.ts";
-import type { EventData, LogEvent } from "../event.ts";
+import { type EventData, isTerminal, type LogEvent } from "../event.ts";
 import type { AppendOptions, Claim, FinishOptions, ParkOptions, WaitOptions, WorkQueue, WorkSignal } from "../port.ts";
+import { logLimit } from "../refusals.ts";
 import type { Waiters } from "../waiters.ts";
 import type { MemoryDeadLetters } from "./dead_letters.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import type { MemoryExecution, MemoryState } from "./state.ts";
+import { type KeptEvent, restoreEvent } from "./kept.ts";
+import { type MemoryExecution, type MemoryState, sumOf } from "./state.ts";
 
 /** How long an execution whose run failed rests, in milliseconds, so that it does not spin. */
 const REST_MS = 100;
@@ -25,6 +27,8 @@ export interface MemoryWorkQueueOptions {
   readonly deadLetters: MemoryDeadLetters;
   /** How many claims without progress an execution may have. */
   readonly maxDeliveries: number;
+  /** The largest log of an execution. */
+  readonly logLimitBytes: number;
 }
 
 /** {@linkcode WorkQueue} in memory. */
@@ -47,7 +51,7 @@ export class MemoryWorkQueue implements WorkQueue {
   // deno-lint-ignore require-await
   async append(claim: Claim, options: AppendOptions): Promise<{ paused: boolean }> {
     const execution = this.#held(claim);
-    if (this.#isNew(execution, claim, options)) this.#write(execution, options.events);
+    if (this.#isNew(execution, claim, options)) this.#write(execution, this.#keep(execution, options.events));
     const { reply } = options;
     if (reply !== undefined && execution.request.replyTo !== undefined) this.#options.waiters.reply(reply);
     return { paused: execution.status === "paused" };
@@ -59,7 +63,7 @@ export class MemoryWorkQueue implements WorkQueue {
     const execution = this.#held(claim);
     const isNew = this.#isNew(execution, claim, options);
     if (options.forPause && execution.status !== "paused") return "resumed";
-    if (isNew) this.#write(execution, options.events);
+    if (isNew) this.#write(execution, this.#keep(execution, options.events));
     this.#options.dispatcher.park(execution, options.forPause ? Infinity : Date.now() + options.delayMs);
     return "parked";
   }
@@ -70,7 +74,8 @@ export class MemoryWorkQueue implements WorkQueue {
     if (ended?.place === "ended" && ended.writer === claim.epoch) return;
     const execution = this.#held(claim);
     if (!this.#isNew(execution, claim, options)) return;
-    this.#options.dispatcher.end(execution, { ...options, writer: claim.epoch });
+    const events = this.#keep(execution, options.events);
+    this.#options.dispatcher.end(execution, { events, result: options.result, writer: claim.epoch });
   }
 
   release(claim: Claim): void {
@@ -108,7 +113,7 @@ export class MemoryWorkQueue implements WorkQueue {
       paused: status === "paused",
       limited: this.#options.dispatcher.slots.holds(execution),
       ...(replyTo === undefined ? {} : { replyTo }),
-      ...(epoch === 1 ? { input: structuredClone(inputOf(execution)) } : {}),
+      ...(epoch === 1 ? { input: inputOf(execution) } : {}),
     };
   }
 
@@ -139,7 +144,18 @@ export class MemoryWorkQueue implements WorkQueue {
       execution.sequence === sequence + events.length;
   }
 
-  #write(execution: MemoryExecution, events: readonly LogEvent[]): void {
+  /** Makes events ready for the log, unless it has no room for them. A terminal event alone always has. */
+  #keep(execution: MemoryExecution, events: readonly LogEvent[]): KeptEvent[] {
+    const { state, logLimitBytes } = this.#options;
+    const kept = state.keep(events);
+    if (kept.length === 1 && isTerminal(kept[0]!)) return kept;
+    const bytes = sumOf(kept);
+    if (execution.logBytes + bytes > logLimitBytes) throw logLimit(logLimitBytes);
+    state.retention.admitAppend(bytes);
+    return kept;
+  }
+
+  #write(execution: MemoryExecution, events: readonly KeptEvent[]): void {
     if (events.length === 0) return;
     execution.sequence += events.length;
     execution.writer = execution.epoch;
@@ -155,15 +171,15 @@ export class MemoryWorkQueue implements WorkQueue {
     const diedAt = Date.now();
     const message = `The execution ended ${deliveries} workers without progress`;
     const error: NodeErrorData = { code: "dead_letter", message };
-    const what = { executionId, workflowId, version, trigger, input: inputOf(execution) };
+    const what = { executionId, workflowId, version, trigger, requested: execution.events[0]! };
     this.#options.deadLetters.add({ ...what, requestedAt, diedAt, deliveries, error });
     this.#options.dispatcher.end(execution, {
-      events: [{ type: "execution.failed", time: diedAt, data: { error } }],
+      events: this.#options.state.keep([{ type: "execution.failed", time: diedAt, data: { error } }]),
       result: { executionId, status: "failed", error },
     });
   }
 }
 
 function inputOf({ events }: MemoryExecution): JsonValue {
-  return (events[0]!.data as EventData["execution.requested"]).input;
+  return (restoreEvent(events[0]!).data as EventData["execution.requested"]).input;
 }

@@ -32,6 +32,8 @@ export async function* followLog(options: FollowOptions): AsyncIterable<StoredEv
     after = event.id;
     if (isTerminal(event) || signal.aborted) return;
   }
+  // Nothing may be all that there will ever be.
+  if (after === options.after && !signal.aborted && !(await mayExist(exists))) return;
   const live = subscriptions.subscribe(stream, after ?? "0-0");
   try {
     while (!signal.aborted) {
