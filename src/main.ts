@@ -50,10 +50,11 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 async function openStore(config: Config, logger: Logger): Promise<Store> {
-  const { instance, maxWaiters, maxDeliveries, queueLimit, logLimitBytes, redis } = config;
+  const { instance, maxWaiters, maxDeliveries, queueLimit, logLimitBytes, historyTtlSeconds, redis } = config;
   if (redis === undefined) {
     const retentionBytes = config.retentionBytes ?? Math.floor(getHeapStatistics().heap_size_limit / 4);
-    return createMemoryStore({ instance, maxWaiters, maxDeliveries, queueLimit, logLimitBytes, retentionBytes });
+    const bounds = { maxWaiters, maxDeliveries, queueLimit, logLimitBytes, retentionBytes, historyTtlSeconds };
+    return createMemoryStore({ instance, ...bounds });
   }
   try {
     return await openRedisStore({
@@ -66,7 +67,7 @@ async function openStore(config: Config, logger: Logger): Promise<Store> {
       leaseSeconds: config.leaseSeconds,
       maxDeliveries,
       queueLimit,
-      historyTtlSeconds: config.historyTtlSeconds,
+      historyTtlSeconds,
       onError: (error) => logger.warn({ error }, "redis"),
     });
   } catch (error) {

@@ -41,7 +41,9 @@ const TIMEOUT_MS = 30_000;
  *
  * @throws {UsageError} when that is no http URL
  */
-export function createApiClient(options: Pick<CommandContext, "env" | "fetch"> & { url?: string }): ApiClient {
+export function createApiClient(
+  options: Pick<CommandContext, "env" | "fetch"> & { url?: string | undefined },
+): ApiClient {
   const { env, fetch } = options;
   const base = baseUrl(options.url || env["MILLRACE_URL"] || `http://127.0.0.1:${env["PORT"] || 8080}`);
   const token = env["API_TOKENS"]?.split(",").map((text) => text.trim()).find((text) => text !== "");

@@ -6,6 +6,7 @@
  * process.exitCode = await runDead(["list"], { env, print: console.log, printError: console.error, fetch });
  * ```
  */
+import { parseArgs } from "node:util";
 import type { DeadLetter } from "../log/port.ts";
 import { ApiCallError, type ApiClient, type CommandContext, createApiClient, UsageError } from "./api_client.ts";
 import { formatTable } from "./table.ts";
@@ -39,7 +40,8 @@ interface Command {
   /** The execution's id; empty for `list`. */
   readonly id: string;
   readonly json: boolean;
-  readonly url?: string;
+  /** The server's, where it is named. */
+  readonly url: string | undefined;
 }
 
 /** Runs the command. Its exit code: 0, 1 when the server did not do it, 2 when the arguments make no command. */
@@ -48,11 +50,7 @@ export async function runDead(args: readonly string[], context: CommandContext):
   try {
     const command = parse(args);
     if (command === "help") print(HELP);
-    else {await run(
-        command,
-        createApiClient({ ...context, ...(command.url !== undefined && { url: command.url }) }),
-        print,
-      );}
+    else await run(command, createApiClient({ ...context, url: command.url }), print);
     return 0;
   } catch (error) {
     if (error instanceof UsageError) {
@@ -114,26 +112,33 @@ function toJson(value: unknown): string {
 }
 
 function parse(args: readonly string[]): Command | "help" {
-  if (args.some((argument) => argument === "-h" || argument === "--help")) return "help";
-  const words: string[] = [];
-  let json = false;
-  let url: string | undefined;
-  const left = [...args];
-  for (let argument = left.shift(); argument !== undefined; argument = left.shift()) {
-    if (argument === "--json") json = true;
-    else if (argument === "--url" || argument.startsWith("--url=")) {
-      url = argument === "--url" ? left.shift() : argument.slice("--url=".length);
-      if (!url) throw new UsageError("Expected a URL after --url");
-    } else if (argument.startsWith("-")) throw new UsageError(`Unknown option "${argument}"`);
-    else words.push(argument);
-  }
-  const [word = "", id = "", ...more] = words;
+  const { values: { help, json, url }, positionals: [word = "", ...ids] } = split(args);
+  if (help) return "help";
+  if (url === "") throw new UsageError("Expected a URL after --url");
   const action = ACTIONS.find((known) => known === word);
   if (action === undefined) {
     throw new UsageError(word === "" ? `Expected one of ${ACTIONS.join(", ")}` : `Unknown command "${word}"`);
   }
-  const extra = action === "list" ? words[1] : more[0];
+  const [id = "", extra] = action === "list" ? ["", ...ids] : ids;
   if (extra !== undefined) throw new UsageError(`Unknown argument "${extra}"`);
   if (action !== "list" && id === "") throw new UsageError(`Expected an execution id after "${action}"`);
-  return { action, id, json, ...(url !== undefined && { url }) };
+  return { action, id, json, url };
+}
+
+function split(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        json: { type: "boolean", default: false },
+        url: { type: "string" },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+  } catch (error) {
+    const { message } = error as Error;
+    if (message.startsWith("Option '--url")) throw new UsageError("Expected a URL after --url");
+    throw new UsageError(message.split(". ")[0]!.replaceAll("'", '"'));
+  }
 }

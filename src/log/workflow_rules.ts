@@ -33,3 +33,14 @@ export function pathTaken(routes: readonly (WebhookRoute & { owner: string })[])
 export function sameDefinition(a: WorkflowDefinition, b: WorkflowDefinition): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
 }
+
+/** How long after its last use the version number of a deleted workflow is remembered, in seconds. */
+export const COUNTER_TTL_SECONDS = 30 * 86_400;
+
+/**
+ * How long a version is kept once another has taken its place: as long as one of its executions may take, and as long
+ * as their history is kept.
+ */
+export function keptSeconds(replaced: WorkflowDefinition, historyTtlSeconds: number): number {
+  return replaced.settings.timeoutSeconds + historyTtlSeconds + 3600;
+}

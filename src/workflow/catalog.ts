@@ -6,6 +6,7 @@
  * 2. A version never goes back: what was read before a `put` of this process cannot undo it.
  * 3. Looks at the store run one after another, so that the last one decides.
  */
+import { LRUCache } from "lru-cache";
 import { MillraceError } from "../errors.ts";
 import type { WorkflowStore } from "../log/port.ts";
 import type { NodeTypes } from "../nodes/node_type.ts";
@@ -33,8 +34,8 @@ export class WorkflowCatalog {
   readonly #store: WorkflowStore;
   readonly #options: WorkflowCatalogOptions;
   readonly #newest = new Map<string, CompiledWorkflow>();
-  /** Older versions by `<id>@<version>`, the least recently used one first. */
-  readonly #older = new Map<string, CompiledWorkflow>();
+  /** Older versions by `<id>@<version>`. */
+  readonly #older: LRUCache<string, CompiledWorkflow>;
   readonly #loading = new Map<string, Promise<CompiledWorkflow | undefined>>();
   #matcher: WebhookMatcher | undefined;
   #list: readonly CompiledWorkflow[] | undefined;
@@ -43,6 +44,7 @@ export class WorkflowCatalog {
   constructor(options: WorkflowCatalogOptions) {
     this.#store = options.store;
     this.#options = options;
+    this.#older = new LRUCache({ max: options.maxVersions ?? 1000 });
   }
 
   /** Loads everything and starts to listen for changes. Rejects if the store cannot be read. */
@@ -60,11 +62,7 @@ export class WorkflowCatalog {
     if (newest !== undefined && (version === undefined || version === newest.version)) return newest;
     const key = version === undefined ? id : `${id}@${version}`;
     const older = this.#older.get(key);
-    if (older !== undefined) {
-      this.#older.delete(key);
-      this.#older.set(key, older);
-      return older;
-    }
+    if (older !== undefined) return older;
     let loading = this.#loading.get(key);
     if (loading === undefined) {
       loading = this.#load(id, version).finally(() => this.#loading.delete(key));
@@ -176,14 +174,7 @@ export class WorkflowCatalog {
   }
 
   #keepOlder(workflow: CompiledWorkflow): void {
-    const { maxVersions = 1000 } = this.#options;
-    const key = `${workflow.id}@${workflow.version}`;
-    this.#older.delete(key);
-    this.#older.set(key, workflow);
-    for (const oldest of this.#older.keys()) {
-      if (this.#older.size <= maxVersions) break;
-      this.#older.delete(oldest);
-    }
+    this.#older.set(`${workflow.id}@${workflow.version}`, workflow);
   }
 
   #changed(): void {

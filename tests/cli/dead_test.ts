@@ -175,6 +175,8 @@ test("dead exits with 2 for arguments that make no command, and with 0 for --hel
     [["drop", "a", "b"], /Unknown argument "b"/],
     [["list", "--all"], /Unknown option "--all"/],
     [["list", "--url"], /Expected a URL after --url/],
+    [["list", "--url="], /Expected a URL after --url/],
+    [["list", "--json=yes"], /--json/],
     [["list", "--url", "localhost"], /received "localhost"/],
     [["list", "--url", "ftp://localhost"], /received "ftp:/],
     [["list", "--url", "http://user:secret@localhost"], /without credentials/],

@@ -42,6 +42,15 @@ for (const driver of drivers()) {
     assert.equal(await store.workflows.list(), [{ id: "orders", version: 2 }]);
   });
 
+  test("get() still knows the first version after 150 others, as long as one of its executions may live", async () => {
+    for (let n = 0; n <= 150; n++) {
+      await store.workflows.put("orders", { ...definition, name: `n${n}` }, { routes: [] });
+    }
+    for (const version of [1, 50, 51, 150, 151]) {
+      assert.is((await store.workflows.get("orders", version))?.definition.name, `n${version - 1}`);
+    }
+  });
+
   test("put() holds If-Match and If-None-Match", async () => {
     await refuses(() => store.workflows.put("orders", definition, { routes: [], ifMatch: "*" }), "version_mismatch");
     await store.workflows.put("orders", definition, { routes: [] });

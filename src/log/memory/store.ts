@@ -30,12 +30,14 @@ export interface MemoryStoreOptions {
   readonly retentionBytes?: number;
   /** The largest log of an execution, in bytes; default 64 MiB. */
   readonly logLimitBytes?: number;
+  /** How long the history of executions is kept at most; default 86 400. */
+  readonly historyTtlSeconds?: number;
 }
 
 /** Makes a store that lives as long as the process, or until it is disposed of: then no timer is due any more. */
 export function createMemoryStore(options: MemoryStoreOptions): Store {
   const { instance, maxWaiters = 10_000, queueLimit = 100_000, maxDeliveries = 5 } = options;
-  const { retentionBytes = 2 ** 28, logLimitBytes = 2 ** 26 } = options;
+  const { retentionBytes = 2 ** 28, logLimitBytes = 2 ** 26, historyTtlSeconds = 86_400 } = options;
   const deadLetters = new MemoryDeadLetters();
   const state = new MemoryState({ retentionBytes, deadLetters });
   const waiters = new Waiters({ limit: maxWaiters });
@@ -46,7 +48,7 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
     log: new MemoryLog({ instance, state, dispatcher, waiters, queueLimit }),
     work: new MemoryWorkQueue({ state, dispatcher, waiters, deadLetters, maxDeliveries, logLimitBytes }),
     projections: new MemoryProjections(state),
-    workflows: new MemoryWorkflowStore(),
+    workflows: new MemoryWorkflowStore({ historyTtlSeconds }),
     deadLetters,
     waiting: () => waiters.size,
     ready: () => ({ ready: true }),

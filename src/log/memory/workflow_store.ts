@@ -1,17 +1,39 @@
 /**
- * The memory driver's definitions: every version in one map.
+ * The memory driver's definitions: every version that may still be asked for.
  */
 import type { StoredWorkflow, WorkflowDefinition } from "../../workflow/definition.ts";
 import type { WebhookRoute, WorkflowStore } from "../port.ts";
-import { checkMatch, pathTaken, sameDefinition } from "../workflow_rules.ts";
+import { checkMatch, COUNTER_TTL_SECONDS, keptSeconds, pathTaken, sameDefinition } from "../workflow_rules.ts";
+
+/** What is kept under one id. */
+interface Entry {
+  /** The newest version, unless the workflow was deleted. */
+  current: StoredWorkflow | undefined;
+  /** The last version number that was used, and until when it is remembered without a current version. */
+  counter: number;
+  counterUntil: number;
+  /** Versions whose place another has taken, or that were deleted, by number. Times are milliseconds. */
+  readonly replaced: Map<number, { readonly workflow: StoredWorkflow; readonly until: number }>;
+}
+
+/** What the store is made of. */
+export interface MemoryWorkflowStoreOptions {
+  /** How long the history of executions is kept at most; their versions are kept as long. */
+  readonly historyTtlSeconds: number;
+  /** Milliseconds that only grow, `performance.now` by default. */
+  readonly now?: () => number;
+}
 
 /** {@linkcode WorkflowStore} in memory. */
 export class MemoryWorkflowStore implements WorkflowStore {
-  /** Every version, the newest last; a deleted workflow keeps its versions. */
-  readonly #versions = new Map<string, StoredWorkflow[]>();
-  readonly #live = new Set<string>();
+  readonly #options: Required<MemoryWorkflowStoreOptions>;
+  readonly #entries = new Map<string, Entry>();
   readonly #routes = new Map<string, string>();
   readonly #listeners: ((id: string | undefined) => void)[] = [];
+
+  constructor(options: MemoryWorkflowStoreOptions) {
+    this.#options = { now: () => performance.now(), ...options };
+  }
 
   put(
     id: string,
@@ -19,8 +41,8 @@ export class MemoryWorkflowStore implements WorkflowStore {
     options: { routes: readonly WebhookRoute[]; ifMatch?: number | "*"; ifNoneMatch?: "*" },
   ): Promise<{ workflow: StoredWorkflow; created: boolean }> {
     return new Promise((resolve) => {
-      const versions = this.#versions.get(id) ?? [];
-      const current = this.#live.has(id) ? versions.at(-1) : undefined;
+      const entry = this.#find(id) ?? { current: undefined, counter: 0, counterUntil: 0, replaced: new Map() };
+      const { current } = entry;
       checkMatch(id, current?.version, options);
       const taken = options.routes.flatMap((route) => {
         const owner = this.#routes.get(`${route.method} ${route.shape}`);
@@ -30,34 +52,40 @@ export class MemoryWorkflowStore implements WorkflowStore {
       if (current !== undefined && sameDefinition(current.definition, definition)) {
         return resolve({ workflow: current, created: false });
       }
-      const version = (versions.at(-1)?.version ?? 0) + 1;
-      const workflow: StoredWorkflow = { id, version, definition: structuredClone(definition), updatedAt: Date.now() };
-      this.#versions.set(id, [...versions, workflow].slice(-100));
-      this.#live.add(id);
+      this.#replace(entry);
+      const version = ++entry.counter;
+      entry.current = { id, version, definition: structuredClone(definition), updatedAt: Date.now() };
+      this.#entries.set(id, entry);
       this.#dropRoutes(id);
       for (const route of options.routes) this.#routes.set(`${route.method} ${route.shape}`, id);
       this.#changed(id);
-      resolve({ workflow, created: current === undefined });
+      resolve({ workflow: entry.current, created: current === undefined });
     });
   }
 
   get(id: string, version?: number): Promise<StoredWorkflow | undefined> {
-    const versions = this.#versions.get(id) ?? [];
-    if (version !== undefined) return Promise.resolve(versions.find((workflow) => workflow.version === version));
-    return Promise.resolve(this.#live.has(id) ? versions.at(-1) : undefined);
+    const entry = this.#find(id);
+    const current = entry?.current;
+    if (version === undefined || version === current?.version) return Promise.resolve(current);
+    return Promise.resolve(entry?.replaced.get(version)?.workflow);
   }
 
   list(): Promise<{ id: string; version: number }[]> {
-    const ids = [...this.#live].sort();
-    return Promise.resolve(ids.map((id) => ({ id, version: this.#versions.get(id)!.at(-1)!.version })));
+    const found: { id: string; version: number }[] = [];
+    for (const id of [...this.#entries.keys()]) {
+      const current = this.#find(id)?.current;
+      if (current !== undefined) found.push({ id, version: current.version });
+    }
+    return Promise.resolve(found.sort((a, b) => a.id < b.id ? -1 : 1));
   }
 
   delete(id: string, options: { ifMatch?: number | "*" } = {}): Promise<boolean> {
     return new Promise((resolve) => {
-      const current = this.#live.has(id) ? this.#versions.get(id)?.at(-1) : undefined;
-      if (current === undefined && options.ifMatch === undefined) return resolve(false);
-      checkMatch(id, current?.version, options);
-      this.#live.delete(id);
+      const entry = this.#find(id);
+      if (entry?.current === undefined && options.ifMatch === undefined) return resolve(false);
+      checkMatch(id, entry?.current?.version, options);
+      this.#replace(entry!);
+      entry!.counterUntil = this.#options.now() + COUNTER_TTL_SECONDS * 1000;
       this.#dropRoutes(id);
       this.#changed(id);
       resolve(true);
@@ -66,6 +94,26 @@ export class MemoryWorkflowStore implements WorkflowStore {
 
   onChange(listener: (id: string | undefined) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** What is kept under an id, without what has expired. */
+  #find(id: string): Entry | undefined {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return undefined;
+    const now = this.#options.now();
+    for (const [version, { until }] of entry.replaced) if (until <= now) entry.replaced.delete(version);
+    if (entry.current !== undefined || entry.counterUntil > now || entry.replaced.size > 0) return entry;
+    this.#entries.delete(id);
+    return undefined;
+  }
+
+  /** Makes room for the next version: the current one is kept for as long as it may be asked for. */
+  #replace(entry: Entry): void {
+    const { current: workflow } = entry;
+    if (workflow === undefined) return;
+    const until = this.#options.now() + keptSeconds(workflow.definition, this.#options.historyTtlSeconds) * 1000;
+    entry.replaced.set(workflow.version, { workflow, until });
+    entry.current = undefined;
   }
 
   #dropRoutes(id: string): void {

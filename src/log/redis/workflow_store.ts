@@ -13,10 +13,7 @@ import type { Keys } from "../../redis/keys.ts";
 import { defineScript, runScript } from "../../redis/script.ts";
 import type { StoredWorkflow, WorkflowDefinition } from "../../workflow/definition.ts";
 import type { WebhookRoute, WorkflowStore } from "../port.ts";
-import { checkMatch, pathTaken, sameDefinition } from "../workflow_rules.ts";
-
-/** How long after its last use a deleted workflow's version number is remembered. */
-const COUNTER_TTL_SECONDS = 30 * 86_400;
+import { checkMatch, COUNTER_TTL_SECONDS, keptSeconds, pathTaken, sameDefinition } from "../workflow_rules.ts";
 
 const PUT = defineScript(`
 -- KEYS  1 workflows  2 webhooks  3 counter  4 document  5 the version before it  6 control  7 this version, or '' to delete
@@ -134,7 +131,6 @@ export class RedisWorkflowStore implements WorkflowStore {
     },
   ): Promise<string | (string | number)[]> {
     const { keys, commands, documents, historyTtlSeconds } = this.#options;
-    const keptSeconds = (current?.definition.settings.timeoutSeconds ?? 0) + historyTtlSeconds + 3600;
     return runScript<string | (string | number)[]>(commands, PUT, {
       keys: [
         keys.workflows(),
@@ -150,7 +146,7 @@ export class RedisWorkflowStore implements WorkflowStore {
         current === undefined ? "" : String(current.version),
         next === undefined ? "" : String(next.version),
         next === undefined ? "" : JSON.stringify(next),
-        String(keptSeconds),
+        current === undefined ? "" : String(keptSeconds(current.definition, historyTtlSeconds)),
         documents.kind === "RedisJSON" ? "1" : "",
         String(COUNTER_TTL_SECONDS),
         ...routes.map(({ method, shape }) => `${method} ${shape}`),
