@@ -86,6 +86,7 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
       maxOutputBytes: config.outputLimitBytes,
     }),
     limits: { timeoutMs: config.expressionTimeoutMs },
+    maxOutputBytes: config.outputLimitBytes,
     onError: (error) => logger.error({ error }, "workflow"),
   });
   await catalog.start();

@@ -20,6 +20,8 @@ export interface WorkflowCatalogOptions {
   readonly store: WorkflowStore;
   readonly nodeTypes: NodeTypes;
   readonly limits?: ExpressionLimits;
+  /** The largest value that a template may make, in about the characters of its JSON; default 16 Mi. */
+  readonly maxOutputBytes?: number;
   /** How many older versions stay compiled; default 1000. */
   readonly maxVersions?: number;
   /** Called with what goes wrong in the background, such as a stored definition that no longer compiles. */

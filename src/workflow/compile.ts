@@ -20,6 +20,7 @@ import type {
 } from "./definition.ts";
 import type { ExpressionLimits } from "./expression.ts";
 import { buildGraph, type Graph, type GraphInput } from "./graph.ts";
+import { ParseBudget } from "./parse_budget.ts";
 import { addIssues, parseDefinition, WORKFLOW_ID } from "./schema.ts";
 import { compileTemplate } from "./template.ts";
 
@@ -27,6 +28,8 @@ import { compileTemplate } from "./template.ts";
 export interface CompileOptions {
   readonly nodeTypes: NodeTypes;
   readonly limits?: ExpressionLimits | undefined;
+  /** The largest value that a template may make, in about the characters of its JSON; default 16 Mi. */
+  readonly maxOutputBytes?: number | undefined;
 }
 
 /** A definition ready to run, not yet a version of a workflow. */
@@ -48,6 +51,7 @@ export function checkWorkflowId(id: string): void {
 /** Checks raw JSON and compiles it. Throws `InvalidWorkflowError` with every fault. */
 export function compileDefinition(raw: unknown, options: CompileOptions): CompiledDefinition {
   const faults: Fault[] = [];
+  const budget = new ParseBudget();
   const parsed = parseDefinition(raw, faults);
   const run = new Map<string, NodeRun>();
   const webhooks: { trigger: WebhookTrigger; index: number }[] = [];
@@ -59,7 +63,7 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
       inputs.push({ index, id });
       continue;
     }
-    const compiled = compileNode(definition, { ...options, index, faults });
+    const compiled = compileNode(definition, { ...options, index, faults, budget });
     inputs.push({ index, id, definition, kind: compiled.kind, outputs: compiled.outputs });
     if (compiled.run !== undefined) run.set(id, compiled.run);
     if (compiled.webhook !== undefined) webhooks.push({ trigger: compiled.webhook, index });
@@ -137,9 +141,9 @@ interface CompiledNode {
 
 function compileNode(
   node: NodeDefinition,
-  options: CompileOptions & { index: number; faults: Fault[] },
+  options: CompileOptions & { index: number; faults: Fault[]; budget: ParseBudget },
 ): CompiledNode {
-  const { nodeTypes, limits, index, faults } = options;
+  const { nodeTypes, limits, maxOutputBytes, index, faults, budget } = options;
   const type = nodeTypes.get(node.type);
   if (type === undefined) {
     const known = [...nodeTypes.keys()].join(", ");
@@ -157,7 +161,14 @@ function compileNode(
   }
   const tools: CompileTools = {
     nodeId: node.id,
-    template: (value, pointer) => compileTemplate(value, { pointer, fault, ...(limits && { limits }) }),
+    template: (value, pointer) =>
+      compileTemplate(value, {
+        pointer,
+        fault,
+        budget,
+        ...(limits && { limits }),
+        ...(maxOutputBytes !== undefined && { maxOutputBytes }),
+      }),
     fault,
   };
   return {

@@ -13,7 +13,6 @@ import jsonata from "jsonata";
 import { TerminalError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import type { Scope } from "./definition.ts";
-import { FUNCTIONS } from "./expression_functions.ts";
 import { MAX_SEQUENCE, MAX_WEIGHT } from "./expression_limits.ts";
 import { type AstNode, isFunctionValue, type JsonataFailure } from "./jsonata_internals.ts";
 import { ExpressionRefused, rewriteExpression } from "./expression_rewrite.ts";
@@ -55,11 +54,12 @@ const MAX_RESULT_DEPTH = 200;
 /** Parses an expression. Throws {@linkcode ExpressionSyntaxError}. */
 export function compileExpression(source: string, limits: ExpressionLimits = {}): Expression {
   const { timeoutMs = 1000, maxDepth = 20_000, maxSize = MAX_WEIGHT } = limits;
-  const compiled = parse(source, { timeoutMs, maxDepth });
-  const path = plainPath(compiled.ast() as AstNode);
+  const { compiled, path, variables } = parse(source, { timeoutMs, maxDepth });
+  const usesNodes = variables.has("nodes");
 
   async function evaluateSlowly(scope: Scope): Promise<JsonValue> {
-    const { input, trigger, nodes, execution } = scope;
+    const { input, trigger, execution } = scope;
+    const nodes = usesNodes ? { ...scope.nodes } : {};
     try {
       return cleanResult(await compiled.evaluate(input, { trigger, nodes, execution }), { maxSize });
     } catch (failure) {
@@ -96,9 +96,11 @@ function parse(source: string, options: { timeoutMs: number; maxDepth: number })
     });
     // The environment takes symbols too, though its type does not say so.
     const bind = compiled.assign as (name: string | symbol, value: unknown) => void;
-    for (const [name, value] of FUNCTIONS) bind(name, value);
-    rewriteExpression(compiled.ast() as AstNode, bind);
-    return compiled;
+    return {
+      compiled,
+      path: plainPath(compiled.ast() as AstNode),
+      ...rewriteExpression(compiled.ast() as AstNode, bind),
+    };
   } catch (error) {
     if (error instanceof ExpressionRefused) {
       throw new ExpressionSyntaxError(`Cannot use "${shorten(source)}": ${error.message}`);
@@ -144,6 +146,8 @@ function plainPath(ast: AstNode): PlainPath | undefined {
 /** What JSONata would answer, or `undefined` where a list or a look-alike of a function makes its answer less plain. */
 function readPath(path: PlainPath, scope: Scope): JsonValue | undefined {
   let value = scope[path.root] as JsonValue | undefined;
+  // As they are now: an output that held those to come would hold itself.
+  if (path.names.length === 0 && path.root === "nodes") return { ...scope.nodes };
   if (path.names.length === 0) return Array.isArray(value) ? undefined : value ?? null;
   for (const name of path.names) {
     if (typeof value !== "object" || value === null) return value === undefined ? undefined : null;
@@ -195,24 +199,31 @@ function isMarked(array: unknown[] & { sequence?: unknown; cons?: unknown }): bo
   return array.sequence === true || array.cons === true || Object.hasOwn(array, "push");
 }
 
+const MESSAGES = {
+  expression_timeout: "An expression took too long",
+  expression_limit: "An expression was stopped at a limit",
+  expression_error: "An expression failed",
+} as const;
+
 function toTerminalError(failure: unknown, options: { source: string; timeoutMs: number }): TerminalError {
-  const source = shorten(options.source);
   const { code, message } = failure as JsonataFailure;
+  function error(code: keyof typeof MESSAGES, what: string): TerminalError {
+    return new TerminalError(code, MESSAGES[code], { detail: `"${shorten(options.source)}" ${what}` });
+  }
   switch (code) {
     case "D1012":
-      return new TerminalError("expression_timeout", `"${source}" took longer than ${options.timeoutMs} ms`);
+      return error("expression_timeout", `took longer than ${options.timeoutMs} ms`);
     case "limit":
-      return new TerminalError("expression_limit", `"${source}" was stopped: ${message}`);
     case "D1011":
     case "D2014":
     case "D2015":
-      return new TerminalError("expression_limit", `"${source}" was stopped: ${shorten(message ?? "", 300)}`);
+      return error("expression_limit", `was stopped: ${shorten(message ?? "", 300)}`);
   }
   // What the runtime itself refuses, such as a string of a gigabyte.
   const isLimit = failure instanceof RangeError;
-  return new TerminalError(
+  return error(
     isLimit ? "expression_limit" : "expression_error",
-    `"${source}" failed: ${shorten(message ?? String(failure), 300)}`,
+    `failed: ${shorten(message ?? String(failure), 300)}`,
   );
 }
 

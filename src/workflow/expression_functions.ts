@@ -98,7 +98,8 @@ async function sort(this: Focus, arr: unknown[] | undefined, comparator?: (a: un
   return runs[0];
 }
 
-function compare(a: string | number, b: string | number): number {
+/** Orders two texts or two numbers. */
+export function compare(a: string | number, b: string | number): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
@@ -142,19 +143,6 @@ function spread(this: Focus, arg: unknown) {
     }
   }
   return result;
-}
-
-/** The steps `*` in linear time: see `rewriteExpression`. */
-function wildcard(this: Focus) {
-  let { input } = this;
-  const results = this.environment.base.createSequence();
-  if (Array.isArray(input) && (input as { outerWrapper?: boolean }).outerWrapper) input = input[0];
-  if (typeof input !== "object" || input === null || isFunctionValue(input)) return results;
-  for (const value of Array.isArray(input) ? input : Object.values(input)) {
-    if (Array.isArray(value)) { for (const item of value.flat(Infinity)) results.push(item); }
-    else results.push(value);
-  }
-  return results;
 }
 
 function now(this: Focus) {
@@ -214,49 +202,8 @@ async function guardAll(): Promise<ReadonlyMap<string, unknown>> {
     }, nowOriginal.implementation),
   });
   functions.set("millis", { _jsonata_function: true, implementation: millis });
-  functions.set(WILDCARD, { _jsonata_function: true, implementation: wildcard });
   functions.set("eval", undefined);
   return functions;
-}
-
-/** The name of the function that stands for the step `*`; no expression can spell it. */
-export const WILDCARD = " wildcard";
-
-/** Makes the function that stands for an order-by: its arguments are the sequence and one function a term. */
-export function createOrderBy(descending: readonly boolean[]): FunctionDefinition {
-  return {
-    _jsonata_function: true,
-    async implementation(this: Focus, ...args: unknown[]) {
-      const [items, ...terms] = args as [unknown, ...((item: unknown) => Promise<unknown>)[]];
-      if (!Array.isArray(items)) return items;
-      if (items.length <= 1) return this.environment.base.createSequence(...items);
-      const rows: { item: unknown; keys: unknown[] }[] = [];
-      for (const item of items) {
-        const keys: unknown[] = [];
-        for (const term of terms) keys.push(await term(item));
-        rows.push({ item, keys });
-      }
-      rows.sort((a, b) => {
-        for (let index = 0; index < descending.length; index++) {
-          const order = compareKeys(a.keys[index], b.keys[index]);
-          // As JSONata has it, what is missing comes last in either direction.
-          if (order !== 0) return descending[index] && Number.isFinite(order) ? -order : Math.sign(order);
-        }
-        return 0;
-      });
-      return rows.map(({ item }) => item);
-    },
-  };
-}
-
-/** Infinite when a key is missing. */
-function compareKeys(a: unknown, b: unknown): number {
-  if (a === undefined || b === undefined) return a === b ? 0 : a === undefined ? Infinity : -Infinity;
-  for (const key of [a, b]) {
-    if (typeof key !== "string" && typeof key !== "number") throw { code: "T2008", value: key, stack: "" };
-  }
-  if (typeof a !== typeof b) throw { code: "T2007", value: a, value2: b, stack: "" };
-  return compare(a as string, b as string);
 }
 
 /** Every function that an expression can call. */

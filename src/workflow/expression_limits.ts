@@ -18,7 +18,7 @@ export const MAX_SEQUENCE = 100_000;
 /** The heaviest value, in about the characters of its JSON. */
 export const MAX_WEIGHT = 16 << 20;
 
-/** What one evaluation may build in all: characters, and four for an item. */
+/** What one evaluation may build in all: characters, four for an item, sixteen for one that stands nowhere before. */
 const MAX_CHARGE = 64 << 20;
 
 /** How long an expression may run before it lets others run. */
@@ -106,7 +106,9 @@ export function createExitHook(options: { weighed: ReadonlySet<AstNode>; mutates
       if (BUILDS.has(expression.type)) charge(base, result.length);
     } else if (typeof result === "object" && result !== null) {
       if (BUILDS.has(expression.type) || weighed.has(expression)) {
-        if (Array.isArray(result)) charge(base, result.length * 4);
+        // Ranges and lists in brackets take no time in proportion to what they hold, so their memory is charged.
+        const isMade = expression.type === "unary" || expression.type === "binary";
+        if (Array.isArray(result)) charge(base, result.length * (isMade ? 16 : 4));
         weigh(result, mutates ? undefined : account.weights);
       }
     }

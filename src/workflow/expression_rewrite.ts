@@ -1,14 +1,18 @@
 /**
- * Changes a parsed JSONata expression before it runs for the first time, where limits cannot be kept from outside:
+ * Changes a parsed JSONata expression before it runs for the first time, where limits cannot be kept from outside, and
+ * where JSONata would change what it was given:
  *
- * 1. The step `*` becomes a function call: JSONata's own copies all it has found for each member that is a list.
+ * 1. The steps `*` and `**` become function calls (see `expression_steps.ts`).
  * 2. The order-by `a^(b)` becomes a function call: JSONata's own keeps a copy of the rest of both lists for each item
  *    that it merges.
- * 3. What must be weighed while it runs is listed (see `expression_limits.ts`).
+ * 3. The pattern of a transform and what is grouped are handed through functions that keep shared data from changes.
+ *    Data that is called is not even looked at: JSONata writes the place of the call into it before it refuses.
+ * 4. What must be weighed while it runs is listed (see `expression_limits.ts`).
  */
 import { type AstNode, EXIT_HOOK } from "./jsonata_internals.ts";
-import { createOrderBy, WILDCARD } from "./expression_functions.ts";
+import { FUNCTIONS } from "./expression_functions.ts";
 import { createExitHook } from "./expression_limits.ts";
+import { createOrderBy, DESCENDANTS, FRESH, OWNED, STEPS, WILDCARD } from "./expression_steps.ts";
 import { compileRegex } from "./linear_regex.ts";
 
 /** What to bind in the environment of a rewritten expression. */
@@ -20,12 +24,23 @@ export class ExpressionRefused extends Error {}
 /** Kinds of nodes with which an expression can build a value that is much larger than what it was given. */
 const GROWS = new Set(["bind", "lambda", "partial", "apply", "transform", "descendant"]);
 
+/** Names that hold data unless the expression itself binds them. */
+const DATA = new Set(["$", "trigger", "nodes", "execution"]);
+
+/** What an expression uses. */
+export interface ExpressionUse {
+  /** Names of variables, those that it binds itself too. */
+  readonly variables: ReadonlySet<string>;
+}
+
 /**
- * Rewrites the tree in place. Throws {@linkcode ExpressionRefused} for what cannot be held to the limits: `$eval`,
+ * Rewrites the tree in place, and binds the functions that it calls. Throws {@linkcode ExpressionRefused} for what cannot be held to the limits: `$eval`,
  * regexes with look-around or back-references, and order-by together with `@`, `#` or `%`.
  */
-export function rewriteExpression(root: AstNode, bind: Bindings): void {
+export function rewriteExpression(root: AstNode, bind: Bindings): ExpressionUse {
   const nodes = collect(root);
+  const variables = new Set(nodes.flatMap(({ type, value }) => type === "variable" ? [value as string] : []));
+  const bound = new Set(nodes.flatMap(boundNames));
   const weighed = new Set<AstNode>();
   let grows = false;
   let mutates = false;
@@ -42,14 +57,69 @@ export function rewriteExpression(root: AstNode, bind: Bindings): void {
       for (const operand of operands) weighed.add(operand);
     }
   }
+  if (mutates && bound.has("clone")) throw new ExpressionRefused("a $clone beside a transform is not supported");
+  for (const name of variables) if (FUNCTIONS.has(name)) bind(name, FUNCTIONS.get(name));
+  // The one function that JSONata calls by name.
+  if (mutates) bind("clone", FUNCTIONS.get("clone"));
+  function call(name: string, args: AstNode[], position = 0): AstNode {
+    bind(name, STEPS.get(name));
+    return callOf(name, args, position);
+  }
   let count = 0;
   for (const node of nodes) {
-    if (node.type === "wildcard") rewriteWildcard(node);
+    if (node.type === "wildcard") Object.assign(node, call(WILDCARD, [], node.position));
+    if (node.type === "descendant") Object.assign(node, call(DESCENDANTS, [], node.position));
+    if (node.type === "transform") node.pattern = call(OWNED, [node.pattern as AstNode], node.position);
+    if (node.type === "function") keepDataUncalled(node, bound);
     if (node.type === "path" && node.steps?.some(isSort)) {
       count = rewriteOrderBy(node, { count, bind });
     }
   }
+  // A path that begins with a variable reads it once, whatever the input is: it must go on to begin with one.
+  const first = new Set(nodes.map(({ steps }) => steps?.[0]));
+  for (const node of nodes) {
+    if (node.group === undefined || node.tuple || node.steps?.some((step) => step.tuple)) continue;
+    if (node.type === "variable" && first.has(node)) continue;
+    const { group, ...rest } = node;
+    // A list of one item stays a list on its way.
+    if (rest.type === "path" && !rest.steps?.[0]?.consarray) rest.keepSingletonArray = true;
+    replace(node, { ...call(FRESH, [rest as AstNode], node.position), group });
+  }
   if (grows) bind(EXIT_HOOK, createExitHook({ weighed, mutates }));
+  return { variables };
+}
+
+/** The names that a node binds, for what is inside or behind it. */
+function boundNames({ type, lhs, arguments: parameters, focus, index }: AstNode): string[] {
+  const names: unknown[] = [focus, index];
+  if (type === "bind") names.push(lhs?.value);
+  if (type === "lambda") { for (const parameter of parameters ?? []) names.push(parameter.value); }
+  return names.filter((name) => typeof name === "string");
+}
+
+function callOf(name: string, args: AstNode[], position: number): AstNode {
+  return {
+    type: "function",
+    value: "(",
+    position,
+    procedure: { type: "variable", value: name, position },
+    arguments: args,
+  };
+}
+
+/** Makes a node another one, for whoever refers to it. */
+function replace(node: AstNode, other: AstNode): void {
+  for (const key of Object.keys(node)) delete node[key];
+  Object.assign(node, other);
+}
+
+/** A call of a name in the input, or of an input, finds nothing to call: an unknown kind of node has no value. */
+function keepDataUncalled({ procedure }: AstNode, bound: ReadonlySet<string>): void {
+  if (procedure === undefined) return;
+  const [first] = procedure.steps ?? [];
+  if (procedure.type === "path" && first?.type === "name") procedure.steps = [{ ...first, type: " nothing" }];
+  const { type, value } = procedure;
+  if (type === "variable" && DATA.has(value as string) && !bound.has(value as string)) procedure.type = " nothing";
 }
 
 function isLiteral(node: AstNode): boolean {
@@ -82,13 +152,6 @@ function checkRegex(literal: RegExp): void {
     const reason = error instanceof Error ? error.message : String(error);
     throw new ExpressionRefused(`the regex /${literal.source}/ is not supported: ${reason}`);
   }
-}
-
-function rewriteWildcard(node: AstNode): void {
-  node.type = "function";
-  node.value = "(";
-  node.procedure = { type: "variable", value: WILDCARD, position: node.position ?? 0 };
-  node.arguments = [];
 }
 
 /** `a^(b, >c).d` becomes `( $t := $orderBy(a, function($i){ $i.(b) }, function($i){ $i.(c) }); $t.d )`. */

@@ -47,6 +47,18 @@ for (const driver of drivers()) {
     const hurry = { timeoutSeconds: 0.2, retry: { ...retry, maxAttempts: 2 } };
     bench.define("hurried", chainOf([{ id: "wait", type: "delay", parameters: { seconds: 60 }, ...hurry }]));
     bench.define("gated", chainOf([effect("gate"), effect("two")], settings));
+    const output = (id: string, output: unknown) => ({ id, type: "transform", parameters: { output } });
+    const shared = [{ n: 1 }];
+    bench.define(
+      "mirrors",
+      chainOf([
+        output("constant", { shared }),
+        output("all", "{{ $nodes }}"),
+        output("again", { all: "{{ $nodes }}", one: "{{ [$nodes] }}" }),
+        { ...output("changed", "{{ $nodes ~> |$nodes.constant.shared|{'n': 2}| }}"), onError: "continue" },
+        output("seen", "{{ $nodes.constant.shared[0].n }}"),
+      ]),
+    );
     bench.define("limited", chainOf([act("gate")], { ...settings, concurrency: 1 }));
   });
   test.after(async () => {
@@ -56,6 +68,21 @@ for (const driver of drivers()) {
   });
   const gate = (id: string) => eventually(() => Promise.resolve(gates.get(`${id}:gate`)), `the gate of ${id}`);
   const statusOf = async (id: string) => (await store.log.meta(id))?.status;
+
+  test("an output holds the outputs before it, and no execution changes what the next one sees", async () => {
+    for (let n = 0; n < 2; n++) {
+      const id = await bench.request(store, "mirrors");
+      const events = await logToEnd(store, id);
+      assert.is(events.at(-1)?.type, "execution.completed");
+      const outputs = Object.fromEntries(
+        events.flatMap((event) => event.type === "node.completed" ? [[event.node, event.data.output]] : []),
+      );
+      assert.equal(Object.keys(outputs.all as object), ["start", "constant"]);
+      assert.equal(Object.keys((outputs.again as { all: object }).all), ["start", "constant", "all"]);
+      assert.is(outputs.seen, 1);
+      assert.ok(events.some(({ type, node }) => type === "node.failed" && node === "changed"));
+    }
+  });
 
   test("a node that fails retryably is tried again until it completes", async () => {
     const events = await logToEnd(store, await bench.request(store, "flaky"));

@@ -163,6 +163,25 @@ test("WorkflowCatalog survives a stored definition that no longer compiles", asy
   await assertInvalid(catalog.get("bad"));
 });
 
+test("WorkflowCatalog starts beside a stored definition that asks to parse too much", async () => {
+  const { store, errors, options, catalog: before } = setUp();
+  await before.start();
+  for (const id of ["a", "heavy", "z"]) await before.put(id, hook(id));
+  const definition = { ...(store.versions.get("heavy")?.[0] as StoredWorkflow).definition };
+  const parameters = { output: "{{a}}".repeat(180_000) };
+  definition.nodes = [...definition.nodes, { id: "x", type: "transform", parameters, onError: "fail" }];
+  definition.connections = [{ from: "hook", to: "x", output: "main" }];
+  await store.put("heavy", definition);
+  errors.length = 0;
+  const catalog = new WorkflowCatalog(options);
+  await catalog.start();
+  assert.equal(catalog.list().map(({ id }) => id), ["a", "z"]);
+  assert.match((errors[0] as Error).message, 'Cannot compile version 2 of the workflow "heavy"');
+  assert.is(errors.length, 1);
+  assert.equal(matchedId(catalog, "POST", "z"), ["z", {}]);
+  await assertInvalid(catalog.get("heavy"));
+});
+
 async function assertInvalid(promise: Promise<unknown>) {
   const error = await promise.then(() => undefined, (reason: unknown) => reason);
   assert.instance(error, InvalidWorkflowError);
