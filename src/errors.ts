@@ -40,6 +40,7 @@ export const ERROR_STATUS = {
   invalid_response: 500,
   internal_error: 500,
   unavailable: 503,
+  outcome_unknown: 503,
   too_many_waiters: 503,
   queue_full: 503,
   storage_full: 503,
@@ -143,10 +144,14 @@ export class RetryableError extends TerminalError {
   override readonly name: string = "RetryableError";
 }
 
-/** The store cannot be reached, or did not answer in time; the outcome of what was sent is unknown. */
+/** The store cannot be reached, refuses for now, or did not answer in time. */
 export class UnavailableError extends MillraceError {
-  constructor(message: string, options: { cause?: unknown } = {}) {
+  /** False when what was asked was not sent, or was refused. Without an answer nobody knows. */
+  readonly mayHaveHappened: boolean;
+
+  constructor(message: string, options: { cause?: unknown; mayHaveHappened?: boolean } = {}) {
     super("unavailable", message, { cause: options.cause, headers: { "retry-after": "1" } });
+    this.mayHaveHappened = options.mayHaveHappened ?? true;
   }
 }
 

@@ -9,6 +9,7 @@ import {
   type ExecutionResult,
   WAIT_OVER,
 } from "../log/port.ts";
+import { appendRequest, outcomeUnknown } from "./append_request.ts";
 import type { OpenWait, OpenWaits } from "./open_waits.ts";
 import { type FindResponders, waitForResult } from "./wait_on_log.ts";
 
@@ -52,10 +53,11 @@ const EARLIER: unique symbol = Symbol("an earlier execution has the key");
  * 2. The waiter is freed on every way out: reply, deadline, client gone, closing, failed append, earlier execution.
  * 3. Neither a deadline, nor a client that goes, nor an instance that closes ends the execution.
  * 4. When the instance closes, callers are told of their executions after these were appended, not before.
+ * 5. Nobody is told that an execution runs on of which nobody knows whether it was appended.
  *
  * A request whose idempotency key was used waits for that execution instead, on its log.
  *
- * @throws {MillraceError} what `log.request` throws, `too_many_waiters`, `shutting_down`, and `result_not_found` when
+ * @throws {MillraceError} what `appendRequest` throws, `too_many_waiters`, `shutting_down`, and `result_not_found` when
  * the earlier execution's result has expired
  */
 export async function startExecution(
@@ -70,9 +72,12 @@ export async function startExecution(
   let appendedAt = startedAt;
   let accepted: Acceptance = { executionId, isNew: true };
   let wait: OpenWait | undefined;
+  let isAppended = false;
+  let isOver = false;
 
   const append = async (made: ExecutionRequest) => {
-    accepted = await log.request(made);
+    accepted = await appendRequest(log, made, () => isOver || waits.closed || clientSignal.aborted);
+    isAppended = true;
     appendedAt = performance.now();
     onAccepted?.(accepted.executionId);
   };
@@ -110,10 +115,14 @@ export async function startExecution(
     if (result !== "stopped") return end({ result });
     return end(clientSignal.aborted ? { interrupted: "client gone" } : waits.closed ? { interrupted: "closing" } : {});
   } catch (error) {
-    if (error === WAIT_OVER) return end({});
+    if (error === WAIT_OVER) {
+      if (!isAppended) throw outcomeUnknown(request);
+      return end({});
+    }
     if (clientSignal.aborted) return end({ interrupted: "client gone" });
     throw error;
   } finally {
+    isOver = true;
     if (wait !== undefined) waits.delete(wait);
     log.abandonReply(executionId);
   }
@@ -135,4 +144,5 @@ const NOTHING_STARTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "concurrency_exceeded",
   "idempotency_key_reused",
   "shutting_down",
+  "unavailable",
 ]);

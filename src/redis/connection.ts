@@ -141,7 +141,9 @@ export class RedisConnection {
   /** Runs commands of the client's own, under the same rules as {@linkcode send}. */
   async use<T>(work: (client: Client) => Promise<T>, options: { deadlineMs?: number } = {}): Promise<T> {
     const client = this.#client;
-    if (client === undefined || !this.#ready) throw new UnavailableError("Redis is away", { cause: this.#lastError });
+    if (client === undefined || !this.#ready) {
+      throw new UnavailableError("Redis is away", { cause: this.#lastError, mayHaveHappened: false });
+    }
     const ticket = this.#next++;
     this.#deadlines.set(ticket, this.#lived.now + (options.deadlineMs ?? DEADLINE_MS));
     try {
@@ -260,7 +262,7 @@ export class RedisConnection {
     if (refusal !== undefined) {
       // Where in a script it happened is nothing to callers.
       const message = (error as Error).message.replace(/ script: [0-9a-f]{40}.*$/s, "");
-      return new UnavailableError(`Redis refuses: ${message}`, { cause: error });
+      return new UnavailableError(`Redis refuses: ${message}`, { cause: error, mayHaveHappened: false });
     }
     if (error instanceof ErrorReply || error instanceof TypeError) return error;
     return new UnavailableError("Redis went away", { cause: this.#lastError ?? error });

@@ -177,7 +177,10 @@ for (
 test("a caller is told nothing of what the store says when it refuses", async () => {
   await using whole = await openWholeApp();
   await whole.catalog.put("one", chain("one", []));
-  const refusal = new UnavailableError(`Redis refuses: NOPERM ${HOST}`, { cause: new Error(`${SECRET}@${HOST}`) });
+  const refusal = new UnavailableError(`Redis refuses: NOPERM ${HOST}`, {
+    cause: new Error(`${SECRET}@${HOST}`),
+    mayHaveHappened: false,
+  });
   whole.store.log.request = () => Promise.reject(refusal);
   whole.store.projections.list = () => Promise.reject(refusal);
   for (

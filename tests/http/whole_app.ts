@@ -20,6 +20,8 @@ import { WorkflowCatalog } from "../../src/workflow/catalog.ts";
 export interface WholeAppOptions {
   readonly config?: Partial<AppDeps["config"]>;
   readonly store?: Store;
+  /** The worker's, if it is another one. */
+  readonly workStore?: Store;
   /** What `httpRequest` calls with. */
   readonly fetch?: typeof globalThis.fetch;
 }
@@ -44,7 +46,7 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
   });
   await catalog.start();
   const worker = new Worker({
-    store,
+    store: options.workStore ?? store,
     workflows: catalog,
     name: "test",
     concurrency: 16,

@@ -23,6 +23,11 @@ export interface TcpProxy extends AsyncDisposable {
   silence(): void;
   /** What happens to new links: they work, they are accepted and carry nothing, or they are ended at once. */
   newLinks(what: "work" | "silent" | "refused"): void;
+  /**
+   * Ends the link over which the next request with this text comes, before the server gets it or before the client gets
+   * the answer; then new links are refused. Resolves when that has happened.
+   */
+  cutAt(text: string, where: "request" | "answer"): Promise<void>;
   /** How long each piece of data is kept back, in milliseconds, in each direction. */
   delay(ms: number): void;
 }
@@ -31,6 +36,8 @@ interface Link {
   readonly client: Socket;
   readonly server: Socket | undefined;
   silent: boolean;
+  /** Set once the request came whose answer the link will not carry. */
+  trapped?: () => void;
   /** What is kept back for each of the two. */
   readonly kept: Map<Socket, { at: number; data: Uint8Array }[]>;
 }
@@ -41,8 +48,33 @@ export async function startProxy(port: number): Promise<TcpProxy> {
   let accepted = 0;
   let mode: "work" | "silent" | "refused" = "work";
   let delayMs = 0;
+  let trap: { text: string; where: "request" | "answer"; sprung: () => void } | undefined;
+  const end = ({ client, server }: Link) => {
+    client.destroy();
+    server?.destroy();
+  };
+  /** True for what must not be passed on. */
+  const springs = (link: Link, data: Uint8Array, to: Socket): boolean => {
+    if (link.trapped !== undefined) {
+      if (to !== link.client) return false;
+      end(link);
+      link.trapped();
+      return true;
+    }
+    if (trap === undefined || to !== link.server || !Buffer.from(data).includes(trap.text)) return false;
+    const { where, sprung } = trap;
+    trap = undefined;
+    mode = "refused";
+    if (where === "answer") {
+      link.trapped = sprung;
+      return false;
+    }
+    end(link);
+    sprung();
+    return true;
+  };
   const pass = (link: Link, data: Uint8Array, to: Socket) => {
-    if (link.silent) return;
+    if (link.silent || springs(link, data, to)) return;
     const kept = link.kept.get(to) ?? [];
     // Nothing overtakes what is kept back.
     if (delayMs === 0 && kept.length === 0) return to.write(data);
@@ -87,11 +119,9 @@ export async function startProxy(port: number): Promise<TcpProxy> {
       return accepted;
     },
     cut: () => {
-      for (const { client, server } of links) {
-        client.destroy();
-        server?.destroy();
-      }
+      for (const link of links) end(link);
     },
+    cutAt: (text, where) => new Promise((sprung) => trap = { text, where, sprung }),
     silence: () => {
       for (const link of links) {
         link.silent = true;
@@ -101,10 +131,7 @@ export async function startProxy(port: number): Promise<TcpProxy> {
     newLinks: (what) => mode = what,
     delay: (ms) => delayMs = ms,
     [Symbol.asyncDispose]: async () => {
-      for (const { client, server } of links) {
-        client.destroy();
-        server?.destroy();
-      }
+      for (const link of links) end(link);
       for (const server of silenced) server.destroy();
       listener.close();
       await once(listener, "close");
