@@ -8,9 +8,9 @@
  * ```
  */
 
+import { z } from "zod";
 import {
   anyText,
-  ConfigError,
   flag,
   hostName,
   listOf,
@@ -22,11 +22,15 @@ import {
   type Setting,
   setting,
   someOf,
+  type TextSchema,
   token,
   wholeNumber,
 } from "./setting.ts";
 
-export { ConfigError };
+/** The environment, or the command line, does not make a configuration. The message is a line a fault. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+}
 
 /** The work that an instance may do, in the order in which they are listed. */
 export const ROLES = ["http", "worker", "assembler", "scheduler"] as const;
@@ -83,6 +87,10 @@ export interface Config {
   readonly instance: string;
 }
 
+const FALLBACK: TextSchema<"reject"> = anyText
+  .refine((text) => text !== "memory", 'must be reject: "memory" is not built yet')
+  .pipe(oneOf(["reject"]));
+
 /** Every variable that is read, by name, in the order of the help. */
 export const SETTINGS = {
   PORT: setting("8080", "Port to listen on; 0 is any free one", wholeNumber(0, 65535)),
@@ -111,7 +119,7 @@ export const SETTINGS = {
   REDIS_FALLBACK: setting(
     "reject",
     "What a webhook gets while Redis is away: reject is 503 with Retry-After",
-    fallback,
+    FALLBACK,
   ),
   PARTITIONS: setting(
     "1",
@@ -182,7 +190,7 @@ export const SETTINGS = {
 /** The name of a variable that is read. */
 export type SettingName = keyof typeof SETTINGS;
 
-type Values = { [Name in SettingName]: ReturnType<(typeof SETTINGS)[Name]["parse"]> };
+type Values = { [Name in SettingName]: z.output<(typeof SETTINGS)[Name]["schema"]> };
 
 /** What {@linkcode loadConfig} takes. */
 export interface LoadConfigOptions {
@@ -193,23 +201,14 @@ export interface LoadConfigOptions {
 /**
  * Reads the environment; a variable that is set to nothing counts as unset.
  *
- * @throws {ConfigError} at the first fault: `PORT must be a whole number from 0 to 65535, not "abc"`. Nothing that
- * may be a secret is quoted.
+ * @throws {ConfigError} with every fault, a line each: `PORT must be a whole number from 0 to 65535, not "abc"`.
+ * Nothing that may be a secret is quoted.
  */
 export function loadConfig(env: Readonly<Record<string, string | undefined>>, options: LoadConfigOptions): Config {
-  const values = readAll(env);
-  const redis = values.REDIS_ENABLED ? redisOf(values) : undefined;
-  if (!redis && values.ROLES.size < ROLES.length) {
-    const set = [...values.ROLES].join();
-    throw new ConfigError(
-      `ROLES is "${set}" but there is no Redis: another process cannot share this one's memory, so set REDIS_URL, or ROLES=${ROLES}`,
-    );
-  }
-  if (values.ROLES.has("http") && values.API_TOKENS.length === 0 && !isLoopback(values.HOST)) {
-    throw new ConfigError(
-      `HOST is "${values.HOST}" but API_TOKENS is empty: set API_TOKENS to one or more secrets, or HOST=127.0.0.1`,
-    );
-  }
+  const { values, faults } = readAll(env);
+  const redis = values.REDIS_ENABLED === false ? undefined : redisOf(values);
+  faults.push(...faultsTogether(values, redis));
+  if (faults.length > 0 || !isComplete(values)) throw new ConfigError(faults.join("\n"));
   return Object.freeze({
     port: values.PORT,
     host: values.HOST.replace(/^\[(.*)\]$/, "$1"),
@@ -262,18 +261,42 @@ ${rows.join("\n")}
 `;
 }
 
-function readAll(env: Readonly<Record<string, string | undefined>>): Values {
-  const entries = Object.entries(SETTINGS).map(([name, setting]) => {
-    try {
-      return [name, setting.parse(env[name]?.trim() || setting.default)];
-    } catch (error) {
-      throw error instanceof ConfigError ? new ConfigError(`${name} ${error.message}`) : error;
-    }
-  });
-  return Object.fromEntries(entries) as Values;
+/** The values of all variables but those that have a fault. */
+function readAll(env: Readonly<Record<string, string | undefined>>): { values: Partial<Values>; faults: string[] } {
+  const values: Record<string, unknown> = {};
+  const faults: string[] = [];
+  for (const [name, { schema, default: byDefault }] of Object.entries<Setting<unknown>>(SETTINGS)) {
+    const { data, error } = schema.safeParse(env[name]?.trim() || byDefault);
+    if (error === undefined) values[name] = data;
+    else faults.push(`${name} ${error.issues[0]!.message}`);
+  }
+  return { values: values as Partial<Values>, faults };
 }
 
-function redisOf(values: Values): RedisConfig | undefined {
+function isComplete(values: Partial<Values>): values is Values {
+  return Object.keys(SETTINGS).every((name) => name in values);
+}
+
+/** What is wrong with values that are right by themselves; nothing is said about those that are not. */
+function faultsTogether({ ROLES: roles, HOST: host, API_TOKENS: tokens }: Partial<Values>, redis: unknown): string[] {
+  const faults: string[] = [];
+  if (redis === undefined && roles !== undefined && roles.size < ROLES.length) {
+    faults.push(
+      `ROLES is "${[...roles].join()}" but there is no Redis: another process cannot share this one's memory, so ` +
+        `set REDIS_URL, or ROLES=${ROLES}`,
+    );
+  }
+  if (roles?.has("http") && tokens?.length === 0 && host !== undefined && !isLoopback(host)) {
+    faults.push(
+      `HOST is "${host}" but API_TOKENS is empty: set API_TOKENS to one or more secrets, or HOST=127.0.0.1`,
+    );
+  }
+  return faults;
+}
+
+/** Where Redis is. A variable of it that has a fault counts as one that names a Redis: it is not unset. */
+function redisOf(values: Partial<Values>): RedisConfig | undefined {
+  if (!("REDIS_URL" in values && "REDIS_HOST" in values)) return Object.freeze({ url: "", safeUrl: "" });
   const url = values.REDIS_URL ?? urlOfHost(values);
   if (!url) return undefined;
   const safe = new URL(url);
@@ -282,16 +305,12 @@ function redisOf(values: Values): RedisConfig | undefined {
   return Object.freeze({ url: url.href, safeUrl: safe.href });
 }
 
-function urlOfHost({ REDIS_HOST: host, REDIS_PORT: port, REDIS_DB: db, REDIS_PASSWORD: password }: Values) {
+function urlOfHost(values: Partial<Values>): URL | undefined {
+  const { REDIS_HOST: host, REDIS_PORT: port = 6379, REDIS_DB: db = 0, REDIS_PASSWORD: password = "" } = values;
   if (!host) return undefined;
   const url = new URL(`redis://${host}:${port}/${db}`);
   url.password = encodeURIComponent(password);
   return url;
-}
-
-function fallback(text: string): "reject" {
-  if (text === "memory") throw new ConfigError('must be reject: "memory" is not built yet');
-  return oneOf(["reject"])(text);
 }
 
 function isLoopback(host: string): boolean {

@@ -220,7 +220,7 @@ try {
   process.exit(0);
 } catch (error) {
   const isPlain = error instanceof ConfigError || error instanceof StartError || isListenError(error);
-  console.error(isPlain ? `millrace: ${reasonOf(error)}` : error);
+  console.error(isPlain ? reasonOf(error).replace(/^/gm, "millrace: ") : error);
   process.exit(error instanceof ConfigError ? 2 : 1);
 }
 

@@ -103,6 +103,16 @@ for (const [env, message] of REFUSALS) {
   test(`loadConfig() refuses ${JSON.stringify(env)}`, () => assert.is(refusal(env), message));
 }
 
+test("loadConfig() tells every fault at once, a line each, and none that follows from another", () => {
+  const message = refusal({ PORT: "x", ROLES: "http", REDIS_URL: "http://h", HOST: "0.0.0.0", LEASE_SECONDS: "0" });
+  assert.equal(message.split("\n"), [
+    'PORT must be a whole number from 0 to 65535, not "x"',
+    'REDIS_URL must begin with redis:// or rediss://, not "http://"',
+    'LEASE_SECONDS must be a whole number from 1 to 3600, not "0"',
+    'HOST is "0.0.0.0" but API_TOKENS is empty: set API_TOKENS to one or more secrets, or HOST=127.0.0.1',
+  ]);
+});
+
 test("loadConfig() does not quote what may be a secret when it refuses it", () => {
   for (const name of ["REDIS_URL", "API_TOKENS"]) {
     for (
