@@ -128,10 +128,10 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   if (signal === "SIGTERM" && config.roles.has("http") && store.driver === "redis") {
     await pause(config.drainSeconds * 1000);
   }
-  const until = Date.now() + config.drainSeconds * 1000;
+  const until = performance.now() + config.drainSeconds * 1000;
   // The worker outlives the callers: it may be their executions that it runs.
   await closeServer(server, { graceMs: config.drainSeconds * 1000, answerAll: () => close.abort() });
-  await worker?.stop({ graceMs: Math.max(0, until - Date.now()) });
+  await worker?.stop({ graceMs: Math.max(0, until - performance.now()) });
   await assembler?.stop();
   logger.info({ signal }, "stopped");
 }

@@ -58,11 +58,11 @@ export class Worker {
     this.#stop.abort();
     this.#roomMade?.();
     await this.#loop;
-    const until = Date.now() + graceMs;
-    while (this.#running.size > 0 && Date.now() < until) await this.#room(until - Date.now());
+    const until = performance.now() + graceMs;
+    while (this.#running.size > 0 && performance.now() < until) await this.#room(until - performance.now());
     for (const run of this.#running.values()) run.stop(new WorkerStoppedError("The worker stopped"));
-    const lastly = Date.now() + ABORT_GRACE_MS;
-    while (this.#running.size > 0 && Date.now() < lastly) await this.#room(lastly - Date.now());
+    const lastly = performance.now() + ABORT_GRACE_MS;
+    while (this.#running.size > 0 && performance.now() < lastly) await this.#room(lastly - performance.now());
   }
 
   async #takeAll(): Promise<void> {

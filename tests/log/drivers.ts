@@ -104,10 +104,10 @@ export async function takeClaims(store: Store, executionIds: readonly string[]):
 
 /** The ids of what is handed out within `forMs`, and by one whole take at least. */
 export async function takenWithin(store: Store, forMs: number): Promise<string[]> {
-  const until = Date.now() + forMs;
+  const until = performance.now() + forMs;
   const { signal } = new AbortController();
   const ids: string[] = [];
-  for (let leftMs = forMs; leftMs > 0; leftMs = until - Date.now()) {
+  for (let leftMs = forMs; leftMs > 0; leftMs = until - performance.now()) {
     const claims = await store.work.take({ count: 10, blockMs: leftMs, signal });
     ids.push(...claims.map(({ executionId }) => executionId));
   }

@@ -51,7 +51,8 @@ export class Leases {
   /** Where the search for lapsed leases goes on, a partition each. */
   readonly #cursors: string[] = [];
   #timer: ReturnType<typeof setInterval> | undefined;
-  #renewedAt = 0;
+  /** By the monotonic clock: a system clock that is set back must not keep a lease from being renewed. */
+  #renewedAt = -Infinity;
   #keeping = false;
 
   constructor(options: LeasesOptions) {
@@ -103,8 +104,8 @@ export class Leases {
     if (this.#keeping || !commands.ready) return;
     this.#keeping = true;
     try {
-      const renew = Date.now() - this.#renewedAt >= leaseMs / 3 - 50;
-      if (renew) this.#renewedAt = Date.now();
+      const renew = performance.now() - this.#renewedAt >= leaseMs / 3 - 50;
+      if (renew) this.#renewedAt = performance.now();
       for (let partition = 0; partition < keys.partitions; partition++) {
         const held = renew ? this.#heldIn(partition) : [];
         for (let from = 0; from === 0 || from < held.length; from += RENEWED) {

@@ -23,6 +23,7 @@ export interface TimersOptions {
 export class Timers {
   readonly #options: TimersOptions;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** By the monotonic clock: a system clock that is set back must not keep what is due waiting. */
   #firesAt = Infinity;
   #stopped = true;
   #looking: Promise<void> | undefined;
@@ -38,7 +39,7 @@ export class Timers {
 
   /** Looks again `delayMs` from now, unless it does so earlier. */
   arm(delayMs: number): void {
-    const at = Date.now() + delayMs;
+    const at = performance.now() + delayMs;
     if (this.#stopped || at >= this.#firesAt) return;
     clearTimeout(this.#timer);
     this.#firesAt = at;
