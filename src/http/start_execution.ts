@@ -141,6 +141,7 @@ export function startedNothing(error: unknown): boolean {
 const NOTHING_STARTED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "too_many_waiters",
   "queue_full",
+  "storage_full",
   "concurrency_exceeded",
   "idempotency_key_reused",
   "shutting_down",

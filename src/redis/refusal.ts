@@ -2,6 +2,7 @@
  * What Redis means when it refuses a command that is right in itself.
  */
 import { ErrorReply } from "redis";
+import { UnavailableError } from "../errors.ts";
 
 /** The server behind this link is the wrong one to ask: a replica, or one that has lost its master. */
 const WRONG_SERVER = /^(READONLY|MASTERDOWN|UNBLOCKED force)/;
@@ -18,6 +19,12 @@ export function refusalOf(error: unknown): "relink" | "wait" | undefined {
   if (!(error instanceof ErrorReply)) return undefined;
   if (WRONG_SERVER.test(error.message)) return "relink";
   return NOT_NOW.test(error.message) ? "wait" : undefined;
+}
+
+/** True for what comes of the refusal of a server that has used up its `maxmemory`: nothing was written. */
+export function isFull(error: unknown): boolean {
+  const reply = error instanceof UnavailableError ? error.cause : error;
+  return reply instanceof ErrorReply && reply.message.startsWith("OOM ");
 }
 
 /** True while the server loads its data, or is held up by a script. */

@@ -10,8 +10,9 @@ export interface Script {
   readonly sha1: string;
 }
 
-/** Prepares a script. */
-export function defineScript(source: string): Script {
+/** Prepares a script; with `allowOom` it may write to a server that is full: for what ends work, or is small. */
+export function defineScript(body: string, { allowOom = false }: { allowOom?: boolean } = {}): Script {
+  const source = allowOom ? `#!lua flags=allow-oom\n${body}` : body;
   return { source, sha1: createHash("sha1").update(source).digest("hex") };
 }
 

@@ -4,17 +4,23 @@
  * Every claim writes under a token of its own: of two that run under one epoch (their group was lost and made again)
  * only one gets past its first append, and what one has written is never taken for the other's own resending.
  */
+import { AppendRefusedError } from "../../errors.ts";
 import type { RedisConnection } from "../../redis/connection.ts";
 import type { Keys } from "../../redis/keys.ts";
+import type { MemoryWatch } from "../../redis/memory_watch.ts";
+import { isFull } from "../../redis/refusal.ts";
 import { runScript } from "../../redis/script.ts";
 import type { LogEvent } from "../event.ts";
 import type { Claim } from "../port.ts";
 import { encodeEvents } from "./codec.ts";
 import { resend } from "./resend.ts";
-import { APPEND } from "./scripts.ts";
+import { APPEND, APPEND_LAST } from "./scripts.ts";
 
 /** A worker tries longer than a caller would wait: nobody else can write for it while its lease lives. */
 const RESEND_DELAYS_MS = [50, 100, 200, 400, 800, 1600, 2000, 2000];
+
+/** What ends or parks an execution is written to a Redis that is full, up to this many characters: it makes room. */
+const SMALL = 64 * 1024;
 
 /** What is sent besides the events, in the words of {@linkcode APPEND}. */
 export interface AppendEnd {
@@ -39,31 +45,47 @@ export type AppendAnswer =
   | "sequence"
   | "eventless";
 
+/** What appends are sent with. */
+export interface AppenderOptions {
+  readonly keys: Keys;
+  readonly commands: RedisConnection;
+  readonly memory: MemoryWatch;
+  readonly group: string;
+}
+
 /** Sends appends over one connection. */
 export class Appender {
-  readonly #options: { keys: Keys; commands: RedisConnection; group: string };
+  readonly #options: AppenderOptions;
   readonly #writers = new WeakMap<Claim, string>();
   /** Begins the tokens of this process: an instance's name may have been another process's before. */
   readonly #process = crypto.randomUUID().slice(0, 8);
   #nextWriter = 0;
 
-  constructor(options: { keys: Keys; commands: RedisConnection; group: string }) {
+  constructor(options: AppenderOptions) {
     this.#options = options;
   }
 
-  /** Appends for a claim when claims have written `sequence` events so far; again while the outcome is unknown. */
-  append(
+  /**
+   * Appends for a claim when claims have written `sequence` events so far; again while the outcome is unknown. Throws
+   * `AppendRefusedError` when Redis has had no room all the while.
+   */
+  async append(
     claim: Claim,
     { sequence, events }: { sequence: number; events: readonly LogEvent[] },
     end: AppendEnd,
   ): Promise<AppendAnswer> {
     const { executionId, replyTo } = claim;
     const fence = { epoch: String(claim.epoch), sequence: String(sequence), writer: this.#writerOf(claim) };
-    return resend(
-      this.#options.commands,
-      () => this.#send({ executionId, replyTo, fence, events, end }),
-      RESEND_DELAYS_MS,
-    );
+    try {
+      return await resend(
+        this.#options.commands,
+        () => this.#send({ executionId, replyTo, fence, events, end }),
+        RESEND_DELAYS_MS,
+      );
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      throw new AppendRefusedError("storage_full", "The store has no room for more events", { cause: error });
+    }
   }
 
   /** Ends an execution, whoever holds it. */
@@ -82,11 +104,15 @@ export class Appender {
     events: readonly LogEvent[];
     end: AppendEnd;
   }): Promise<AppendAnswer> {
-    const { keys, commands, group } = this.#options;
+    const { keys, commands, group, memory } = this.#options;
     const { executionId, replyTo, fence, events, end } = append;
     const partition = keys.partitionOf(executionId);
     const work = keys.work(partition);
-    return runScript<AppendAnswer>(commands, APPEND, {
+    const words = encodeEvents(events);
+    const bytes = words.reduce((sum, { length }) => sum + length, end.payload.length);
+    memory.count(bytes);
+    const makesRoom = end.outcome !== undefined && bytes <= SMALL;
+    return runScript<AppendAnswer>(commands, makesRoom ? APPEND_LAST : APPEND, {
       keys: [
         keys.meta(executionId),
         keys.log(executionId),
@@ -107,7 +133,7 @@ export class Appender {
         group,
         fence.writer,
         end.deadLetter ?? "",
-        ...encodeEvents(events),
+        ...words,
       ],
     });
   }

@@ -3,6 +3,8 @@
  */
 import type { RedisConnection } from "../../redis/connection.ts";
 import type { Keys } from "../../redis/keys.ts";
+import type { MemoryWatch } from "../../redis/memory_watch.ts";
+import { isFull } from "../../redis/refusal.ts";
 import { runScript } from "../../redis/script.ts";
 import { parseEntries } from "../../redis/stream_replies.ts";
 import type { Subscriptions } from "../../redis/subscriptions.ts";
@@ -17,7 +19,7 @@ import type {
   WaitOptions,
 } from "../port.ts";
 import type { StoredEvent } from "../event.ts";
-import { concurrencyExceeded, idempotencyKeyReused, queueFull } from "../refusals.ts";
+import { concurrencyExceeded, idempotencyKeyReused, queueFull, storageFull } from "../refusals.ts";
 import { Appender } from "./appender.ts";
 import { decodeEvent, decodeMeta, decodeResult, LARGE, META_FIELDS } from "./codec.ts";
 import type { Inbox } from "./inbox.ts";
@@ -29,6 +31,7 @@ import { followLog } from "./tails.ts";
 export interface RedisLogOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;
+  readonly memory: MemoryWatch;
   readonly inbox: Inbox;
   readonly instance: string;
   readonly group: string;
@@ -64,7 +67,7 @@ export class RedisLog implements ExecutionLog {
   }
 
   async request(request: ExecutionRequest): Promise<Acceptance> {
-    const { keys, commands, queueLimit } = this.#options;
+    const { keys, commands, memory, queueLimit } = this.#options;
     const { executionId, workflowId, version, trigger, input, replyTo = "", replyEarly = false } = request;
     const { concurrency, idempotency } = request;
     const partition = keys.partitionOf(executionId);
@@ -93,14 +96,27 @@ export class RedisLog implements ExecutionLog {
       args.push(concurrency === undefined ? "" : String(concurrency.limit), concurrency?.onOverlap ?? "");
       args.push(idempotency?.fingerprint ?? "", String(idempotency?.ttlSeconds ?? 0), keys.base(partition));
     }
-    const [what = "", ...ids] = await resend(
-      commands,
-      () => runScript<string[]>(commands, REQUEST, { keys: names, args }),
-    );
+    const bytes = data.length + inputJson.length;
+    if (!memory.hasRoomFor(bytes)) {
+      if (idempotency === undefined) throw storageFull();
+      // Whether the key has been used is still to be said: with a limit of 0 the script starts nothing.
+      args[11] = "0";
+    }
+    memory.count(bytes);
+    const [what = "", ...ids] = await resend(commands, () => this.#send(names, args));
     if (what === "existing") return { executionId: ids[0]!, isNew: false };
+    if (what === "full" && args[11] === "0") throw storageFull();
     if (what !== "ok") throw refusal(what, request);
     for (const id of ids) await this.cancel(id, { reason: "A newer execution took its place" });
     return { executionId, isNew: true };
+  }
+
+  async #send(keys: readonly string[], args: readonly string[]): Promise<string[]> {
+    try {
+      return await runScript<string[]>(this.#options.commands, REQUEST, { keys, args: [...args] });
+    } catch (error) {
+      throw isFull(error) ? storageFull(error) : error;
+    }
   }
 
   awaitReply(executionId: string, options: WaitOptions & { timeoutMs?: number }): Promise<ExecutionResult> {

@@ -29,7 +29,8 @@ const CHUNK = 100;
 /** How long a result is waited for that a reply referred to and that cannot be read, in milliseconds. */
 const FETCH_AGAIN_MS = 250;
 
-const KEEP = defineScript(`
+const KEEP = defineScript(
+  `
 -- KEYS  1 inbox
 -- ARGV  1 TTL (ms)  2 instance  3 last entry read
 -- Reply '' when the inbox was there; it is trimmed down to the last entry read, so that its last id stays.
@@ -41,7 +42,9 @@ end
 local id = redis.call('XADD', KEYS[1], '*', 'opened', ARGV[2])
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return id
-`);
+`,
+  { allowOom: true },
+);
 
 /** What an inbox is opened with. */
 export interface InboxOptions {

@@ -84,8 +84,7 @@ redis.call('ZADD', KEYS[5], 'NX', nowMs + SLOT_MS, 'admit:' .. ARGV[2])
 return ARGV[14] == 'cancelPrevious' and inTheWay(limit) or {'ok'}
 `);
 
-/** Appends events under the fence; it may also park the execution, or end it: result, reply, acknowledgement. */
-export const APPEND = defineScript(`
+const APPEND_SOURCE = `
 -- KEYS  1 meta  2 log  3 feed  4 work  5 result  6 inbox (any key when there is no reply)
 -- ARGV  1 execution id  2 epoch, or 'cancel' to end it whoever holds it  3 events that claims must have appended so far
 --       4 types of the events, by comma  5 reply: '' none, 'early' ARGV 7 now, 'result' ARGV 7, 'stored' a reference
@@ -169,10 +168,17 @@ if ARGV[11] ~= '' then
     'deliveries', m[14] or '0', 'error', ARGV[11], 'request', request[6])
 end
 return 'ok'
-`);
+`;
+
+/** Appends events under the fence; it may also park the execution, or end it: result, reply, acknowledgement. */
+export const APPEND = defineScript(APPEND_SOURCE);
+
+/** The same for what parks or ends an execution: a server that is full takes it, since it makes room. */
+export const APPEND_LAST = defineScript(APPEND_SOURCE, { allowOom: true });
 
 /** Lets no further node start, or lets them start again. */
-export const PAUSE = defineScript(`
+export const PAUSE = defineScript(
+  `
 -- KEYS  1 meta  2 log  3 feed  4 work  5 timers
 -- ARGV  1 execution id  2 'paused' or 'resumed'  3 group  4 base
 -- Reply 'done', 'unchanged', 'ended' or 'unknown'
@@ -199,10 +205,13 @@ elseif m[3] == '' and m[4] ~= '1' then
   requeue(ARGV[4], ARGV[1])
 end
 return 'done'
-`);
+`,
+  { allowOom: true },
+);
 
 /** Puts what is due back on the work stream. */
-export const WAKE = defineScript(`
+export const WAKE = defineScript(
+  `
 -- KEYS  1 timers
 -- ARGV  1 how many at most  2 base
 -- Reply [how many were due, milliseconds until the next one, or '']
@@ -234,10 +243,13 @@ for _, member in ipairs(due) do
 end
 local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
 return {#due, next and ms(math.max(0, next - now)) or ''}
-`);
+`,
+  { allowOom: true },
+);
 
 /** Keeps the leases of what this worker runs, and takes over what nobody has kept. */
-export const LEASE = defineScript(`
+export const LEASE = defineScript(
+  `
 -- KEYS  1 work
 -- ARGV  1 group  2 consumer  3 lease (ms)  4 how many to take over at most  5 where to look on for them, '0-0' at first
 --       6.. entries that this consumer runs
@@ -257,10 +269,13 @@ end
 if tonumber(ARGV[4]) == 0 then return {lost, {}, ARGV[5]} end
 local taken = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[5], 'COUNT', ARGV[4])
 return {lost, taken[2], taken[1]}
-`);
+`,
+  { allowOom: true },
+);
 
 /** Raises the epoch of an execution that is claimed again. */
-export const CLAIM = defineScript(`
+export const CLAIM = defineScript(
+  `
 -- KEYS  1 meta  2 work
 -- ARGV  1 group  2 work entry  3 '1' when the claim before ended without a word
 -- Reply [epoch, sequence, '1' if paused, claims that ended so without progress]; [] when the execution has ended or is
@@ -273,10 +288,13 @@ if not m[1] or ENDED[m[1]] or m[2] ~= ARGV[2] then
 end
 local deliveries = redis.call('HINCRBY', KEYS[1], 'deliveries', ARGV[3])
 return {tostring(redis.call('HINCRBY', KEYS[1], 'epoch', 1)), m[3], m[4] or '', tostring(deliveries)}
-`);
+`,
+  { allowOom: true },
+);
 
 /** Puts a claim back on the work stream, for another worker. */
-export const HAND_BACK = defineScript(`
+export const HAND_BACK = defineScript(
+  `
 -- KEYS  1 meta  2 work
 -- ARGV  1 execution id  2 epoch  3 group  4 base
 -- Reply 1, or 0 when the claim was no longer the newest
@@ -292,4 +310,6 @@ else
   requeue(ARGV[4], ARGV[1])
 end
 return 1
-`);
+`,
+  { allowOom: true },
+);

@@ -12,6 +12,7 @@
 import { RedisConnection } from "../../redis/connection.ts";
 import { openDocuments } from "../../redis/documents.ts";
 import { Keys } from "../../redis/keys.ts";
+import { MemoryWatch } from "../../redis/memory_watch.ts";
 import { Probe } from "../../redis/probe.ts";
 import { checkServer } from "../../redis/server_check.ts";
 import { readStreamInfo } from "../../redis/stream_info.ts";
@@ -76,6 +77,9 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     const commands = await open("commands");
     await checkServer(commands);
     await agreeOnPartitions(commands, keys);
+    const memory = new MemoryWatch({ connection: commands });
+    started.push(() => memory.stop());
+    await memory.look();
     const documents = await openDocuments(commands);
     const replies = new StreamReader({ blocked: await open("inbox"), commands, onError });
     const logs = new StreamReader({ blocked: await open("logs"), commands, onError });
@@ -85,6 +89,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     const work = new RedisWorkQueue({
       keys,
       commands,
+      memory,
       openBlocked: () => open("worker"),
       instance,
       group: WORKERS,
@@ -106,6 +111,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     const log: RedisLog = new RedisLog({
       keys,
       commands,
+      memory,
       inbox,
       instance,
       group: WORKERS,
@@ -156,7 +162,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       deadLetters: new RedisDeadLetters({ keys, commands }),
       waiting: () => inbox.waiters.size,
       ready: () => {
-        const reason = probe.reason ??
+        const reason = probe.reason ?? memory.reason ??
           (opened.every((connection) => connection.ready) ? undefined : "Some connections to Redis are not back yet");
         return reason === undefined ? { ready: true } : { ready: false, reason };
       },

@@ -10,6 +10,7 @@ import type { RedisConnection, Reply } from "../../redis/connection.ts";
 import { forgetConsumers } from "../../redis/consumer_group.ts";
 import { GroupReader } from "../../redis/group_reader.ts";
 import type { Keys } from "../../redis/keys.ts";
+import type { MemoryWatch } from "../../redis/memory_watch.ts";
 import { runScript } from "../../redis/script.ts";
 import { parseStreams } from "../../redis/stream_replies.ts";
 import type {
@@ -33,6 +34,7 @@ import { Timers } from "./timers.ts";
 export interface WorkQueueOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;
+  readonly memory: MemoryWatch;
   /** Opens the connection that blocked reads have to themselves. */
   readonly openBlocked: () => Promise<RedisConnection>;
   /** The consumer's name. */
