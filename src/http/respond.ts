@@ -21,6 +21,9 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+/** Types that a browser may run scripts of: HTML, and XML in all its kinds (XHTML, SVG, XSLT, RDF, …). */
+const ACTIVE_TYPE = /html|xml|xsl|svg|rdf|multipart/;
+
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
 const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
@@ -73,6 +76,12 @@ function fromResponseData(
     else if (!(name in ours)) { for (const one of values) repeated.push([name, one]); }
   }
   const body = NULL_BODY_STATUS.has(status) ? null : bodyOf(data, single, executionId);
+  const lines = [...Object.entries(single), ...repeated];
+  const has = (name: string, matches = (_value: string) => true) => lines.some(([n, v]) => n === name && matches(v));
+  if (!has("content-security-policy") && has("content-type", (value) => ACTIVE_TYPE.test(value.toLowerCase()))) {
+    // What a workflow makes of what it was sent has no part in this origin, where the API is.
+    single["content-security-policy"] = "sandbox";
+  }
   const headers = Object.assign(single, ours);
   return new Response(body, {
     status,

@@ -10,8 +10,7 @@ import type { LookupFunction } from "node:net";
 import ipaddr from "ipaddr.js";
 import undici from "undici";
 import { TerminalError } from "../errors.ts";
-
-type Address = ReturnType<typeof ipaddr.parse>;
+import { type Address, isPublic, unwrap } from "./public_address.ts";
 
 /** What {@linkcode createGuardedFetch} takes. */
 export interface GuardedFetchOptions {
@@ -85,7 +84,10 @@ function parseRule(text: string): Rule {
   const port = match?.[4] === undefined ? undefined : Number(match[4]);
   if (host.includes("/")) {
     if (!ipaddr.isValidCIDR(host)) throw new TypeError(`Cannot allow "${text}": it is no range of addresses`);
-    return { host, port, range: ipaddr.parseCIDR(host) };
+    const [address, bits] = ipaddr.parseCIDR(host);
+    const inner = unwrap(address);
+    // A range of mapped addresses is one of IPv4.
+    return { host, port, range: inner === address || bits < 96 ? [address, bits] : [inner, bits - 96] };
   }
   if (!ipaddr.isValid(host)) return { host, port, range: undefined };
   const address = unwrap(ipaddr.parse(host));
@@ -102,28 +104,4 @@ function isListed(text: string, options: { rules: readonly Rule[]; port: number 
     range !== undefined && matchesPort({ ...rule, range }, options.port) && address.kind() === range[0].kind() &&
     address.match(range as [never, number])
   );
-}
-
-/** All of IPv6 that is given out for global unicast (RFC 4291, section 2.4). */
-const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR("2000::/3");
-
-/** Addresses of the local machine in the clouds that are unicast by their number. */
-const METADATA = new Set(["168.63.129.16", "100.100.100.200", "fd00:ec2::254"]);
-
-/** True for an address of the public internet, and so for nothing that embeds an address which is not. */
-function isPublic(text: string): boolean {
-  if (!ipaddr.isValid(text) || METADATA.has(text)) return false;
-  const address = unwrap(ipaddr.parse(text));
-  // Also for transition mechanisms (6to4, Teredo, NAT64), whose ranges have names of their own.
-  if (address.range() !== "unicast") return false;
-  return address.kind() === "ipv4" || address.match(GLOBAL_UNICAST as [never, number]);
-}
-
-/** The IPv4 address in an IPv4-mapped one (RFC 4291, section 2.5.5.2). */
-function unwrap(address: Address): Address {
-  if (address.kind() === "ipv6") {
-    const ipv6 = address as InstanceType<typeof ipaddr.IPv6>;
-    if (ipv6.isIPv4MappedAddress()) return ipv6.toIPv4Address();
-  }
-  return address;
 }

@@ -5,6 +5,7 @@ import { RetryableError, TerminalError } from "../errors.ts";
 import { checkJson, type JsonObject, type JsonValue } from "../json.ts";
 import type { NodeContext } from "../workflow/definition.ts";
 import { pointerSegment } from "../workflow/template.ts";
+import { fetchFollowing } from "./follow_redirects.ts";
 import { checkHeaderName, headerValues } from "./header.ts";
 import type { NodeType } from "./node_type.ts";
 import { jsonSchema, objectSchema } from "./parameter.ts";
@@ -81,9 +82,8 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
           controller.abort(new RetryableError("http_timeout", message, { detail: `No answer of ${placeOf(url)}` }));
         }, timeoutSeconds * 1000);
         try {
-          const init: RequestInit = { method, headers, signal: controller.signal, redirect: "follow" };
-          if (content !== undefined) init.body = content;
-          const response = await fetch(url.href, init);
+          const request = { method, headers, body: content, signal: controller.signal };
+          const response = await fetchFollowing(fetch, url, request);
           if (!isAccepted(response.status, acceptStatus)) {
             await response.body?.cancel();
             throw statusError(response.status, url);

@@ -85,6 +85,33 @@ test("respond() refuses what cannot be sent, with invalid_response", () => {
   for (const data of wrong) assert.is(thrownBy(answered(data)).code, "invalid_response", JSON.stringify(data));
 });
 
+test("respond() puts what a browser would run into a sandbox, unless the workflow says otherwise", () => {
+  const policyOf = (headers: Record<string, string | string[]>) =>
+    respond(answered({ status: 200, headers, body: "<script>" }), {}).headers.get("content-security-policy");
+  const active = [
+    "text/html",
+    "TEXT/HTML; charset=utf-8",
+    "application/xhtml+xml",
+    "image/svg+xml",
+    "text/xml",
+    "x/y+xml",
+    "application/xml",
+    "text/xsl",
+    "multipart/x-mixed-replace; boundary=a",
+    "text/plain, text/html",
+    "text/html garbage",
+  ];
+  for (const type of active) assert.is(policyOf({ "content-type": type }), "sandbox", type);
+  assert.is(policyOf({ "Content-Type": "text/html" }), "sandbox");
+  assert.is(policyOf({ "content-type": ["text/plain", "text/html"] }), "sandbox");
+  for (const type of ["text/plain", "application/json", "image/png", "application/pdf"]) {
+    assert.is(policyOf({ "content-type": type }), null, type);
+  }
+  const own = "default-src 'self'";
+  assert.is(policyOf({ "content-type": "text/html", "Content-Security-Policy": own }), own);
+  assert.match(policyOf({ "content-type": "text/html", "content-security-policy": [own, "img-src *"] })!, own);
+});
+
 test("respond() throws execution_failed with the node's error, and execution_cancelled", () => {
   const error = { code: "http_status", message: "404 from upstream", node: "call" };
   const failed = thrownBy({ executionId: "e1", status: "failed", error });

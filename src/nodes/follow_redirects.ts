@@ -1,0 +1,69 @@
+/**
+ * Follows redirects as the Fetch standard has it (section 4.4, HTTP-redirect fetch), and stricter where one leads to
+ * another origin: there only headers go along that say nothing of the caller. The standard drops `authorization` and
+ * `cookie`; keys and signatures have other names as well.
+ */
+import { RetryableError } from "../errors.ts";
+
+/** What {@linkcode fetchFollowing} sends. */
+export interface FollowedRequest {
+  readonly method: string;
+  readonly headers: Headers;
+  readonly body?: string | undefined;
+  readonly signal: AbortSignal;
+}
+
+const MAX_REDIRECTS = 20;
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
+
+/** They describe the body and go with it (Fetch, section 2.2.2). */
+const OF_THE_BODY = ["content-encoding", "content-language", "content-location", "content-type"];
+
+/** What another origin is sent too. `millrace-depth` must be seen wherever a call comes back to Millrace. */
+const FOR_ANYONE: ReadonlySet<string> = new Set([
+  ...OF_THE_BODY,
+  "accept",
+  "accept-encoding",
+  "accept-language",
+  "cache-control",
+  "millrace-depth",
+  "range",
+  "user-agent",
+]);
+
+/** Calls, and follows at most 20 redirects. Rejects as `fetch` does, and with a `RetryableError` after more. */
+export async function fetchFollowing(
+  fetch: typeof globalThis.fetch,
+  start: URL,
+  request: FollowedRequest,
+): Promise<Response> {
+  const headers = new Headers(request.headers);
+  let { method, body } = request;
+  let url = start;
+  for (let redirects = 0;; redirects++) {
+    const init: RequestInit = { method, headers, signal: request.signal, redirect: "manual" };
+    if (body !== undefined) init.body = body;
+    const response = await fetch(url.href, init);
+    const location = response.headers.get("location");
+    if (!REDIRECTS.has(response.status) || location === null) return response;
+    await response.body?.cancel();
+    if (redirects === MAX_REDIRECTS) throw failed(`more than ${MAX_REDIRECTS} redirects`);
+    const next = URL.canParse(location, url.href) ? new URL(location, url.href) : undefined;
+    if (next === undefined || !/^https?:$/.test(next.protocol)) throw failed("a redirect to what is no URL with http");
+    if (next.username !== "" || next.password !== "") throw failed("a redirect to a URL with credentials in it");
+    const { status } = response;
+    if ((status === 303 && method !== "GET" && method !== "HEAD") || (status < 303 && method === "POST")) {
+      method = "GET";
+      body = undefined;
+      for (const name of OF_THE_BODY) headers.delete(name);
+    }
+    if (next.origin !== url.origin) {
+      for (const name of [...headers.keys()]) if (!FOR_ANYONE.has(name)) headers.delete(name);
+    }
+    url = next;
+  }
+}
+
+function failed(what: string): RetryableError {
+  return new RetryableError("http_error", "The call failed", { detail: `It met ${what}` });
+}
