@@ -16,6 +16,7 @@ import { events } from "./http/events.ts";
 import { executions } from "./http/executions.ts";
 import { errorResponse, frame } from "./http/frame.ts";
 import { health } from "./http/health.ts";
+import { sameOriginOnly } from "./http/same_origin.ts";
 import { webhook } from "./http/webhook.ts";
 import { workflows } from "./http/workflows.ts";
 
@@ -30,7 +31,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   );
   // Before the frame, which therefore never runs for it: the hot path brings its own.
   app.all("/webhook/*", webhook(deps));
-  app.use("*", frame(deps));
+  app.use("*", frame(deps), sameOriginOnly(deps.config));
   app.use("/api/*", bearerAuth(deps.config.apiTokens));
   workflows(app, deps);
   executions(app, deps);

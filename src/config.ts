@@ -65,6 +65,8 @@ export interface Config {
   readonly workflowsDir: string | undefined;
   readonly workerConcurrency: number;
   readonly apiTokens: readonly string[];
+  /** Names besides loopback that requests may have in `Host` while there are no tokens. */
+  readonly allowedHosts: readonly string[];
   readonly corsOrigins: readonly string[];
   /** What the `httpRequest` node may reach though it is private. */
   readonly httpAllow: readonly string[];
@@ -178,6 +180,11 @@ export const SETTINGS = {
     "Private hosts that httpRequest may reach: names, IPs, CIDRs, host:port, separated by commas",
     listOf(matching(/^[^\s/]+(\/\d{1,3})?$/, "host names, IP addresses, CIDRs or host:port")),
   ),
+  ALLOWED_HOSTS: setting(
+    "",
+    "Host names, besides loopback, that answer without API_TOKENS, separated by commas",
+    listOf(hostName),
+  ),
   CORS_ORIGINS: setting("", "Origins that browsers may call from, separated by commas; * is any", listOf(origin)),
   LOG_LEVEL: setting("info", LOG_LEVELS.join(", "), oneOf(LOG_LEVELS)),
   INSTANCE_ID: setting(
@@ -220,6 +227,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     workflowsDir: values.WORKFLOWS_DIR,
     workerConcurrency: values.WORKER_CONCURRENCY,
     apiTokens: values.API_TOKENS,
+    allowedHosts: values.ALLOWED_HOSTS,
     corsOrigins: values.CORS_ORIGINS,
     httpAllow: values.HTTP_ALLOW,
     logLevel: values.LOG_LEVEL,

@@ -9,6 +9,7 @@
 
 /** Every code and the HTTP status that it is answered with. Codes are part of the contract: add, never rename. */
 export const ERROR_STATUS = {
+  malformed_request: 400,
   malformed_json: 400,
   malformed_body: 400,
   json_too_deep: 400,
@@ -17,6 +18,8 @@ export const ERROR_STATUS = {
   invalid_parameter: 400,
   invalid_idempotency_key: 400,
   unauthorized: 401,
+  host_not_allowed: 403,
+  origin_not_allowed: 403,
   not_found: 404,
   workflow_not_found: 404,
   webhook_not_found: 404,

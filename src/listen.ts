@@ -1,9 +1,11 @@
 /**
  * Listening, apart from building: `Deno.serve` under Deno, `@hono/node-server` under Node.
  */
-import { createAdaptorServer } from "@hono/node-server";
+import { getRequestListener, RequestError } from "@hono/node-server";
 import type { AddressInfo } from "node:net";
-import type { Server } from "node:http";
+import { createServer, type Server } from "node:http";
+import { problemResponse } from "./http/problem.ts";
+import { ambiguousPathResponse, isAmbiguous, malformedRequestResponse } from "./http/request_path.ts";
 
 /** A server that listens. */
 export interface Listener {
@@ -30,7 +32,11 @@ interface DenoHttp {
 export async function listen(handler: Handler, options: { hostname: string; port: number }): Promise<Listener> {
   const deno = (globalThis as { Deno?: DenoHttp }).Deno;
   if (deno !== undefined) return listenOnDeno(deno, handler, options);
-  const server = createAdaptorServer({ fetch: handler }) as Server;
+  const server = createServer(getRequestListener(
+    // The target as it was sent: the URL of a `Request` has been normalised.
+    (request, { incoming }) => isAmbiguous(incoming.url ?? "") ? ambiguousPathResponse() : handler(request),
+    { errorHandler: (error) => error instanceof RequestError ? malformedRequestResponse() : problemResponse(error) },
+  ));
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -57,7 +63,8 @@ function closeNode(server: Server, graceMs: number): Promise<void> {
 }
 
 function listenOnDeno(deno: DenoHttp, handler: Handler, options: { hostname: string; port: number }): Listener {
-  const server = deno.serve({ ...options, onListen: () => {} }, handler);
+  const guarded = (request: Request) => isAmbiguous(pathOf(request.url)) ? ambiguousPathResponse() : handler(request);
+  const server = deno.serve({ ...options, onListen: () => {} }, guarded);
   return {
     url: urlOf(options.hostname, server.addr.port),
     close: ({ graceMs }) => {
@@ -65,6 +72,11 @@ function listenOnDeno(deno: DenoHttp, handler: Handler, options: { hostname: str
       return Promise.race([server.shutdown(), late]);
     },
   };
+}
+
+/** Deno gives the path as it was sent, behind the host. */
+function pathOf(url: string): string {
+  return url.slice(url.indexOf("/", url.indexOf("://") + 3));
 }
 
 function urlOf(hostname: string, port: number): string {

@@ -30,6 +30,7 @@ export type Readiness = boolean | { readonly ready: boolean; readonly reason?: s
 export interface AppDeps {
   readonly config: Pick<
     Config,
+    | "allowedHosts"
     | "apiTokens"
     | "bodyLimitBytes"
     | "corsOrigins"

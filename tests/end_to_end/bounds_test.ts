@@ -95,6 +95,7 @@ async function openSite(store: Store) {
   assembler.start();
   const app = createApp({
     config: {
+      allowedHosts: [],
       apiTokens: [],
       bodyLimitBytes: 100_000,
       corsOrigins: [],

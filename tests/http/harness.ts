@@ -45,6 +45,7 @@ export async function withApp(options: HarnessOptions, test: (harness: Harness) 
   const log = (level: string) => (fields: object) => void lines.push({ level, fields: { ...fields } });
   const deps: AppDeps = {
     config: {
+      allowedHosts: [],
       apiTokens: [],
       bodyLimitBytes: 100_000,
       corsOrigins: [],

@@ -56,6 +56,7 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
   worker.start();
   const app = createApp({
     config: {
+      allowedHosts: [],
       apiTokens: [],
       bodyLimitBytes: 100_000,
       corsOrigins: [],
