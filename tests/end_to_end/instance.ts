@@ -33,7 +33,7 @@ export async function startInstance(env: Record<string, string>, runtime: Runtim
   child.stdout!.on("data", (data) => output += data);
   child.stderr!.on("data", (data) => output += data);
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-  const until = Date.now() + 30_000;
+  const until = Date.now() + 120_000;
   let url: string | undefined;
   while (url === undefined) {
     url = /(http:\/\/\S+:\d+)\n/.exec(output)?.[1];
@@ -45,7 +45,7 @@ export async function startInstance(env: Record<string, string>, runtime: Runtim
   }
   const stop = async (signal: NodeJS.Signals = "SIGINT") => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal);
-    const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+    const timer = setTimeout(() => child.kill("SIGKILL"), 120_000);
     const code = await ended;
     clearTimeout(timer);
     return code;
@@ -70,7 +70,7 @@ export async function runMain(
   let [stdout, stderr] = ["", ""];
   child.stdout!.on("data", (data) => stdout += data);
   child.stderr!.on("data", (data) => stderr += data);
-  const timer = setTimeout(() => child.kill("SIGKILL"), 30_000);
+  const timer = setTimeout(() => child.kill("SIGKILL"), 120_000);
   const code = await new Promise<number | null>((resolve) => child.once("close", resolve));
   clearTimeout(timer);
   return { code, stdout, stderr };
