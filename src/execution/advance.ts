@@ -9,6 +9,8 @@
  * 3. A node is skipped when all of its connections are dead.
  * 4. A node that waits or is to be retried starts again when it is due.
  * 5. An unhandled failure ends the execution at once; otherwise it ends when every node has ended or was skipped.
+ * 6. A decision is complete: once it is carried out, nothing follows from it until a node ends or is due. So skips are
+ *    followed to whatever they open, the end included.
  */
 import type { JsonValue } from "../json.ts";
 import type { NodeErrorData } from "../errors.ts";
@@ -16,7 +18,7 @@ import type { Connection } from "../workflow/definition.ts";
 import type { Graph, GraphNode } from "../workflow/graph.ts";
 import type { NodeState, RunState } from "../log/fold.ts";
 
-/** What to do next. When `end` is set, `start` and `skip` are empty. */
+/** What to do next. When `end` is set, `start` is empty, and what is to be skipped comes before it. */
 export interface Decision {
   readonly start: readonly string[];
   readonly skip: readonly string[];
@@ -27,7 +29,7 @@ export interface Decision {
     | { readonly status: "failed"; readonly error: NodeErrorData; readonly responseNode?: string };
 }
 
-/** Decides what to do next at `now`; skips are followed through, so one call tells all that can start. */
+/** Decides what to do next at `now`. */
 export function advance(graph: Graph, state: RunState, now: number): Decision {
   const response = responseNode(graph, state);
   for (const node of state.nodes.values()) {
@@ -55,7 +57,7 @@ export function advance(graph: Graph, state: RunState, now: number): Decision {
     else open = true;
   }
   const skip = [...skipped].filter((id) => !graph.get(id)!.isTrigger);
-  if (open || start.length > 0 || skip.length > 0) {
+  if (open || start.length > 0) {
     return dueAt === Infinity ? { start, skip } : { start, skip, dueAt };
   }
   return { start, skip, end: { status: "completed", lastNode: state.lastNode, ...response } };

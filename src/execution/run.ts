@@ -109,10 +109,10 @@ class Run {
       if (control.signal.aborted) throw control.signal.reason;
       for (;;) {
         const decision = this.#decide(deadlineAt);
-        if (decision.end !== undefined || !control.paused) this.#begin();
+        const goesOn = decision.end !== undefined || !control.paused;
+        if (goesOn) this.#carryOut(decision);
         if (decision.end !== undefined) return await this.#end(decision.end);
-        if (!control.paused) this.#carryOut(decision);
-        else if (this.#running.size === 0) {
+        if (!goesOn && this.#running.size === 0) {
           if (await this.#journal.park({ delayMs: deadlineAt - Date.now(), forPause: true }) === "parked") {
             return undefined;
           }
@@ -157,6 +157,7 @@ class Run {
   }
 
   #carryOut(decision: Decision): void {
+    this.#begin();
     for (const node of decision.skip) this.#apply({ type: "node.skipped", node, data: {} });
     for (const id of decision.start) {
       if (!this.#running.has(id)) this.#start(this.#options.workflow.graph.get(id)!);
@@ -193,6 +194,7 @@ class Run {
   async #work(node: GraphNode, attempt: Attempt): Promise<void> {
     if (node.hasSideEffects) {
       await this.#journal.flush();
+      if (this.#stopped !== undefined) return;
       // Its start is in the log, but nothing has been done: after the pause it starts again.
       if (this.#options.control.paused) return interrupt(this.#state, node.id);
     }

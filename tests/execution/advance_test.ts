@@ -145,16 +145,16 @@ function run(world: World, log: LogEvent[], choose: Choose): LogEvent[] {
   const running: { node: string; attempt: number; waited: boolean }[] = [];
   for (;;) {
     const { start, skip, dueAt, end } = advance(graph, state, now);
+    for (const node of skip) apply({ type: "node.skipped", node, data: {} });
     if (end !== undefined) {
       apply({ type: `execution.${end.status}`, data: end.status === "failed" ? { error: end.error } : end });
       return events;
     }
-    for (const node of skip) apply({ type: "node.skipped", node, data: {} });
     const idle = start.filter((id) => !running.some(({ node }) => node === id));
     const moves = idle.length + running.length;
     if (moves === 0) {
-      if (dueAt !== undefined) now = dueAt;
-      else if (skip.length === 0) throw new Error("Nothing is left to do, and it has not ended");
+      if (dueAt === undefined) throw new Error("Nothing is left to do, and it has not ended");
+      now = dueAt;
       continue;
     }
     // Running nodes come first: where the choice is always the first, each ends before another starts.

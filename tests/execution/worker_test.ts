@@ -99,6 +99,24 @@ for (const driver of drivers()) {
     assert.ok(delays[0]! <= 20 && delays[1]! <= 40, `full jitter: ${delays}`);
   });
 
+  test("a branch that ends nowhere ends its execution, and its caller is answered", async () => {
+    const nowhere = { id: "pick", type: "switch", parameters: { cases: [{ output: "yes", when: false }] } };
+    const untaken = { id: "pick", type: "act", parameters: { name: "one" }, onError: "branch" };
+    for (const [pick, output] of [[nowhere, "yes"], [untaken, "error"]] as const) {
+      bench.define("nowhere", {
+        settings: { timeoutSeconds: 300 },
+        nodes: [{ id: "start", type: "manual" }, pick, act("two"), act("one")],
+        connections: [{ from: "start", to: "pick" }, { from: "pick", output, to: "two" }, { from: "two", to: "one" }],
+      });
+      const executionId = store.log.makeId({ workflowId: "nowhere", limited: false });
+      const reply = store.log.awaitReply(executionId, { signal: AbortSignal.timeout(60_000) });
+      await bench.request(store, "nowhere", { executionId, replyTo: store.log.instance });
+      assert.is((await reply).status, "completed");
+      const events = await logToEnd(store, executionId);
+      assert.equal(typesOf(events).slice(-3), ["node.skipped two", "node.skipped one", "execution.completed"]);
+    }
+  });
+
   test("a node is tried as often as its policy says, and not again when that cannot help", async () => {
     const always = await logToEnd(store, await bench.request(store, "always"));
     assert.is(always.filter(({ type }) => type === "node.started").length, 3);
