@@ -361,7 +361,7 @@ export interface Store extends AsyncDisposable {
   health(): Promise<StoreHealth>;
 }
 
-/** A webhook path that a definition wants: unique over all workflows. */
+/** A webhook path that a definition wants: no request may match paths of two workflows. */
 export interface WebhookRoute {
   readonly method: string;
   /** The path with each `:name` as `:`. */

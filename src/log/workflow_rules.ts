@@ -20,11 +20,23 @@ export function checkMatch(
   throw new MillraceError("version_mismatch", `The workflow "${id}" ${found}, which If-Match does not name`);
 }
 
+/**
+ * True when some request could match both: then one workflow would take what is meant for another, whichever of the
+ * two is more specific. A webhook of `GET` is asked by `HEAD` too.
+ */
+export function routesMeet(a: Pick<WebhookRoute, "method" | "shape">, b: typeof a): boolean {
+  const isHead = (one: string, other: string) => one === "GET" && other === "HEAD";
+  if (a.method !== b.method && !isHead(a.method, b.method) && !isHead(b.method, a.method)) return false;
+  const [left, right] = [a.shape.split("/"), b.shape.split("/")];
+  return left.length === right.length &&
+    left.every((segment, at) => segment === right[at] || segment === ":" || right[at] === ":");
+}
+
 /** The error for webhook paths that other workflows have. */
 export function pathTaken(routes: readonly (WebhookRoute & { owner: string })[]): MillraceError {
   const errors = routes.map(({ method, pointer, owner }) => ({
     pointer,
-    detail: `The workflow "${owner}" already has this path for ${method}`,
+    detail: `The workflow "${owner}" already has this path for ${method}, or one that matches the same requests`,
   }));
   return new MillraceError("webhook_path_taken", errors[0]!.detail, { extensions: { errors } });
 }

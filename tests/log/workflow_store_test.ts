@@ -1,6 +1,7 @@
 /**
  * The contract of the workflow store, over every driver.
  */
+import fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Store, WebhookRoute } from "../../src/log/port.ts";
@@ -16,6 +17,21 @@ const definition: WorkflowDefinition = {
   connections: [],
 };
 const route: WebhookRoute = { method: "POST", shape: "orders", pointer: "/nodes/0/parameters/path" };
+
+/** Whether a request exists that both match, by trying all that could tell them apart. */
+function compete(a: WebhookRoute, b: WebhookRoute): boolean {
+  const methods = (method: string) => method === "GET" ? ["GET", "HEAD"] : [method];
+  if (!methods(a.method).some((method) => methods(b.method).includes(method))) return false;
+  const words = ["a", "b", "z"];
+  const one = words.map((word) => [word]);
+  const two = one.flatMap((path) => words.map((word) => [...path, word]));
+  const three = two.flatMap((path) => words.map((word) => [...path, word]));
+  const matches = ({ shape }: WebhookRoute, path: string[]) => {
+    const segments = shape.split("/");
+    return segments.length === path.length && segments.every((it, at) => it === ":" || it === path[at]);
+  };
+  return [...one, ...two, ...three].some((path) => matches(a, path) && matches(b, path));
+}
 
 for (const driver of drivers()) {
   const test = suite(`WorkflowStore on ${driver.name}`);
@@ -76,7 +92,52 @@ for (const driver of drivers()) {
     await store.workflows.put("two", { ...definition, name: "taken" }, { routes: [route] });
   });
 
-  test("put() of ten writers at once gives each its own version", async () => {
+  test("put() refuses a path that matches a request which another workflow's path matches, and no other", async () => {
+    const segment = fc.constantFrom("a", "b", ":");
+    const shape = fc.array(segment, { minLength: 1, maxLength: 3 }).map((segments) => segments.join("/"));
+    const method = fc.constantFrom("GET", "HEAD", "POST");
+    const routes = fc.array(fc.record({ method, shape, pointer: fc.constant("/x") }), { minLength: 1, maxLength: 3 });
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(routes, { minLength: 2, maxLength: 6 }), async (all) => {
+        run++;
+        const stored = new Map<string, readonly WebhookRoute[]>();
+        for (const [index, routes] of all.entries()) {
+          const id = `w${run}-${index}`;
+          const taken = routes.filter((route) => [...stored.values()].flat().some((other) => compete(route, other)));
+          const put = () => store.workflows.put(id, definition, { routes });
+          if (taken.length === 0) {
+            await put();
+            stored.set(id, routes);
+          } else {
+            const error = await refuses(put, "webhook_path_taken");
+            assert.is((error.options.extensions!["errors"] as unknown[]).length, taken.length);
+            assert.is(await store.workflows.get(id), undefined);
+          }
+        }
+        for (const id of stored.keys()) await store.workflows.delete(id);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test("put() lets a workflow's own paths match the same requests, and keeps what is stored already", async () => {
+    const own = [":/b", "x/:", "x/b"].map((shape) => ({ ...route, shape }));
+    await store.workflows.put("one", definition, { routes: own });
+    const changed = await store.workflows.put("one", { ...definition, name: "n" }, { routes: own });
+    assert.is(changed.workflow.version, 2);
+    const same = await store.workflows.put("one", { ...definition, name: "n" }, { routes: own });
+    assert.is(same.workflow.version, 2);
+  });
+
+  test("put() of ten writers at once lets one have a path, in whatever way it is spelled", async () => {
+    const shapes = ["a/b", ":/b", "a/:", ":/:", "a/b", ":/b", "a/:", ":/:", "a/b", ":/b"];
+    const puts = shapes.map((shape, n) => store.workflows.put(`w${n}`, definition, { routes: [{ ...route, shape }] }));
+    const stored = (await Promise.allSettled(puts)).filter(({ status }) => status === "fulfilled");
+    assert.is(stored.length, 1);
+  });
+
+  test("put() of ten writers at once gives gives each its own version", async () => {
     const puts = Array.from(
       { length: 10 },
       (_, n) => store.workflows.put("orders", { ...definition, name: `n${n}` }, { routes: [] }),

@@ -3,7 +3,14 @@
  */
 import type { StoredWorkflow, WorkflowDefinition } from "../../workflow/definition.ts";
 import type { WebhookRoute, WorkflowStore } from "../port.ts";
-import { checkMatch, COUNTER_TTL_SECONDS, keptSeconds, pathTaken, sameDefinition } from "../workflow_rules.ts";
+import {
+  checkMatch,
+  COUNTER_TTL_SECONDS,
+  keptSeconds,
+  pathTaken,
+  routesMeet,
+  sameDefinition,
+} from "../workflow_rules.ts";
 
 /** What is kept under one id. */
 interface Entry {
@@ -28,7 +35,8 @@ export interface MemoryWorkflowStoreOptions {
 export class MemoryWorkflowStore implements WorkflowStore {
   readonly #options: Required<MemoryWorkflowStoreOptions>;
   readonly #entries = new Map<string, Entry>();
-  readonly #routes = new Map<string, string>();
+  /** By workflow. */
+  readonly #routes = new Map<string, readonly WebhookRoute[]>();
   readonly #listeners: ((id: string | undefined) => void)[] = [];
 
   constructor(options: MemoryWorkflowStoreOptions) {
@@ -44,20 +52,20 @@ export class MemoryWorkflowStore implements WorkflowStore {
       const entry = this.#find(id) ?? { current: undefined, counter: 0, counterUntil: 0, replaced: new Map() };
       const { current } = entry;
       checkMatch(id, current?.version, options);
-      const taken = options.routes.flatMap((route) => {
-        const owner = this.#routes.get(`${route.method} ${route.shape}`);
-        return owner === undefined || owner === id ? [] : [{ ...route, owner }];
-      });
-      if (taken.length > 0) throw pathTaken(taken);
       if (current !== undefined && sameDefinition(current.definition, definition)) {
         return resolve({ workflow: current, created: false });
       }
+      const others = this.#others(id);
+      const taken = options.routes.flatMap((route) => {
+        const owner = others.find((other) => routesMeet(route, other))?.owner;
+        return owner === undefined ? [] : [{ ...route, owner }];
+      });
+      if (taken.length > 0) throw pathTaken(taken);
       this.#replace(entry);
       const version = ++entry.counter;
       entry.current = { id, version, definition: structuredClone(definition), updatedAt: Date.now() };
       this.#entries.set(id, entry);
-      this.#dropRoutes(id);
-      for (const route of options.routes) this.#routes.set(`${route.method} ${route.shape}`, id);
+      this.#routes.set(id, options.routes);
       this.#changed(id);
       resolve({ workflow: entry.current, created: current === undefined });
     });
@@ -86,7 +94,7 @@ export class MemoryWorkflowStore implements WorkflowStore {
       checkMatch(id, entry?.current?.version, options);
       this.#replace(entry!);
       entry!.counterUntil = this.#options.now() + COUNTER_TTL_SECONDS * 1000;
-      this.#dropRoutes(id);
+      this.#routes.delete(id);
       this.#changed(id);
       resolve(true);
     });
@@ -116,8 +124,10 @@ export class MemoryWorkflowStore implements WorkflowStore {
     entry.current = undefined;
   }
 
-  #dropRoutes(id: string): void {
-    for (const [route, owner] of this.#routes) if (owner === id) this.#routes.delete(route);
+  /** The routes of all other workflows. */
+  #others(id: string): (Pick<WebhookRoute, "method" | "shape"> & { owner: string })[] {
+    return [...this.#routes].filter(([owner]) => owner !== id)
+      .flatMap(([owner, routes]) => routes.map(({ method, shape }) => ({ method, shape, owner })));
   }
 
   #changed(id: string): void {

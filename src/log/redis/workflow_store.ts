@@ -21,18 +21,49 @@ const PUT = defineScript(`
 --       5 TTL (s) of the version before it  6 '1' where the server has RedisJSON  7 TTL (s) of a deleted one's counter
 --       8.. "<method> <path>" of each webhook
 -- Reply 'ok', 'moved' when another version is there, or the index (from 1) and the owner of each path that is taken
-if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 'moved' end
-local taken = {}
-for i = 8, #ARGV do
-  local owner = redis.call('HGET', KEYS[2], ARGV[i])
-  if owner and owner ~= ARGV[1] then taken[#taken + 1] = i - 7; taken[#taken + 1] = owner end
+local function parse(route)
+  local method, shape = string.match(route, '^(%S+) (.*)$')
+  local segments = {}
+  for segment in string.gmatch(shape, '[^/]+') do segments[#segments + 1] = segment end
+  return {method = method, segments = segments}
 end
-if #taken > 0 then return taken end
+-- The same rule as routesMeet() of workflow_rules.ts
+local function meet(a, b)
+  if #a.segments ~= #b.segments then return false end
+  if a.method ~= b.method and a.method .. b.method ~= 'GETHEAD' and a.method .. b.method ~= 'HEADGET' then return false end
+  for i, segment in ipairs(a.segments) do
+    if segment ~= b.segments[i] and segment ~= ':' and b.segments[i] ~= ':' then return false end
+  end
+  return true
+end
+if (redis.call('HGET', KEYS[1], ARGV[1]) or '') ~= ARGV[2] then return 'moved' end
+local routes = redis.call('HGETALL', KEYS[2])
+if #ARGV > 7 then
+  local others = {}
+  for i = 1, #routes, 2 do
+    if routes[i + 1] ~= ARGV[1] then
+      local other = parse(routes[i])
+      other.owner = routes[i + 1]
+      others[#others + 1] = other
+    end
+  end
+  local taken = {}
+  for i = 8, #ARGV do
+    local wanted = parse(ARGV[i])
+    for _, other in ipairs(others) do
+      if meet(wanted, other) then
+        taken[#taken + 1] = i - 7
+        taken[#taken + 1] = other.owner
+        break
+      end
+    end
+  end
+  if #taken > 0 then return taken end
+end
 if ARGV[3] ~= '' then
   local last = tonumber(redis.call('GET', KEYS[3]) or '0')
   if last >= tonumber(ARGV[3]) then return 'moved' end
 end
-local routes = redis.call('HGETALL', KEYS[2])
 for i = 1, #routes, 2 do
   if routes[i + 1] == ARGV[1] then redis.call('HDEL', KEYS[2], routes[i]) end
 end
