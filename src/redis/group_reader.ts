@@ -72,7 +72,7 @@ export class GroupReader {
   /** One XREADGROUP, within a session. */
   async read({ count, id, streams = this.#options.streams, blockMs, deadlineMs }: GroupRead): Promise<Reply> {
     const { group, consumer } = this.#options;
-    const block = blockMs === undefined ? undefined : Math.min(blockMs, BLOCK_MS);
+    const block = blockMs === undefined ? undefined : Math.ceil(Math.min(blockMs, BLOCK_MS));
     const limitMs = block === undefined ? deadlineMs : block + GRACE_MS;
     return await (await this.#open()).send([
       ...["XREADGROUP", "GROUP", group, consumer, "COUNT", String(count)],

@@ -7,6 +7,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { createApp } from "../../src/app.ts";
+import { loadConfig } from "../../src/config.ts";
 import { AppendRefusedError } from "../../src/errors.ts";
 import { Worker } from "../../src/execution/worker.ts";
 import type { Store } from "../../src/log/port.ts";
@@ -143,14 +144,11 @@ async function openSite(url: string, options: { leaseSeconds?: number } = {}) {
   let isWorking = false;
   const app = createApp({
     config: {
-      apiTokens: [],
+      ...loadConfig({}, { instance: "a" }),
       bodyLimitBytes: 4 * MB,
-      corsOrigins: [],
       historyTtlSeconds: 3600,
       idempotencyTtlSeconds: 60,
-      instance: "a",
-      roles: new Set(["http"]),
-    } as unknown as Parameters<typeof createApp>[0]["config"],
+    },
     store,
     catalog,
     logger: { debug() {}, info() {}, warn() {}, error: (fields) => onError(fields) },
