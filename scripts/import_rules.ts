@@ -36,7 +36,7 @@ interface Rule {
 /** Drivers of Redis: the folder redis/, any other folder or file of that name, `redis_*.ts`, `src/log/redis*`. */
 const REDIS_FILE = /^src\/main\.ts$|\/redis\/|\/redis(_[^/]*)?\.ts$|^src\/log\/redis/;
 /** Where Node's own modules may appear; everything else is Web APIs. */
-const NODE_FILE = /^src\/(main|listen|logger|nodes\/guarded_fetch)\.ts$|^src\/cli\//;
+const NODE_FILE = /^src\/(main|listen|logger|nodes\/guarded_fetch)\.ts$|^src\/(cli|threads)\//;
 
 const RULES: readonly Rule[] = [
   {
@@ -51,7 +51,7 @@ const RULES: readonly Rule[] = [
   },
   {
     message:
-      "Node's own modules are for src/main.ts, src/listen.ts, src/logger.ts, src/nodes/guarded_fetch.ts, src/cli/ and Redis drivers",
+      "Node's own modules are for src/main.ts, src/listen.ts, src/logger.ts, src/nodes/guarded_fetch.ts, src/cli/, src/threads/ and Redis drivers",
     breaks: ({ file, specifier }) => isBuiltin(specifier) && !NODE_FILE.test(file) && !REDIS_FILE.test(file),
   },
   {

@@ -168,7 +168,11 @@ export const SETTINGS = {
     "Kept of executions in memory, the oldest ended go first; unset: a quarter of the heap",
     optional(wholeNumber(2 ** 20, 2 ** 40)),
   ),
-  EXPRESSION_TIMEOUT_MS: setting("250", "Milliseconds that one expression may take", wholeNumber(1, 60_000)),
+  EXPRESSION_TIMEOUT_MS: setting(
+    "250",
+    "Milliseconds of processor time that one expression may take",
+    wholeNumber(1, 60_000),
+  ),
   MAX_WAITERS: setting("10000", "Callers that may wait for replies on one instance", wholeNumber(1, 1_000_000)),
   MAX_FOLLOWERS: setting(
     "1000",

@@ -5,7 +5,7 @@
  * Exit codes: 0 after a shutdown that was asked for, 1 when it could not start or broke, 2 for a wrong setting.
  */
 import { readdir, readFile } from "node:fs/promises";
-import { hostname } from "node:os";
+import { availableParallelism, hostname } from "node:os";
 import { getHeapStatistics } from "node:v8";
 import { createApp, createHealthApp } from "./app.ts";
 import { Assembler } from "./assembly/assembler.ts";
@@ -22,6 +22,7 @@ import { createMetrics } from "./metrics.ts";
 import { createGuardedFetch } from "./nodes/guarded_fetch.ts";
 import { createNodeTypes } from "./nodes/registry.ts";
 import { pause } from "./pause.ts";
+import { ExpressionThreads } from "./threads/expression_threads.ts";
 import { WorkflowCatalog } from "./workflow/catalog.ts";
 
 /** How long the last answers of a shutdown may take to go out, in milliseconds. */
@@ -79,13 +80,18 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   const { config, logger, store, version } = parts;
   const metrics = createMetrics();
   metrics.watchWaiters(() => store.waiting());
+  // One processor stays with the thread that answers everybody.
+  await using expressions = new ExpressionThreads({
+    threads: availableParallelism() - 1,
+    onError: (error) => logger.error({ error }, "a thread for expressions died"),
+  });
   const catalog = new WorkflowCatalog({
     store: store.workflows,
     nodeTypes: createNodeTypes({
       fetch: createGuardedFetch({ allow: config.httpAllow }),
       maxOutputBytes: config.outputLimitBytes,
     }),
-    limits: { timeoutMs: config.expressionTimeoutMs },
+    limits: { timeoutMs: config.expressionTimeoutMs, runner: expressions },
     maxOutputBytes: config.outputLimitBytes,
     onError: (error) => logger.error({ error }, "workflow"),
   });

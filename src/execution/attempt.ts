@@ -54,6 +54,9 @@ export async function attemptNode(
         trigger,
         nodes: outputs,
         execution: { id: executionId, workflowId: workflow.id, version: workflow.version },
+        get signal() {
+          return signalOf();
+        },
       },
       nodeId: node.id,
       attempt,

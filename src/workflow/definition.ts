@@ -81,6 +81,8 @@ export interface Scope {
   readonly nodes: Readonly<Record<string, JsonValue>>;
   /** `$execution`. */
   readonly execution: { readonly id: string; readonly workflowId: string; readonly version: number };
+  /** Aborts when nobody waits for the value any more. Read only where an evaluation takes long. */
+  readonly signal?: AbortSignal;
 }
 
 /** A webhook trigger of a workflow. */

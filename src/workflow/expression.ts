@@ -1,7 +1,10 @@
 /**
  * Expressions: JSONata, parsed once a version and evaluated any number of times, also at the same time, within limits
- * of time, depth and size. Bare names read the input; `$trigger`, `$nodes` and `$execution` are bound. An expression
+ * of work, depth and size. Bare names read the input; `$trigger`, `$nodes` and `$execution` are bound. An expression
  * sees nothing else: not the host, not the environment, not a prototype.
+ *
+ * An evaluation begins in line, with a budget of steps that takes a few milliseconds. What exceeds it is evaluated from
+ * its beginning by a runner that holds up nobody: an expression has no effects, so nobody can tell.
  *
  * @example
  * ```ts
@@ -10,22 +13,33 @@
  * ```
  */
 import jsonata from "jsonata";
-import { TerminalError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
 import type { Scope } from "./definition.ts";
 import { MAX_SEQUENCE, MAX_WEIGHT } from "./expression_limits.ts";
-import { type AstNode, isFunctionValue, type JsonataFailure } from "./jsonata_internals.ts";
+import { ESCALATE, INLINE_LIMIT, inlineToTheEnd, Meter, type WorkLimit } from "./expression_meter.ts";
+import { plainPath, readPath } from "./expression_path.ts";
+import { cleanResult, shorten, toTerminalError } from "./expression_result.ts";
 import { ExpressionRefused, rewriteExpression } from "./expression_rewrite.ts";
+import type { ExpressionRunner } from "./expression_runner.ts";
+import { scopeUse, usedScope } from "./expression_use.ts";
+import { type AstNode, ENTRY_HOOK, type EntryHook, EXIT_HOOK, type JsonataFailure } from "./jsonata_internals.ts";
 import { LinearRegex } from "./linear_regex.ts";
 
 /** Limits of an evaluation. */
 export interface ExpressionLimits {
-  /** Wall-clock time of one evaluation; default 1000. */
+  /**
+   * The processor time of one evaluation; default 1000. Without a runner, and without a limit of work, it is a number
+   * of steps that takes about as long.
+   */
   readonly timeoutMs?: number;
   /** Steps that may wait inside each other, those of lists side by side counted too; default 20 000. */
   readonly maxDepth?: number;
   /** The result's size in about the characters of its JSON; default 16 Mi. */
   readonly maxSize?: number;
+  /** Evaluates what is too much in line; without one, everything is evaluated in line. */
+  readonly runner?: ExpressionRunner | undefined;
+  /** Makes the limit of an evaluation's work, for whoever evaluates where it holds up nobody. */
+  readonly workLimit?: () => WorkLimit;
 }
 
 /** A parsed expression. */
@@ -35,9 +49,11 @@ export interface Expression {
    * Gives a clean JSON value; what has no value is `null`. A plain path is answered at once, all else by a promise.
    *
    * Throws or rejects with a `TerminalError` whose code is `expression_error`, `expression_timeout` or
-   * `expression_limit`.
+   * `expression_limit`, or as its runner does.
+   *
+   * @param now what `$now()` and `$millis()` say; the time by default
    */
-  evaluate(scope: Scope): JsonValue | Promise<JsonValue>;
+  evaluate(scope: Scope, now?: Date): JsonValue | Promise<JsonValue>;
 }
 
 /** An expression cannot be parsed; the message says why and where. */
@@ -48,59 +64,81 @@ export class ExpressionSyntaxError extends Error {
 /** The longest expression, in characters. */
 const MAX_SOURCE = 16_384;
 
-/** How deep a result may be nested. */
-const MAX_RESULT_DEPTH = 200;
-
 /** Parses an expression. Throws {@linkcode ExpressionSyntaxError}. */
 export function compileExpression(source: string, limits: ExpressionLimits = {}): Expression {
-  const { timeoutMs = 1000, maxDepth = 20_000, maxSize = MAX_WEIGHT } = limits;
-  const { compiled, path, variables } = parse(source, { timeoutMs, maxDepth });
-  const usesNodes = variables.has("nodes");
+  const { timeoutMs = 1000, maxDepth = 20_000, maxSize = MAX_WEIGHT, runner, workLimit } = limits;
+  const { path, use, start } = parse(source, maxDepth);
+  const limitOf = workLimit ?? (runner === undefined ? () => inlineToTheEnd(timeoutMs) : () => INLINE_LIMIT);
 
-  async function evaluateSlowly(scope: Scope): Promise<JsonValue> {
+  async function evaluateSlowly(scope: Scope, now = new Date()): Promise<JsonValue> {
     const { input, trigger, execution } = scope;
-    const nodes = usesNodes ? { ...scope.nodes } : {};
+    // As they are now: an output that held those to come would hold itself.
+    const nodes = use.nodes === "all" || use.nodes.size > 0 ? { ...scope.nodes } : {};
+    const meter = new Meter(limitOf(), now);
     try {
-      return cleanResult(await compiled.evaluate(input, { trigger, nodes, execution }), { maxSize });
+      return cleanResult(await start(input, { trigger, nodes, execution }, meter), { maxSize, meter });
     } catch (failure) {
-      throw toTerminalError(failure, { source, timeoutMs });
+      if (runner === undefined || (failure as JsonataFailure).code !== ESCALATE) {
+        throw toTerminalError(failure, { source, timeoutMs });
+      }
+    } finally {
+      meter.close();
     }
+    const job = {
+      source,
+      limits: { timeoutMs, maxDepth, maxSize },
+      scope: { ...usedScope({ ...scope, nodes }, use), now: now.getTime() },
+    };
+    return await runner.run(job, { owner: execution.workflowId, signal: scope.signal });
   }
 
   if (path === undefined) return { source, evaluate: evaluateSlowly };
   return {
     source,
-    evaluate(scope) {
+    evaluate(scope, now) {
       const value = readPath(path, scope);
-      return value === undefined ? evaluateSlowly(scope) : value;
+      return value === undefined ? evaluateSlowly(scope, now) : value;
     },
   };
 }
 
-function parse(source: string, options: { timeoutMs: number; maxDepth: number }) {
-  const { timeoutMs, maxDepth } = options;
+function parse(source: string, maxDepth: number) {
   if (source.length > MAX_SOURCE) {
     throw new ExpressionSyntaxError(`Cannot parse an expression of ${source.length} characters: at most ${MAX_SOURCE}`);
   }
-  class Regex extends LinearRegex {
-    constructor(literal: RegExp) {
-      super(literal, { timeoutMs });
-    }
-  }
   try {
-    const compiled = jsonata(source, {
-      timeout: timeoutMs,
-      stack: maxDepth,
-      sequence: MAX_SEQUENCE,
-      RegexEngine: Regex as unknown as RegExpConstructor,
-    });
+    const compiled = jsonata(source, { sequence: MAX_SEQUENCE });
+    const ast = compiled.ast() as AstNode;
+    // Before the tree is changed.
+    const { path, use } = { path: plainPath(ast), use: scopeUse(ast) };
     // The environment takes symbols too, though its type does not say so.
     const bind = compiled.assign as (name: string | symbol, value: unknown) => void;
-    return {
-      compiled,
-      path: plainPath(compiled.ast() as AstNode),
-      ...rewriteExpression(compiled.ast() as AstNode, bind),
+    const { exitHook } = rewriteExpression(ast, bind);
+    let starting: Meter | undefined;
+    bind(
+      ENTRY_HOOK,
+      ((_expression, _input, { base }) => {
+        const meter = starting!;
+        base.meter = meter;
+        base.timestamp = meter.now;
+        base.guardrails = () => {
+          if (base.depth > maxDepth) throw { code: "D1011", value: maxDepth };
+          meter.work(1);
+        };
+        base.RegexEngine = function (literal: RegExp) {
+          return new LinearRegex(literal, meter);
+        };
+        // Looked up at each step: the entry once is enough, and nothing is found soonest where it is bound to nothing.
+        base.bind(ENTRY_HOOK, undefined);
+        base.bind(EXIT_HOOK, exitHook);
+      }) satisfies EntryHook,
+    );
+    const start = (input: unknown, bindings: Record<string, unknown>, meter: Meter): Promise<unknown> => {
+      // Its first step, and so the hook, runs before it returns.
+      starting = meter;
+      return compiled.evaluate(input, bindings);
     };
+    return { path, use, start };
   } catch (error) {
     if (error instanceof ExpressionRefused) {
       throw new ExpressionSyntaxError(`Cannot use "${shorten(source)}": ${error.message}`);
@@ -109,124 +147,4 @@ function parse(source: string, options: { timeoutMs: number; maxDepth: number })
     const place = position === undefined ? "" : ` at position ${position}`;
     throw new ExpressionSyntaxError(`Cannot parse "${shorten(source)}"${place}: ${message ?? "syntax error"}`);
   }
-}
-
-/** A path of names alone, such as `body.user.name` or `$trigger.body`. */
-interface PlainPath {
-  readonly root: "input" | "trigger" | "nodes" | "execution";
-  readonly names: readonly string[];
-}
-
-const ROOTS: Readonly<Record<string, PlainPath["root"]>> = {
-  "": "input",
-  $: "input",
-  trigger: "trigger",
-  nodes: "nodes",
-  execution: "execution",
-};
-
-function hasOnly(node: AstNode, keys: readonly string[]): boolean {
-  return Object.keys(node).every((key) => keys.includes(key));
-}
-
-function plainPath(ast: AstNode): PlainPath | undefined {
-  if (ast.type === "variable" && hasOnly(ast, ["type", "value", "position"])) {
-    const root = ROOTS[ast.value as string];
-    return root === undefined ? undefined : { root, names: [] };
-  }
-  if (ast.type !== "path" || !hasOnly(ast, ["type", "steps"])) return undefined;
-  const steps = [...ast.steps ?? []];
-  if (!steps.every((step) => hasOnly(step, ["type", "value", "position"]))) return undefined;
-  let root: PlainPath["root"] | undefined = "input";
-  if (steps[0]?.type === "variable") root = ROOTS[steps.shift()?.value as string];
-  if (root === undefined || !steps.every(({ type }) => type === "name")) return undefined;
-  return { root, names: steps.map(({ value }) => value as string) };
-}
-
-/** What JSONata would answer, or `undefined` where a list or a look-alike of a function makes its answer less plain. */
-function readPath(path: PlainPath, scope: Scope): JsonValue | undefined {
-  let value = scope[path.root] as JsonValue | undefined;
-  // As they are now: an output that held those to come would hold itself.
-  if (path.names.length === 0 && path.root === "nodes") return { ...scope.nodes };
-  if (path.names.length === 0) return Array.isArray(value) ? undefined : value ?? null;
-  for (const name of path.names) {
-    if (typeof value !== "object" || value === null) return value === undefined ? undefined : null;
-    if (Array.isArray(value) || value._jsonata_lambda === true || value._jsonata_function === true) return undefined;
-    if (!Object.hasOwn(value, name)) return null;
-    value = value[name];
-  }
-  return value;
-}
-
-/**
- * Makes JSON of a result in place: sequences become plain arrays, what is not finite `null`. Only what the evaluation
- * made needs a change, so what belongs to the input stays untouched.
- */
-function cleanResult(result: unknown, options: { maxSize: number }): JsonValue {
-  let size = 0;
-  function clean(value: unknown, depth: number): JsonValue | undefined {
-    size += 4;
-    if (typeof value === "string") size += value.length;
-    if (size > options.maxSize) throw { code: "limit", message: "its result is too large" };
-    if (typeof value === "string" || typeof value === "boolean" || value === null) return value;
-    if (typeof value === "number") return Number.isFinite(value) ? value : null;
-    if (value === undefined) return undefined;
-    if (typeof value !== "object" || isFunctionValue(value)) {
-      throw { code: "function", message: "it gives a function, which is no JSON value" };
-    }
-    if (depth > MAX_RESULT_DEPTH) throw { code: "limit", message: "its result is nested too deeply" };
-    if (Array.isArray(value)) {
-      const list: unknown[] = isMarked(value) ? value.slice() : value;
-      for (let index = 0; index < list.length; index++) {
-        const item = clean(list[index], depth + 1) ?? null;
-        if (item !== list[index]) list[index] = item;
-      }
-      return list as JsonValue[];
-    }
-    const object = value as Record<string, unknown>;
-    for (const key of Object.keys(object)) {
-      size += key.length;
-      const item = clean(object[key], depth + 1) ?? null;
-      if (item !== object[key]) object[key] = item;
-    }
-    return object as JsonValue;
-  }
-  return clean(result, 0) ?? null;
-}
-
-/** True for an array with the marks that JSONata puts on those it makes. */
-function isMarked(array: unknown[] & { sequence?: unknown; cons?: unknown }): boolean {
-  return array.sequence === true || array.cons === true || Object.hasOwn(array, "push");
-}
-
-const MESSAGES = {
-  expression_timeout: "An expression took too long",
-  expression_limit: "An expression was stopped at a limit",
-  expression_error: "An expression failed",
-} as const;
-
-function toTerminalError(failure: unknown, options: { source: string; timeoutMs: number }): TerminalError {
-  const { code, message } = failure as JsonataFailure;
-  function error(code: keyof typeof MESSAGES, what: string): TerminalError {
-    return new TerminalError(code, MESSAGES[code], { detail: `"${shorten(options.source)}" ${what}` });
-  }
-  switch (code) {
-    case "D1012":
-      return error("expression_timeout", `took longer than ${options.timeoutMs} ms`);
-    case "limit":
-    case "D1011":
-    case "D2014":
-    case "D2015":
-      return error("expression_limit", `was stopped: ${shorten(message ?? "", 300)}`);
-  }
-  // What the runtime itself refuses, such as a string of a gigabyte.
-  const isLimit = failure instanceof RangeError;
-  return error(
-    isLimit ? "expression_limit" : "expression_error",
-    `failed: ${shorten(message ?? String(failure), 300)}`,
-  );
-}
-
-function shorten(text: string, length = 80): string {
-  return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }

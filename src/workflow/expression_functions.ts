@@ -1,13 +1,13 @@
 /**
  * The functions that expressions can call: JSONata's own, each of them behind a guard.
  *
- * A built-in runs to its end without a look at the clock, so each of them looks before it starts, and those whose cost
- * is not in proportion to what they are given (`$pad`, `$join`, `$sort`, `$distinct`, `$spread`, date pictures) are
- * bounded or replaced. There is no `$eval`: what runs was parsed when the workflow was stored.
+ * A built-in runs to its end without a look at any limit, so what it is given is counted as work before it starts, its
+ * arguments' validation included, and those whose cost is not in proportion to that (`$pad`, `$join`, `$sort`,
+ * `$distinct`, `$spread`, `$merge`, date pictures) are bounded or replaced. There is no `$eval`: what runs was parsed
+ * when the workflow was stored.
  */
 import jsonata from "jsonata";
-import { checkJson } from "../json.ts";
-import { charge, checkString, limit, MAX_STRING } from "./expression_limits.ts";
+import { charge, checkString, limit, MAX_STRING, weigh } from "./expression_limits.ts";
 import { type Focus, type FunctionDefinition, isFunctionValue } from "./jsonata_internals.ts";
 
 type Check = (this: Focus, args: unknown[]) => void;
@@ -26,7 +26,7 @@ function checkJoin(this: Focus, args: unknown[]): void {
 
 function checkSize(this: Focus, args: unknown[]): void {
   if (typeof args[0] !== "object" || args[0] === null) return;
-  if (checkJson(args[0], { maxDepth: 250, maxSize: MAX_STRING }) === "too_large") throw limit("a value is too large");
+  if (weigh(args[0], this.environment.base.meter) > MAX_STRING) throw limit("a value is too large");
 }
 
 /** Pictures are short, and none asks for a thousand digits. */
@@ -58,6 +58,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   join: checkJoin,
   string: checkSize,
   clone: checkSize,
+  keys: checkSize,
   formatNumber: checkPicture,
   formatInteger: checkPicture,
   parseInteger: checkTimePicture,
@@ -73,6 +74,7 @@ async function sort(this: Focus, arr: unknown[] | undefined, comparator?: (a: un
     if ((kind !== "number" && kind !== "string") || arr.some((item) => typeof item !== kind)) {
       throw { code: "D3070", stack: new Error().stack, index: 1 };
     }
+    this.environment.base.meter.work(arr.length / 2);
     return [...arr].sort((a, b) => compare(a as string, b as string));
   }
   let runs: unknown[][] = arr.map((item) => [item]);
@@ -117,8 +119,8 @@ function distinct(this: Focus, arr: unknown) {
   const seen = new Set<unknown>();
   const results = (arr as { sequence?: boolean }).sequence ? this.environment.base.createSequence() : [];
   for (const value of arr) {
-    this.environment.base.guardrails();
     const key = typeof value === "string" ? `s${value}` : typeof value === "object" ? `o${canonical(value)}` : value;
+    this.environment.base.meter.work(1 + (typeof key === "string" ? key.length / 64 : 0));
     if (seen.has(key)) continue;
     seen.add(key);
     results.push(value);
@@ -132,6 +134,7 @@ function spread(this: Focus, arg: unknown) {
   const result = this.environment.base.createSequence();
   const items: unknown[] = Array.isArray(arg) ? arg.flat(64) : [arg];
   for (const item of items) {
+    this.environment.base.guardrails();
     if (typeof item !== "object" || item === null) {
       result.push(item);
       continue;
@@ -141,6 +144,18 @@ function spread(this: Focus, arg: unknown) {
       single[key] = value;
       result.push(single);
     }
+  }
+  return result;
+}
+
+/** `$merge` that can be stopped. */
+function merge(this: Focus, arg: Record<string, unknown>[] | undefined) {
+  if (arg === undefined) return undefined;
+  const result = Object.create(null) as Record<string, unknown>;
+  for (const item of arg) {
+    const keys = Object.keys(item);
+    this.environment.base.meter.work(1 + keys.length / 2);
+    for (const key of keys) result[key] = item[key];
   }
   return result;
 }
@@ -160,21 +175,40 @@ function disguise<F extends object>(wrapper: F, original: { length: number; toSt
   return wrapper;
 }
 
+/** Functions that take nanoseconds an item, or a few a character. */
+const CHEAP = new Set(
+  "sum count max min average boolean not exists type contains lowercase uppercase substringBefore substringAfter error"
+    .split(" "),
+);
+
 function guard(name: string, original: FunctionDefinition): FunctionDefinition {
-  const replacements: Record<string, FunctionDefinition["implementation"]> = { sort, distinct, spread };
+  const { signature } = original;
+  const replacements: Record<string, FunctionDefinition["implementation"]> = { sort, distinct, spread, merge };
   const implementation = replacements[name] ?? original.implementation;
   const check = CHECKS[name];
-  function guarded(this: Focus, ...args: never[]): unknown {
+  const [charactersAUnit, itemsAUnit] = CHEAP.has(name) ? [2048, 512] : [32, 16];
+  function guarded(this: Focus, ...given: never[]): unknown {
     const { base } = this.environment;
+    const { meter } = base;
     base.guardrails();
-    for (const arg of args as unknown[]) if (typeof arg === "string") checkString(arg);
+    let args: unknown[] = given;
+    // What is missing is what the function is called for.
+    for (let index = args.length < original.implementation.length ? -1 : 0; index < args.length; index++) {
+      const arg = index < 0 ? this.input : args[index];
+      if (typeof arg === "string") {
+        checkString(arg);
+        if (arg.length > charactersAUnit) meter.work(arg.length / charactersAUnit);
+      } else if (Array.isArray(arg) && arg.length > itemsAUnit) meter.work(arg.length / itemsAUnit);
+    }
+    if (signature !== undefined && this.createSequence !== undefined) args = signature.validate(args, this.input);
     check?.call(this, args);
-    const result = implementation.apply(this, args);
-    if (typeof result === "string") charge(base, result.length);
-    else if (Array.isArray(result)) charge(base, result.length * 4);
+    const result = implementation.apply(this, args as never[]);
+    if (typeof result === "string") charge(meter, result.length);
+    else if (Array.isArray(result)) charge(meter, result.length * 4);
     return result;
   }
-  return { ...original, implementation: disguise(guarded, original.implementation) };
+  const { signature: _validatedHere, ...rest } = original;
+  return { ...rest, implementation: disguise(guarded, original.implementation) };
 }
 
 const NAMES = [

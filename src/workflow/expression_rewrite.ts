@@ -9,7 +9,7 @@
  *    Data that is called is not even looked at: JSONata writes the place of the call into it before it refuses.
  * 4. What must be weighed while it runs is listed (see `expression_limits.ts`).
  */
-import { type AstNode, EXIT_HOOK } from "./jsonata_internals.ts";
+import type { AstNode, ExitHook } from "./jsonata_internals.ts";
 import { FUNCTIONS } from "./expression_functions.ts";
 import { createExitHook } from "./expression_limits.ts";
 import { createOrderBy, DESCENDANTS, FRESH, OWNED, STEPS, WILDCARD } from "./expression_steps.ts";
@@ -27,17 +27,11 @@ const GROWS = new Set(["bind", "lambda", "partial", "apply", "transform", "desce
 /** Names that hold data unless the expression itself binds them. */
 const DATA = new Set(["$", "trigger", "nodes", "execution"]);
 
-/** What an expression uses. */
-export interface ExpressionUse {
-  /** Names of variables, those that it binds itself too. */
-  readonly variables: ReadonlySet<string>;
-}
-
 /**
- * Rewrites the tree in place, and binds the functions that it calls. Throws {@linkcode ExpressionRefused} for what cannot be held to the limits: `$eval`,
+ * Rewrites the tree in place, binds the functions that it calls, and gives the hook that it needs. Throws {@linkcode ExpressionRefused} for what cannot be held to the limits: `$eval`,
  * regexes with look-around or back-references, and order-by together with `@`, `#` or `%`.
  */
-export function rewriteExpression(root: AstNode, bind: Bindings): ExpressionUse {
+export function rewriteExpression(root: AstNode, bind: Bindings): { readonly exitHook: ExitHook | undefined } {
   const nodes = collect(root);
   const variables = new Set(nodes.flatMap(({ type, value }) => type === "variable" ? [value as string] : []));
   const bound = new Set(nodes.flatMap(boundNames));
@@ -85,8 +79,7 @@ export function rewriteExpression(root: AstNode, bind: Bindings): ExpressionUse 
     if (rest.type === "path" && !rest.steps?.[0]?.consarray) rest.keepSingletonArray = true;
     replace(node, { ...call(FRESH, [rest as AstNode], node.position), group });
   }
-  if (grows) bind(EXIT_HOOK, createExitHook({ weighed, mutates }));
-  return { variables };
+  return { exitHook: grows ? createExitHook({ weighed, mutates }) : undefined };
 }
 
 /** The names that a node binds, for what is inside or behind it. */

@@ -26,6 +26,7 @@ function wildcard(this: Focus) {
   if (Array.isArray(input) && (input as { outerWrapper?: boolean }).outerWrapper) input = input[0];
   if (typeof input !== "object" || input === null || isFunctionValue(input)) return results;
   for (const value of Array.isArray(input) ? input : Object.values(input)) {
+    this.environment.base.meter.work(0.25);
     if (Array.isArray(value)) { for (const item of value.flat(Infinity)) results.push(item); }
     else results.push(value);
   }
@@ -36,7 +37,7 @@ function descendants(this: Focus) {
   const { base } = this.environment;
   const results = base.createSequence();
   function visit(value: unknown): void {
-    base.guardrails();
+    base.meter.work(0.25);
     if (Array.isArray(value)) { for (const item of value) visit(item); }
     else {
       results.push(value);
@@ -51,7 +52,7 @@ function descendants(this: Focus) {
 function owned(this: Focus, matches: unknown) {
   const parts = new Set<unknown>([this.input]);
   for (const part of parts) {
-    this.environment.base.guardrails();
+    this.environment.base.meter.work(1);
     for (const child of Object.values(part as object)) {
       if (typeof child === "object" && child !== null) parts.add(child);
     }
@@ -82,6 +83,7 @@ export function createOrderBy(descending: readonly boolean[]): FunctionDefinitio
         for (const term of terms) keys.push(await term(item));
         rows.push({ item, keys });
       }
+      this.environment.base.meter.work(rows.length * terms.length);
       rows.sort((a, b) => {
         for (let index = 0; index < descending.length; index++) {
           const order = compareKeys(a.keys[index], b.keys[index]);

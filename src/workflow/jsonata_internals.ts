@@ -3,6 +3,8 @@
  * (jsonata 2.2, `jsonata.js`).
  */
 
+import type { Meter } from "./expression_meter.ts";
+
 /** A node of the syntax tree. The tree that `ast()` gives is the one that runs, so it can be changed before. */
 export interface AstNode {
   type: string;
@@ -27,23 +29,32 @@ export interface Frame {
 
 /** The outermost frame of one evaluation. */
 export interface BaseFrame extends Frame {
-  /** Throws when the time or the stack limit has been passed. */
-  guardrails(): void;
+  /** Counts a step; throws when a limit has been passed. */
+  guardrails: () => void;
   createSequence(...first: unknown[]): unknown[];
-  readonly timestamp: Date;
+  bind(name: string | symbol, value: unknown): void;
+  timestamp: Date;
+  /** A constructor that is given a literal. */
+  RegexEngine: (literal: RegExp) => unknown;
+  /** How many steps are inside each other. */
+  readonly depth: number;
+  /** What this evaluation has done: JSONata knows nothing of it. */
+  meter: Meter;
 }
 
 /** `this` of a built-in function. */
 export interface Focus {
   readonly environment: Frame;
   readonly input: unknown;
+  /** Missing where a function is called by what was made of it with `?`: its arguments are not validated then. */
+  readonly createSequence?: unknown;
 }
 
 /** A built-in function as JSONata keeps it. */
 export interface FunctionDefinition {
   readonly _jsonata_function: true;
   readonly implementation: (this: Focus, ...args: never[]) => unknown;
-  readonly signature?: unknown;
+  readonly signature?: { validate(args: unknown[], context: unknown): unknown[] };
 }
 
 /** What JSONata throws: a plain object. */
@@ -52,6 +63,12 @@ export interface JsonataFailure {
   readonly message?: string;
   readonly position?: number;
 }
+
+/** A hook that JSONata awaits before each step of an evaluation. */
+export type EntryHook = (expression: AstNode, input: unknown, frame: Frame) => void;
+
+/** The name under which the environment holds the {@linkcode EntryHook}. */
+export const ENTRY_HOOK = Symbol.for("jsonata.__evaluate_entry");
 
 /** A hook that JSONata awaits after each step of an evaluation. */
 export type ExitHook = (expression: AstNode, input: unknown, frame: Frame, result: unknown) => Promise<void> | void;

@@ -9,7 +9,7 @@ function check(files: Record<string, string>): string[] {
 const CLIENT = "only src/main.ts, src/redis/ and Redis drivers touch the client";
 const APART = "http and execution never import each other";
 const NODE =
-  "Node's own modules are for src/main.ts, src/listen.ts, src/logger.ts, src/nodes/guarded_fetch.ts, src/cli/ and Redis drivers";
+  "Node's own modules are for src/main.ts, src/listen.ts, src/logger.ts, src/nodes/guarded_fetch.ts, src/cli/, src/threads/ and Redis drivers";
 
 test("checkImports() keeps http and execution apart, types included", () => {
   const files = {
