@@ -162,6 +162,7 @@ function createWorker(parts: {
     workflows: catalog,
     name: config.instance,
     concurrency: config.workerConcurrency,
+    maxDeliveries: config.maxDeliveries,
     outputLimitBytes: config.outputLimitBytes,
     onEnd: ({ executionId, workflowId, version, requestedAt }, { status, error }, durationMs) => {
       metrics.executionEnded(status, (Date.now() - requestedAt) / 1000);

@@ -17,7 +17,7 @@ const FLUSH_AFTER_MS = 5;
 /** The unwritten tail of one execution's log. */
 export class Journal {
   readonly #claim: Claim;
-  readonly #queue: WorkQueue;
+  readonly #queue: Pick<WorkQueue, "append" | "park" | "finish">;
   readonly #onError: (error: unknown) => void;
   readonly #onPaused: () => void;
   #buffer: LogEvent[] = [];
@@ -28,7 +28,7 @@ export class Journal {
   /** `onError` hears of a failed append in the background, `onPaused` that the execution was found to be paused. */
   constructor(
     claim: Claim,
-    queue: WorkQueue,
+    queue: Pick<WorkQueue, "append" | "park" | "finish">,
     options: { onError: (error: unknown) => void; onPaused: () => void },
   ) {
     this.#claim = claim;

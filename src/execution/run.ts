@@ -25,7 +25,7 @@ import { type RunControl, WorkerStoppedError } from "./run_control.ts";
 export interface RunOptions {
   readonly workflow: CompiledWorkflow;
   readonly log: ExecutionLog;
-  readonly queue: WorkQueue;
+  readonly queue: Pick<WorkQueue, "append" | "park" | "finish">;
   /** The worker's name, for `execution.started`. */
   readonly worker: string;
   /** The largest output of a node, in characters of JSON. */

@@ -4,12 +4,14 @@
  * Invariants:
  * 1. It never takes more than it has room for: what it cannot run stays for others.
  * 2. Every claim it took ends in exactly one of: finished, parked, fenced off, handed back, or left to be taken over.
+ * 3. What has lost a worker begins when its turn comes (see {@linkcode Turns}), and has not begun before.
  */
 import { FencedError, UnavailableError } from "../errors.ts";
 import type { Claim, ExecutionResult, Store, WorkSignal } from "../log/port.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
-import { runExecution } from "./run.ts";
+import { runExecution, type RunOptions } from "./run.ts";
 import { RunControl, WorkerStoppedError } from "./run_control.ts";
+import { Turns } from "./suspects.ts";
 
 /** How long one blocked take waits, in milliseconds. */
 const BLOCK_MS = 5000;
@@ -23,6 +25,8 @@ export interface WorkerOptions {
   readonly name: string;
   /** How many executions it runs at once. */
   readonly concurrency: number;
+  /** Workers that an execution may end without progress; 5 by default. */
+  readonly maxDeliveries?: number;
   readonly outputLimitBytes: number;
   /** Hears of each execution that ended here. */
   readonly onEnd?: (claim: Claim, result: ExecutionResult, durationMs: number) => void;
@@ -34,18 +38,20 @@ export interface WorkerOptions {
 export class Worker {
   readonly #options: WorkerOptions;
   readonly #running = new Map<string, RunControl>();
+  readonly #turns: Turns<Claim>;
   readonly #stop = new AbortController();
   #roomMade: (() => void) | undefined;
   #loop: Promise<void> | undefined;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    this.#turns = new Turns({ maxDeliveries: options.maxDeliveries ?? 5 });
     options.store.work.onSignal((executionId, signal) => this.#steer(executionId, signal));
   }
 
   /** How many executions run here now. */
   get running(): number {
-    return this.#running.size;
+    return this.#running.size - this.#turns.waiting;
   }
 
   start(): void {
@@ -68,6 +74,8 @@ export class Worker {
   async #takeAll(): Promise<void> {
     const { signal } = this.#stop;
     const { concurrency, store, onError } = this.#options;
+    // The rest of the room is for work that need not wait for its turn.
+    const mostSuspects = Math.ceil(concurrency / 4);
     while (!signal.aborted) {
       const count = concurrency - this.#running.size;
       if (count <= 0) {
@@ -75,7 +83,9 @@ export class Worker {
         continue;
       }
       try {
-        for (const claim of await store.work.take({ count, blockMs: BLOCK_MS, signal })) void this.#run(claim);
+        const suspects = Math.max(0, mostSuspects - this.#turns.waiting);
+        const claims = await store.work.take({ count, suspects, blockMs: BLOCK_MS, signal });
+        for (const claim of claims) void this.#run(claim);
       } catch (error) {
         onError?.(error);
         await this.#room(200 + Math.random() * 300);
@@ -104,7 +114,7 @@ export class Worker {
       const result = workflow === undefined ? await this.#refuse(claim) : await runExecution(claim, {
         workflow,
         log: store.log,
-        queue: store.work,
+        queue: claim.deliveries > 0 ? await this.#turnOf(claim, workflow, control) : store.work,
         worker: name,
         outputLimitBytes,
         control,
@@ -115,8 +125,30 @@ export class Worker {
     } finally {
       // A later claim of the same execution may have come here meanwhile.
       if (this.#running.get(claim.executionId) === control) this.#running.delete(claim.executionId);
+      this.#turns.leave(claim);
       this.#roomMade?.();
     }
+  }
+
+  /** Lets a suspect wait for its turn, and gives it a queue that hears of its progress, with which the turn is over. */
+  async #turnOf(claim: Claim, workflow: CompiledWorkflow, control: RunControl): Promise<RunOptions["queue"]> {
+    const { work } = this.#options.store;
+    const signal = AbortSignal.any([control.signal, this.#stop.signal]);
+    // From its deadline on no node of it is run, so it harms nobody.
+    const mostMs = claim.requestedAt + workflow.definition.settings.timeoutSeconds * 1000 - Date.now();
+    const begins = await this.#turns.wait(claim, { signal, mostMs });
+    control.signal.throwIfAborted();
+    if (signal.aborted) throw new WorkerStoppedError("The worker stopped");
+    if (begins) await work.begin(claim);
+    return {
+      append: async (claim, options) => {
+        const answer = await work.append(claim, options);
+        if (options.events.some(({ type }) => type === "node.completed")) this.#turns.leave(claim);
+        return answer;
+      },
+      park: (claim, options) => work.park(claim, options),
+      finish: (claim, options) => work.finish(claim, options),
+    };
   }
 
   #steer(executionId: string, signal: WorkSignal): void {

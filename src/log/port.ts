@@ -84,6 +84,8 @@ export interface Claim {
   readonly paused: boolean;
   /** The execution holds one of its workflow's slots. */
   readonly limited: boolean;
+  /** How many claims ended without a word since the execution last made progress: with any, it is a suspect. */
+  readonly deliveries: number;
 }
 
 /** The response that an `httpResponse` node made. */
@@ -205,8 +207,17 @@ export type PauseOutcome = "done" | "unchanged" | "ended" | "unknown";
 
 /** How workers take, advance and end executions. */
 export interface WorkQueue {
-  /** Takes at most `count` executions, waiting for the first one at most `blockMs`; empty on abort. */
-  take(options: WaitOptions & { count: number; blockMs: number }): Promise<Claim[]>;
+  /**
+   * Takes at most `count` executions, waiting for the first one at most `blockMs`; empty on abort. At most `suspects` of
+   * them, all by default, are taken over from workers that went without a word; those go before what is new.
+   */
+  take(options: WaitOptions & { count: number; suspects?: number; blockMs: number }): Promise<Claim[]>;
+
+  /**
+   * Says that a suspect's turn has come: if this worker ends from now on, that counts as one more delivery that failed.
+   * Whatever is no suspect has begun when it is taken. Throws `FencedError` as {@linkcode append} does.
+   */
+  begin(claim: Claim): Promise<void>;
 
   /**
    * Appends events when the log has `sequence` entries and the epoch is the claim's; `reply` goes to the caller's

@@ -42,6 +42,8 @@ export class GroupReader {
   readonly #options: GroupReaderOptions;
   #blocked: Promise<RedisConnection> | undefined;
   #again = true;
+  /** The stream to be looked at next, where they are looked at in turn. */
+  #next = 0;
   #onceMore: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: GroupReaderOptions) {
@@ -79,6 +81,22 @@ export class GroupReader {
       ...(block === undefined ? [] : ["BLOCK", String(block)]),
       ...["STREAMS", ...streams, ...streams.map(() => id)],
     ], limitMs === undefined ? {} : { deadlineMs: limitMs });
+  }
+
+  /**
+   * Reads at most `count` entries that nobody was handed yet, over all streams; waits for the first at most `blockMs`.
+   * COUNT is for each stream, so where there is not room for one of each they are looked at in turn, and only when all
+   * are empty are they waited for together: what comes to several in that instant may be more.
+   */
+  async readNew({ count, blockMs }: { count: number; blockMs: number }): Promise<Reply> {
+    const { streams } = this.#options;
+    const each = Math.floor(count / streams.length);
+    for (let looked = 0; each === 0 && looked < streams.length; looked += count) {
+      const some = Array.from({ length: count }, () => streams[this.#next++ % streams.length]!);
+      const reply = await this.read({ count: 1, id: ">", streams: some });
+      if (reply !== null) return reply;
+    }
+    return await this.read({ count: Math.max(1, each), id: ">", blockMs });
   }
 
   /** Says that what is pending must be read again. */

@@ -24,7 +24,8 @@ export interface Bench {
   readonly calls: Map<string, number>;
   /** Defines a workflow whose nodes may be of the types `act` and `effect` (`{name}`). */
   define(id: string, definition: object): void;
-  worker(store: Store, name?: string): Worker;
+  /** One that runs 50 executions at once, unless told otherwise. */
+  worker(store: Store, name?: string, concurrency?: number): Worker;
   request(store: Store, workflowId: string, options?: Partial<ExecutionRequest>): Promise<string>;
 }
 
@@ -54,12 +55,12 @@ export function makeBench(acts: Record<string, Act>): Bench {
       const stored = { id, version: 1, definition: definition as never, updatedAt: 0 };
       workflows.set(id, compileWorkflow(stored, { nodeTypes }));
     },
-    worker: (store, name = "w") =>
+    worker: (store, name = "w", concurrency = 50) =>
       new Worker({
         store,
         workflows: { get: (id) => Promise.resolve(workflows.get(id)) },
         name,
-        concurrency: 50,
+        concurrency,
         outputLimitBytes: 100_000,
       }),
     request: async (store, workflowId, options = {}) => {

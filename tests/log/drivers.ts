@@ -90,13 +90,19 @@ export async function takeClaim(store: Store, executionId: string): Promise<Clai
   return claim!;
 }
 
-/** Takes until all these executions came, failing after a minute; the claims in the order of the ids. */
+/**
+ * Takes until all these executions came, failing after a minute; the claims in the order of the ids. As a worker does,
+ * it begins the suspects.
+ */
 export async function takeClaims(store: Store, executionIds: readonly string[]): Promise<Claim[]> {
   const signal = AbortSignal.timeout(PATIENCE_MS);
   const taken = new Map<string, Claim>();
   const missing = () => executionIds.filter((id) => !taken.has(id));
   while (!signal.aborted && missing().length > 0) {
-    for (const claim of await store.work.take({ count: 10, blockMs: 200, signal })) taken.set(claim.executionId, claim);
+    for (const claim of await store.work.take({ count: 10, blockMs: 200, signal })) {
+      if (claim.deliveries > 0) await store.work.begin(claim);
+      taken.set(claim.executionId, claim);
+    }
   }
   if (missing().length > 0) throw new Error(`Not handed out within ${PATIENCE_MS} ms: ${missing().join(", ")}`);
   return executionIds.map((id) => taken.get(id)!);

@@ -47,6 +47,12 @@ export class MemoryWorkQueue implements WorkQueue {
     return dispatcher.take(count).map((execution) => this.#claimOf(execution));
   }
 
+  // What this process holds is lost with it: there is nobody to tell.
+  // deno-lint-ignore require-await
+  async begin(claim: Claim): Promise<void> {
+    this.#held(claim);
+  }
+
   // These are `async`, so that a refusal is a rejection; nothing is awaited, so that each is one step.
   // deno-lint-ignore require-await
   async append(claim: Claim, options: AppendOptions): Promise<{ paused: boolean }> {
@@ -98,7 +104,7 @@ export class MemoryWorkQueue implements WorkQueue {
   }
 
   #claimOf(execution: MemoryExecution): Claim {
-    const { request, requestedAt, epoch, sequence, status } = execution;
+    const { request, requestedAt, epoch, sequence, status, deliveries } = execution;
     const { executionId, workflowId, version, trigger, replyTo, replyEarly = false } = request;
     return {
       executionId,
@@ -112,6 +118,7 @@ export class MemoryWorkQueue implements WorkQueue {
       sequence,
       paused: status === "paused",
       limited: this.#options.dispatcher.slots.holds(execution),
+      deliveries,
       ...(replyTo === undefined ? {} : { replyTo }),
       ...(epoch === 1 ? { input: inputOf(execution) } : {}),
     };

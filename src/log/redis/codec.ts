@@ -36,6 +36,7 @@ export function decodeClaim({ id, fields }: StreamEntry): Claim {
     sequence: Number(fields.get("sequence") ?? 1),
     paused: fields.get("paused") === "1",
     limited: fields.get("limited") === "1",
+    deliveries: Number(fields.get("lost") ?? 0),
     ...(replyTo === undefined ? {} : { replyTo }),
     ...(input === undefined ? {} : { input: JSON.parse(input) }),
   };

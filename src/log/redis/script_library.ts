@@ -25,13 +25,18 @@ end
 -- Puts an execution that no worker has back on the work stream, under a higher epoch; its input is read from the log.
 local function requeue(base, id)
   local meta = base .. 'meta:' .. id
-  local m = redis.call('HMGET', meta, 'workflow', 'version', 'trigger', 'requestedAt', 'sequence', 'replyTo', 'early', 'limited', 'paused')
+  local m = redis.call('HMGET', meta, 'workflow', 'version', 'trigger', 'requestedAt', 'sequence', 'replyTo', 'early', 'limited', 'paused',
+    'deliveries')
   local words = {'execution', id, 'workflow', m[1], 'version', m[2], 'trigger', m[3], 'at', m[4], 'sequence', m[5],
     'epoch', redis.call('HINCRBY', meta, 'epoch', 1)}
   if m[6] ~= '' then words[#words + 1] = 'replyTo'; words[#words + 1] = m[6] end
   if m[7] == '1' then words[#words + 1] = 'early'; words[#words + 1] = '1' end
   if m[9] == '1' then words[#words + 1] = 'paused'; words[#words + 1] = '1' end
   if m[8] and redis.call('ZSCORE', base .. 'slots:' .. m[1], id) then words[#words + 1] = 'limited'; words[#words + 1] = '1' end
+  if m[10] then
+    words[#words + 1] = 'lost'; words[#words + 1] = m[10]
+    redis.call('HSET', meta, 'waits', '1')
+  end
   redis.call('HSET', meta, 'queued', '', 'entry', redis.call('XADD', base .. 'work', '*', unpack(words)))
 end
 `;
@@ -67,5 +72,27 @@ local function admit(base, workflow, now)
       end
     end
   end
+end
+`;
+
+/**
+ * Claims of what had another holder before. `deliveries` counts the claims that ended without a word since the last
+ * progress; one with any is a suspect: it waits for its turn, and a claim that still waited ended nobody.
+ */
+export const CLAIMING = `
+-- Raises the epoch of an entry's execution; drops the entry, and gives nothing, when there is nothing to claim.
+local function claim(base, group, entry, counted)
+  local id
+  for i = 1, #entry[2], 2 do if entry[2][i] == 'execution' then id = entry[2][i + 1] end end
+  local meta = base .. 'meta:' .. (id or '')
+  local m = redis.call('HMGET', meta, 'status', 'entry', 'sequence', 'paused', 'deliveries', 'waits')
+  if not m[1] or ENDED[m[1]] or m[2] ~= entry[1] then
+    drop(base .. 'work', group, entry[1])
+    return nil
+  end
+  local deliveries = tonumber(m[5] or '0')
+  if counted and m[6] ~= '1' then deliveries = deliveries + 1 end
+  if deliveries > 0 then redis.call('HSET', meta, 'deliveries', deliveries, 'waits', '1') end
+  return {entry, tostring(redis.call('HINCRBY', meta, 'epoch', 1)), m[3], m[4] or '', tostring(deliveries)}
 end
 `;

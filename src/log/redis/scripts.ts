@@ -138,7 +138,7 @@ if ARGV[6] == '' or parks then
     redis.call('HSET', KEYS[1], 'sequence', sequence + count, 'status', paused and 'paused' or 'running', 'writer', ARGV[10])
     redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[4], 'version', m[5],
       'first', first, 'last', last, 'types', ARGV[4])
-    if m[14] and string.find(ARGV[4], 'node.completed', 1, true) then redis.call('HDEL', KEYS[1], 'deliveries') end
+    if m[14] and string.find(ARGV[4], 'node.completed', 1, true) then redis.call('HDEL', KEYS[1], 'deliveries', 'waits') end
   end
   if not parks then return paused and 'paused' or 'ok' end
   drop(KEYS[4], ARGV[9], entry)
@@ -243,73 +243,6 @@ for _, member in ipairs(due) do
 end
 local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
 return {#due, next and ms(math.max(0, next - now)) or ''}
-`,
-  { allowOom: true },
-);
-
-/** Keeps the leases of what this worker runs, and takes over what nobody has kept. */
-export const LEASE = defineScript(
-  `
--- KEYS  1 work
--- ARGV  1 group  2 consumer  3 lease (ms)  4 how many to take over at most  5 where to look on for them, '0-0' at first
---       6.. entries that this consumer runs
--- Reply [entries that are no longer its own, entries taken over (with their fields), where to look on]
-${LIBRARY}
-local lost = {}
-for i = 6, #ARGV do
-  local owner = holder(KEYS[1], ARGV[1], ARGV[i])
-  -- Nobody's: the group was lost and made again. FORCE makes it this consumer's, unless the entry is gone.
-  if not owner then redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'FORCE', 'JUSTID') end
-  if owner == ARGV[2] then
-    redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i], 'JUSTID')
-  elseif owner or #redis.call('XRANGE', KEYS[1], ARGV[i], ARGV[i]) == 0 then
-    lost[#lost + 1] = ARGV[i]
-  end
-end
-if tonumber(ARGV[4]) == 0 then return {lost, {}, ARGV[5]} end
-local taken = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[5], 'COUNT', ARGV[4])
-return {lost, taken[2], taken[1]}
-`,
-  { allowOom: true },
-);
-
-/** Raises the epoch of an execution that is claimed again. */
-export const CLAIM = defineScript(
-  `
--- KEYS  1 meta  2 work
--- ARGV  1 group  2 work entry  3 '1' when the claim before ended without a word
--- Reply [epoch, sequence, '1' if paused, claims that ended so without progress]; [] when the execution has ended or is
---       gone, or has another entry, and then this one is dropped
-${LIBRARY}
-local m = redis.call('HMGET', KEYS[1], 'status', 'entry', 'sequence', 'paused')
-if not m[1] or ENDED[m[1]] or m[2] ~= ARGV[2] then
-  drop(KEYS[2], ARGV[1], ARGV[2])
-  return {}
-end
-local deliveries = redis.call('HINCRBY', KEYS[1], 'deliveries', ARGV[3])
-return {tostring(redis.call('HINCRBY', KEYS[1], 'epoch', 1)), m[3], m[4] or '', tostring(deliveries)}
-`,
-  { allowOom: true },
-);
-
-/** Puts a claim back on the work stream, for another worker. */
-export const HAND_BACK = defineScript(
-  `
--- KEYS  1 meta  2 work
--- ARGV  1 execution id  2 epoch  3 group  4 base
--- Reply 1, or 0 when the claim was no longer the newest
-${LIBRARY}
-local m = redis.call('HMGET', KEYS[1], 'epoch', 'status', 'entry', 'paused', 'deadline')
-if m[1] ~= ARGV[2] or ENDED[m[2]] or m[3] == '' then return 0 end
-drop(KEYS[2], ARGV[3], m[3])
-if m[4] == '1' and clock() < tonumber(m[5]) then
-  -- A paused execution lies on the work stream at its deadline only.
-  redis.call('HSET', KEYS[1], 'entry', '')
-  redis.call('ZADD', ARGV[4] .. 'timers', m[5], ARGV[1])
-else
-  requeue(ARGV[4], ARGV[1])
-end
-return 1
 `,
   { allowOom: true },
 );

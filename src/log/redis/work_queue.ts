@@ -24,10 +24,10 @@ import type {
   WorkSignal,
 } from "../port.ts";
 import { type AppendAnswer, type AppendEnd, Appender } from "./appender.ts";
+import { BEGIN, HAND_BACK } from "./claim_scripts.ts";
 import { decodeClaim, encodeResult } from "./codec.ts";
 import { Leases } from "./leases.ts";
 import { resend } from "./resend.ts";
-import { HAND_BACK } from "./scripts.ts";
 import { Timers } from "./timers.ts";
 
 /** What a work queue is made of. */
@@ -45,8 +45,8 @@ export interface WorkQueueOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** How many entries are read at once of those that a dead connection was handed. */
-const DRAINED = 500;
+/** How many pending entries are listed at once. */
+const PAGE = 500;
 
 /** {@linkcode WorkQueue} on Redis Streams. */
 export class RedisWorkQueue implements WorkQueue {
@@ -57,8 +57,6 @@ export class RedisWorkQueue implements WorkQueue {
   readonly #appender: Appender;
   readonly #listeners: ((executionId: string, signal: WorkSignal) => void)[] = [];
   readonly #reader: GroupReader;
-  /** How much the blocked take has room for; nothing is taken over while no one waits for work. */
-  #room = 0;
   /** What is pending may be what a process of this name had before this one. */
   #isHeir = true;
 
@@ -70,10 +68,9 @@ export class RedisWorkQueue implements WorkQueue {
     this.#timers = new Timers(options);
     this.#leases = new Leases({
       ...options,
-      room: () => this.#room,
       onLost: (executionId) => this.signal(executionId, "lost"),
-      onDead: (claim, deliveries) => this.#bury(claim, deliveries),
-      onTakenOver: () => this.#reader.unblock(),
+      onDead: (claim) => this.#bury(claim),
+      onUnsure: () => this.#reader.again(),
     });
     this.#reader = new GroupReader({
       ...options,
@@ -88,23 +85,30 @@ export class RedisWorkQueue implements WorkQueue {
     });
   }
 
-  take(options: WaitOptions & { count: number; blockMs: number }): Promise<Claim[]> {
-    const { count, blockMs } = options;
-    const { takenOver } = this.#leases;
-    return this.#reader.session(options, async () => {
-      if (takenOver.length > 0) return takenOver.splice(0, count);
-      this.#room = count;
-      try {
-        await this.#reader.readAgain(() => this.#claimPending());
-        if (takenOver.length > 0) return takenOver.splice(0, count);
-        // What was handed out last is answered first: the blocking read is written a turn later.
-        await new Promise((resolve) => setImmediate(resolve));
-        const claims = this.#hold(await this.#reader.read({ count, id: ">", blockMs }));
-        return claims.length > 0 ? claims : takenOver.splice(0, count);
-      } finally {
-        this.#room = 0;
-      }
+  async take(options: WaitOptions & { count: number; suspects?: number; blockMs: number }): Promise<Claim[]> {
+    const { count, suspects = count, blockMs } = options;
+    const { inHand } = this.#leases;
+    if (inHand.length > 0) return inHand.splice(0, count);
+    return await this.#reader.session(options, async () => {
+      await this.#reader.readAgain(() => this.#claimPending(count));
+      await this.#leases.takeOver(Math.min(suspects, count - inHand.length));
+      if (inHand.length > 0) return inHand.splice(0, count);
+      // What was handed out last is answered first: the blocking read is written a turn later.
+      await new Promise((resolve) => setImmediate(resolve));
+      return await this.#takeNew(count, Math.min(blockMs, this.#leases.untilLookMs));
     });
+  }
+
+  async begin(claim: Claim): Promise<void> {
+    const { keys, commands } = this.#options;
+    const { executionId, epoch } = claim;
+    const begun = await resend(
+      commands,
+      () => runScript(commands, BEGIN, { keys: [keys.meta(executionId)], args: [String(epoch)] }),
+    );
+    if (begun === 1) return;
+    this.release(claim);
+    throw new FencedError(`Epoch ${epoch} of ${executionId} may not begin`);
   }
 
   async append(claim: Claim, options: AppendOptions): Promise<{ paused: boolean }> {
@@ -175,23 +179,36 @@ export class RedisWorkQueue implements WorkQueue {
   async close(): Promise<void> {
     this.#leases.stop();
     await this.#timers.stop();
-    const left = this.#leases.takenOver.splice(0);
+    const left = this.#leases.inHand.splice(0);
     await Promise.all(left.map((claim) => this.handBack(claim).catch(() => {})));
     await this.#reader.close();
   }
 
-  /** Claims what this consumer was handed and does not hold. */
-  async #claimPending(): Promise<void> {
+  /** Takes into hand what this consumer was handed and does not hold, as far as there is room. */
+  async #claimPending(count: number): Promise<void> {
+    const { commands, group, instance } = this.#options;
+    let room = count;
     for (const [partition, stream] of this.#streams.entries()) {
-      for (let after = "0";;) {
-        const reply = await this.#reader.read({ count: DRAINED, id: after, streams: [stream] });
-        const [[, entries] = ["", []]] = parseStreams(reply);
-        this.#leases.takenOver.push(...await this.#leases.claim(partition, entries, { counted: this.#isHeir }));
-        if (entries.length < DRAINED) break;
-        after = entries.at(-1)!.id;
+      for (let start = "-";;) {
+        const words = ["XPENDING", stream, group, start, "+", String(PAGE), instance];
+        const ids = (await commands.send<[string][]>(words)).map(([id]) => id);
+        const ours = ids.filter((id) => !this.#leases.has(partition, id));
+        if (ours.length > room) this.#reader.again();
+        await this.#leases.claim(partition, ours.slice(0, room), { counted: this.#isHeir });
+        room -= Math.min(room, ours.length);
+        if (ids.length < PAGE) break;
+        if (room === 0) return this.#reader.again();
+        start = `(${ids.at(-1)!}`;
       }
     }
-    this.#isHeir = false;
+    if (room > 0) this.#isHeir = false;
+  }
+
+  async #takeNew(count: number, blockMs: number): Promise<Claim[]> {
+    const claims = this.#hold(await this.#reader.readNew({ count, blockMs }));
+    // What there is no room for is not kept from others.
+    for (const claim of claims.splice(count)) await this.handBack(claim).catch(() => this.#reader.again());
+    return claims;
   }
 
   #hold(reply: Reply): Claim[] {
@@ -206,11 +223,15 @@ export class RedisWorkQueue implements WorkQueue {
   }
 
   /** Ends an execution that has ended too many workers. */
-  async #bury(claim: Claim, deliveries: number): Promise<void> {
+  async #bury(claim: Claim): Promise<void> {
+    const { deliveries } = claim;
     const error = { code: "dead_letter", message: `The execution ended ${deliveries} workers without progress` };
     const result: ExecutionResult = { executionId: claim.executionId, status: "failed", error };
     const events = [{ type: "execution.failed", time: Date.now(), data: { error } } as const];
-    await this.finish(claim, { sequence: claim.sequence, events, result }, JSON.stringify(error));
+    await this.finish(claim, { sequence: claim.sequence, events, result }, JSON.stringify(error)).catch((error) => {
+      // It was ended otherwise, or is another's.
+      if (!(error instanceof FencedError)) throw error;
+    });
   }
 
   /** Appends, and throws `FencedError` when that is refused. */
@@ -219,7 +240,9 @@ export class RedisWorkQueue implements WorkQueue {
     if (answer === "ok" || answer === "paused" || answer === "parked" || answer === "resumed") return answer;
     this.release(claim);
     // Another claim has written under this epoch: the group was lost, and the entry handed out twice.
-    if (answer === "sequence") this.#leases.reclaim(claim).catch(this.#options.onError);
+    if (answer === "sequence") {
+      this.#leases.reclaim(claim).then(() => this.#reader.unblock(), this.#options.onError);
+    }
     throw new FencedError(`Epoch ${claim.epoch} of ${claim.executionId} may not append: ${answer}`);
   }
 }
