@@ -124,11 +124,16 @@ export class Leases {
     if (count <= 0 || performance.now() < this.#looksAt) return;
     // After a time in which this process stood still, its own leases may have lapsed.
     if (this.#sinceRenewalMs() > leaseMs / 2) await this.renew();
-    const asked = Math.min(partitions, count);
-    const each = Math.floor(count / asked);
-    const looks = Array.from({ length: asked }, () => this.#look(this.#nextPartition++ % partitions, each));
-    this.#looksAt = performance.now() + this.#lookEveryMs * asked / partitions;
-    await this.#all(looks);
+    this.#looksAt = performance.now() + this.#lookEveryMs;
+    let left = count;
+    for (let looked = 0; looked < partitions && left > 0;) {
+      const asked = Math.min(partitions - looked, left);
+      const each = Math.floor(left / asked);
+      const looks = Array.from({ length: asked }, () => this.#look(this.#nextPartition++ % partitions, each));
+      for (const taken of await this.#all(looks)) left -= taken;
+      looked += asked;
+    }
+    if (left === 0) this.#looksAt = 0;
   }
 
   /** Takes into hand, of entries that are this consumer's, those that it does not hold; see {@linkcode CLAIM}. */
@@ -150,7 +155,7 @@ export class Leases {
     await this.claim(this.#options.keys.partitionOf(executionId), [entryId], { counted: false });
   }
 
-  async #look(partition: number, count: number): Promise<void> {
+  async #look(partition: number, count: number): Promise<number> {
     const { keys, commands, instance, group, leaseMs } = this.#options;
     const [rows, taken, cursor] = await runScript<[Reply[], number, string]>(commands, TAKE_OVER, {
       keys: [keys.work(partition)],
@@ -168,6 +173,7 @@ export class Leases {
     if (taken === count) this.#looksAt = 0;
     else if (cursor !== "0-0") this.#looksAt = Math.min(this.#looksAt, performance.now() + LOOK_ON_MS);
     await this.#accept(rows);
+    return taken;
   }
 
   /** Takes what a script claimed into hand, and ends what has ended too many workers. */
@@ -190,9 +196,9 @@ export class Leases {
   }
 
   /** Waits for all; what failed may have been done all the same. */
-  async #all(calls: readonly Promise<void>[]): Promise<void> {
+  async #all<T>(calls: readonly Promise<T>[]): Promise<T[]> {
     const failed = (await Promise.allSettled(calls)).find((outcome) => outcome.status === "rejected");
-    if (failed === undefined) return;
+    if (failed === undefined) return await Promise.all(calls);
     this.#options.onUnsure();
     throw failed.reason;
   }
