@@ -5,6 +5,7 @@
  *    one long match, is ended with the thread.
  * 2. The memory of a thread is bounded: one that dies of it takes its job along, and nothing else.
  */
+import process from "node:process";
 import { Worker } from "node:worker_threads";
 import { TerminalError } from "../errors.ts";
 import type { JsonValue } from "../json.ts";
@@ -13,14 +14,17 @@ import { EXPRESSION_MESSAGES } from "../workflow/expression_result.ts";
 import { readCpuMs } from "./cpu_clock.ts";
 import { type EvaluatorMessage, Shared } from "./messages.ts";
 
-/** Built, beside this file; from source, TypeScript has to be made known to the thread first. */
-const PROGRAM = import.meta.url.endsWith(".ts")
-  ? { code: programOf("./evaluator.ts"), isText: true }
-  : { code: new URL("./evaluator.js", import.meta.url), isText: false };
+/** The extension tells whether this is the source, or what was built of it. */
+const EVALUATOR = new URL(import.meta.url.endsWith(".ts") ? "./evaluator.ts" : "./evaluator.js", import.meta.url);
 
-function programOf(path: string): string {
-  const [tsx, evaluator] = [import.meta.resolve("tsx/esm/api"), new URL(path, import.meta.url).href];
-  return `import("${tsx}").then(({ register }) => (register(), import("${evaluator}")))`;
+/** The evaluator, for a runtime that takes it as it is; for others, a program that makes TypeScript known first. */
+function program(): { code: string | URL; isText: boolean } {
+  const { features } = process as { features: { typescript?: unknown } };
+  if (EVALUATOR.pathname.endsWith(".js") || features.typescript || "Deno" in globalThis) {
+    return { code: EVALUATOR, isText: false };
+  }
+  const tsx = import.meta.resolve("tsx/esm/api");
+  return { code: `import("${tsx}").then(({ register }) => (register(), import("${EVALUATOR}")))`, isText: true };
 }
 
 /** What the evaluator gets beyond the limit, to end the job by itself. */
@@ -60,8 +64,9 @@ export class ExpressionThread {
   constructor(options: { memoryMib: number; onReady: () => void; onEnd: (error: unknown) => void }) {
     this.#onEnd = options.onEnd;
     this.#memoryMib = options.memoryMib;
-    this.#worker = new Worker(PROGRAM.code, {
-      eval: PROGRAM.isText,
+    const { code, isText } = program();
+    this.#worker = new Worker(code, {
+      eval: isText,
       workerData: this.#shared.buffer,
       resourceLimits: { maxOldGenerationSizeMb: options.memoryMib, maxYoungGenerationSizeMb: 32 },
       // Neither settings nor secrets of this process.

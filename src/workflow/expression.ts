@@ -16,7 +16,7 @@ import jsonata from "jsonata";
 import type { JsonValue } from "../json.ts";
 import type { Scope } from "./definition.ts";
 import { MAX_SEQUENCE, MAX_WEIGHT } from "./expression_limits.ts";
-import { ESCALATE, INLINE_LIMIT, inlineToTheEnd, Meter, type WorkLimit } from "./expression_meter.ts";
+import { ESCALATE, InlineLimits, inlineToTheEnd, Meter, type WorkLimit } from "./expression_meter.ts";
 import { plainPath, readPath } from "./expression_path.ts";
 import { cleanResult, shorten, toTerminalError } from "./expression_result.ts";
 import { ExpressionRefused, rewriteExpression } from "./expression_rewrite.ts";
@@ -68,7 +68,8 @@ const MAX_SOURCE = 16_384;
 export function compileExpression(source: string, limits: ExpressionLimits = {}): Expression {
   const { timeoutMs = 1000, maxDepth = 20_000, maxSize = MAX_WEIGHT, runner, workLimit } = limits;
   const { path, use, start } = parse(source, maxDepth);
-  const limitOf = workLimit ?? (runner === undefined ? () => inlineToTheEnd(timeoutMs) : () => INLINE_LIMIT);
+  const inline = new InlineLimits();
+  const limitOf = workLimit ?? (() => runner === undefined ? inlineToTheEnd(timeoutMs) : inline.next());
 
   async function evaluateSlowly(scope: Scope, now = new Date()): Promise<JsonValue> {
     const { input, trigger, execution } = scope;

@@ -74,25 +74,43 @@ const INLINE_UNITS = 2500;
 /** What an evaluation may do in line where others have done much. */
 const SMALL_UNITS = 250;
 
+/** How many evaluations are tried for a short time only after one that was too much. */
+const SHORT_TRIES = 15;
+
 /** What all evaluations past {@linkcode SMALL_UNITS} may do in line in one turn of the event loop. */
 const TURN_UNITS = 10_000;
 
 let turn = 0;
 
 /**
- * In line, where a thread takes what is too much. Many evaluations that begin at the same time share a turn of the
- * event loop, so a turn has a budget too.
+ * The limits of an expression in line, where a thread takes what is too much, and where many evaluations that begin at
+ * the same time share a turn of the event loop, so that a turn has a budget too.
+ *
+ * What was too much once is likely to be so again: the expression is tried for a short time only then, and now and
+ * again in full.
  */
-export const INLINE_LIMIT: WorkLimit = {
-  first: SMALL_UNITS,
-  givesWay: false,
-  check(spent) {
-    if (spent >= INLINE_UNITS || turn >= TURN_UNITS) throw { code: ESCALATE };
-    if (turn === 0) setTimeout(() => turn = 0);
-    turn += SMALL_UNITS;
-    return spent + SMALL_UNITS;
-  },
-};
+export class InlineLimits {
+  #short = 0;
+
+  /** The limit of the next evaluation. */
+  next(): WorkLimit {
+    const most = this.#short > 0 ? SMALL_UNITS : INLINE_UNITS;
+    if (this.#short > 0) this.#short--;
+    return {
+      first: SMALL_UNITS,
+      givesWay: false,
+      check: (spent) => {
+        if (spent >= most || turn >= TURN_UNITS) {
+          if (most === INLINE_UNITS) this.#short = SHORT_TRIES;
+          throw { code: ESCALATE };
+        }
+        if (turn === 0) setTimeout(() => turn = 0);
+        turn += SMALL_UNITS;
+        return spent + SMALL_UNITS;
+      },
+    };
+  }
+}
 
 /** How many units stand for a millisecond where there is no thread: few enough for a slow machine. */
 const UNITS_PER_MS = 1000;
