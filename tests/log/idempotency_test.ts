@@ -104,6 +104,54 @@ for (const driver of drivers()) {
     await end(store, again.executionId);
   });
 
+  test("a key is found again after its workflow got, or lost, a limit, during the execution and after it", async () => {
+    const concurrency = { limit: 100, onOverlap: "queue" as const };
+    for (let n = 0; n < 12; n++) {
+      const key = `order-${n}`;
+      const [before, after] = n % 2 === 0 ? [{}, { concurrency }] : [{ concurrency }, {}];
+      const first = keyed(store, { key, ...before });
+      assert.equal(await store.log.request(first), { executionId: first.executionId, isNew: true });
+      const existing = { executionId: first.executionId, isNew: false };
+      assert.equal(await store.log.request(keyed(store, { key, ...after })), existing);
+      await refuses(
+        () => store.log.request(keyed(store, { key, fingerprint: "f2", ...after })),
+        "idempotency_key_reused",
+      );
+      await end(store, first.executionId);
+      assert.equal(await store.log.request(keyed(store, { key, ...after })), existing);
+      assert.equal(await store.log.request(keyed(store, { key, ...before })), existing);
+    }
+    assert.equal(await takenWithin(store, 100), []);
+  });
+
+  test("requests that are under way while a limit comes or goes start one execution, which answers its caller", async () => {
+    await using other = driver.isShared ? await driver.open("b") : undefined;
+    const concurrency = { limit: 100, onOverlap: "queue" as const };
+    for (let n = 0; n < 12; n++) {
+      const answers = await Promise.all(
+        Array.from({ length: 10 }, async (_, i) => {
+          const through = i % 3 === 0 ? other ?? store : store;
+          const request = keyed(through, {
+            key: `order-${n}`,
+            replyTo: through.log.instance,
+            ...(i % 2 === 0 ? { concurrency } : {}),
+          });
+          const reply = through.log.awaitReply(request.executionId, { signal: AbortSignal.timeout(30_000) });
+          const accepted = await through.log.request(request);
+          if (accepted.executionId !== request.executionId) through.log.abandonReply(request.executionId);
+          return { ...accepted, reply, isOwn: accepted.executionId === request.executionId };
+        }),
+      );
+      const ids = new Set(answers.map(({ executionId }) => executionId));
+      assert.is(ids.size, 1);
+      assert.is(answers.filter(({ isNew }) => isNew).length, 1);
+      await end(store, [...ids][0]!);
+      const first = answers.find(({ isOwn }) => isOwn)!;
+      assert.is((await first.reply).status, "completed");
+    }
+    assert.equal(await takenWithin(store, 100), []);
+  });
+
   test("a key that was used is answered though the queue is full", async () => {
     await using narrow = await driver.open("narrow", { queueLimit: 1 });
     const request = keyed(store);

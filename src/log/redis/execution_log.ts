@@ -8,6 +8,7 @@ import { isFull } from "../../redis/refusal.ts";
 import { runScript } from "../../redis/script.ts";
 import { parseEntries } from "../../redis/stream_replies.ts";
 import type { Subscriptions } from "../../redis/subscriptions.ts";
+import { UnavailableError } from "../../errors.ts";
 import { uuidv7 } from "../../execution_id.ts";
 import type {
   Acceptance,
@@ -23,6 +24,7 @@ import { concurrencyExceeded, idempotencyKeyReused, queueFull, storageFull } fro
 import { Appender } from "./appender.ts";
 import { decodeEvent, decodeMeta, decodeResult, LARGE, META_FIELDS } from "./codec.ts";
 import type { Inbox } from "./inbox.ts";
+import { claimKey, type KeyedRequest, keyPartition, releaseKey } from "./key_claims.ts";
 import { resend } from "./resend.ts";
 import { PAUSE, REQUEST } from "./scripts.ts";
 import { followLog } from "./tails.ts";
@@ -59,7 +61,7 @@ export class RedisLog implements ExecutionLog {
     const { keys } = this.#options;
     const { workflowId, limited, idempotencyKey } = options;
     if (keys.partitions === 1 || (!limited && idempotencyKey === undefined)) return uuidv7();
-    const partition = keys.partitionOf(limited ? workflowId : `${workflowId} ${idempotencyKey}`);
+    const partition = limited ? keys.partitionOf(workflowId) : keyPartition(keys, workflowId, idempotencyKey!);
     for (;;) {
       const id = uuidv7();
       if (keys.partitionOf(id) === partition) return id;
@@ -67,6 +69,35 @@ export class RedisLog implements ExecutionLog {
   }
 
   async request(request: ExecutionRequest): Promise<Acceptance> {
+    const { keys } = this.#options;
+    const { executionId, workflowId, idempotency } = request;
+    if (idempotency === undefined || keys.partitions === 1) return await this.#start(request);
+    const home = keyPartition(keys, workflowId, idempotency.key);
+    const isAtHome = (id: string) => keys.partitionOf(id) === home;
+    if (isAtHome(executionId)) {
+      const accepted = await this.#start(request);
+      if (isAtHome(accepted.executionId)) return accepted;
+    }
+    return await this.#startElsewhere({ ...request, idempotency }, isAtHome);
+  }
+
+  /** Requests an execution that does not lie where its key does; see `key_claims.ts`. */
+  async #startElsewhere(request: KeyedRequest, isAtHome: (id: string) => boolean): Promise<Acceptance> {
+    const { commands } = this.#options;
+    const claimed = await resend(commands, () => claimKey(this.#options, request).catch(refuseWhenFull));
+    const isOwn = claimed.executionId === request.executionId;
+    // What lies with its key was requested in the step that recorded the key.
+    if (!isOwn && isAtHome(claimed.executionId)) return { executionId: claimed.executionId, isNew: false };
+    try {
+      const { executionId, isNew } = await this.#start(claimed);
+      return { executionId, isNew: isNew && isOwn };
+    } catch (error) {
+      if (isOwn && !(error instanceof UnavailableError)) await releaseKey(this.#options, request).catch(() => {});
+      throw error;
+    }
+  }
+
+  async #start(request: ExecutionRequest): Promise<Acceptance> {
     const { keys, commands, memory, queueLimit } = this.#options;
     const { executionId, workflowId, version, trigger, input, replyTo = "", replyEarly = false } = request;
     const { concurrency, idempotency } = request;
@@ -112,11 +143,7 @@ export class RedisLog implements ExecutionLog {
   }
 
   async #send(keys: readonly string[], args: readonly string[]): Promise<string[]> {
-    try {
-      return await runScript<string[]>(this.#options.commands, REQUEST, { keys, args: [...args] });
-    } catch (error) {
-      throw isFull(error) ? storageFull(error) : error;
-    }
+    return await runScript<string[]>(this.#options.commands, REQUEST, { keys, args: [...args] }).catch(refuseWhenFull);
   }
 
   awaitReply(executionId: string, options: WaitOptions & { timeoutMs?: number }): Promise<ExecutionResult> {
@@ -209,6 +236,10 @@ export class RedisLog implements ExecutionLog {
     if (outcome === "done" || outcome === "unchanged") await announce(what, executionId);
     return outcome;
   }
+}
+
+function refuseWhenFull(error: unknown): never {
+  throw isFull(error) ? storageFull(error) : error;
 }
 
 function refusal(what: string, { workflowId, concurrency }: ExecutionRequest): Error {

@@ -38,7 +38,9 @@ end
 local idempotent = rich and ARGV[15] ~= ''
 if idempotent then
   local record = redis.call('HMGET', KEYS[8], 'execution', 'fingerprint')
-  if record[1] then return record[2] == ARGV[15] and {'existing', record[1]} or {'reused'} end
+  if record[1] and record[1] ~= ARGV[1] then
+    return record[2] == ARGV[15] and {'existing', record[1]} or {'reused'}
+  end
 end
 if redis.call('XLEN', KEYS[3]) >= tonumber(ARGV[12]) then return {'full'} end
 local nowMs = clock()
