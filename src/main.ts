@@ -69,6 +69,7 @@ async function openStore(config: Config, logger: Logger): Promise<Store> {
       maxDeliveries,
       queueLimit,
       historyTtlSeconds,
+      logLimitBytes,
       onError: (error) => logger.warn({ error }, "redis"),
     });
   } catch (error) {

@@ -44,7 +44,7 @@ async function heldInRedis({ redis }: Cluster): Promise<string[]> {
   expectNone("timers", await redis.send<number>("ZCARD", "mr:{0}:timers"));
   const active = await redis.send<string[]>("ZRANGE", "mr:{0}:index:status:active", "0", "-1");
   expectNone(`executions listed as active (${active.slice(0, 3).join(", ")})`, active.length);
-  expectNone("dead letters", await redis.send<number>("XLEN", "mr:{0}:dead"));
+  expectNone("dead letters", await redis.send<number>("ZCARD", "mr:{0}:dead-letters"));
   for (const inbox of await redis.send<string[]>("KEYS", "mr:*:inbox:*")) {
     const length = await redis.send<number>("XLEN", inbox);
     if (length > INBOX_LENGTH) held.push(`entries of ${inbox}: ${length}`);

@@ -23,7 +23,7 @@ const YOUNG_MS = 200;
 
 /** What an assembler needs. */
 export interface AssemblerOptions {
-  readonly log: Pick<ExecutionLog, "read">;
+  readonly log: Pick<ExecutionLog, "pages">;
   readonly projections: Projections;
   readonly workflows: { get(id: string, version: number): Promise<CompiledWorkflow | undefined> };
   readonly onError?: (error: unknown) => void;
@@ -96,16 +96,16 @@ export class Assembler {
 
   async #document(entry: FeedEntry): Promise<void> {
     const { log, projections, workflows } = this.#options;
-    const [events, workflow] = await Promise.all([
-      log.read(entry.executionId),
-      workflows.get(entry.workflowId, entry.version),
-    ]);
-    if (events.length === 0) return;
+    const workflow = await workflows.get(entry.workflowId, entry.version);
     const state = emptyState();
-    for (const event of events) applyEvent(state, event);
+    let updatedAt: number | undefined;
+    for await (const page of log.pages(entry.executionId, { values: false })) {
+      for (const event of page) applyEvent(state, event);
+      updatedAt = page.at(-1)!.time;
+    }
+    if (updatedAt === undefined) return;
     const { done, current } = countSteps(state);
     const total = Math.max(workflow?.definition.nodes.length ?? 0, state.nodes.size, 1);
-    const updatedAt = events.at(-1)!.time;
     const document: ProgressDocument = {
       executionId: entry.executionId,
       workflowId: entry.workflowId,

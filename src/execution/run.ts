@@ -89,7 +89,9 @@ class Run {
       applyEvent(state, { type: "execution.requested", time, data: { workflowId, version, trigger, input } });
       return new Run(claim, options, state);
     }
-    for (const event of await options.log.read(claim.executionId)) applyEvent(state, event);
+    for await (const page of options.log.pages(claim.executionId)) {
+      for (const event of page) applyEvent(state, event);
+    }
     for (const id of [...state.nodes.keys()]) interrupt(state, id);
     return new Run(claim, options, state);
   }

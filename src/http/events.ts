@@ -23,8 +23,8 @@ const JSON_TYPE = "application/json";
 const LINES_TYPE = "application/x-ndjson";
 const STREAM_TYPE = "text/event-stream";
 
-/** Events that are read from the log at once for NDJSON. */
-const PAGE = 500;
+/** Past this many characters of JSON a page takes no further event. */
+const PAGE_CHARACTERS = 2 ** 22;
 
 const EVENT_TYPES: ReadonlySet<string> = new Set<EventType>([
   "execution.requested",
@@ -59,17 +59,17 @@ async function executionEvents(c: Context<AppEnv>, deps: AppDeps): Promise<Respo
   if (meta === undefined) throw executionNotFound(id);
 
   if (type === JSON_TYPE) {
-    const page = await log.read(id, { limit: limit + 1, ...(after !== undefined && { after }) });
-    const shown = page.slice(0, limit);
-    const body = { events: shown.map(toDocument), ...(page.length > limit && { next: shown.at(-1)!.id }) };
-    return c.json(body, 200, { vary: "Accept" });
+    const body = await jsonPage(log, id, { limit, ...(after !== undefined && { after }) });
+    return c.body(body, 200, { "content-type": JSON_TYPE, vary: "Accept" });
   }
   if (type === LINES_TYPE) {
     // A HEAD request opens nothing: nobody would close it.
     const headers = { "content-type": LINES_TYPE, vary: "Accept" };
     return c.req.method === "HEAD" ? c.body(null, 200, headers) : c.body(historyLines(log, id, after), 200, headers);
   }
-  if (after !== undefined && isEnded(meta.status) && (await log.read(id, { after, limit: 1 })).length === 0) {
+  if (
+    after !== undefined && isEnded(meta.status) && (await log.read(id, { after, limit: 1, values: false })).length === 0
+  ) {
     // 204 tells an EventSource that has had the terminal event to stop reconnecting (WHATWG HTML, section 9.2.2).
     return c.body(null, 204, { vary: "Accept" });
   }
@@ -123,6 +123,27 @@ async function* executionMessages(
   }
 }
 
+/** One page as JSON: `limit` events at most, and fewer where they are large. */
+async function jsonPage(log: ExecutionLog, id: string, options: { limit: number; after?: string }): Promise<string> {
+  const { limit } = options;
+  const shown: string[] = [];
+  let last: StoredEvent | undefined;
+  let next: string | undefined;
+  let characters = 0;
+  reading: for await (const page of log.pages(id, { ...options, limit: limit + 1 })) {
+    for (const event of page) {
+      if (shown.length === limit || characters > PAGE_CHARACTERS) {
+        next = last!.id;
+        break reading;
+      }
+      last = event;
+      shown.push(JSON.stringify(toDocument(event)));
+      characters += shown.at(-1)!.length;
+    }
+  }
+  return `{"events":[${shown.join()}]${next === undefined ? "" : `,"next":${JSON.stringify(next)}`}}`;
+}
+
 /** The stored history, one event a line, read page by page as the client takes it. */
 function historyLines(
   log: ExecutionLog,
@@ -130,17 +151,17 @@ function historyLines(
   from: string | undefined,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   const encoder = new TextEncoder();
-  let after = from;
+  const pages = log.pages(id, from === undefined ? {} : { after: from })[Symbol.asyncIterator]();
   return new ReadableStream({
     async pull(controller) {
-      const page = await log.read(id, { limit: PAGE, ...(after !== undefined && { after }) });
-      if (page.length > 0) {
-        after = page.at(-1)!.id;
-        controller.enqueue(encoder.encode(page.map((event) => `${JSON.stringify(toDocument(event))}\n`).join("")));
-      }
-      if (page.length < PAGE) controller.close();
+      const { done, value } = await pages.next();
+      if (done) return controller.close();
+      controller.enqueue(encoder.encode(value.map((event) => `${JSON.stringify(toDocument(event))}\n`).join("")));
     },
-  });
+    async cancel() {
+      await pages.return?.();
+    },
+  }, { highWaterMark: 0 });
 }
 
 function toDocument({ id, type, time, node, data }: StoredEvent): object {

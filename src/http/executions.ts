@@ -3,8 +3,8 @@
  */
 import type { Context, Hono } from "hono";
 import { MillraceError } from "../errors.ts";
-import { type ExecutionStatus, isEnded, type StoredEvent } from "../log/event.ts";
-import { foldState } from "../log/fold.ts";
+import { type ExecutionStatus, isEnded } from "../log/event.ts";
+import { applyEvent, emptyState, showState } from "../log/fold.ts";
 import type { ExecutionLog } from "../log/port.ts";
 import type { AppDeps, AppEnv } from "./deps.ts";
 import { choiceParameter, cursorParameter, executionIdParameter, integerParameter } from "./parameters.ts";
@@ -22,8 +22,6 @@ const STATUSES = [
   "cancelled",
 ] as const satisfies readonly ExecutionStatus[];
 const MAX_WAIT_SECONDS = 300;
-/** Events that are read from the log at once. */
-const PAGE = 1_000;
 
 /** Adds the resources to the app. */
 export function executions(app: Hono<AppEnv>, deps: AppDeps): void {
@@ -52,12 +50,13 @@ async function listExecutions(c: Context<AppEnv>, { store }: AppDeps): Promise<R
 
 async function getExecution(c: Context<AppEnv>, { catalog, store }: AppDeps): Promise<Response> {
   const id = executionIdParameter(c);
-  const events = await readAll(store.log, id);
-  const first = events[0];
-  if (first?.type !== "execution.requested") throw executionNotFound(id);
+  const state = emptyState();
+  // A state tells nothing of values, however large the log is.
+  for await (const page of store.log.pages(id, { values: false })) for (const event of page) applyEvent(state, event);
+  if (state.version === 0) throw executionNotFound(id);
   // The definition only tells how many nodes there are: the state can be had without it.
-  const workflow = await catalog.get(first.data.workflowId, first.data.version).catch(() => undefined);
-  return c.json(foldState(id, events, workflow ? { nodeIds: [...workflow.graph.keys()] } : {}));
+  const workflow = await catalog.get(state.workflowId, state.version).catch(() => undefined);
+  return c.json(showState(id, state, workflow ? { nodeIds: [...workflow.graph.keys()] } : {}));
 }
 
 async function getResult(c: Context<AppEnv>, { store, closeSignal, drainSignal }: AppDeps): Promise<Response> {
@@ -117,17 +116,6 @@ async function endedOrUnknown(log: ExecutionLog, id: string): Promise<MillraceEr
   return new MillraceError("execution_ended", `The execution "${id}" has already ended: it is ${meta.status}`, {
     extensions: { executionId: id, executionStatus: meta.status },
   });
-}
-
-/** All events of an execution. */
-async function readAll(log: ExecutionLog, id: string): Promise<StoredEvent[]> {
-  const events: StoredEvent[] = [];
-  for (;;) {
-    const after = events.at(-1)?.id;
-    const page = await log.read(id, { limit: PAGE, ...(after !== undefined && { after }) });
-    for (const event of page) events.push(event);
-    if (page.length < PAGE) return events;
-  }
 }
 
 /** The error for an execution that is unknown or has expired. */

@@ -2,7 +2,7 @@
  * The feed of all executions as Server-Sent Events. Feed entries only point to events, so each entry that passes the
  * filters costs one read of its execution's log.
  */
-import { compareEntryIds, type StoredEvent } from "../log/event.ts";
+import { compareEntryIds, entryIdBefore, type StoredEvent } from "../log/event.ts";
 import type { FeedEntry, Store } from "../log/port.ts";
 import type { ServerSentMessage } from "./server_sent_events.ts";
 
@@ -16,7 +16,7 @@ export interface FeedMessagesOptions {
 }
 
 /**
- * Follows the feed. The messages of one feed entry come as one batch, and only the last of them has an id, the feed
+ * Follows the feed. Of the messages of one feed entry only the last has an id, the feed
  * entry's: whoever comes back with it goes on behind the whole entry. A `gap` message stands where entries, or the
  * events that one points to, are gone.
  */
@@ -30,26 +30,32 @@ export async function* feedMessages(
     if (entry === "gap") yield [{ event: "gap", data: "{}" }];
     else if (workflowId === undefined || entry.workflowId === workflowId) {
       if (types && !entry.types.some((type) => types.has(type))) continue;
-      const events = await readRange(store, entry);
-      const batch = events.length === 0
-        ? [{ event: "gap", data: JSON.stringify({ executionId: entry.executionId }) }]
-        : events.filter(({ type }) => !types || types.has(type)).map((event) => toMessage(entry, event));
-      const last = batch.pop();
-      if (last !== undefined) yield [...batch, { ...last, id: entry.id }];
+      yield* messagesOf(store, entry, types);
     }
   }
 }
 
-async function readRange({ log }: Pick<Store, "log">, entry: FeedEntry): Promise<StoredEvent[]> {
-  const events = await log.read(entry.executionId, { after: entryIdBefore(entry.first), limit: entry.types.length });
-  return events.filter(({ id }) => compareEntryIds(id, entry.last) <= 0);
-}
-
-/** An id just before this one, to read from it on inclusively. */
-function entryIdBefore(id: string): string {
-  const [ms = "0", count = "0"] = id.split("-");
-  if (count !== "0") return `${ms}-${Number(count) - 1}`;
-  return ms === "0" ? "0-0" : `${Number(ms) - 1}-999999999999999`;
+/** The messages of one feed entry, page by page; only the last one has its id. */
+async function* messagesOf(
+  { log }: Pick<Store, "log">,
+  entry: FeedEntry,
+  types: ReadonlySet<string> | undefined,
+): AsyncGenerator<ServerSentMessage[]> {
+  const values = types === undefined || types.has("node.completed") || types.has("execution.requested");
+  const range = { after: entryIdBefore(entry.first), limit: entry.types.length, values };
+  let last: ServerSentMessage | undefined;
+  let isGone = true;
+  for await (const page of log.pages(entry.executionId, range)) {
+    const events = page.filter(({ id }) => compareEntryIds(id, entry.last) <= 0);
+    if (events.length > 0) isGone = false;
+    const messages = events.filter(({ type }) => !types || types.has(type)).map((event) => toMessage(entry, event));
+    if (messages.length === 0) continue;
+    if (last !== undefined) messages.unshift(last);
+    last = messages.pop();
+    if (messages.length > 0) yield messages;
+  }
+  if (isGone) last = { event: "gap", data: JSON.stringify({ executionId: entry.executionId }) };
+  if (last !== undefined) yield [{ ...last, id: entry.id }];
 }
 
 function toMessage({ executionId, workflowId }: FeedEntry, event: StoredEvent): ServerSentMessage {

@@ -1,7 +1,7 @@
 /**
  * Waiting on an execution's log: for callers who did not start the execution, or not on this instance.
  */
-import { isTerminal, type StoredEvent } from "../log/event.ts";
+import { entryIdBefore, isTerminal, type StoredEvent } from "../log/event.ts";
 import type { ExecutionLog, ExecutionResult, ResponseData } from "../log/port.ts";
 
 /** What {@linkcode waitOnLog} takes. */
@@ -14,7 +14,7 @@ export interface LogWait {
 }
 
 /**
- * Follows a log, from its beginning, to the event that ends the wait and returns that one.
+ * Follows a log, from its beginning, to the event that ends the wait and returns that one, without its large value.
  *
  * @returns `"expired"` when the log has gone without such an event, `"stopped"` when the time was over or a signal
  * aborted before
@@ -33,7 +33,7 @@ export async function waitOnLog(
     signal?.addEventListener("abort", stop, { once: true });
   }
   try {
-    for await (const event of log.tail(executionId, { signal: controller.signal })) {
+    for await (const event of log.tail(executionId, { signal: controller.signal, values: false })) {
       if (isTerminal(event) || await until?.(event)) return event;
     }
     return controller.signal.aborted ? "stopped" : "expired";
@@ -76,7 +76,10 @@ export async function waitForResult(
   });
   if (last === "stopped") return last;
   if (last !== "expired" && last.type === "node.completed") {
-    return { executionId, status: "responded", response: last.data.output as unknown as ResponseData };
+    // It was followed without its values.
+    const [event] = await log.read(executionId, { after: entryIdBefore(last.id), limit: 1 });
+    if (event?.type !== "node.completed") return await log.result(executionId);
+    return { executionId, status: "responded", response: event.data.output as unknown as ResponseData };
   }
   return await log.result(executionId);
 }

@@ -80,3 +80,10 @@ export function compareEntryIds(a: string, b: string): number {
   const [bTime = "0", bCount = "0"] = b.split("-");
   return Number(aTime) - Number(bTime) || Number(aCount) - Number(bCount);
 }
+
+/** An id just before this one, to read from it on inclusively. */
+export function entryIdBefore(id: string): string {
+  const [ms = "0", count = "0"] = id.split("-");
+  if (count !== "0") return `${ms}-${Number(count) - 1}`;
+  return ms === "0" ? "0-0" : `${Number(ms) - 1}-999999999999999`;
+}

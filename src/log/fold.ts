@@ -4,7 +4,8 @@
  *
  * @example
  * ```ts
- * const state = foldState(executionId, await log.read(executionId));
+ * const state = emptyState();
+ * for await (const page of log.pages(executionId, { values: false })) for (const event of page) applyEvent(state, event);
  * ```
  */
 import type { JsonValue } from "../json.ts";
@@ -166,6 +167,15 @@ export function foldState(
 ): ExecutionState {
   const state = emptyState();
   for (const event of events) applyEvent(state, event);
+  return showState(executionId, state, options);
+}
+
+/** What is shown of a state. */
+export function showState(
+  executionId: string,
+  state: RunState,
+  options: { nodeIds?: readonly string[] } = {},
+): ExecutionState {
   const total = Math.max(options.nodeIds?.length ?? 0, state.nodes.size, 1);
   const { done, current } = countSteps(state);
   const shown: [string, Omit<NodeState, "output" | "outputs">][] = [];

@@ -149,6 +149,18 @@ export interface WaitOptions {
   readonly signal: AbortSignal;
 }
 
+/** Which events a reader wants, and how much of them. */
+export interface ReadOptions {
+  /** An entry id, exclusive. */
+  readonly after?: string;
+  readonly limit?: number;
+  /** False: large values are not loaded, and `null` stands for them. */
+  readonly values?: boolean;
+}
+
+/** How many bytes of values a page of a log has, with which one more may be begun. */
+export const PAGE_BYTES = 2 ** 21;
+
 /** How callers start executions, wait for them and read them. */
 export interface ExecutionLog {
   /**
@@ -180,14 +192,20 @@ export interface ExecutionLog {
   /** What is known of an execution, or `undefined`. */
   meta(executionId: string): Promise<ExecutionMeta | undefined>;
 
-  /** Events after `after` (an entry id, exclusive) in order, at most `limit`. Empty for an unknown execution. */
-  read(executionId: string, options?: { after?: string; limit?: number }): Promise<StoredEvent[]>;
+  /**
+   * Events in order, page by page as they are asked for: none is empty, and each is bounded in bytes
+   * ({@linkcode PAGE_BYTES} and one event). No page for an unknown execution.
+   */
+  pages(executionId: string, options?: ReadOptions): AsyncIterable<StoredEvent[]>;
+
+  /** All of {@linkcode pages} together: for logs that are known to be short, or a `limit`. */
+  read(executionId: string, options?: ReadOptions): Promise<StoredEvent[]>;
 
   /**
    * Events after `after`, history first, then live as they are appended, with no gap and no repeat; ends after the
    * terminal event, or when the log expires, or by return on abort.
    */
-  tail(executionId: string, options: WaitOptions & { after?: string }): AsyncIterable<StoredEvent>;
+  tail(executionId: string, options: WaitOptions & Omit<ReadOptions, "limit">): AsyncIterable<StoredEvent>;
 
   /** The result, while it lives. */
   result(executionId: string): Promise<ExecutionResult | undefined>;
@@ -222,7 +240,8 @@ export interface WorkQueue {
   /**
    * Appends events when the log has `sequence` entries and the epoch is the claim's; `reply` goes to the caller's
    * inbox in the same step. Says whether the execution has been paused meanwhile. Throws `FencedError` when the claim
-   * is no longer the newest or the execution has ended.
+   * is no longer the newest or the execution has ended, and `AppendRefusedError` when there is no room for the events:
+   * then nothing was appended, the claim still stands, and the terminal event alone will be taken.
    */
   append(claim: Claim, options: AppendOptions): Promise<{ paused: boolean }>;
 

@@ -30,6 +30,8 @@ export interface LargeValue {
 export interface EncodedData {
   readonly data: string;
   readonly value?: LargeValue;
+  /** The value, large or not; absent where the event has none. */
+  readonly json?: string;
 }
 
 /** What a driver kept of an event; a `value` without `json` was not loaded, and reads as `null`. */
@@ -67,8 +69,9 @@ export function decodeEvent({ id, type, time, node, data, value }: EncodedEvent)
 }
 
 function withValue(value: LargeValue, { before, after }: { before: string; after: string }): EncodedData {
-  if (value.json.length <= LARGE) return { data: `${before}"${value.member}":${value.json}${after}` };
-  return { data: `${before}"${value.member}":null${after}`, value };
+  const { member, json } = value;
+  if (json.length <= LARGE) return { data: `${before}"${member}":${json}${after}`, json };
+  return { data: `${before}"${member}":null${after}`, value, json };
 }
 
 /** A value that is not there counts as null, as it does in every JSON text. */

@@ -30,7 +30,7 @@ export class Keys {
 
   /**
    * What the names of a partition begin with, for scripts that find executions by themselves: they append `timers`,
-   * `work`, `dead`, `meta:<execution>`, `slots:<workflow>` or `waiting:<workflow>`.
+   * `work`, `dead-letters`, `dead:<execution>`, `values:<execution>`, `meta:<execution>`, `slots:<workflow>` or `waiting:<workflow>`.
    */
   base(partition: number): string {
     return `${this.#prefix}{${partition}}:`;
@@ -56,6 +56,11 @@ export class Keys {
     return this.#of("execution:result", executionId);
   }
 
+  /** Hash of the values that are too large to stand in the log, by the node whose output they are. */
+  values(executionId: string): string {
+    return this.#of("values", executionId);
+  }
+
   /** The progress document. */
   state(executionId: string): string {
     return this.#of("state", executionId);
@@ -66,7 +71,17 @@ export class Keys {
     return `${this.#prefix}{${partition}}:timers`;
   }
 
-  /** Stream of the newest dead letters. */
+  /** Sorted set of the dead letters' execution ids, all of score 0. */
+  deadLetters(partition: number): string {
+    return `${this.#prefix}{${partition}}:dead-letters`;
+  }
+
+  /** Hash of one dead letter. */
+  deadLetter(executionId: string): string {
+    return this.#of("dead", executionId);
+  }
+
+  /** Stream of dead letters as they were kept once; it is read and no longer written. */
   dead(partition: number): string {
     return `${this.#prefix}{${partition}}:dead`;
   }

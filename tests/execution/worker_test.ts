@@ -5,6 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Worker } from "../../src/execution/worker.ts";
 import type { Store } from "../../src/log/port.ts";
+import { uuidv7 } from "../../src/execution_id.ts";
 import { pause } from "../../src/pause.ts";
 import { drivers, eventually } from "../log/drivers.ts";
 import { type Bench, chainOf, failing, logToEnd, makeBench, typesOf } from "./bench_of_work.ts";
@@ -22,6 +23,7 @@ for (const driver of drivers()) {
     never: () => failing("terminal"),
     one: () => Promise.resolve(1),
     two: () => Promise.resolve(2),
+    heavy: () => Promise.resolve("x".repeat(90_000)),
     gate: ({ key, signal }) =>
       new Promise((resolve, reject) => {
         gates.set(key, () => resolve("through"));
@@ -32,7 +34,7 @@ for (const driver of drivers()) {
   let worker: Worker;
 
   test.before(async () => {
-    store = await driver.open("a");
+    store = await driver.open("a", { logLimitBytes: 500_000 });
     worker = bench.worker(store);
     worker.start();
     const settings = { timeoutSeconds: 30 };
@@ -46,6 +48,11 @@ for (const driver of drivers()) {
     bench.define("early", chainOf([reply, act("gate")], { timeoutSeconds: 3 }));
     const hurry = { timeoutSeconds: 0.2, retry: { ...retry, maxAttempts: 2 } };
     bench.define("hurried", chainOf([{ id: "wait", type: "delay", parameters: { seconds: 60 }, ...hurry }]));
+    for (const [name, make] of [["act", act], ["effect", effect]] as const) {
+      const nodes = Array.from({ length: 8 }, (_, n) => ({ ...make(`n${n}`), parameters: { name: "heavy" } }));
+      bench.define(`heavy ${name}`, chainOf(nodes, settings));
+      bench.define(`less heavy ${name}`, chainOf(nodes.slice(0, 5), settings));
+    }
     bench.define("gated", chainOf([effect("gate"), effect("two")], settings));
     const output = (id: string, output: unknown) => ({ id, type: "transform", parameters: { output } });
     const shared = [{ n: 1 }];
@@ -243,6 +250,24 @@ for (const driver of drivers()) {
       assert.is((await logToEnd(store, id)).at(-1)!.type, "execution.completed");
     }
   });
+
+  for (const kind of ["act", "effect"]) {
+    test(`a log that grows past its limit ends its execution with log_limit, where ${kind}s made it`, async () => {
+      const replyTo = store.log.instance;
+      const signal = AbortSignal.timeout(60_000);
+      for (const [id, status, code] of [["less heavy", "completed", undefined], ["heavy", "failed", "log_limit"]]) {
+        const executionId = uuidv7();
+        const reply = store.log.awaitReply(executionId, { signal });
+        await bench.request(store, `${id} ${kind}`, { executionId, replyTo });
+        const result = await reply;
+        assert.equal([result.status, result.error?.code], [status, code]);
+        assert.equal(await store.log.result(executionId), result);
+        const events = await logToEnd(store, executionId);
+        const bytes = events.reduce((sum, { data }) => sum + JSON.stringify(data).length, 0);
+        assert.ok(bytes < 501_000, `${bytes} bytes`);
+      }
+    });
+  }
 
   test.run();
 }

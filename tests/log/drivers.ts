@@ -17,6 +17,7 @@ export interface OpenOptions {
   readonly leaseSeconds?: number;
   readonly queueLimit?: number;
   readonly maxDeliveries?: number;
+  readonly logLimitBytes?: number;
 }
 
 /** A driver under test. */

@@ -34,6 +34,7 @@ test.before.each(async () => {
     reader,
     instance: "a",
     maxWaiters: 10_000,
+    resolve: (reply) => Promise.resolve(JSON.parse(reply)),
     result: (id) => lookUp(id),
     onError: () => {},
   });

@@ -3,14 +3,16 @@
  */
 import { uuidv7 } from "../../execution_id.ts";
 import { isEnded, type StoredEvent } from "../event.ts";
-import type {
-  Acceptance,
-  ExecutionLog,
-  ExecutionMeta,
-  ExecutionRequest,
-  ExecutionResult,
-  PauseOutcome,
-  WaitOptions,
+import {
+  type Acceptance,
+  type ExecutionLog,
+  type ExecutionMeta,
+  type ExecutionRequest,
+  type ExecutionResult,
+  PAGE_BYTES,
+  type PauseOutcome,
+  type ReadOptions,
+  type WaitOptions,
 } from "../port.ts";
 import type { Waiters } from "../waiters.ts";
 import type { Dispatcher } from "./dispatcher.ts";
@@ -20,6 +22,9 @@ import { indexAfter, type MemoryExecution, type MemoryState } from "./state.ts";
 
 /** What an execution takes besides its log and its result, about. */
 const EXECUTION_BYTES = 1024;
+
+/** How many events a page has at most. */
+const PAGE = 1000;
 
 /** What the log is made of. */
 export interface MemoryLogOptions {
@@ -81,15 +86,32 @@ export class MemoryLog implements ExecutionLog {
     return Promise.resolve(execution && metaOf(execution));
   }
 
-  read(executionId: string, options: { after?: string; limit?: number } = {}): Promise<StoredEvent[]> {
+  async *pages(executionId: string, options: ReadOptions = {}): AsyncIterable<StoredEvent[]> {
+    const { after, limit = Infinity, values = true } = options;
     const events = this.#state.find(executionId)?.events ?? [];
-    const from = indexAfter(events, options.after);
-    const page = events.slice(from, from + (options.limit ?? events.length));
-    return Promise.resolve(page.map((event) => restoreEvent(event)));
+    let from = indexAfter(events, after);
+    for (const end = Math.min(events.length, from + limit); from < end;) {
+      const page: StoredEvent[] = [];
+      for (let bytes = 0; from < end && bytes <= PAGE_BYTES && page.length < PAGE; from++) {
+        const event = events[from]!;
+        page.push(restoreEvent(event, { values }));
+        bytes += event.bytes;
+      }
+      yield page;
+    }
   }
 
-  async *tail(executionId: string, options: WaitOptions & { after?: string }): AsyncIterable<StoredEvent> {
-    const { signal } = options;
+  async read(executionId: string, options: ReadOptions = {}): Promise<StoredEvent[]> {
+    const events: StoredEvent[] = [];
+    for await (const page of this.pages(executionId, options)) events.push(...page);
+    return events;
+  }
+
+  async *tail(
+    executionId: string,
+    options: WaitOptions & Omit<ReadOptions, "limit">,
+  ): AsyncIterable<StoredEvent> {
+    const { signal, values = true } = options;
     let after = options.after;
     while (!signal.aborted) {
       const execution = this.#state.find(executionId);
@@ -100,7 +122,7 @@ export class MemoryLog implements ExecutionLog {
         await this.#state.change(executionId, { signal });
       }
       for (const event of events) {
-        yield restoreEvent(event);
+        yield restoreEvent(event, { values });
         after = event.id;
         if (signal.aborted) return;
       }

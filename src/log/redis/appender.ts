@@ -12,7 +12,7 @@ import { isFull } from "../../redis/refusal.ts";
 import { runScript } from "../../redis/script.ts";
 import type { LogEvent } from "../event.ts";
 import type { Claim } from "../port.ts";
-import { encodeEvents } from "./codec.ts";
+import { type EncodedEvents, encodeEvents } from "./codec.ts";
 import { resend } from "./resend.ts";
 import { APPEND, APPEND_LAST } from "./scripts.ts";
 
@@ -43,6 +43,7 @@ export type AppendAnswer =
   | "ended"
   | "fenced"
   | "sequence"
+  | "limit"
   | "eventless";
 
 /** What appends are sent with. */
@@ -51,6 +52,8 @@ export interface AppenderOptions {
   readonly commands: RedisConnection;
   readonly memory: MemoryWatch;
   readonly group: string;
+  /** The largest log of an execution. */
+  readonly logLimitBytes: number;
 }
 
 /** Sends appends over one connection. */
@@ -71,7 +74,7 @@ export class Appender {
    */
   async append(
     claim: Claim,
-    { sequence, events }: { sequence: number; events: readonly LogEvent[] },
+    { sequence, events }: { sequence: number; events: EncodedEvents },
     end: AppendEnd,
   ): Promise<AppendAnswer> {
     const { executionId, replyTo } = claim;
@@ -94,22 +97,26 @@ export class Appender {
     event: LogEvent,
     end: AppendEnd,
   ): Promise<AppendAnswer> {
-    return this.#send({ ...execution, fence: { epoch: "cancel", sequence: "0", writer: "" }, events: [event], end });
+    return this.#send({
+      ...execution,
+      fence: { epoch: "cancel", sequence: "0", writer: "" },
+      events: encodeEvents([event]),
+      end,
+    });
   }
 
   #send(append: {
     executionId: string;
     replyTo: string | undefined;
     fence: { epoch: string; sequence: string; writer: string };
-    events: readonly LogEvent[];
+    events: EncodedEvents;
     end: AppendEnd;
   }): Promise<AppendAnswer> {
-    const { keys, commands, group, memory } = this.#options;
+    const { keys, commands, group, memory, logLimitBytes } = this.#options;
     const { executionId, replyTo, fence, events, end } = append;
     const partition = keys.partitionOf(executionId);
     const work = keys.work(partition);
-    const words = encodeEvents(events);
-    const bytes = words.reduce((sum, { length }) => sum + length, end.payload.length);
+    const bytes = events.words.reduce((sum, { length }) => sum + length, end.payload.length);
     memory.count(bytes);
     const makesRoom = end.outcome !== undefined && bytes <= SMALL;
     return runScript<AppendAnswer>(commands, makesRoom ? APPEND_LAST : APPEND, {
@@ -125,7 +132,7 @@ export class Appender {
         executionId,
         fence.epoch,
         fence.sequence,
-        events.map(({ type }) => type).join(),
+        events.types,
         end.reply ?? "",
         end.outcome ?? "",
         end.payload,
@@ -133,7 +140,8 @@ export class Appender {
         group,
         fence.writer,
         end.deadLetter ?? "",
-        ...words,
+        String(logLimitBytes),
+        ...events.words,
       ],
     });
   }

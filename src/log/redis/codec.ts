@@ -4,20 +4,29 @@
 import type { StreamEntry } from "../../redis/stream_replies.ts";
 import type { ExecutionStatus, LogEvent, StoredEvent } from "../event.ts";
 import type { Claim, ExecutionMeta, ExecutionResult, FeedEntry } from "../port.ts";
+import { decodeEvent, encodeEvent, LARGE } from "../value.ts";
 
-/** Past this many characters a result is stored as gzip, and only referred to from streams. */
-export const LARGE = 32 * 1024;
-
-/** A log entry's fields as an event: `type`, `time`, `node` (if any), `data` (one JSON text). */
-export function decodeEvent({ id, fields }: StreamEntry): StoredEvent {
-  const node = fields.get("node");
-  return {
+/**
+ * A log entry's fields as an event: `type`, `time`, `node` (if any), `data` (one JSON text), and where a value stands
+ * beside the log, `value` (the member of `data` that it is) and `bytes` (its length). `json` is that value, if loaded.
+ */
+export function decodeEntry({ id, fields }: StreamEntry, json?: string | null): StoredEvent {
+  const member = fields.get("value");
+  return decodeEvent({
     id,
-    type: fields.get("type"),
+    type: fields.get("type") ?? "",
     time: Number(fields.get("time")),
-    ...(node === undefined ? {} : { node }),
-    data: JSON.parse(fields.get("data") ?? "{}"),
-  } as StoredEvent;
+    node: fields.get("node"),
+    data: fields.get("data") ?? "{}",
+    ...(member === undefined ? {} : { value: { member, json: json ?? undefined } }),
+  });
+}
+
+/** The name and the length of the value that stands beside a log entry, if one does. */
+export function valueOf({ fields }: StreamEntry): { name: string; bytes: number } | undefined {
+  if (!fields.has("value")) return undefined;
+  const name = fields.get("node") ?? JSON.parse(fields.get("data") ?? "{}").trigger;
+  return { name, bytes: Number(fields.get("bytes")) };
 }
 
 /** A work entry's fields as a claim. Only the entry of a first delivery may carry the input. */
@@ -42,11 +51,24 @@ export function decodeClaim({ id, fields }: StreamEntry): Claim {
   };
 }
 
-/** Events as the words that {@linkcode APPEND} takes. */
-export function encodeEvents(events: readonly LogEvent[]): string[] {
+/** Events as {@linkcode APPEND} takes them. */
+export interface EncodedEvents {
+  readonly types: string;
+  readonly words: readonly string[];
+  /** The outputs among them that are large, with the names under which they stand beside the log. */
+  readonly values: ReadonlyMap<unknown, string>;
+}
+
+/** Makes events ready to be sent. */
+export function encodeEvents(events: readonly LogEvent[]): EncodedEvents {
   const words: string[] = [];
-  for (const { type, time, node, data } of events) words.push(type, String(time), node ?? "", JSON.stringify(data));
-  return words;
+  const values = new Map<unknown, string>();
+  for (const event of events) {
+    const { data, value } = encodeEvent(event);
+    words.push(event.type, String(event.time), event.node ?? "", data, value?.json ?? "");
+    if (value !== undefined && event.type === "node.completed") values.set(event.data.output, value.name);
+  }
+  return { types: events.map(({ type }) => type).join(), words, values };
 }
 
 /** A feed entry's fields as the port has them. */
@@ -90,16 +112,59 @@ export function decodeMeta(executionId: string, reply: readonly (string | null)[
   };
 }
 
+/** A result as it is stored: what stands beside the log is only named. */
+interface StoredResult extends ExecutionResult {
+  readonly responseOf?: string;
+  readonly outputOf?: string;
+}
+
+/** Names the value that stands beside the log, if it is one of those. */
+export type NameOf = (value: unknown) => string | undefined;
+
+/** A result as JSON, in which what stands beside the log is only named. */
+export function referTo(result: ExecutionResult, nameOf: NameOf): string {
+  const { response, output, ...rest } = result;
+  const [responseOf, outputOf] = [nameOf(response), nameOf(output)];
+  const stored: StoredResult = {
+    ...rest,
+    ...(responseOf === undefined ? response && { response } : { responseOf }),
+    ...(outputOf === undefined ? output !== undefined && { output } : { outputOf }),
+  };
+  return JSON.stringify(stored);
+}
+
+/** Gets values that stand beside a log. */
+export type LoadValues = (executionId: string, names: readonly string[]) => Promise<(string | null)[]>;
+
+/** Reads what {@linkcode referTo} made; `undefined` when a value has expired. */
+export async function resolveResult(stored: StoredResult, load: LoadValues): Promise<ExecutionResult | undefined> {
+  const { responseOf, outputOf, ...result } = stored;
+  const members = Object.entries({ response: responseOf, output: outputOf }).filter(([, name]) => name !== undefined);
+  if (members.length === 0) return result;
+  const names = [...new Set(members.map(([, name]) => name!))];
+  const values = await load(result.executionId, names);
+  if (values.some((value) => value === null)) return undefined;
+  const parsed = values.map((value) => JSON.parse(value!));
+  return { ...result, ...Object.fromEntries(members.map(([member, name]) => [member, parsed[names.indexOf(name!)]])) };
+}
+
 /** A result as it is stored: JSON, or past {@linkcode LARGE} gzip of it (RFC 1952). */
-export async function encodeResult(result: ExecutionResult): Promise<{ stored: string | Uint8Array; large: boolean }> {
-  const json = JSON.stringify(result);
+export async function encodeResult(
+  result: ExecutionResult,
+  nameOf: NameOf,
+): Promise<{ stored: string | Uint8Array; large: boolean }> {
+  const json = referTo(result, nameOf);
   if (json.length <= LARGE) return { stored: json, large: false };
   const stream = new Blob([json]).stream().pipeThrough(new CompressionStream("gzip"));
   return { stored: Buffer.from(await new Response(stream).arrayBuffer()), large: true };
 }
 
 /** Reads a stored result; gzip is told by its magic number. */
-export async function decodeResult(stored: Uint8Array): Promise<ExecutionResult> {
+export async function decodeResult(stored: Uint8Array, load: LoadValues): Promise<ExecutionResult | undefined> {
+  return await resolveResult(await parseResult(stored), load);
+}
+
+async function parseResult(stored: Uint8Array): Promise<StoredResult> {
   if (stored[0] !== 0x1f || stored[1] !== 0x8b) return JSON.parse(new TextDecoder().decode(stored));
   const stream = new Blob([stored as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream("gzip"));
   return await new Response(stream).json();

@@ -1,90 +1,108 @@
 /**
- * The dead letters on Redis: a stream a partition, trimmed by length, whose entries hold all that is needed to look at
- * an execution, or to request it again, after its log has expired.
+ * The dead letters on Redis: a hash each, which holds all that is needed to look at an execution, or to request it
+ * again, after its log has expired; and a sorted set of their ids a partition, so that a page is read without the rest.
  */
 import type { RedisConnection } from "../../redis/connection.ts";
 import type { Keys } from "../../redis/keys.ts";
-import { parseEntries, type StreamEntry } from "../../redis/stream_replies.ts";
+import { defineScript, runScript } from "../../redis/script.ts";
 import type { JsonValue } from "../../json.ts";
-import type { EventData } from "../event.ts";
 import type { DeadLetter, DeadLetters } from "../port.ts";
+import { OldDeadLetters } from "./old_dead_letters.ts";
 
-/** How many entries are read at once: each may hold a large input. */
-const PAGE = 50;
+/** The fields that a list shows: all but what was posted. */
+const SHOWN = ["workflow", "version", "trigger", "requestedAt", "diedAt", "deliveries", "error"] as const;
 
-/** {@linkcode DeadLetters} on Redis Streams. */
+const DROP = defineScript(
+  `
+-- KEYS  1 ids of the partition's dead letters  2 dead letter
+-- ARGV  1 execution id
+-- Reply 1, or 0 when there was none
+redis.call('ZREM', KEYS[1], ARGV[1])
+return redis.call('DEL', KEYS[2])
+`,
+  { allowOom: true },
+);
+
+/** {@linkcode DeadLetters} on Redis. */
 export class RedisDeadLetters implements DeadLetters {
   readonly #keys: Keys;
-  readonly #commands: RedisConnection;
+  readonly #connection: RedisConnection;
+  readonly #old: OldDeadLetters;
 
-  constructor(options: { keys: Keys; commands: RedisConnection }) {
+  /** @param options.connection one for what may be large */
+  constructor(options: { keys: Keys; connection: RedisConnection }) {
     this.#keys = options.keys;
-    this.#commands = options.commands;
+    this.#connection = options.connection;
+    this.#old = new OldDeadLetters(options);
   }
 
   /** By execution id, the newest first, over all partitions: a page can go on where one was dropped. */
   async list(options: { limit: number; cursor?: string }): Promise<{ deadLetters: DeadLetter[]; nextCursor?: string }> {
     const { limit, cursor } = options;
-    const all: DeadLetter[] = [];
-    for (const stream of this.#keys.each((partition) => this.#keys.dead(partition))) {
-      for await (const entry of this.#newestFirst(stream)) {
-        const { input: _input, ...letter } = decodeDeadLetter(entry);
-        all.push(letter);
-      }
-    }
-    all.sort((a, b) => a.executionId < b.executionId ? 1 : -1);
-    const from = cursor === undefined ? 0 : all.filter(({ executionId }) => executionId >= cursor).length;
-    const page = all.slice(from, from + limit);
-    return from + limit < all.length
-      ? { deadLetters: page, nextCursor: page.at(-1)!.executionId }
-      : { deadLetters: page };
+    const [pages, old] = await Promise.all([
+      Promise.all(
+        this.#keys.each((partition) => this.#keys.deadLetters(partition)).map((ids) =>
+          this.#connection.send<string[]>(
+            [
+              "ZRANGE",
+              ids,
+              cursor === undefined ? "+" : `(${cursor}`,
+              "-",
+              "BYLEX",
+              "REV",
+              "LIMIT",
+              "0",
+              `${limit + 1}`,
+            ],
+          )
+        ),
+      ),
+      this.#old.list(),
+    ]);
+    const older = new Map(old.map((letter) => [letter.executionId, letter]));
+    const ids = [...pages.flat(), ...[...older.keys()].filter((id) => cursor === undefined || id < cursor)];
+    const page = ids.sort().reverse().slice(0, limit);
+    const letters = await Promise.all(page.map(async (id) => older.get(id) ?? await this.#shown(id)));
+    return {
+      // One may have been dropped since.
+      deadLetters: letters.filter((letter) => letter !== undefined),
+      ...(ids.length > limit ? { nextCursor: page.at(-1)! } : {}),
+    };
   }
 
   async get(executionId: string): Promise<DeadLetter & { input: JsonValue } | undefined> {
-    const entry = await this.#find(executionId);
-    return entry && decodeDeadLetter(entry);
+    const key = this.#keys.deadLetter(executionId);
+    const [request, input, ...shown] = await this.#connection.send<(string | null)[]>(
+      ["HMGET", key, "request", "input", ...SHOWN],
+    );
+    const letter = decode(executionId, shown);
+    if (letter === undefined) return await this.#old.get(executionId);
+    return { ...letter, input: typeof input === "string" ? JSON.parse(input) : JSON.parse(request ?? "{}").input };
   }
 
   async drop(executionId: string): Promise<boolean> {
-    const entry = await this.#find(executionId);
-    if (entry === undefined) return false;
-    return await this.#commands.send(["XDEL", this.#streamOf(executionId), entry.id]) === 1;
+    const keys = [this.#keys.deadLetters(this.#keys.partitionOf(executionId)), this.#keys.deadLetter(executionId)];
+    if (await runScript(this.#connection, DROP, { keys, args: [executionId] }) === 1) return true;
+    return await this.#old.drop(executionId);
   }
 
-  async #find(executionId: string): Promise<StreamEntry | undefined> {
-    for await (const entry of this.#newestFirst(this.#streamOf(executionId))) {
-      if (entry.fields.get("execution") === executionId) return entry;
-    }
-    return undefined;
-  }
-
-  async *#newestFirst(stream: string): AsyncIterable<StreamEntry> {
-    for (let end = "+";;) {
-      const entries = parseEntries(
-        await this.#commands.send(["XREVRANGE", stream, end, "-", "COUNT", String(PAGE)]),
-      );
-      yield* entries;
-      if (entries.length < PAGE) return;
-      end = `(${entries.at(-1)!.id}`;
-    }
-  }
-
-  #streamOf(executionId: string): string {
-    return this.#keys.dead(this.#keys.partitionOf(executionId));
+  async #shown(executionId: string): Promise<DeadLetter | undefined> {
+    const reply = await this.#connection.send(["HMGET", this.#keys.deadLetter(executionId), ...SHOWN]);
+    return decode(executionId, reply as (string | null)[]);
   }
 }
 
-function decodeDeadLetter({ fields }: StreamEntry): DeadLetter & { input: JsonValue } {
-  const request = JSON.parse(fields.get("request") ?? "{}") as EventData["execution.requested"];
+function decode(executionId: string, reply: readonly (string | null)[]): DeadLetter | undefined {
+  const [workflowId, version, trigger, requestedAt, diedAt, deliveries, error] = reply;
+  if (typeof workflowId !== "string") return undefined;
   return {
-    executionId: fields.get("execution") ?? "",
-    workflowId: request.workflowId,
-    version: request.version,
-    trigger: request.trigger,
-    requestedAt: Number(fields.get("requestedAt")),
-    diedAt: Number(fields.get("diedAt")),
-    deliveries: Number(fields.get("deliveries")),
-    error: JSON.parse(fields.get("error") ?? "{}"),
-    input: request.input,
+    executionId,
+    workflowId,
+    version: Number(version),
+    trigger: trigger ?? "",
+    requestedAt: Number(requestedAt),
+    diedAt: Number(diedAt),
+    deliveries: Number(deliveries),
+    error: JSON.parse(error ?? "{}"),
   };
 }

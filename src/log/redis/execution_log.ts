@@ -6,7 +6,6 @@ import type { Keys } from "../../redis/keys.ts";
 import type { MemoryWatch } from "../../redis/memory_watch.ts";
 import { isFull } from "../../redis/refusal.ts";
 import { runScript } from "../../redis/script.ts";
-import { parseEntries } from "../../redis/stream_replies.ts";
 import type { Subscriptions } from "../../redis/subscriptions.ts";
 import { UnavailableError } from "../../errors.ts";
 import { uuidv7 } from "../../execution_id.ts";
@@ -17,14 +16,17 @@ import type {
   ExecutionRequest,
   ExecutionResult,
   PauseOutcome,
+  ReadOptions,
   WaitOptions,
 } from "../port.ts";
 import type { StoredEvent } from "../event.ts";
 import { concurrencyExceeded, idempotencyKeyReused, queueFull, storageFull } from "../refusals.ts";
 import { Appender } from "./appender.ts";
-import { decodeEvent, decodeMeta, decodeResult, LARGE, META_FIELDS } from "./codec.ts";
+import { decodeMeta, decodeResult, META_FIELDS, resolveResult } from "./codec.ts";
+import { encodeEvent } from "../value.ts";
 import type { Inbox } from "./inbox.ts";
 import { claimKey, type KeyedRequest, keyPartition, releaseKey } from "./key_claims.ts";
+import type { LogReader } from "./log_reader.ts";
 import { resend } from "./resend.ts";
 import { PAUSE, REQUEST } from "./scripts.ts";
 import { followLog } from "./tails.ts";
@@ -37,6 +39,8 @@ export interface RedisLogOptions {
   readonly inbox: Inbox;
   readonly instance: string;
   readonly group: string;
+  readonly logLimitBytes: number;
+  readonly reader: LogReader;
   /** Reads the logs that are followed. */
   readonly subscriptions: Subscriptions;
   /** How many executions may wait or run in one partition. */
@@ -102,10 +106,11 @@ export class RedisLog implements ExecutionLog {
     const { executionId, workflowId, version, trigger, input, replyTo = "", replyEarly = false } = request;
     const { concurrency, idempotency } = request;
     const partition = keys.partitionOf(executionId);
-    const inputJson = JSON.stringify(input);
-    const data = `{"workflowId":${JSON.stringify(workflowId)},"version":${version},"trigger":${
-      JSON.stringify(trigger)
-    },"input":${inputJson}}`;
+    const { data, value, json = "null" } = encodeEvent({
+      type: "execution.requested",
+      time: 0,
+      data: { workflowId, version, trigger, input },
+    });
     const names = [keys.meta(executionId), keys.log(executionId), keys.work(partition), keys.feed(partition)];
     const args = [
       executionId,
@@ -115,7 +120,7 @@ export class RedisLog implements ExecutionLog {
       data,
       replyTo,
       replyEarly ? "1" : "",
-      inputJson.length <= LARGE ? inputJson : "",
+      json,
       String(request.resultTtlSeconds),
       String(request.historyTtlSeconds),
       String(request.timeoutMs),
@@ -127,7 +132,9 @@ export class RedisLog implements ExecutionLog {
       args.push(concurrency === undefined ? "" : String(concurrency.limit), concurrency?.onOverlap ?? "");
       args.push(idempotency?.fingerprint ?? "", String(idempotency?.ttlSeconds ?? 0), keys.base(partition));
     }
-    const bytes = data.length + inputJson.length;
+    names.push(keys.values(executionId));
+    args.push(value === undefined ? "" : "1");
+    const bytes = data.length + (value?.json.length ?? 0);
     if (!memory.hasRoomFor(bytes)) {
       if (idempotency === undefined) throw storageFull();
       // Whether the key has been used is still to be said: with a limit of 0 the script starts nothing.
@@ -160,38 +167,47 @@ export class RedisLog implements ExecutionLog {
     return decodeMeta(executionId, reply as (string | null)[]);
   }
 
-  async read(executionId: string, options: { after?: string; limit?: number } = {}): Promise<StoredEvent[]> {
-    const { keys, commands } = this.#options;
-    const { after, limit } = options;
-    const count = limit === undefined ? [] : ["COUNT", String(limit)];
-    const start = after === undefined ? "-" : `(${after}`;
-    return parseEntries(await commands.send(["XRANGE", keys.log(executionId), start, "+", ...count])).map(decodeEvent);
+  pages(executionId: string, options: ReadOptions = {}): AsyncIterable<StoredEvent[]> {
+    return this.#options.reader.pages(executionId, options);
   }
 
-  tail(executionId: string, options: WaitOptions & { after?: string }): AsyncIterable<StoredEvent> {
-    const { keys, commands, subscriptions } = this.#options;
+  async read(executionId: string, options: ReadOptions = {}): Promise<StoredEvent[]> {
+    const events: StoredEvent[] = [];
+    for await (const page of this.pages(executionId, options)) events.push(...page);
+    return events;
+  }
+
+  tail(executionId: string, options: WaitOptions & Omit<ReadOptions, "limit">): AsyncIterable<StoredEvent> {
+    const { keys, commands, subscriptions, reader } = this.#options;
     const stream = keys.log(executionId);
     return followLog({
       signal: options.signal,
       stream,
       after: options.after,
       subscriptions,
-      read: (after) => this.read(executionId, after === undefined ? {} : { after }),
+      executionId,
+      reader,
+      values: options.values ?? true,
       exists: async () => await commands.send(["EXISTS", stream]) === 1,
     });
   }
 
   async result(executionId: string): Promise<ExecutionResult | undefined> {
-    const { keys, commands } = this.#options;
+    const { keys, commands, reader } = this.#options;
     const stored = await commands.sendForBytes(["GET", keys.result(executionId)]);
-    return stored === null ? undefined : await decodeResult(stored);
+    return stored === null ? undefined : await decodeResult(stored, (id, names) => reader.values(id, names));
   }
 
   /** What the caller of a `responseNode` webhook was answered while the execution still runs. */
   async earlyReply(executionId: string): Promise<ExecutionResult | undefined> {
     const { keys, commands } = this.#options;
     const stored = await commands.send<string | null>(["HGET", keys.meta(executionId), "reply"]);
-    return stored === null ? undefined : JSON.parse(stored);
+    return stored === null ? undefined : await this.resolve(stored);
+  }
+
+  /** Reads a reply, with what it refers to; `undefined` when that has expired. */
+  resolve(reply: string): Promise<ExecutionResult | undefined> {
+    return resolveResult(JSON.parse(reply), (id, names) => this.#options.reader.values(id, names));
   }
 
   async cancel(executionId: string, options: { reason?: string } = {}): Promise<boolean> {

@@ -26,6 +26,8 @@ const KEEP_MS = 1000;
 const LOOKUPS = 3;
 /** How many results are asked for at once. */
 const CHUNK = 100;
+/** What may refer to values, and what does: users' data may look like it too. */
+const REFERS = /"(output|response)Of":/;
 /** How long a result is waited for that a reply referred to and that cannot be read, in milliseconds. */
 const FETCH_AGAIN_MS = 250;
 
@@ -54,6 +56,8 @@ export interface InboxOptions {
   readonly instance: string;
   readonly maxWaiters: number;
   readonly result: (executionId: string) => Promise<ExecutionResult | undefined>;
+  /** Reads a reply, with what it refers to; `undefined` when that has expired. */
+  readonly resolve: (reply: string) => Promise<ExecutionResult | undefined>;
   readonly onError: (error: unknown) => void;
 }
 
@@ -166,16 +170,18 @@ export class Inbox {
       const executionId = fields.get("execution");
       if (executionId === undefined || !this.waiters.has(executionId)) continue;
       const result = fields.get("result");
-      if (result !== undefined) this.waiters.reply(JSON.parse(result));
-      else void this.#fetch(executionId);
+      // Most refer to nothing: their callers are answered at once.
+      if (result !== undefined && !REFERS.test(result)) this.waiters.reply(JSON.parse(result));
+      else void this.#fetch(executionId, result);
     }
   }
 
   /** Gets a result that was too large to travel. */
-  async #fetch(executionId: string): Promise<void> {
+  async #fetch(executionId: string, reply?: string): Promise<void> {
     while (this.waiters.has(executionId)) {
       try {
-        const result = await this.#options.result(executionId);
+        const { resolve, result: find } = this.#options;
+        const result = (reply === undefined ? undefined : await resolve(reply)) ?? await find(executionId);
         this.waiters.reply(
           result ?? {
             executionId,

@@ -11,10 +11,12 @@ import { ADMISSION, LIBRARY } from "./script_library.ts";
 export const REQUEST = defineScript(`
 -- KEYS  1 meta  2 log  3 work  4 feed
 --       and where slots or a key are at stake:  5 timers  6 slots  7 waiting  8 idempotency record
+--       and at the last: values
 -- ARGV  1 execution id  2 workflow  3 version  4 trigger  5 data of execution.requested (JSON)
---       6 instance to reply to, or ''  7 '1' to reply early  8 trigger's output (JSON) to travel with the work, or ''
+--       6 instance to reply to, or ''  7 '1' to reply early  8 trigger's output (JSON)
 --       9 result TTL (s)  10 history TTL (s)  11 timeout (ms)  12 how many may be queued or run
 --       and with KEYS 5 to 8:  13 slots, or ''  14 on overlap  15 fingerprint, or ''  16 its TTL (s)  17 base
+--       and at the last: '1' when ARGV 8 is large: it does not travel with the work, and stands beside the log
 -- Reply [what, id..]: 'ok' and the executions to be cancelled for this one; 'existing' and the one that the key made;
 --       'reused', 'full' or 'rejected' when refused. 'ok' again when it was sent before
 ${LIBRARY}
@@ -28,7 +30,7 @@ local function inTheWay(limit)
   for _, id in ipairs(ids) do if id < ARGV[1] then older[#older + 1] = id end end
   return older
 end
-local rich = #KEYS > 4
+local rich, large = #KEYS > 5, ARGV[#ARGV] == '1'
 local limit = rich and tonumber(ARGV[13]) or nil
 local known = redis.call('HMGET', KEYS[1], 'requestedAt', 'queued')
 if known[1] then
@@ -54,19 +56,27 @@ if limit then
   if not admitted and ARGV[14] == 'reject' then return {'rejected'} end
   if waiting >= tonumber(ARGV[12]) then return {'full'} end
 end
-local id = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', now, 'data', ARGV[5])
+local id
+if large then
+  redis.call('HSET', KEYS[#KEYS], ARGV[4], ARGV[8])
+  id = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', now, 'data', ARGV[5],
+    'value', 'input', 'bytes', #ARGV[8])
+else
+  id = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', now, 'data', ARGV[5])
+end
 local entry = ''
 if admitted then
   local work = {'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', ARGV[4], 'epoch', '1', 'at', now}
   if ARGV[6] ~= '' then work[#work + 1] = 'replyTo'; work[#work + 1] = ARGV[6] end
   if ARGV[7] == '1' then work[#work + 1] = 'early'; work[#work + 1] = '1' end
   if limit then work[#work + 1] = 'limited'; work[#work + 1] = '1' end
-  if ARGV[8] ~= '' then work[#work + 1] = 'input'; work[#work + 1] = ARGV[8] end
+  if not large then work[#work + 1] = 'input'; work[#work + 1] = ARGV[8] end
   entry = redis.call('XADD', KEYS[3], '*', unpack(work))
 end
 redis.call('HSET', KEYS[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', ARGV[4], 'status', 'pending',
   'epoch', '1', 'sequence', '1', 'requestedAt', now, 'deadline', deadline, 'entry', entry, 'replyTo', ARGV[6],
-  'early', ARGV[7], 'resultTtl', ARGV[9], 'historyTtl', ARGV[10])
+  'early', ARGV[7], 'resultTtl', ARGV[9], 'historyTtl', ARGV[10],
+  'bytes', #ARGV[5] + (large and #ARGV[8] or 0), 'values', large and '1' or '')
 redis.call('XADD', KEYS[4], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
   'first', id, 'last', id, 'types', 'execution.requested')
 if idempotent then
@@ -92,18 +102,18 @@ const APPEND_SOURCE = `
 --       4 types of the events, by comma  5 reply: '' none, 'early' ARGV 7 now, 'result' ARGV 7, 'stored' a reference
 --       6 '' to go on, 'park', 'pause' (park if it is still paused), or the terminal status
 --       7 result (JSON or gzip); with 'park' and 'pause' the delay (ms)  8 base  9 group
---       10 token of the claim that writes  11 '' or why this is a dead letter (JSON)
---       12.. type, time, node or '', data (JSON) of each event
+--       10 token of the claim that writes  11 '' or why this is a dead letter (JSON)  12 bytes that the log may have
+--       13.. type, time, node or '', data (JSON), '' or the large output that stands beside it (JSON) of each event
 -- Reply 'ok', 'paused' (done, and the execution is paused) or 'parked', also when this very append was made before;
---       'resumed' when there was no more reason to pause; 'gone', 'ended', 'fenced', 'sequence' or 'eventless' when
---       refused
+--       'resumed' when there was no more reason to pause; 'gone', 'ended', 'fenced', 'sequence', 'limit' or
+--       'eventless' when refused
 ${LIBRARY}
 ${ADMISSION}
 local m = redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'status', 'workflow', 'version', 'requestedAt', 'entry',
-  'writer', 'paused', 'resultTtl', 'historyTtl', 'limited', 'deadline', 'deliveries')
+  'writer', 'paused', 'resultTtl', 'historyTtl', 'limited', 'deadline', 'deliveries', 'bytes', 'values')
 if not m[1] then return 'gone' end
 local sequence, entry, paused = tonumber(m[2]), m[7], m[9] == '1'
-local count = (#ARGV - 11) / 4
+local count = (#ARGV - 12) / 5
 local parks = ARGV[6] == 'park' or ARGV[6] == 'pause'
 if count == 0 and ARGV[6] ~= '' and not parks then return 'eventless' end
 if ARGV[2] == 'cancel' then
@@ -119,9 +129,18 @@ else
   if entry == '' then return parks and count == 0 and 'parked' or 'fenced' end
   if ARGV[6] == 'pause' and not paused then return 'resumed' end
 end
+local bytes, values = tonumber(m[15] or 0), m[16] == '1'
+for i = 13, #ARGV, 5 do bytes = bytes + #ARGV[i + 3] + #ARGV[i + 4] end
+-- A terminal event alone always fits.
+if bytes > tonumber(ARGV[12]) and count > 0 and not (count == 1 and ENDED[ARGV[6]]) then return 'limit' end
 local first, last
-for i = 12, #ARGV, 4 do
-  if ARGV[i + 2] == '' then
+for i = 13, #ARGV, 5 do
+  if ARGV[i + 4] ~= '' then
+    redis.call('HSET', ARGV[8] .. 'values:' .. ARGV[1], ARGV[i + 2], ARGV[i + 4])
+    values = true
+    last = redis.call('XADD', KEYS[2], '*', 'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3],
+      'value', 'output', 'bytes', #ARGV[i + 4])
+  elseif ARGV[i + 2] == '' then
     last = redis.call('XADD', KEYS[2], '*', 'type', ARGV[i], 'time', ARGV[i + 1], 'data', ARGV[i + 3])
   else
     last = redis.call('XADD', KEYS[2], '*', 'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3])
@@ -137,7 +156,8 @@ elseif ARGV[5] ~= '' then
 end
 if ARGV[6] == '' or parks then
   if count > 0 then
-    redis.call('HSET', KEYS[1], 'sequence', sequence + count, 'status', paused and 'paused' or 'running', 'writer', ARGV[10])
+    redis.call('HSET', KEYS[1], 'sequence', sequence + count, 'status', paused and 'paused' or 'running', 'writer', ARGV[10],
+      'bytes', bytes, 'values', values and '1' or '')
     redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[4], 'version', m[5],
       'first', first, 'last', last, 'types', ARGV[4])
     if m[14] and string.find(ARGV[4], 'node.completed', 1, true) then redis.call('HDEL', KEYS[1], 'deliveries', 'waits') end
@@ -154,6 +174,7 @@ redis.call('HSET', KEYS[1], 'sequence', sequence + count, 'status', ARGV[6], 'en
 redis.call('HDEL', KEYS[1], 'reply')
 redis.call('EXPIRE', KEYS[1], m[11])
 redis.call('EXPIRE', KEYS[2], m[11])
+if values then redis.call('EXPIRE', ARGV[8] .. 'values:' .. ARGV[1], m[11]) end
 redis.call('SET', KEYS[5], ARGV[7], 'EX', m[10])
 redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[4], 'version', m[5],
   'first', first, 'last', last, 'types', ARGV[4],
@@ -165,9 +186,18 @@ if m[12] then
   admit(ARGV[8], m[4], nowMs)
 end
 if ARGV[11] ~= '' then
+  local letters, letter = ARGV[8] .. 'dead-letters', ARGV[8] .. 'dead:' .. ARGV[1]
   local request = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1][2]
-  redis.call('XADD', ARGV[8] .. 'dead', 'MAXLEN', 1000, '*', 'execution', ARGV[1], 'requestedAt', m[6], 'diedAt', now,
+  local trigger = redis.call('HGET', KEYS[1], 'trigger')
+  redis.call('HSET', letter, 'workflow', m[4], 'version', m[5], 'trigger', trigger, 'requestedAt', m[6], 'diedAt', now,
     'deliveries', m[14] or '0', 'error', ARGV[11], 'request', request[6])
+  if request[7] == 'value' then
+    redis.call('HSET', letter, 'input', redis.call('HGET', ARGV[8] .. 'values:' .. ARGV[1], trigger))
+  end
+  redis.call('ZADD', letters, 0, ARGV[1])
+  for i = 1, redis.call('ZCARD', letters) - 1000 do
+    redis.call('DEL', ARGV[8] .. 'dead:' .. redis.call('ZPOPMIN', letters)[1])
+  end
 end
 return 'ok'
 `;

@@ -1,7 +1,7 @@
 /**
  * The Redis driver: opens the connections of an instance and puts its ports together.
  *
- * Connections: one for commands, one blocked on the inbox and the control stream, one blocked on followed logs, and
+ * Connections: one for commands, one for reading what may be large, one blocked on the inbox and the control stream, one blocked on followed logs, and
  * for the worker and the assembler one each. Their number does not depend on how many callers wait.
  *
  * @example
@@ -24,6 +24,7 @@ import { RedisLog } from "./execution_log.ts";
 import { RedisDeadLetters } from "./dead_letters.ts";
 import { boundFeeds } from "./feed_trim.ts";
 import { Inbox } from "./inbox.ts";
+import { LogReader } from "./log_reader.ts";
 import { RedisProjections } from "./projections.ts";
 import { RedisWorkQueue } from "./work_queue.ts";
 import { RedisWorkflowStore } from "./workflow_store.ts";
@@ -46,6 +47,8 @@ export interface RedisStoreOptions {
   readonly maxDeliveries?: number;
   readonly queueLimit?: number;
   readonly historyTtlSeconds?: number;
+  /** The largest log of an execution, in bytes, 64 MiB by default. */
+  readonly logLimitBytes?: number;
   /** How long the feed is kept for readers who were away, in milliseconds, 60,000 by default. */
   readonly feedKeptMs?: number;
   readonly onError?: (error: unknown) => void;
@@ -57,7 +60,7 @@ export interface RedisStoreOptions {
 export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
   const { instance, prefix = "mr:", partitions = 1, maxWaiters = 10_000, maxFollowers = 1000 } = options;
   const { leaseSeconds = 10, maxDeliveries = 5, queueLimit = 100_000 } = options;
-  const { historyTtlSeconds = 86_400, onError = () => {} } = options;
+  const { historyTtlSeconds = 86_400, logLimitBytes = 2 ** 26, onError = () => {} } = options;
   const keys = new Keys({ prefix, partitions });
   const patience = options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs };
   const opened: RedisConnection[] = [];
@@ -80,6 +83,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     const memory = new MemoryWatch({ connection: commands });
     started.push(() => memory.stop());
     await memory.look();
+    const reads = await open("reads");
+    const reader = new LogReader({ keys, connection: reads });
     const documents = await openDocuments(commands);
     const replies = new StreamReader({ blocked: await open("inbox"), commands, onError });
     const logs = new StreamReader({ blocked: await open("logs"), commands, onError });
@@ -95,6 +100,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       group: WORKERS,
       leaseMs: leaseSeconds * 1000,
       maxDeliveries,
+      logLimitBytes,
       onError,
     });
     started.push(() => work.close());
@@ -106,6 +112,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       maxWaiters,
       result: async (executionId): Promise<ExecutionResult | undefined> =>
         await log.result(executionId) ?? await log.earlyReply(executionId),
+      resolve: (reply) => log.resolve(reply),
       onError,
     });
     const log: RedisLog = new RedisLog({
@@ -115,6 +122,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       inbox,
       instance,
       group: WORKERS,
+      logLimitBytes,
+      reader,
       subscriptions,
       queueLimit,
       announce: async (what, executionId) => {
@@ -159,7 +168,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       work,
       projections,
       workflows,
-      deadLetters: new RedisDeadLetters({ keys, commands }),
+      deadLetters: new RedisDeadLetters({ keys, connection: reads }),
       waiting: () => inbox.waiters.size,
       ready: () => {
         const reason = probe.reason ?? memory.reason ??

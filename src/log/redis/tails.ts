@@ -4,7 +4,7 @@
 import { UnavailableError } from "../../errors.ts";
 import type { Subscriptions } from "../../redis/subscriptions.ts";
 import { isTerminal, type StoredEvent } from "../event.ts";
-import { decodeEvent } from "./codec.ts";
+import type { LogReader } from "./log_reader.ts";
 
 /** How often an idle reader looks whether its log still exists, in milliseconds. */
 const EXISTS_MS = 5000;
@@ -16,7 +16,10 @@ export interface FollowOptions {
   readonly stream: string;
   readonly after: string | undefined;
   readonly subscriptions: Subscriptions;
-  readonly read: (after: string | undefined) => Promise<StoredEvent[]>;
+  readonly executionId: string;
+  readonly reader: LogReader;
+  /** Whether large values are loaded. */
+  readonly values: boolean;
   readonly exists: () => Promise<boolean>;
 }
 
@@ -25,12 +28,14 @@ export interface FollowOptions {
  * of Redis, which only its first read tells of: it throws `UnavailableError`.
  */
 export async function* followLog(options: FollowOptions): AsyncIterable<StoredEvent> {
-  const { signal, stream, subscriptions, read, exists } = options;
+  const { signal, stream, subscriptions, executionId, reader, values, exists } = options;
   let after = options.after;
-  for (const event of await read(after)) {
-    yield event;
-    after = event.id;
-    if (isTerminal(event) || signal.aborted) return;
+  for await (const page of reader.pages(executionId, { values, ...(after !== undefined && { after }) })) {
+    for (const event of page) {
+      yield event;
+      after = event.id;
+      if (isTerminal(event) || signal.aborted) return;
+    }
   }
   // Nothing may be all that there will ever be.
   if (after === options.after && !signal.aborted && !(await mayExist(exists))) return;
@@ -38,10 +43,11 @@ export async function* followLog(options: FollowOptions): AsyncIterable<StoredEv
   try {
     while (!signal.aborted) {
       const entries = await live.next({ signal, timeoutMs: EXISTS_MS });
-      for (const entry of entries) {
-        const event = decodeEvent(entry);
-        yield event;
-        if (isTerminal(event) || signal.aborted) return;
+      for await (const page of reader.decodeAll(executionId, entries, { values })) {
+        for (const event of page) {
+          yield event;
+          if (isTerminal(event) || signal.aborted) return;
+        }
       }
       const isLost = live.takeLoss();
       if ((entries.length === 0 || isLost) && !signal.aborted && !(await mayExist(exists))) return;

@@ -23,12 +23,14 @@ import type {
   WorkQueue,
   WorkSignal,
 } from "../port.ts";
+import { logLimit } from "../refusals.ts";
 import { type AppendAnswer, type AppendEnd, Appender } from "./appender.ts";
 import { BEGIN, HAND_BACK } from "./claim_scripts.ts";
-import { decodeClaim, encodeResult } from "./codec.ts";
+import { decodeClaim, type EncodedEvents, encodeEvents, encodeResult, referTo } from "./codec.ts";
 import { Leases } from "./leases.ts";
 import { resend } from "./resend.ts";
 import { Timers } from "./timers.ts";
+import { WrittenValues } from "./written_values.ts";
 
 /** What a work queue is made of. */
 export interface WorkQueueOptions {
@@ -42,6 +44,8 @@ export interface WorkQueueOptions {
   readonly group: string;
   readonly leaseMs: number;
   readonly maxDeliveries: number;
+  /** The largest log of an execution. */
+  readonly logLimitBytes: number;
   readonly onError: (error: unknown) => void;
 }
 
@@ -55,6 +59,7 @@ export class RedisWorkQueue implements WorkQueue {
   readonly #leases: Leases;
   readonly #timers: Timers;
   readonly #appender: Appender;
+  readonly #values = new WrittenValues();
   readonly #listeners: ((executionId: string, signal: WorkSignal) => void)[] = [];
   readonly #reader: GroupReader;
   /** What is pending may be what a process of this name had before this one. */
@@ -112,9 +117,12 @@ export class RedisWorkQueue implements WorkQueue {
   }
 
   async append(claim: Claim, options: AppendOptions): Promise<{ paused: boolean }> {
-    const { reply } = options;
-    const early = reply === undefined || claim.replyTo === undefined ? undefined : JSON.stringify(reply);
-    const answer = await this.#send(claim, options, {
+    const { reply, sequence } = options;
+    const events = encodeEvents(options.events);
+    const early = reply === undefined || claim.replyTo === undefined
+      ? undefined
+      : referTo(reply, this.#values.nameOf(claim, events));
+    const answer = await this.#send(claim, { sequence, events }, {
       reply: early === undefined ? "" : "early",
       payload: early ?? "",
     });
@@ -122,9 +130,13 @@ export class RedisWorkQueue implements WorkQueue {
   }
 
   async park(claim: Claim, options: ParkOptions): Promise<"parked" | "resumed"> {
-    const { delayMs, forPause = false } = options;
+    const { delayMs, forPause = false, sequence } = options;
+    const events = encodeEvents(options.events);
     const wait = String(Math.max(0, Math.ceil(delayMs)));
-    const answer = await this.#send(claim, options, { outcome: forPause ? "pause" : "park", payload: wait });
+    const answer = await this.#send(claim, { sequence, events }, {
+      outcome: forPause ? "pause" : "park",
+      payload: wait,
+    });
     if (answer === "resumed") return "resumed";
     this.#leases.drop(claim);
     this.#timers.arm(delayMs + 1);
@@ -132,8 +144,10 @@ export class RedisWorkQueue implements WorkQueue {
   }
 
   async finish(claim: Claim, options: FinishOptions, deadLetter = ""): Promise<void> {
-    const { stored, large } = await encodeResult(options.result);
-    await this.#send(claim, options, {
+    const { sequence } = options;
+    const events = encodeEvents(options.events);
+    const { stored, large } = await encodeResult(options.result, this.#values.nameOf(claim, events));
+    await this.#send(claim, { sequence, events }, {
       reply: claim.replyTo === undefined ? "" : large ? "stored" : "result",
       outcome: options.result.status,
       payload: stored,
@@ -235,8 +249,14 @@ export class RedisWorkQueue implements WorkQueue {
   }
 
   /** Appends, and throws `FencedError` when that is refused. */
-  async #send(claim: Claim, options: Omit<AppendOptions, "reply">, end: AppendEnd): Promise<AppendAnswer> {
-    const answer = await this.#appender.append(claim, options, end);
+  async #send(
+    claim: Claim,
+    append: { sequence: number; events: EncodedEvents },
+    end: AppendEnd,
+  ): Promise<AppendAnswer> {
+    const answer = await this.#appender.append(claim, append, end);
+    if (answer === "limit") throw logLimit(this.#options.logLimitBytes);
+    this.#values.add(claim, append.events);
     if (answer === "ok" || answer === "paused" || answer === "parked" || answer === "resumed") return answer;
     this.release(claim);
     // Another claim has written under this epoch: the group was lost, and the entry handed out twice.
