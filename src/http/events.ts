@@ -4,6 +4,7 @@
 import type { Context, Hono } from "hono";
 import { MillraceError } from "../errors.ts";
 import { type EventType, isEnded, type StoredEvent } from "../log/event.ts";
+import { isFeedCursor } from "../log/feed_cursor.ts";
 import type { ExecutionLog } from "../log/port.ts";
 import { negotiate } from "./accept.ts";
 import type { AppDeps, AppEnv } from "./deps.ts";
@@ -83,7 +84,7 @@ async function executionEvents(c: Context<AppEnv>, deps: AppDeps): Promise<Respo
 async function allEvents(c: Context<AppEnv>, deps: AppDeps): Promise<Response> {
   const { store } = deps;
   negotiateType(c, [STREAM_TYPE]);
-  const after = resumeParameter(c);
+  const after = resumeParameter(c, isFeedCursor);
   const workflowId = c.req.query("workflow");
   const types = (c.req.queries("type") ?? []).flatMap((value) => value.split(",")).filter((type) => type !== "");
   const unknown = types.find((type) => !EVENT_TYPES.has(type));

@@ -3,22 +3,22 @@
  * filters costs one read of its execution's log.
  */
 import { compareEntryIds, entryIdBefore, type StoredEvent } from "../log/event.ts";
-import type { FeedEntry, Store } from "../log/port.ts";
+import type { FeedEntry, FollowedEntry, Store } from "../log/port.ts";
 import type { ServerSentMessage } from "./server_sent_events.ts";
 
 /** What {@linkcode feedMessages} takes. */
 export interface FeedMessagesOptions {
   readonly signal: AbortSignal;
-  /** Feed entry id to go on after; live from now without it. */
+  /** Cursor to go on after; live from now without it. */
   readonly after?: string;
   readonly workflowId?: string;
   readonly types?: ReadonlySet<string>;
 }
 
 /**
- * Follows the feed. Of the messages of one feed entry only the last has an id, the feed
- * entry's: whoever comes back with it goes on behind the whole entry. A `gap` message stands where entries, or the
- * events that one points to, are gone.
+ * Follows the feed. Of the messages of one feed entry only the last has an id, the feed entry's cursor: whoever comes
+ * back with it goes on behind the whole entry. A `gap` message stands where entries, or the events that one points to,
+ * are gone.
  */
 export async function* feedMessages(
   store: Pick<Store, "log" | "projections">,
@@ -35,10 +35,10 @@ export async function* feedMessages(
   }
 }
 
-/** The messages of one feed entry, page by page; only the last one has its id. */
+/** The messages of one feed entry, page by page; only the last one has its cursor for an id. */
 async function* messagesOf(
   { log }: Pick<Store, "log">,
-  entry: FeedEntry,
+  entry: FollowedEntry,
   types: ReadonlySet<string> | undefined,
 ): AsyncGenerator<ServerSentMessage[]> {
   const values = types === undefined || types.has("node.completed") || types.has("execution.requested");
@@ -55,7 +55,7 @@ async function* messagesOf(
     if (messages.length > 0) yield messages;
   }
   if (isGone) last = { event: "gap", data: JSON.stringify({ executionId: entry.executionId }) };
-  if (last !== undefined) yield [{ ...last, id: entry.id }];
+  if (last !== undefined) yield [{ ...last, id: entry.cursor }];
 }
 
 function toMessage({ executionId, workflowId }: FeedEntry, event: StoredEvent): ServerSentMessage {

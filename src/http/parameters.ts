@@ -72,11 +72,11 @@ export function workflowIdParameter(c: Context<AppEnv>): string {
 
 /**
  * Where a reader of events goes on, exclusive: `Last-Event-ID`, which a reconnecting `EventSource` sends, before
- * `?from=`. Throws `invalid_last_event_id`.
+ * `?from=`; `isId` says which form it has. Throws `invalid_last_event_id`.
  */
-export function resumeParameter(c: Context<AppEnv>): string | undefined {
+export function resumeParameter(c: Context<AppEnv>, isId = isEntryId): string | undefined {
   const text = c.req.header("last-event-id") || c.req.query("from");
   if (text === undefined || text === "") return undefined;
-  if (isEntryId(text)) return text;
-  throw new MillraceError("invalid_last_event_id", `"${text}" is not an event id of the form <milliseconds>-<number>`);
+  if (isId(text)) return text;
+  throw new MillraceError("invalid_last_event_id", `"${text}" is not an id that an event came with`);
 }

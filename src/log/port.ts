@@ -141,6 +141,12 @@ export interface FeedEntry {
   };
 }
 
+/** A feed entry as one who follows the feed gets it. */
+export interface FollowedEntry extends FeedEntry {
+  /** From where to go on after it: the entry's id, or with several partitions where each of them is. */
+  readonly cursor: string;
+}
+
 /** What a wait ends with when its time is up. */
 export const WAIT_OVER: unique symbol = Symbol("wait over");
 
@@ -336,9 +342,10 @@ export interface Projections {
   /** A page of executions, newest first. */
   list(options: ListOptions): Promise<{ executions: ExecutionMeta[]; nextCursor?: string }>;
   /**
-   * The feed from `after` on (or from now), live. `gap` comes first when entries after `after` are gone.
+   * The feed from `after` on (a cursor that an entry came with, an entry id; or from now), live. `gap` comes first when
+   * entries after `after` are gone, or may be. Throws `invalid_last_event_id` for a cursor of other partitions.
    */
-  followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FeedEntry | "gap">;
+  followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FollowedEntry | "gap">;
 }
 
 /** An execution that was given up because it ended `MAX_DELIVERIES` workers, one after the other, without progress. */

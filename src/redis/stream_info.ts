@@ -10,6 +10,8 @@ export interface StreamInfo {
   readonly lastId: string;
   /** Of the oldest entry that is there; `undefined` when it is empty. */
   readonly firstId: string | undefined;
+  /** Nothing was ever taken out of it. */
+  readonly isWhole: boolean;
 }
 
 /** Asks for a stream; `undefined` when there is none. */
@@ -22,7 +24,11 @@ export async function readStreamInfo(
   if (reply === undefined) return undefined;
   const info = parseInfo(reply);
   const first = info.get("first-entry") as [string, Reply] | null;
-  return { lastId: info.get("last-generated-id") as string, firstId: first?.[0] };
+  return {
+    lastId: info.get("last-generated-id") as string,
+    firstId: first?.[0],
+    isWhole: info.get("entries-added") === info.get("length"),
+  };
 }
 
 /** Asks for a stream's consumer groups, as `XINFO GROUPS` names their parts; `undefined` when there is no stream. */

@@ -335,7 +335,7 @@ test("GET /api/events gives all events of one append, or those that were asked f
     const [first, last] = (await store.log.read(executionId)).map(({ id }) => id) as [string, string];
     store.projections.followFeed = async function* () {
       const types = ["execution.requested", "execution.completed"];
-      yield { id: "5-0", partition: 0, executionId, workflowId: "w", version: 1, first, last, types };
+      yield { id: "5-0", cursor: "5-0", partition: 0, executionId, workflowId: "w", version: 1, first, last, types };
     };
     const read = async (query: string) =>
       (await readMessages(await app.request(`/api/events${query}`))).map(({ id, event }) => [id, event]);
@@ -350,7 +350,17 @@ test("GET /api/events says gap where entries, or the events they point to, are g
       yield "gap";
       const types = ["execution.requested"];
       const executionId = uuidv7();
-      yield { id: "5-0", partition: 0, executionId, workflowId: "w", version: 1, first: "4-0", last: "4-0", types };
+      yield {
+        id: "5-0",
+        cursor: "5-0",
+        partition: 0,
+        executionId,
+        workflowId: "w",
+        version: 1,
+        first: "4-0",
+        last: "4-0",
+        types,
+      };
     };
     const messages = await readMessages(await app.request("/api/events"));
     assert.equal(messages.map(({ id, event }) => [id, event]), [[undefined, "gap"], ["5-0", "gap"]]);
@@ -361,7 +371,11 @@ test("GET /api/events refuses unknown types of events and of content, and wrong 
   withApp({}, async ({ app }) => {
     assert.is((await app.request("/api/events?type=node.exploded")).status, 400);
     assert.is((await app.request("/api/events", { headers: { accept: "application/json" } })).status, 406);
-    assert.is((await app.request("/api/events", { headers: { "last-event-id": "x" } })).status, 400);
+    // The last has the right form, and is of two partitions: memory has one.
+    for (const id of ["x", "fa_0", "fa_0_0_b", "fa_0_0"]) {
+      const response = await app.request("/api/events", { headers: { "last-event-id": id } });
+      assert.equal([response.status, (await response.json()).code], [400, "invalid_last_event_id"], id);
+    }
   }));
 
 test.run();

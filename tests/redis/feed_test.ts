@@ -4,6 +4,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { startRedis } from "../../scripts/redis.ts";
+import { encodeFeedCursor } from "../../src/log/feed_cursor.ts";
 import { followFeed } from "../../src/log/redis/feed_follow.ts";
 import { FeedReader } from "../../src/log/redis/feed_reader.ts";
 import { boundFeeds, trimFeed } from "../../src/log/redis/feed_trim.ts";
@@ -175,7 +176,7 @@ test("followFeed() says where entries may be missing", async () => {
   const streams = new StreamReader({ blocked: link, commands });
   const stop = new AbortController();
   const heard: string[] = [];
-  const last = await add("one");
+  const last = encodeFeedCursor([await add("one"), "0-0"]);
   const follow = async (after?: string) => {
     const subscriptions = new Subscriptions(streams, { limit: 10 });
     const options = { signal: stop.signal, ...(after === undefined ? {} : { after }) };

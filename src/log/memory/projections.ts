@@ -1,8 +1,17 @@
 /**
  * The memory driver's projections: lists are read off the executions themselves, in the order of their UUIDv7 ids.
  */
-import type { ExecutionMeta, FeedEntry, ListOptions, ProgressDocument, Projections, WaitOptions } from "../port.ts";
+import type {
+  ExecutionMeta,
+  FeedEntry,
+  FollowedEntry,
+  ListOptions,
+  ProgressDocument,
+  Projections,
+  WaitOptions,
+} from "../port.ts";
 import { metaOf } from "./execution_log.ts";
+import { decodeFeedCursor } from "../feed_cursor.ts";
 import { indexAfter, type MemoryState } from "./state.ts";
 
 /** {@linkcode Projections} in memory. */
@@ -67,8 +76,9 @@ export class MemoryProjections implements Projections {
     return Promise.resolve({ executions });
   }
 
-  async *followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FeedEntry | "gap"> {
+  async *followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FollowedEntry | "gap"> {
     const { signal } = options;
+    if (options.after !== undefined) decodeFeedCursor(options.after, 1);
     let after = options.after ?? this.#state.feed.at(-1)?.id;
     if (options.after !== undefined && !this.#state.feed.some((entry) => entry.id === options.after)) yield "gap";
     while (!signal.aborted) {
@@ -76,7 +86,7 @@ export class MemoryProjections implements Projections {
       const entries = feed.slice(indexAfter(feed, after));
       if (entries.length === 0) await this.#state.change("feed", { signal });
       for (const entry of entries) {
-        yield entry;
+        yield { ...entry, cursor: entry.id };
         after = entry.id;
         if (signal.aborted) return;
       }

@@ -6,7 +6,8 @@ import type { Keys } from "../../redis/keys.ts";
 import { readStreamInfo, type StreamInfo } from "../../redis/stream_info.ts";
 import type { Subscriptions } from "../../redis/subscriptions.ts";
 import { compareEntryIds } from "../event.ts";
-import type { FeedEntry, WaitOptions } from "../port.ts";
+import { decodeFeedCursor, encodeFeedCursor } from "../feed_cursor.ts";
+import type { FollowedEntry, WaitOptions } from "../port.ts";
 import { decodeFeedEntry } from "./codec.ts";
 
 /** How long one wait for entries is, in milliseconds: with several partitions, also how late one may be. */
@@ -27,14 +28,18 @@ export interface FeedFollowOptions {
 export async function* followFeed(
   { keys, commands, subscriptions }: FeedFollowOptions,
   { signal, after }: WaitOptions & { after?: string },
-): AsyncIterable<FeedEntry | "gap"> {
+): AsyncIterable<FollowedEntry | "gap"> {
   const feeds = keys.each((partition) => keys.feed(partition));
+  const asked = after === undefined ? undefined : decodeFeedCursor(after, feeds.length);
   const infos = await Promise.all(feeds.map((feed) => readStreamInfo(commands, feed)));
-  if (after !== undefined && isGone(infos, after)) yield "gap";
-  const live = feeds.map((feed, partition) => {
-    const lastId = infos[partition]?.lastId ?? "0-0";
-    return subscriptions.subscribe(feed, after !== undefined && compareEntryIds(after, lastId) < 0 ? after : lastId);
+  if (asked !== undefined && (!asked.isExact || asked.ids.some((id, i) => isGone(infos[i], id)))) yield "gap";
+  /** Where each partition is. */
+  const places = infos.map((info, partition) => {
+    const lastId = info?.lastId ?? "0-0";
+    const id = asked?.ids[partition];
+    return id !== undefined && compareEntryIds(id, lastId) < 0 ? id : lastId;
   });
+  const live = feeds.map((feed, partition) => subscriptions.subscribe(feed, places[partition]!));
   try {
     const timeoutMs = live.length > 1 ? WAIT_PARTITIONS_MS : WAIT_MS;
     while (!signal.aborted) {
@@ -42,7 +47,8 @@ export async function* followFeed(
       for (const [partition, entries] of batches.entries()) {
         if (live[partition]!.takeLoss()) yield "gap";
         for (const entry of entries) {
-          yield decodeFeedEntry(entry, partition);
+          places[partition] = entry.id;
+          yield { ...decodeFeedEntry(entry, partition), cursor: encodeFeedCursor(places) };
           if (signal.aborted) return;
         }
       }
@@ -52,8 +58,9 @@ export async function* followFeed(
   }
 }
 
-/** True when entries after `after` have been trimmed away, or were lost: no feed ever came that far. */
-function isGone(infos: readonly (StreamInfo | undefined)[], after: string): boolean {
-  if (infos.every((info) => compareEntryIds(info?.lastId ?? "0-0", after) < 0)) return true;
-  return infos.some((info) => Number(info?.firstId?.split("-")[0] ?? 0) > Number(after.split("-")[0]));
+/** True when entries after an id have been trimmed away, or were lost: the feed never came that far. */
+function isGone(info: StreamInfo | undefined, after: string): boolean {
+  if (compareEntryIds(info?.lastId ?? "0-0", after) < 0) return true;
+  if (info?.firstId === undefined || (after === "0-0" && info.isWhole)) return false;
+  return Number(info.firstId.split("-")[0]) > Number(after.split("-")[0]);
 }

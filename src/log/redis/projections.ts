@@ -8,7 +8,15 @@ import type { Keys } from "../../redis/keys.ts";
 import { defineScript, runScript } from "../../redis/script.ts";
 import type { Subscriptions } from "../../redis/subscriptions.ts";
 import { isEnded } from "../event.ts";
-import type { ExecutionMeta, FeedEntry, ListOptions, ProgressDocument, Projections, WaitOptions } from "../port.ts";
+import type {
+  ExecutionMeta,
+  FeedEntry,
+  FollowedEntry,
+  ListOptions,
+  ProgressDocument,
+  Projections,
+  WaitOptions,
+} from "../port.ts";
 import { followFeed } from "./feed_follow.ts";
 import { FeedReader } from "./feed_reader.ts";
 import { trimFeed } from "./feed_trim.ts";
@@ -127,7 +135,7 @@ export class RedisProjections implements Projections {
     return listExecutions(this.#options, options);
   }
 
-  followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FeedEntry | "gap"> {
+  followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FollowedEntry | "gap"> {
     return followFeed(this.#options, options);
   }
 
