@@ -72,6 +72,9 @@ export interface Config {
   readonly httpAllow: readonly string[];
   readonly logLevel: LogLevel;
   readonly bodyLimitBytes: number;
+  readonly bodyLimitValues: number;
+  readonly bodyStallSeconds: number;
+  readonly bodiesLimitBytes: number;
   readonly outputLimitBytes: number;
   readonly logLimitBytes: number;
   /** `undefined`: a quarter of what the heap may grow to. */
@@ -157,6 +160,13 @@ export const SETTINGS = {
     wholeNumber(1, 2 ** 31),
   ),
   BODY_LIMIT_BYTES: setting("4194304", "Largest request body", wholeNumber(1, 2 ** 28)),
+  BODY_LIMIT_VALUES: setting("250000", "Values that a request body of JSON may have", wholeNumber(1, 2 ** 28)),
+  BODY_STALL_SECONDS: setting("10", "Seconds after which a body that does not come gets 408", wholeNumber(1, 3600)),
+  BODIES_LIMIT_BYTES: setting(
+    "268435456",
+    "Bytes of bodies that one instance holds at once; past it, requests get 503",
+    wholeNumber(1, 2 ** 40),
+  ),
   OUTPUT_LIMIT_BYTES: setting("8388608", "Largest output of a node, as JSON", wholeNumber(1, 2 ** 28)),
   LOG_LIMIT_BYTES: setting(
     "67108864",
@@ -236,6 +246,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     httpAllow: values.HTTP_ALLOW,
     logLevel: values.LOG_LEVEL,
     bodyLimitBytes: values.BODY_LIMIT_BYTES,
+    bodyLimitValues: values.BODY_LIMIT_VALUES,
+    bodyStallSeconds: values.BODY_STALL_SECONDS,
+    bodiesLimitBytes: values.BODIES_LIMIT_BYTES,
     outputLimitBytes: values.OUTPUT_LIMIT_BYTES,
     logLimitBytes: values.LOG_LIMIT_BYTES,
     retentionBytes: values.RETENTION_BYTES,

@@ -13,6 +13,7 @@ export const ERROR_STATUS = {
   malformed_json: 400,
   malformed_body: 400,
   json_too_deep: 400,
+  json_too_many_values: 413,
   invalid_execution_id: 400,
   invalid_last_event_id: 400,
   invalid_parameter: 400,
@@ -27,6 +28,7 @@ export const ERROR_STATUS = {
   result_not_found: 404,
   dead_letter_not_found: 404,
   method_not_allowed: 405,
+  body_timeout: 408,
   not_acceptable: 406,
   execution_ended: 409,
   webhook_path_taken: 409,
@@ -46,9 +48,11 @@ export const ERROR_STATUS = {
   outcome_unknown: 503,
   too_many_waiters: 503,
   queue_full: 503,
+  bodies_full: 503,
   storage_full: 503,
   shutting_down: 503,
   deadline_exceeded: 504,
+  depth_exceeded: 508,
 } as const;
 
 /** A stable, machine-readable name of what went wrong. */

@@ -5,7 +5,7 @@
 import { MillraceError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
 import { encodeBase64 } from "./base64.ts";
-import { decodeText, isJsonType, mediaType, parseJson } from "./request_body.ts";
+import { type BodyLimits, decodeText, isJsonType, mediaType, parseJson } from "./request_body.ts";
 
 /** More fields than any form has; a body of separators alone would otherwise cost far more than its size. */
 const MAX_FIELDS = 10_000;
@@ -13,12 +13,16 @@ const MAX_FIELDS = 10_000;
 /**
  * Makes a JSON value of a body.
  *
- * @throws {MillraceError} `malformed_json`, `json_too_deep`, `malformed_body`, `unsupported_media_type`
+ * @throws {MillraceError} `malformed_json`, `json_too_deep`, `json_too_many_values`, `malformed_body`, `unsupported_media_type`
  */
-export function parseContent(bytes: Uint8Array, contentType: string | null): JsonValue | Promise<JsonValue> {
+export function parseContent(
+  bytes: Uint8Array,
+  contentType: string | null,
+  options: Pick<BodyLimits, "limitValues">,
+): JsonValue | Promise<JsonValue> {
   if (bytes.length === 0) return null;
   const type = mediaType(contentType);
-  if (isJsonType(type)) return parseJson(bytes);
+  if (isJsonType(type)) return parseJson(bytes, options);
   if (type === "application/x-www-form-urlencoded") return parseForm(decodeText(bytes));
   if (type === "multipart/form-data") return parseMultipart(bytes, contentType!);
   if (type.startsWith("text/") || type === "application/xml" || type.endsWith("+xml")) {

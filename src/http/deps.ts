@@ -32,7 +32,10 @@ export interface AppDeps {
     Config,
     | "allowedHosts"
     | "apiTokens"
+    | "bodiesLimitBytes"
     | "bodyLimitBytes"
+    | "bodyLimitValues"
+    | "bodyStallSeconds"
     | "corsOrigins"
     | "historyTtlSeconds"
     | "idempotencyTtlSeconds"

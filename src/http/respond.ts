@@ -4,6 +4,7 @@
 import { MillraceError, publicError } from "../errors.ts";
 import type { ExecutionResult, ResponseData } from "../log/port.ts";
 import { decodeBase64 } from "./base64.ts";
+import { depthExceeded } from "./depth.ts";
 
 /** The body must be null for these (Fetch, section 2.2.3), and 205 has none either (RFC 9110, section 15.3.6). */
 const NULL_BODY_STATUS: ReadonlySet<number> = new Set([204, 205, 304]);
@@ -37,6 +38,8 @@ const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
  */
 export function respond(result: ExecutionResult, headers: Readonly<Record<string, string>>): Response {
   const { executionId, status, response, output, error } = result;
+  // So that every workflow of the circle ends as the innermost did, and none tries again.
+  if (status === "failed" && error?.code === "depth_exceeded") throw depthExceeded(executionId);
   if (status === "failed") {
     throw new MillraceError("execution_failed", error?.message ?? "The execution failed", {
       extensions: { executionId, ...(error && { error: publicError(error) }) },

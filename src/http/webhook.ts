@@ -8,6 +8,8 @@ import { InvalidWorkflowError, MillraceError } from "../errors.ts";
 import type { JsonObject, JsonValue } from "../json.ts";
 import type { CompiledWorkflow, WebhookTrigger } from "../workflow/definition.ts";
 import { parseContent, parseForm } from "./content.ts";
+import { checkDepth } from "./depth.ts";
+import type { BodyBudget, BodyShare } from "./body_budget.ts";
 import type { AppDeps, AppEnv } from "./deps.ts";
 import { makeRequest } from "./execution_request.ts";
 import { corsHeaders, isPreflight, logIfInternal, preflightResponse, requestIdOf, roundMs } from "./frame.ts";
@@ -15,7 +17,7 @@ import { idempotencyOf, REPLAYED_HEADER } from "./idempotency.ts";
 import { OpenWaits } from "./open_waits.ts";
 import { applyPreferences, parsePrefer } from "./prefer.ts";
 import { problemResponse } from "./problem.ts";
-import { readBytes } from "./request_body.ts";
+import { bodyLimits, readBytes } from "./request_body.ts";
 import { allowHeader, methodNotAllowed } from "./resource.ts";
 import { respond } from "./respond.ts";
 import { type Started, startedNothing, startExecution } from "./start_execution.ts";
@@ -34,6 +36,8 @@ interface Call {
   readonly startedAt: number;
   /** Headers of the response, filled on the way. */
   readonly headers: Record<string, string>;
+  /** Held until the call is answered: so long its input may be. */
+  readonly share: BodyShare;
   executionId?: string;
   appendMs: number;
   waitMs: number;
@@ -46,7 +50,7 @@ interface Match {
 }
 
 /** The handler of all webhooks. */
-export function webhook(deps: AppDeps): Handler<AppEnv> {
+export function webhook(deps: AppDeps, bodies: BodyBudget): Handler<AppEnv> {
   const waits = new OpenWaits(deps.closeSignal);
   return async function callWebhook(c: Context<AppEnv>): Promise<Response> {
     const request = c.req.raw;
@@ -63,6 +67,7 @@ export function webhook(deps: AppDeps): Handler<AppEnv> {
       query,
       startedAt: performance.now(),
       headers,
+      share: bodies.open(),
       appendMs: 0,
       waitMs: 0,
     };
@@ -77,6 +82,7 @@ export function webhook(deps: AppDeps): Handler<AppEnv> {
         ...(call.executionId !== undefined && { extensions: { executionId: call.executionId } }),
       });
     }
+    call.share.close();
     const ms = performance.now() - call.startedAt;
     deps.metrics?.httpAnswered?.(`${PREFIX}*`, response.status);
     deps.metrics?.webhookAnswered?.(ms / 1000);
@@ -156,9 +162,11 @@ async function start(
 ): Promise<Started> {
   const { request, path, query } = call;
   const { match: { workflow, trigger, params }, waitSeconds, waits } = options;
-  const bytes = await readBytes(request, { limitBytes: config.bodyLimitBytes });
+  checkDepth(request.headers);
+  const limits = bodyLimits(config);
+  const bytes = await readBytes(request, { ...limits, share: call.share });
   const contentType = request.headers.get("content-type");
-  const body = bytes.length === 0 ? null : await parseContent(bytes, contentType);
+  const body = bytes.length === 0 ? null : await parseContent(bytes, contentType, limits);
   const idempotency = idempotencyOf(request, {
     scope: [request.method, trigger.nodeId, path, query],
     body: bytes,

@@ -5,6 +5,7 @@ import type { Context, Hono } from "hono";
 import { InvalidWorkflowError, MillraceError } from "../errors.ts";
 import { isJsonObject, type JsonValue } from "../json.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
+import type { BodyBudget, BodyShare } from "./body_budget.ts";
 import type { AppDeps, AppEnv } from "./deps.ts";
 import { etag, evaluateIfMatch, matchesIfNoneMatch } from "./entity_tag.ts";
 import { makeRequest } from "./execution_request.ts";
@@ -12,7 +13,7 @@ import { idempotencyOf, REPLAYED_HEADER } from "./idempotency.ts";
 import { OpenWaits } from "./open_waits.ts";
 import { integerParameter, workflowIdParameter } from "./parameters.ts";
 import { applyPreferences, parsePrefer } from "./prefer.ts";
-import { readJson, readJsonAndBytes } from "./request_body.ts";
+import { bodyLimits, readJson, readJsonAndBytes } from "./request_body.ts";
 import { resource } from "./resource.ts";
 import { startExecution } from "./start_execution.ts";
 
@@ -20,15 +21,27 @@ import { startExecution } from "./start_execution.ts";
 const MAX_WAIT_SECONDS = 300;
 
 /** Adds the resources to the app. */
-export function workflows(app: Hono<AppEnv>, deps: AppDeps): void {
+export function workflows(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): void {
   resource(app, "/api/workflows", { GET: (c) => listWorkflows(c, deps) });
   resource(app, "/api/workflows/:id", {
     GET: (c) => getWorkflow(c, deps),
-    PUT: (c) => putWorkflow(c, deps),
+    PUT: (c) => withShare(bodies, (share) => putWorkflow(c, deps, share)),
     DELETE: (c) => deleteWorkflow(c, deps),
   });
   const waits = new OpenWaits(deps.closeSignal);
-  resource(app, "/api/workflows/:id/run", { POST: (c) => runWorkflow(c, deps, waits) });
+  resource(app, "/api/workflows/:id/run", {
+    POST: (c) => withShare(bodies, (share) => runWorkflow(c, deps, { waits, share })),
+  });
+}
+
+/** Held until the call is answered: so long its input may be. */
+async function withShare(bodies: BodyBudget, answer: (share: BodyShare) => Promise<Response>): Promise<Response> {
+  const share = bodies.open();
+  try {
+    return await answer(share);
+  } finally {
+    share.close();
+  }
 }
 
 function listWorkflows(c: Context<AppEnv>, { catalog }: AppDeps): Response {
@@ -56,10 +69,10 @@ async function getWorkflow(c: Context<AppEnv>, { catalog }: AppDeps): Promise<Re
   return c.json(toDocument(workflow), 200, headers);
 }
 
-async function putWorkflow(c: Context<AppEnv>, deps: AppDeps): Promise<Response> {
+async function putWorkflow(c: Context<AppEnv>, deps: AppDeps, share: BodyShare): Promise<Response> {
   const { catalog, config } = deps;
   const id = workflowIdParameter(c);
-  const body = await readJson(c.req.raw, { limitBytes: config.bodyLimitBytes });
+  const body = await readJson(c.req.raw, { ...bodyLimits(config), share });
   if (body === undefined) {
     throw new MillraceError("malformed_json", "Expected a workflow definition: the body is empty");
   }
@@ -97,10 +110,14 @@ async function deleteWorkflow(c: Context<AppEnv>, { catalog }: AppDeps): Promise
   return c.body(null, 204);
 }
 
-async function runWorkflow(c: Context<AppEnv>, deps: AppDeps, waits: OpenWaits): Promise<Response> {
+async function runWorkflow(
+  c: Context<AppEnv>,
+  deps: AppDeps,
+  { waits, share }: { waits: OpenWaits; share: BodyShare },
+): Promise<Response> {
   const { catalog, config, store: { log } } = deps;
   const id = workflowIdParameter(c);
-  const { value: body, bytes } = await readJsonAndBytes(c.req.raw, { limitBytes: config.bodyLimitBytes });
+  const { value: body, bytes } = await readJsonAndBytes(c.req.raw, { ...bodyLimits(config), share });
   if (body !== undefined && !isJsonObject(body)) {
     throw new MillraceError("invalid_parameter", "Expected an object with the member `input`");
   }

@@ -6,6 +6,9 @@ const RESERVED = new Set([
   ..."connection transfer-encoding content-length keep-alive upgrade te trailer proxy-connection".split(" "),
 ]);
 
+/** How many webhooks stand inside each other: see `http/depth.ts`. */
+export const DEPTH_HEADER = "millrace-depth";
+
 /** Says what is wrong with a field's name, or nothing. */
 export function checkHeaderName(name: string): string | undefined {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/.test(name)) return `"${name.slice(0, 80)}" is no header name`;

@@ -2,11 +2,11 @@
 import { z } from "zod";
 import { scrub } from "../credentials.ts";
 import { RetryableError, TerminalError } from "../errors.ts";
-import { checkJson, type JsonObject, type JsonValue } from "../json.ts";
+import { checkJson, isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
 import type { NodeContext } from "../workflow/definition.ts";
 import { pointerSegment } from "../workflow/template.ts";
 import { fetchFollowing } from "./follow_redirects.ts";
-import { checkHeaderName, headerValues } from "./header.ts";
+import { checkHeaderName, DEPTH_HEADER, headerValues } from "./header.ts";
 import type { NodeType } from "./node_type.ts";
 import { jsonSchema, objectSchema } from "./parameter.ts";
 
@@ -44,7 +44,7 @@ export interface HttpRequestOptions {
 
 /**
  * Makes the node type `httpRequest`. It fails with `invalid_url`, `invalid_header`, `http_blocked`, `http_status`,
- * `http_timeout`, `http_error`, `response_too_large` or `response_too_deep`; those of them that may pass are retryable.
+ * `http_timeout`, `http_error`, `depth_exceeded`, `response_too_large` or `response_too_deep`; those of them that may pass are retryable.
  */
 export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer<typeof parameters>> {
   const { fetch, maxOutputBytes = LIMIT_BYTES } = options;
@@ -62,6 +62,9 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
       for (const name of Object.keys(parameters.headers)) {
         const problem = checkHeaderName(name);
         if (problem !== undefined) tools.fault(`/headers${pointerSegment(name)}`, problem);
+        else if (name.toLowerCase() === DEPTH_HEADER) {
+          tools.fault(`/headers${pointerSegment(name)}`, "is counted alone");
+        }
       }
       const urlTemplate = tools.template(parameters.url, "/url");
       const queryTemplate = tools.template(parameters.query, "/query");
@@ -125,7 +128,11 @@ function toUrl(value: JsonValue, query: JsonObject): URL {
 }
 
 function toHeaders(values: JsonObject, context: NodeContext): Headers {
-  const headers = new Headers({ "idempotency-key": context.idempotencyKey, traceparent: context.traceparent });
+  const headers = new Headers({
+    "idempotency-key": context.idempotencyKey,
+    traceparent: context.traceparent,
+    [DEPTH_HEADER]: String(depthOf(context.scope.trigger) + 1),
+  });
   for (const [name, value] of Object.entries(values)) {
     const items = headerValues(value);
     if (items === undefined) {
@@ -139,6 +146,13 @@ function toHeaders(values: JsonObject, context: NodeContext): Headers {
     for (const item of items) headers.append(name, item);
   }
   return headers;
+}
+
+/** How deep the webhook that started this execution was called. */
+function depthOf(trigger: JsonValue): number {
+  const headers = isJsonObject(trigger) ? trigger["headers"] : undefined;
+  const text = isJsonObject(headers) ? headers[DEPTH_HEADER] : undefined;
+  return typeof text === "string" && /^\d{1,9}$/.test(text) ? Number(text) : 0;
 }
 
 /** A string goes out as it is, anything else as JSON; `null` is no body. */
@@ -161,6 +175,12 @@ function isAccepted(status: number, accept: true | readonly (number | string)[])
 }
 
 function statusError(status: number, url: URL): TerminalError {
+  // Not worth another try at any of the depths: each would be tried again at the one above.
+  if (status === 508) {
+    return new TerminalError("depth_exceeded", "Workflows call each other in a circle", {
+      detail: `${placeOf(url)} answered with the status 508`,
+    });
+  }
   const Kind = status >= 500 || RETRYABLE.has(status) ? RetryableError : TerminalError;
   return new Kind("http_status", "The answer has a status that is not accepted", {
     detail: `${placeOf(url)} answered with the status ${status}`,

@@ -114,7 +114,10 @@ async function openSite(store: Store) {
     config: {
       allowedHosts: [],
       apiTokens: [],
+      bodiesLimitBytes: 10_000_000,
       bodyLimitBytes: 100_000,
+      bodyLimitValues: 10_000,
+      bodyStallSeconds: 60,
       corsOrigins: [],
       historyTtlSeconds: 1,
       idempotencyTtlSeconds: 1,

@@ -1,8 +1,14 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { MillraceError } from "../../src/errors.ts";
-import { parseContent, parseForm } from "../../src/http/content.ts";
-import { readBytes } from "../../src/http/request_body.ts";
+import { BodyBudget } from "../../src/http/body_budget.ts";
+import { parseContent as parse, parseForm } from "../../src/http/content.ts";
+import { readBytes as read } from "../../src/http/request_body.ts";
+
+const parseContent = (bytes: Uint8Array, type: string | null) => parse(bytes, type, { limitValues: 1_000 });
+const share = () => new BodyBudget({ limitBytes: 1_000_000 }).open();
+const readBytes = (request: Request, { limitBytes }: { limitBytes: number }) =>
+  read(request, { limitBytes, stallMs: 60_000, share: share() });
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 

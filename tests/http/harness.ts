@@ -47,7 +47,10 @@ export async function withApp(options: HarnessOptions, test: (harness: Harness) 
     config: {
       allowedHosts: [],
       apiTokens: [],
+      bodiesLimitBytes: 10_000_000,
       bodyLimitBytes: 100_000,
+      bodyLimitValues: 10_000,
+      bodyStallSeconds: 60,
       corsOrigins: [],
       historyTtlSeconds: 60,
       idempotencyTtlSeconds: 60,

@@ -58,7 +58,10 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
     config: {
       allowedHosts: [],
       apiTokens: [],
+      bodiesLimitBytes: 10_000_000,
       bodyLimitBytes: 100_000,
+      bodyLimitValues: 10_000,
+      bodyStallSeconds: 60,
       corsOrigins: [],
       historyTtlSeconds: 60,
       idempotencyTtlSeconds: 60,
