@@ -67,6 +67,8 @@ export interface Config {
   readonly apiTokens: readonly string[];
   /** Names besides loopback that requests may have in `Host` while there are no tokens. */
   readonly allowedHosts: readonly string[];
+  /** `/metrics` takes no token. */
+  readonly metricsPublic: boolean;
   readonly corsOrigins: readonly string[];
   /** What the `httpRequest` node may reach though it is private. */
   readonly httpAllow: readonly string[];
@@ -199,6 +201,7 @@ export const SETTINGS = {
     "Host names, besides loopback, that answer without API_TOKENS, separated by commas",
     listOf(hostName),
   ),
+  METRICS_PUBLIC: setting("false", "true lets anyone read /metrics; else it takes a token where /api does", flag),
   CORS_ORIGINS: setting("", "Origins that browsers may call from, separated by commas; * is any", listOf(origin)),
   LOG_LEVEL: setting("info", LOG_LEVELS.join(", "), oneOf(LOG_LEVELS)),
   INSTANCE_ID: setting(
@@ -242,6 +245,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     workerConcurrency: values.WORKER_CONCURRENCY,
     apiTokens: values.API_TOKENS,
     allowedHosts: values.ALLOWED_HOSTS,
+    metricsPublic: values.METRICS_PUBLIC,
     corsOrigins: values.CORS_ORIGINS,
     httpAllow: values.HTTP_ALLOW,
     logLevel: values.LOG_LEVEL,

@@ -13,23 +13,29 @@ import type { AppEnv } from "./deps.ts";
  * how much of a token was right.
  */
 export function bearerAuth(tokens: readonly string[]): MiddlewareHandler<AppEnv> {
-  if (tokens.length === 0) {
-    return function open(_c, next) {
-      return next();
-    };
-  }
-  let accepted: Promise<Uint8Array[]> | undefined;
+  const check = tokenCheck(tokens);
   return async function authenticate(c, next) {
-    const [, token] = /^Bearer +([\w.~+/-]+=*) *$/i.exec(c.req.header("authorization") ?? "") ?? [];
+    const found = await check(c.req.header("authorization"));
+    if (found === "none") throw unauthorized("Bearer", "This call needs an Authorization header with a Bearer token");
+    if (found === "wrong") throw unauthorized('Bearer error="invalid_token"', "The Bearer token is not accepted");
+    await next();
+  };
+}
+
+/** Makes a function that says what an `Authorization` header holds; with no tokens everyone is accepted. */
+export function tokenCheck(
+  tokens: readonly string[],
+): (header: string | undefined) => Promise<"accepted" | "wrong" | "none"> {
+  let accepted: Promise<Uint8Array[]> | undefined;
+  return async function check(header) {
+    if (tokens.length === 0) return "accepted";
+    const [, token] = /^Bearer +([\w.~+/-]+=*) *$/i.exec(header ?? "") ?? [];
+    if (token === undefined) return "none";
     accepted ??= Promise.all(tokens.map(digest));
-    if (token === undefined) {
-      throw unauthorized("Bearer", "This call needs an Authorization header with a Bearer token");
-    }
     const sent = await digest(token);
     let matches = 0;
     for (const expected of await accepted) matches |= equal(expected, sent);
-    if (matches === 0) throw unauthorized('Bearer error="invalid_token"', "The Bearer token is not accepted");
-    await next();
+    return matches === 0 ? "wrong" : "accepted";
   };
 }
 

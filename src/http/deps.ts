@@ -40,6 +40,7 @@ export interface AppDeps {
     | "historyTtlSeconds"
     | "idempotencyTtlSeconds"
     | "instance"
+    | "metricsPublic"
     | "roles"
   >;
   readonly store: Pick<Store, "driver" | "documents" | "log" | "projections" | "deadLetters" | "health">;

@@ -3,19 +3,26 @@
  */
 import type { Context, Hono } from "hono";
 import type { StoreHealth } from "../log/port.ts";
+import { bearerAuth, tokenCheck } from "./auth.ts";
 import type { AppDeps, AppEnv, Readiness } from "./deps.ts";
 import { resource } from "./resource.ts";
 
 /** A check that has not answered by then counts as down. */
 const CHECK_TIMEOUT_MS = 2_000;
 
-/** Adds the resources to the app. */
+/**
+ * Adds the resources to the app. Where there are tokens, whoever has none is told whether it is well and no more: no
+ * version, no names of hosts and instances.
+ */
 export function health(app: Hono<AppEnv>, deps: AppDeps): void {
-  resource(app, "/health", { GET: (c) => getHealth(c, deps) });
+  const { metrics, config: { apiTokens, metricsPublic } } = deps;
+  const check = tokenCheck(apiTokens);
+  const isStranger = async (c: Context<AppEnv>) => await check(c.req.header("authorization")) !== "accepted";
+  resource(app, "/health", { GET: async (c) => getHealth(c, deps, { brief: await isStranger(c) }) });
   resource(app, "/livez", { GET: (c) => c.json({ status: "up" }) });
-  resource(app, "/readyz", { GET: (c) => getReadiness(c, deps.ready()) });
-  const { metrics } = deps;
+  resource(app, "/readyz", { GET: async (c) => getReadiness(c, deps.ready(), { brief: await isStranger(c) }) });
   if (metrics) {
+    if (!metricsPublic) app.use("/metrics", bearerAuth(apiTokens));
     resource(app, "/metrics", {
       GET: async (c) => {
         const { contentType, body } = await metrics.text();
@@ -25,11 +32,20 @@ export function health(app: Hono<AppEnv>, deps: AppDeps): void {
   }
 }
 
-async function getHealth(c: Context<AppEnv>, { config, info, store }: AppDeps): Promise<Response> {
+async function getHealth(
+  c: Context<AppEnv>,
+  { config, info, store }: AppDeps,
+  { brief }: { brief: boolean },
+): Promise<Response> {
   const check = await checkStore(store);
   const isUp = check.status === "up" || check.status === "disabled";
+  const status = isUp ? "up" : "down";
+  if (brief) {
+    const redis = store.driver === "memory" && isUp ? "disabled" : check.status;
+    return c.json({ status, checks: { redis: { status: redis } } }, isUp ? 200 : 503);
+  }
   return c.json({
-    status: isUp ? "up" : "down",
+    status,
     version: info.version,
     driver: store.driver,
     documents: store.documents,
@@ -53,9 +69,9 @@ async function checkStore(store: AppDeps["store"]): Promise<StoreHealth> {
   }
 }
 
-function getReadiness(c: Context<AppEnv>, readiness: Readiness): Response {
+function getReadiness(c: Context<AppEnv>, readiness: Readiness, { brief }: { brief: boolean }): Response {
   const { ready, reason } = typeof readiness === "boolean" ? { ready: readiness, reason: undefined } : readiness;
-  return c.json({ ready, ...(reason !== undefined && { reason }) }, ready ? 200 : 503, {
+  return c.json({ ready, ...(reason !== undefined && !brief && { reason }) }, ready ? 200 : 503, {
     ...(!ready && { "retry-after": "1" }),
   });
 }

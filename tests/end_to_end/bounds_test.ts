@@ -118,6 +118,7 @@ async function openSite(store: Store) {
       bodyLimitBytes: 100_000,
       bodyLimitValues: 10_000,
       bodyStallSeconds: 60,
+      metricsPublic: false,
       corsOrigins: [],
       historyTtlSeconds: 1,
       idempotencyTtlSeconds: 1,

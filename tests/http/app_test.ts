@@ -143,6 +143,36 @@ test("GET /health says what is running, and answers 503 when the store is down",
     assert.is((await app.request("/livez")).status, 200);
   }));
 
+test("with tokens, a stranger learns whether it is well, and neither version nor names", async () => {
+  const metrics = { text: () => Promise.resolve({ contentType: "text/plain", body: "up 1\n" }) };
+  const ready = () => ({ ready: false, reason: "connect ECONNREFUSED cache.internal:6379" });
+  const config = { apiTokens: ["long-enough"] };
+  await withApp({ config, deps: { metrics, ready, info: { version: "9.8.7" } } }, async ({ app, store }) => {
+    store.health = () => Promise.resolve({ status: "down", detail: "cache.internal refused", latency: 3 });
+    const own = { headers: { authorization: "Bearer long-enough" } };
+    for (const init of [{}, { headers: { authorization: "Bearer wrong-token" } }]) {
+      const health = await app.request("/health", init);
+      assert.is(health.status, 503);
+      assert.equal(await json(health), { status: "down", checks: { redis: { status: "down" } } });
+      const readiness = await app.request("/readyz", init);
+      assert.is(readiness.status, 503);
+      assert.equal(await json(readiness), { ready: false });
+      assert.is((await app.request("/livez", init)).status, 200);
+      const refused = await app.request("/metrics", init);
+      assert.is(refused.status, 401);
+      assert.match(refused.headers.get("www-authenticate")!, /^Bearer/);
+    }
+    const full = await json(await app.request("/health", own));
+    assert.equal([full.version, full.instance, full.checks.redis.detail], ["9.8.7", "test", "cache.internal refused"]);
+    assert.match((await json(await app.request("/readyz", own))).reason, "cache.internal");
+    assert.is(await (await app.request("/metrics", own)).text(), "up 1\n");
+  });
+  await withApp({ config: { ...config, metricsPublic: true }, deps: { metrics } }, async ({ app }) => {
+    assert.is((await app.request("/metrics")).status, 200);
+    assert.equal(await json(await app.request("/health")), { status: "up", checks: { redis: { status: "disabled" } } });
+  });
+});
+
 test("GET /readyz answers 503 with the reason while the instance is not ready", async () => {
   await withApp({}, async ({ app }) => assert.is((await app.request("/readyz")).status, 200));
   await withApp({ deps: { ready: () => ({ ready: false, reason: "draining" }) } }, async ({ app }) => {

@@ -51,6 +51,7 @@ export async function withApp(options: HarnessOptions, test: (harness: Harness) 
       bodyLimitBytes: 100_000,
       bodyLimitValues: 10_000,
       bodyStallSeconds: 60,
+      metricsPublic: false,
       corsOrigins: [],
       historyTtlSeconds: 60,
       idempotencyTtlSeconds: 60,

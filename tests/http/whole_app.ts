@@ -62,6 +62,7 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
       bodyLimitBytes: 100_000,
       bodyLimitValues: 10_000,
       bodyStallSeconds: 60,
+      metricsPublic: false,
       corsOrigins: [],
       historyTtlSeconds: 60,
       idempotencyTtlSeconds: 60,
