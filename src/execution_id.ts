@@ -7,6 +7,7 @@
  * isExecutionId(id); // true
  * ```
  */
+import { processClock } from "./clock.ts";
 
 const RANDOM_BYTES_PER_ID = 10;
 const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
@@ -23,8 +24,11 @@ let counter = 0;
  *
  * `rand_a` is a counter seeded at random each millisecond (RFC 9562, section 6.2, method 1), its top bit kept clear
  * against rollover. When it rolls over nevertheless, or the clock goes back, the timestamp runs ahead of the clock.
+ *
+ * @param now epoch milliseconds: for an execution those of its store's clock, so that ids of several processes sort as
+ * they were made
  */
-export function uuidv7(now: number = Date.now()): string {
+export function uuidv7(now: number = processClock.now()): string {
   if (poolUsed === pool.length) {
     crypto.getRandomValues(pool);
     poolUsed = 0;

@@ -166,7 +166,7 @@ function createWorker(parts: {
     maxDeliveries: config.maxDeliveries,
     outputLimitBytes: config.outputLimitBytes,
     onEnd: ({ executionId, workflowId, version, requestedAt }, { status, error }, durationMs) => {
-      metrics.executionEnded(status, (Date.now() - requestedAt) / 1000);
+      metrics.executionEnded(status, (store.clock.now() - requestedAt) / 1000);
       const ms = Math.round(durationMs * 100) / 100;
       const failure = error === undefined ? {} : { error: error.code, node: error.node, detail: error.detail };
       logger.info({ executionId, workflowId, version, status, ms, ...failure }, "execution");

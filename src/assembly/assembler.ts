@@ -33,7 +33,7 @@ export interface AssemblerOptions {
 export class Assembler {
   readonly #options: AssemblerOptions;
   readonly #stop = new AbortController();
-  /** Executions that began to run lately, and when a document is due. */
+  /** Executions that began to run lately, and when a document is due, by the monotonic clock. */
   readonly #young = new Map<string, { entry: FeedEntry; dueAt: number }>();
   #loop: Promise<void> | undefined;
   #sweeper: ReturnType<typeof setInterval> | undefined;
@@ -82,11 +82,11 @@ export class Assembler {
         this.#young.delete(id);
         if (ended.endedAt - ended.requestedAt >= YOUNG_MS) due.push(entry);
       } else if (entry.types.includes("execution.started")) {
-        this.#young.set(id, { entry, dueAt: Date.now() + YOUNG_MS });
+        this.#young.set(id, { entry, dueAt: performance.now() + YOUNG_MS });
       } else if (!this.#young.has(id) && !entry.types.includes("execution.requested")) due.push(entry);
     }
     for (const [id, { entry, dueAt }] of this.#young) {
-      if (dueAt > Date.now()) break;
+      if (dueAt > performance.now()) break;
       this.#young.delete(id);
       due.push(entry);
     }

@@ -118,13 +118,6 @@ function outputOf(node: NodeState): JsonValue {
 
 /** The `httpResponse` node that completed last, if one did. */
 export function responseNode(graph: Graph, state: RunState): { responseNode?: string } {
-  let found: string | undefined;
-  let foundAt = -1;
-  for (const [id, node] of state.nodes) {
-    if (node.status !== "completed" || (node.endedAt ?? 0) < foundAt) continue;
-    if (graph.get(id)?.definition.type !== "httpResponse") continue;
-    found = id;
-    foundAt = node.endedAt ?? 0;
-  }
+  const found = state.completed.findLast((id) => graph.get(id)?.definition.type === "httpResponse");
   return found === undefined ? {} : { responseNode: found };
 }

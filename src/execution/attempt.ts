@@ -2,6 +2,7 @@
  * One attempt at a node: runs it within its time and its bounds, and says what came of it as data.
  */
 import { scrub } from "../credentials.ts";
+import type { Clock } from "../clock.ts";
 import { checkJson, type JsonValue } from "../json.ts";
 import { type NodeErrorData, RetryableError, TerminalError } from "../errors.ts";
 import type { CompiledWorkflow, NodeResult, NodeWait } from "../workflow/definition.ts";
@@ -26,6 +27,8 @@ export interface AttemptContext {
   readonly outputs: Readonly<Record<string, JsonValue>>;
   /** The largest output of a node, in characters of JSON. */
   readonly outputLimitBytes: number;
+  /** By which waits go. */
+  readonly clock: Clock;
   /** Aborts when the run stops; made when a node asks for it. */
   readonly signal: () => AbortSignal;
 }
@@ -43,9 +46,9 @@ export async function attemptNode(
   { input, attempt, waitedUntil }: Attempt,
   context: AttemptContext,
 ): Promise<NodeResult | NodeWait | Failure> {
-  const { executionId, workflow, trigger, outputs, outputLimitBytes, signal } = context;
+  const { executionId, workflow, trigger, outputs, outputLimitBytes, clock, signal } = context;
   const { timeoutSeconds } = node.definition;
-  const limit = timeoutSeconds === undefined ? undefined : startLimit(timeoutSeconds);
+  const limit = timeoutSeconds === undefined ? undefined : startLimit(timeoutSeconds, clock);
   const signalOf = () => limit === undefined ? signal() : AbortSignal.any([signal(), limit.signal]);
   try {
     const done = workflow.run.get(node.id)!({
@@ -61,6 +64,7 @@ export async function attemptNode(
       nodeId: node.id,
       attempt,
       ...(waitedUntil === undefined ? {} : { waitedUntil }),
+      now: () => clock.now(),
       idempotencyKey: `${executionId}:${node.id}`,
       get signal() {
         return signalOf();
@@ -106,13 +110,16 @@ function errorData(error: unknown): NodeErrorData {
 }
 
 /** The node's own time. */
-function startLimit(timeoutSeconds: number): { signal: AbortSignal; endsAt: number; stop: () => void } {
+function startLimit(
+  timeoutSeconds: number,
+  clock: Clock,
+): { signal: AbortSignal; endsAt: number; stop: () => void } {
   const controller = new AbortController();
   const error = new RetryableError("node_timeout", `The node took longer than ${timeoutSeconds} s`);
   const timer = setTimeout(() => controller.abort(error), timeoutSeconds * 1000);
   return {
     signal: controller.signal,
-    endsAt: Date.now() + timeoutSeconds * 1000,
+    endsAt: clock.now() + timeoutSeconds * 1000,
     stop: () => clearTimeout(timer),
   };
 }

@@ -6,8 +6,11 @@
  * 1. The state changes only by {@linkcode applyEvent}, and every event applied is journaled: folding the log gives
  *    the state.
  * 2. Before a node with side effects starts, everything before it is written.
- * 3. After the signal of this run aborts, nothing more is journaled; a node that ends late is not heard.
+ * 3. The execution has the time that was left to it when it was claimed, by the monotonic clock; times in the log, and
+ *    what is due, go by the store's.
+ * 4. After the signal of this run aborts, nothing more is journaled; a node that ends late is not heard.
  */
+import type { Clock } from "../clock.ts";
 import type { JsonValue } from "../json.ts";
 import { AppendRefusedError, TerminalError } from "../errors.ts";
 import type { LogEvent } from "../log/event.ts";
@@ -26,6 +29,7 @@ export interface RunOptions {
   readonly workflow: CompiledWorkflow;
   readonly log: ExecutionLog;
   readonly queue: Pick<WorkQueue, "append" | "park" | "finish">;
+  readonly clock: Clock;
   /** The worker's name, for `execution.started`. */
   readonly worker: string;
   /** The largest output of a node, in characters of JSON. */
@@ -77,6 +81,7 @@ class Run {
       trigger: this.#outputs[state.trigger] ?? null,
       outputs: this.#outputs,
       outputLimitBytes: options.outputLimitBytes,
+      clock: options.clock,
       signal: () => this.#signal,
     };
   }
@@ -102,28 +107,28 @@ class Run {
     const onAbort = () => this.#fail(control.signal.reason);
     control.signal.addEventListener("abort", onAbort, { once: true });
     control.onResume(() => this.#wake?.());
-    const deadlineAt = this.#state.requestedAt + timeoutSeconds * 1000;
-    const deadline = setTimeout(
-      () => this.#stop(TIMED_OUT),
-      Math.min(Math.max(0, deadlineAt - Date.now()), MAX_TIMER_MS),
-    );
+    const givenMs = this.#state.requestedAt + timeoutSeconds * 1000 - this.#now();
+    const endsAt = performance.now() + givenMs;
+    const deadline = setTimeout(() => this.#stop(TIMED_OUT), Math.min(Math.max(0, givenMs), MAX_TIMER_MS));
     try {
       if (control.signal.aborted) throw control.signal.reason;
       for (;;) {
-        const decision = this.#decide(deadlineAt);
+        const decision = this.#decide(endsAt);
         const goesOn = decision.end !== undefined || !control.paused;
         if (goesOn) this.#carryOut(decision);
         if (decision.end !== undefined) return await this.#end(decision.end);
-        if (!goesOn && this.#running.size === 0) {
-          if (await this.#journal.park({ delayMs: deadlineAt - Date.now(), forPause: true }) === "parked") {
+        const leftMs = endsAt - performance.now();
+        if (!goesOn && this.#running.size === 0 && leftMs > PARK_AFTER_MS) {
+          if (await this.#journal.park({ delayMs: leftMs, forPause: true }) === "parked") {
             return undefined;
           }
           control.resume();
           continue;
         }
         const { dueAt } = decision;
-        if (this.#running.size === 0 && dueAt !== undefined && dueAt - Date.now() > PARK_AFTER_MS) {
-          await this.#journal.park({ delayMs: dueAt - Date.now(), forPause: false });
+        const waitMs = dueAt === undefined ? 0 : Math.min(dueAt - this.#now(), leftMs);
+        if (this.#running.size === 0 && waitMs > PARK_AFTER_MS) {
+          await this.#journal.park({ delayMs: waitMs, forPause: false });
           return undefined;
         }
         if (this.#stopped === undefined) await this.#change(dueAt);
@@ -142,10 +147,14 @@ class Run {
     }
   }
 
-  #decide(deadlineAt: number): Decision {
+  #now(): number {
+    return this.#options.clock.now();
+  }
+
+  #decide(endsAt: number): Decision {
     const { graph, definition } = this.#options.workflow;
-    const now = Date.now();
-    if (now < deadlineAt && this.#stopped?.reason !== TIMED_OUT) return advance(graph, this.#state, now);
+    const isOver = performance.now() >= endsAt || this.#stopped?.reason === TIMED_OUT;
+    if (!isOver) return advance(graph, this.#state, this.#now());
     const message = `The execution took longer than ${definition.settings.timeoutSeconds} s`;
     const error = { code: "execution_timeout", message };
     return { start: [], skip: [], end: { status: "failed", error, ...responseNode(graph, this.#state) } };
@@ -172,7 +181,7 @@ class Run {
     let timer: ReturnType<typeof setTimeout> | undefined;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      if (dueAt !== undefined) timer = setTimeout(resolve, Math.min(Math.max(0, dueAt - Date.now()), MAX_TIMER_MS));
+      if (dueAt !== undefined) timer = setTimeout(resolve, Math.min(Math.max(0, dueAt - this.#now()), MAX_TIMER_MS));
     });
     clearTimeout(timer);
     this.#wake = undefined;
@@ -224,7 +233,7 @@ class Run {
     const { onError, retry } = node.definition;
     const delayMs = retryable ? retryDelayMs(retry, attempt) : undefined;
     if (delayMs !== undefined) {
-      const retryAt = Date.now() + delayMs;
+      const retryAt = this.#now() + delayMs;
       return this.#apply({ type: "node.retrying", node: node.id, data: { error, attempt, delayMs, retryAt } });
     }
     const handled = onError === "fail" ? {} : { handled: onError };
@@ -232,7 +241,7 @@ class Run {
   }
 
   #apply(event: Pick<LogEvent, "type" | "data"> & { node?: string }): void {
-    const complete = { ...event, time: Date.now() } as LogEvent;
+    const complete = { ...event, time: this.#now() } as LogEvent;
     applyEvent(this.#state, complete);
     this.#journal.add(complete);
   }
@@ -243,7 +252,7 @@ class Run {
     const responder = node === undefined ? {} : { responseNode: node };
     this.#stop(ENDED);
     if (end.status === "failed") {
-      const last = { type: "execution.failed", time: Date.now(), data: { error: end.error, ...responder } } as const;
+      const last = { type: "execution.failed", time: this.#now(), data: { error: end.error, ...responder } } as const;
       // A caller that was answered early gets the same answer when it asks again.
       const answered = this.#claim.replyEarly && node !== undefined
         ? { response: this.#outputs[node] as unknown as ResponseData }
@@ -251,7 +260,7 @@ class Run {
       return await this.#finish(last, { executionId, status: "failed", error: end.error, ...answered });
     }
     const data = { lastNode: end.lastNode, ...responder };
-    const last = { type: "execution.completed", time: Date.now(), data } as const;
+    const last = { type: "execution.completed", time: this.#now(), data } as const;
     const output = this.#outputs[end.lastNode] ?? null;
     if (node === undefined) return await this.#finish(last, { executionId, status: "completed", output });
     const response = this.#outputs[node] as unknown as ResponseData;
@@ -264,7 +273,7 @@ class Run {
     const result: ExecutionResult = { executionId: this.#claim.executionId, status: "failed", error };
     this.#stop(ENDED);
     await this.#journal.finishAlone({
-      last: { type: "execution.failed", time: Date.now(), data: { error } },
+      last: { type: "execution.failed", time: this.#now(), data: { error } },
       result,
     });
     return result;

@@ -20,7 +20,7 @@ const ABORT_GRACE_MS = 3000;
 
 /** What a worker needs. */
 export interface WorkerOptions {
-  readonly store: Pick<Store, "log" | "work">;
+  readonly store: Pick<Store, "clock" | "log" | "work">;
   readonly workflows: { get(id: string, version: number): Promise<CompiledWorkflow | undefined> };
   readonly name: string;
   /** How many executions it runs at once. */
@@ -115,6 +115,7 @@ export class Worker {
         workflow,
         log: store.log,
         queue: claim.deliveries > 0 ? await this.#turnOf(claim, workflow, control) : store.work,
+        clock: store.clock,
         worker: name,
         outputLimitBytes,
         control,
@@ -135,7 +136,8 @@ export class Worker {
     const { work } = this.#options.store;
     const signal = AbortSignal.any([control.signal, this.#stop.signal]);
     // From its deadline on no node of it is run, so it harms nobody.
-    const mostMs = claim.requestedAt + workflow.definition.settings.timeoutSeconds * 1000 - Date.now();
+    const mostMs = claim.requestedAt + workflow.definition.settings.timeoutSeconds * 1000 -
+      this.#options.store.clock.now();
     const begins = await this.#turns.wait(claim, { signal, mostMs });
     control.signal.throwIfAborted();
     if (signal.aborted) throw new WorkerStoppedError("The worker stopped");
@@ -180,7 +182,7 @@ export class Worker {
     const result: ExecutionResult = { executionId: claim.executionId, status: "failed", error };
     await this.#options.store.work.finish(claim, {
       sequence: claim.sequence,
-      events: [{ type: "execution.failed", time: Date.now(), data: { error } }],
+      events: [{ type: "execution.failed", time: this.#options.store.clock.now(), data: { error } }],
       result,
     });
     return result;

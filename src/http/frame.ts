@@ -6,7 +6,6 @@
  */
 import type { Context, MiddlewareHandler } from "hono";
 import { routePath } from "hono/route";
-import { uuidv7 } from "../execution_id.ts";
 import type { AppDeps, AppEnv } from "./deps.ts";
 import { problemResponse, toMillraceError } from "./problem.ts";
 
@@ -81,7 +80,7 @@ export function logIfInternal(deps: AppDeps, thrown: unknown, requestId: string)
 }
 
 /** The id that the client sent as `X-Request-Id`, if it is a harmless one, else a new one. */
-export function requestIdOf(request: Request, makeId: () => string = uuidv7): string {
+export function requestIdOf(request: Request, makeId: () => string = () => crypto.randomUUID()): string {
   const sent = request.headers.get("x-request-id");
   return sent !== null && /^[\w.~:=+/-]{1,128}$/.test(sent) ? sent : makeId();
 }

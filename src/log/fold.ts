@@ -42,6 +42,8 @@ export interface RunState {
   nodes: Map<string, NodeState>;
   /** The node that completed last. */
   lastNode: string;
+  /** Nodes that completed, in the order of the log: times of two workers do not tell it. */
+  completed: string[];
   error?: NodeErrorData;
 }
 
@@ -55,6 +57,7 @@ export function emptyState(): RunState {
     requestedAt: 0,
     nodes: new Map(),
     lastNode: "",
+    completed: [],
   };
 }
 
@@ -118,6 +121,7 @@ function applyNodeEvent(state: RunState, event: LogEvent): void {
       node.output = event.data.output;
       if (event.data.outputs !== undefined) node.outputs = event.data.outputs;
       state.lastNode = id;
+      state.completed.push(id);
       return;
     case "node.failed":
       node.status = "failed";

@@ -6,6 +6,7 @@
  * request is keyed by its execution id and an append by the sequence number that it expects, so the second sending
  * changes nothing and answers as the first did.
  */
+import type { Clock } from "../clock.ts";
 import type { JsonValue } from "../json.ts";
 import type { NodeErrorData } from "../errors.ts";
 import type { ExecutionStatus, LogEvent, StoredEvent } from "./event.ts";
@@ -379,6 +380,8 @@ export interface StoreHealth {
   /** Milliseconds of one round trip. */
   readonly latency?: number;
   readonly detail?: string;
+  /** How far this machine's clock is ahead of the store's, in milliseconds. */
+  readonly clockOffsetMs?: number;
 }
 
 /** A whole driver. */
@@ -386,6 +389,8 @@ export interface Store extends AsyncDisposable {
   readonly driver: "redis" | "memory";
   /** How documents are kept. */
   readonly documents: "RedisJSON" | "strings" | "memory";
+  /** By which the times of events, deadlines and waits go, the same for every process of the store. */
+  readonly clock: Clock;
   readonly log: ExecutionLog;
   readonly work: WorkQueue;
   readonly projections: Projections;

@@ -19,7 +19,7 @@ export const delay: NodeType<z.infer<typeof parameters>> = {
   parameters,
   compile({ seconds }, tools) {
     const template = tools.template(seconds, "/seconds");
-    return async ({ scope, signal, waitedUntil }) => {
+    return async ({ scope, signal, waitedUntil, now }) => {
       if (waitedUntil !== undefined) return { output: scope.input };
       const value = await template(scope);
       if (typeof value !== "number" || !(value >= 0 && value <= MAX_SECONDS)) {
@@ -28,7 +28,7 @@ export const delay: NodeType<z.infer<typeof parameters>> = {
           detail: `Cannot wait ${text} seconds`,
         });
       }
-      if (value * 1000 > SHORT_MS) return { waitUntil: Date.now() + Math.round(value * 1000) };
+      if (value * 1000 > SHORT_MS) return { waitUntil: now() + Math.round(value * 1000) };
       await pause(value * 1000, signal);
       signal.throwIfAborted();
       return { output: scope.input };

@@ -118,7 +118,7 @@ export interface NodeResult {
 
 /** What a node says instead of a result when it has nothing to do until a time: it is run again then, by any worker. */
 export interface NodeWait {
-  /** Epoch milliseconds. */
+  /** Epoch milliseconds, by {@linkcode NodeContext.now}. */
   readonly waitUntil: number;
 }
 
@@ -129,6 +129,8 @@ export interface NodeContext {
   readonly attempt: number;
   /** The time that the node waited for, when it is run again after a {@linkcode NodeWait}. */
   readonly waitedUntil?: number;
+  /** Epoch milliseconds by the store's clock: the same in whichever process the node goes on after a wait. */
+  readonly now: () => number;
   /** Aborts on the node's timeout, the execution's, a cancel, a lost fence. */
   readonly signal: AbortSignal;
   /** `<executionId>:<nodeId>`, to pass downstream. */

@@ -87,6 +87,29 @@ test("advance() names the time at which the next node is due, and starts it then
   assert.equal(advance(world.graph, state, dueAt), { start: ["n0"], skip: [] });
 });
 
+test("advance() takes the response that the log has last, whatever the times say", () => {
+  const reply = (id: string) => ({ id, type: "httpResponse" });
+  const definition = {
+    nodes: [{ id: "start", type: "manual" }, reply("one"), reply("two")],
+    connections: [{ from: "start", to: "one" }, { from: "start", to: "two" }],
+  };
+  const nodeTypes = new Map([["manual", manual], ["httpResponse", { ...step, type: "httpResponse" }]]);
+  const { graph } = compileDefinition(definition, { nodeTypes });
+  const state = emptyState();
+  const requested = { workflowId: "w", version: 1, trigger: "start", input: null };
+  const events = [
+    { type: "execution.requested", time: 1000, data: requested },
+    { type: "node.started", time: 1001, node: "two", data: { attempt: 1 } },
+    { type: "node.completed", time: 9000, node: "two", data: { output: null } },
+    // By a worker that took over, and whose clock is behind.
+    { type: "node.started", time: 2000, node: "one", data: { attempt: 1 } },
+    { type: "node.completed", time: 2001, node: "one", data: { output: null } },
+  ] as const;
+  for (const event of events) applyEvent(state, event);
+  const end = { status: "completed", lastNode: "one", responseNode: "one" };
+  assert.equal(advance(graph, state, 9000), { start: [], skip: [], end });
+});
+
 test.run();
 
 /** A graph whose nodes do what their plans say, and a way to run it from any log. */

@@ -1,5 +1,5 @@
 /**
- * What the store promises while the system's clock is wrong, over the drivers of Redis.
+ * What the store promises while the system's clock is wrong, over every driver.
  */
 import { suite } from "uvu";
 import type { Claim, Store } from "../../src/log/port.ts";
@@ -13,7 +13,7 @@ import { endsOnce } from "./expectations.ts";
 /** More than any lease or wait here. */
 const MINUTE_MS = 60_000;
 
-for (const driver of drivers().filter(({ isShared }) => isShared)) {
+for (const driver of drivers()) {
   const test = suite(`Clocks on ${driver.name}`);
   let store: Store;
 

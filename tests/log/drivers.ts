@@ -115,7 +115,7 @@ export async function takenWithin(store: Store, forMs: number): Promise<string[]
   const { signal } = new AbortController();
   const ids: string[] = [];
   for (let leftMs = forMs; leftMs > 0; leftMs = until - performance.now()) {
-    const claims = await store.work.take({ count: 10, blockMs: leftMs, signal });
+    const claims = await store.work.take({ count: 10, blockMs: Math.ceil(leftMs), signal });
     ids.push(...claims.map(({ executionId }) => executionId));
   }
   return ids;

@@ -141,7 +141,7 @@ test("trimFeed() keeps what the slowest group has not acknowledged, boundFeeds()
   const old = Date.now() - 7_200_000;
   for (let i = 0; i < 500; i++) await add(`e${i}`, `${old + i}-0`);
   await take(500);
-  const options = { keys, commands };
+  const options = { keys, commands, clock: Date };
   const length = () => commands.send<number>(["XLEN", feed]);
   await commands.send(["XGROUP", "CREATE", feed, "slow", "0"]);
   await commands.send(["XREADGROUP", "GROUP", "slow", "x", "COUNT", "150", "STREAMS", feed, ">"]);

@@ -19,6 +19,7 @@ export function contextOf(input: JsonValue, rest: Partial<NodeContext> = {}): No
     scope: scopeOf(input),
     nodeId: "node",
     attempt: 1,
+    now: Date.now,
     signal: new AbortController().signal,
     idempotencyKey: "0197:node",
     traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",

@@ -8,6 +8,7 @@
  * 4. An execution has a timer exactly while it waits for a slot or is parked; none is due after the deadline.
  * 5. A slot is held from admission to the end, and given up with the end in one step, which admits the next.
  */
+import { processClock } from "../../clock.ts";
 import { isEnded } from "../event.ts";
 import type { ExecutionResult, WorkSignal } from "../port.ts";
 import type { Waiters } from "../waiters.ts";
@@ -67,7 +68,7 @@ export class Dispatcher {
   /** Puts an execution that no worker has on the work queue, unless it is paused. */
   requeue(execution: MemoryExecution): void {
     const deadline = deadlineOf(execution);
-    if (execution.status === "paused" && Date.now() < deadline) return this.park(execution, deadline);
+    if (execution.status === "paused" && processClock.now() < deadline) return this.park(execution, deadline);
     this.#timers.clear(execution.request.executionId);
     execution.epoch++;
     execution.place = "queued";
@@ -86,7 +87,7 @@ export class Dispatcher {
     const isPaused = execution.status === "paused";
     if (execution.place === "held") this.#signal(execution, isPaused ? "paused" : "resumed");
     else if (execution.place === "parked" && !isPaused) this.requeue(execution);
-    else if (execution.place === "queued" && isPaused && Date.now() < deadlineOf(execution)) {
+    else if (execution.place === "queued" && isPaused && processClock.now() < deadlineOf(execution)) {
       this.#leaveQueue(execution);
       this.park(execution, deadlineOf(execution));
     }
@@ -95,7 +96,7 @@ export class Dispatcher {
   /** Ends an execution: stores its result, answers its caller, and lets the next one have its slot. */
   end(execution: MemoryExecution, { events, result, writer = 0 }: Ending): void {
     const { executionId, workflowId, resultTtlSeconds, historyTtlSeconds, replyTo } = execution.request;
-    const now = Date.now();
+    const now = processClock.now();
     if (execution.place === "queued") this.#leaveQueue(execution);
     this.#timers.clear(executionId);
     this.slots.leave(execution);
@@ -119,7 +120,7 @@ export class Dispatcher {
     if (isEnded(execution.status)) return false;
     const { request: { executionId }, place } = execution;
     this.end(execution, {
-      events: this.#state.keep([{ type: "execution.cancelled", time: Date.now(), data }]),
+      events: this.#state.keep([{ type: "execution.cancelled", time: processClock.now(), data }]),
       result: { executionId, status: "cancelled" },
     });
     if (place === "held") this.#signal(execution, "lost");

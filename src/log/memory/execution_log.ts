@@ -1,6 +1,7 @@
 /**
  * The memory driver's log: one process, no server, the same promises while the process lives.
  */
+import { processClock } from "../../clock.ts";
 import { uuidv7 } from "../../execution_id.ts";
 import { isEnded, type StoredEvent } from "../event.ts";
 import {
@@ -53,7 +54,7 @@ export class MemoryLog implements ExecutionLog {
   }
 
   makeId(): string {
-    return uuidv7();
+    return uuidv7(processClock.now());
   }
 
   // `async`, so that a refusal is a rejection; nothing is awaited, so that a request is one step.
@@ -132,7 +133,7 @@ export class MemoryLog implements ExecutionLog {
   result(executionId: string): Promise<ExecutionResult | undefined> {
     const result = this.#state.find(executionId)?.result;
     return Promise.resolve(
-      result !== undefined && result.expiresAt > Date.now() ? JSON.parse(textOf(result.value)) : undefined,
+      result !== undefined && result.expiresAt > processClock.now() ? JSON.parse(textOf(result.value)) : undefined,
     );
   }
 
@@ -156,7 +157,7 @@ export class MemoryLog implements ExecutionLog {
     if ((execution.status === "paused") === paused) return "unchanged";
     execution.status = paused ? "paused" : "running";
     const type = paused ? "execution.paused" : "execution.resumed";
-    this.#state.append(execution, this.#state.keep([{ type, time: Date.now(), data: {} }]));
+    this.#state.append(execution, this.#state.keep([{ type, time: processClock.now(), data: {} }]));
     this.#dispatcher.pauseChanged(execution);
     return "done";
   }
@@ -175,7 +176,7 @@ export class MemoryLog implements ExecutionLog {
   #make({ input: _input, ...request }: ExecutionRequest): MemoryExecution {
     return {
       request,
-      requestedAt: Date.now(),
+      requestedAt: processClock.now(),
       events: [],
       status: "pending",
       place: "parked",

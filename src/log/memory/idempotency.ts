@@ -1,6 +1,7 @@
 /**
  * The idempotency keys that were used, one namespace a workflow, each until its time is over.
  */
+import { processClock } from "../../clock.ts";
 import type { ExecutionRequest } from "../port.ts";
 import { idempotencyKeyReused } from "../refusals.ts";
 import type { Holding } from "./retention.ts";
@@ -34,7 +35,7 @@ export class IdempotencyKeys implements Holding {
     const name = nameOf(request);
     const record = this.#records.get(name);
     if (record === undefined) return undefined;
-    if (record.expiresAt <= Date.now()) {
+    if (record.expiresAt <= processClock.now()) {
       this.#forget(name);
       return undefined;
     }

@@ -1,6 +1,7 @@
 /**
  * What the memory driver holds: every execution of this process, its work queue and its feed.
  */
+import { processClock } from "../../clock.ts";
 import { compareEntryIds, type ExecutionStatus, type LogEvent } from "../event.ts";
 import type { ExecutionRequest, FeedEntry } from "../port.ts";
 import type { MemoryDeadLetters } from "./dead_letters.ts";
@@ -64,7 +65,7 @@ export class MemoryState {
 
   /** The next stream entry id: milliseconds and a count, always growing. */
   nextId(): string {
-    const now = Date.now();
+    const now = processClock.now();
     if (now > this.#lastMs) {
       this.#lastMs = now;
       this.#lastCount = 0;
@@ -104,13 +105,13 @@ export class MemoryState {
   /** The live execution of that id, if it is known and has not expired. */
   find(executionId: string): MemoryExecution | undefined {
     const execution = this.executions.get(executionId);
-    if (execution?.expiresAt === undefined || execution.expiresAt > Date.now()) return execution;
+    if (execution?.expiresAt === undefined || execution.expiresAt > processClock.now()) return execution;
     this.#forget(execution);
     return undefined;
   }
 
   /** Drops what has expired. */
-  sweep(now = Date.now()): void {
+  sweep(now = processClock.now()): void {
     this.keys.sweep(now);
     for (const execution of this.executions.values()) {
       if (execution.result !== undefined && execution.result.expiresAt <= now) {

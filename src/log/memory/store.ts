@@ -6,6 +6,7 @@
  * await using store = createMemoryStore({ instance: "local" });
  * ```
  */
+import { processClock } from "../../clock.ts";
 import type { Store, StoreHealth } from "../port.ts";
 import { Waiters } from "../waiters.ts";
 import { MemoryDeadLetters } from "./dead_letters.ts";
@@ -45,6 +46,7 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
   return {
     driver: "memory",
     documents: "memory",
+    clock: processClock,
     log: new MemoryLog({ instance, state, dispatcher, waiters, queueLimit }),
     work: new MemoryWorkQueue({ state, dispatcher, waiters, deadLetters, maxDeliveries, logLimitBytes }),
     projections: new MemoryProjections(state),

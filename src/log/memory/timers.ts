@@ -1,6 +1,7 @@
 /**
  * The memory driver's timers: at most one a key, each due at a time of the clock, however far off.
  */
+import { processClock } from "../../clock.ts";
 
 /** The longest delay that `setTimeout` keeps; a longer one would be due at once (HTML, 8.7: a signed 32-bit integer). */
 const LONGEST_DELAY_MS = 2 ** 31 - 1;
@@ -15,10 +16,10 @@ export class Timers {
     this.clear(key);
     if (this.#isClosed) return;
     const { at, work } = options;
-    const delayMs = Math.min(Math.max(0, at - Date.now()), LONGEST_DELAY_MS);
+    const delayMs = Math.min(Math.max(0, at - processClock.now()), LONGEST_DELAY_MS);
     const timer = setTimeout(() => {
       // A timer can fire a millisecond early, and one that was cut short fires long before.
-      if (Date.now() < at) return this.set(key, options);
+      if (processClock.now() < at) return this.set(key, options);
       this.#timers.delete(key);
       work();
     }, delayMs);

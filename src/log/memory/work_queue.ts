@@ -5,6 +5,7 @@
  * 1. A claim writes only while its execution is held under its epoch.
  * 2. An append that was sent before changes nothing; it is told by its sequence and its writer.
  */
+import { processClock } from "../../clock.ts";
 import { FencedError, type NodeErrorData } from "../../errors.ts";
 import type { JsonValue } from "../../json.ts";
 import { type EventData, isTerminal, type LogEvent } from "../event.ts";
@@ -70,7 +71,7 @@ export class MemoryWorkQueue implements WorkQueue {
     const isNew = this.#isNew(execution, claim, options);
     if (options.forPause && execution.status !== "paused") return "resumed";
     if (isNew) this.#write(execution, this.#keep(execution, options.events));
-    this.#options.dispatcher.park(execution, options.forPause ? Infinity : Date.now() + options.delayMs);
+    this.#options.dispatcher.park(execution, options.forPause ? Infinity : processClock.now() + options.delayMs);
     return "parked";
   }
 
@@ -90,7 +91,7 @@ export class MemoryWorkQueue implements WorkQueue {
     if (execution === undefined) return;
     execution.deliveries++;
     if (execution.deliveries >= maxDeliveries) this.#bury(execution);
-    else dispatcher.park(execution, Date.now() + REST_MS);
+    else dispatcher.park(execution, processClock.now() + REST_MS);
   }
 
   handBack(claim: Claim): Promise<void> {
@@ -175,7 +176,7 @@ export class MemoryWorkQueue implements WorkQueue {
   #bury(execution: MemoryExecution): void {
     const { request, requestedAt, deliveries } = execution;
     const { executionId, workflowId, version, trigger } = request;
-    const diedAt = Date.now();
+    const diedAt = processClock.now();
     const message = `The execution ended ${deliveries} workers without progress`;
     const error: NodeErrorData = { code: "dead_letter", message };
     const what = { executionId, workflowId, version, trigger, requested: execution.events[0]! };

@@ -1,6 +1,7 @@
 /**
  * The memory driver's definitions: every version that may still be asked for.
  */
+import { processClock } from "../../clock.ts";
 import type { StoredWorkflow, WorkflowDefinition } from "../../workflow/definition.ts";
 import type { WebhookRoute, WorkflowStore } from "../port.ts";
 import {
@@ -63,7 +64,7 @@ export class MemoryWorkflowStore implements WorkflowStore {
       if (taken.length > 0) throw pathTaken(taken);
       this.#replace(entry);
       const version = ++entry.counter;
-      entry.current = { id, version, definition: structuredClone(definition), updatedAt: Date.now() };
+      entry.current = { id, version, definition: structuredClone(definition), updatedAt: processClock.now() };
       this.#entries.set(id, entry);
       this.#routes.set(id, options.routes);
       this.#changed(id);

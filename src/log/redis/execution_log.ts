@@ -1,6 +1,7 @@
 /**
  * The log on Redis, as callers and readers use it.
  */
+import type { Clock } from "../../clock.ts";
 import type { RedisConnection } from "../../redis/connection.ts";
 import type { Keys } from "../../redis/keys.ts";
 import type { MemoryWatch } from "../../redis/memory_watch.ts";
@@ -35,6 +36,7 @@ import { followLog } from "./tails.ts";
 export interface RedisLogOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;
+  readonly clock: Clock;
   readonly memory: MemoryWatch;
   readonly inbox: Inbox;
   readonly instance: string;
@@ -64,12 +66,16 @@ export class RedisLog implements ExecutionLog {
   makeId(options: { workflowId: string; limited: boolean; idempotencyKey?: string }): string {
     const { keys } = this.#options;
     const { workflowId, limited, idempotencyKey } = options;
-    if (keys.partitions === 1 || (!limited && idempotencyKey === undefined)) return uuidv7();
+    if (keys.partitions === 1 || (!limited && idempotencyKey === undefined)) return this.#newId();
     const partition = limited ? keys.partitionOf(workflowId) : keyPartition(keys, workflowId, idempotencyKey!);
     for (;;) {
-      const id = uuidv7();
+      const id = this.#newId();
       if (keys.partitionOf(id) === partition) return id;
     }
+  }
+
+  #newId(): string {
+    return uuidv7(this.#options.clock.now());
   }
 
   async request(request: ExecutionRequest): Promise<Acceptance> {
@@ -219,7 +225,7 @@ export class RedisLog implements ExecutionLog {
     const result: ExecutionResult = { executionId, status: "cancelled" };
     const answer = await this.#appender.end(
       { executionId, replyTo: replyTo || undefined },
-      { type: "execution.cancelled", time: Date.now(), data: { ...options } },
+      { type: "execution.cancelled", time: this.#options.clock.now(), data: { ...options } },
       { reply: replyTo ? "result" : "", outcome: "cancelled", payload: JSON.stringify(result) },
     );
     if (answer !== "ok") return false;

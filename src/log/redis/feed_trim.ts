@@ -1,6 +1,7 @@
 /**
  * What keeps the feeds from growing: trimming behind their readers, and a bound that holds when nobody reads.
  */
+import type { Clock } from "../../clock.ts";
 import type { RedisConnection } from "../../redis/connection.ts";
 import type { Keys } from "../../redis/keys.ts";
 import { readGroups } from "../../redis/stream_info.ts";
@@ -13,17 +14,18 @@ const MOST_ENTRIES = 1_000_000;
 export interface FeedsOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;
+  readonly clock: Clock;
   /** How long the feed is kept for readers who were away, in milliseconds, 60,000 by default. */
   readonly feedKeptMs?: number;
 }
 
 /** Trims a feed behind the slowest group and behind the time for which it is kept, whichever is older. */
 export async function trimFeed(options: FeedsOptions, partition: number): Promise<void> {
-  const { keys, commands, feedKeptMs = 60_000 } = options;
+  const { keys, commands, clock, feedKeptMs = 60_000 } = options;
   const feed = keys.feed(partition);
   const groups = await readGroups(commands, feed);
   if (groups === undefined) return;
-  let oldest = Date.now() - feedKeptMs;
+  let oldest = clock.now() - feedKeptMs;
   for (const group of groups) {
     const name = group.get("name") as string;
     const [count, lowest] = await commands.send<[number, string | null]>(["XPENDING", feed, name]);
@@ -38,12 +40,12 @@ export async function trimFeed(options: FeedsOptions, partition: number): Promis
  * for when none runs. Every instance may do it, now and then.
  */
 export async function boundFeeds(
-  { keys, commands }: FeedsOptions,
+  { keys, commands, clock }: FeedsOptions,
   options: { mostMs?: number; mostEntries?: number } = {},
 ): Promise<void> {
   const { mostMs = MOST_MS, mostEntries = MOST_ENTRIES } = options;
   if (!commands.ready) return;
-  const oldest = String(Date.now() - mostMs);
+  const oldest = String(clock.now() - mostMs);
   await Promise.all(
     keys.each((partition) => keys.feed(partition)).flatMap((feed) => [
       commands.send(["XTRIM", feed, "MINID", "~", oldest]),

@@ -1,6 +1,7 @@
 /**
  * The assembler's indexes, counters and documents on Redis.
  */
+import type { Clock } from "../../clock.ts";
 import type { RedisConnection } from "../../redis/connection.ts";
 import { forgetConsumers } from "../../redis/consumer_group.ts";
 import type { Documents } from "../../redis/documents.ts";
@@ -75,6 +76,7 @@ return counted
 export interface RedisProjectionsOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;
+  readonly clock: Clock;
   readonly documents: Documents;
   readonly subscriptions: Subscriptions;
   readonly openBlocked: () => Promise<RedisConnection>;
@@ -194,11 +196,11 @@ export class RedisProjections implements Projections {
 
   /** Takes what has expired out of the indexes. */
   async #forget(partition: number): Promise<void> {
-    const { keys, commands } = this.#options;
+    const { keys, commands, clock } = this.#options;
     const expiry = keys.expiry(partition);
     for (;;) {
       const members = await commands.send<string[]>(
-        ["ZRANGE", expiry, "-inf", String(Date.now()), "BYSCORE", "LIMIT", "0", "1000"],
+        ["ZRANGE", expiry, "-inf", String(clock.now()), "BYSCORE", "LIMIT", "0", "1000"],
       );
       if (members.length === 0) return;
       const drops = new Map<string, string[]>();

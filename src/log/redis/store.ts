@@ -9,6 +9,7 @@
  * await using store = await openRedisStore({ url: "redis://127.0.0.1:6379", instance: "a" });
  * ```
  */
+import { RedisClock } from "../../redis/clock.ts";
 import { RedisConnection } from "../../redis/connection.ts";
 import { openDocuments } from "../../redis/documents.ts";
 import { Keys } from "../../redis/keys.ts";
@@ -80,6 +81,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     const commands = await open("commands");
     await checkServer(commands);
     await agreeOnPartitions(commands, keys);
+    const clock = await RedisClock.start({ connection: commands, onError });
+    started.push(() => clock.stop());
     const memory = new MemoryWatch({ connection: commands });
     started.push(() => memory.stop());
     await memory.look();
@@ -90,10 +93,11 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     const logs = new StreamReader({ blocked: await open("logs"), commands, onError });
     started.push(() => Promise.all([replies.stop(), logs.stop()]));
     const subscriptions = new Subscriptions(logs, { limit: maxFollowers });
-    const workflows = new RedisWorkflowStore({ keys, commands, documents, historyTtlSeconds });
+    const workflows = new RedisWorkflowStore({ keys, commands, clock, documents, historyTtlSeconds });
     const work = new RedisWorkQueue({
       keys,
       commands,
+      clock,
       memory,
       openBlocked: () => open("worker"),
       instance,
@@ -118,6 +122,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     const log: RedisLog = new RedisLog({
       keys,
       commands,
+      clock,
       memory,
       inbox,
       instance,
@@ -133,6 +138,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     const projections = new RedisProjections({
       keys,
       commands,
+      clock,
       documents,
       subscriptions,
       openBlocked: () => open("assembler"),
@@ -151,7 +157,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     });
     started.push(() => probe.stop());
     const sweeper = setInterval(() => {
-      Promise.all([boundFeeds({ keys, commands }), work.sweep()]).catch(onError);
+      Promise.all([boundFeeds({ keys, commands, clock }), work.sweep()]).catch(onError);
     }, SWEEP_EVERY_MS);
     started.push(() => clearInterval(sweeper), () => inbox.close());
     await inbox.open();
@@ -164,6 +170,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     return {
       driver: "redis",
       documents: documents.kind,
+      clock,
       log,
       work,
       projections,
@@ -175,7 +182,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
           (opened.every((connection) => connection.ready) ? undefined : "Some connections to Redis are not back yet");
         return reason === undefined ? { ready: true } : { ready: false, reason };
       },
-      health: () => health(commands, probe),
+      health: () => health({ commands, clock, probe }),
       [Symbol.asyncDispose]: close,
     };
   } catch (error) {
@@ -220,12 +227,15 @@ async function followControl(parts: {
 /** What the control stream says of executions, and what it is to those who run them. */
 const SIGNALS = { cancelled: "lost", paused: "paused", resumed: "resumed" } as const;
 
-async function health(commands: RedisConnection, probe: Probe): Promise<StoreHealth> {
+async function health(
+  { commands, clock, probe }: { commands: RedisConnection; clock: RedisClock; probe: Probe },
+): Promise<StoreHealth> {
   if (commands.ready && probe.reason !== undefined) return { status: "error", detail: probe.reason };
   const startedAt = performance.now();
   try {
     await commands.send(["PING"], { deadlineMs: 2000 });
-    return { status: "up", latency: Math.round((performance.now() - startedAt) * 100) / 100 };
+    const latency = Math.round((performance.now() - startedAt) * 100) / 100;
+    return { status: "up", latency, clockOffsetMs: clock.systemOffsetMs };
   } catch (error) {
     return {
       status: commands.ready ? "error" : "down",

@@ -5,6 +5,7 @@
  * 1. A work entry is deleted in the step that ends or parks its execution, never before.
  * 2. What this consumer was handed and does not hold is claimed again, under a higher epoch, before anything new.
  */
+import type { Clock } from "../../clock.ts";
 import { FencedError } from "../../errors.ts";
 import type { RedisConnection, Reply } from "../../redis/connection.ts";
 import { forgetConsumers } from "../../redis/consumer_group.ts";
@@ -36,6 +37,7 @@ import { WrittenValues } from "./written_values.ts";
 export interface WorkQueueOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;
+  readonly clock: Clock;
   readonly memory: MemoryWatch;
   /** Opens the connection that blocked reads have to themselves. */
   readonly openBlocked: () => Promise<RedisConnection>;
@@ -241,7 +243,7 @@ export class RedisWorkQueue implements WorkQueue {
     const { deliveries } = claim;
     const error = { code: "dead_letter", message: `The execution ended ${deliveries} workers without progress` };
     const result: ExecutionResult = { executionId: claim.executionId, status: "failed", error };
-    const events = [{ type: "execution.failed", time: Date.now(), data: { error } } as const];
+    const events = [{ type: "execution.failed", time: this.#options.clock.now(), data: { error } } as const];
     await this.finish(claim, { sequence: claim.sequence, events, result }, JSON.stringify(error)).catch((error) => {
       // It was ended otherwise, or is another's.
       if (!(error instanceof FencedError)) throw error;

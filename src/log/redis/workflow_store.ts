@@ -7,6 +7,7 @@
  *    long as one of its executions may take, and as long as their history is kept.
  * 3. Version numbers of an id are never used twice.
  */
+import type { Clock } from "../../clock.ts";
 import type { RedisConnection } from "../../redis/connection.ts";
 import type { Documents } from "../../redis/documents.ts";
 import type { Keys } from "../../redis/keys.ts";
@@ -87,6 +88,7 @@ return 'ok'
 export interface RedisWorkflowStoreOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;
+  readonly clock: Clock;
   readonly documents: Documents;
   readonly historyTtlSeconds: number;
 }
@@ -113,7 +115,7 @@ export class RedisWorkflowStore implements WorkflowStore {
       }
       const counter = await this.#options.commands.send<string | null>(["GET", this.#options.keys.workflowCounter(id)]);
       const version = Math.max(Number(counter ?? 0), current?.version ?? 0) + 1;
-      const workflow: StoredWorkflow = { id, version, definition, updatedAt: Date.now() };
+      const workflow: StoredWorkflow = { id, version, definition, updatedAt: this.#options.clock.now() };
       const answer = await this.#change(id, { current, next: workflow, routes: options.routes });
       if (answer === "ok") return { workflow, created: current === undefined };
       if (Array.isArray(answer)) throw pathTaken(takenRoutes(answer, options.routes));
