@@ -134,7 +134,11 @@ export const SETTINGS = {
     wholeNumber(1, 1024),
   ),
   WORKFLOWS_DIR: setting("", "Folder of workflow definitions (*.json) to store at start", optional(anyText)),
-  WORKER_CONCURRENCY: setting("256", "Executions that run at once on one worker", wholeNumber(1, 100_000)),
+  WORKER_CONCURRENCY: setting(
+    "256",
+    "Executions that run at once on one worker; of one workflow seven eighths at most",
+    wholeNumber(1, 100_000),
+  ),
   LEASE_SECONDS: setting(
     "10",
     "Seconds after which the work of a silent worker may be taken over",

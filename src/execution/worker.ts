@@ -4,13 +4,15 @@
  * Invariants:
  * 1. It never takes more than it has room for: what it cannot run stays for others.
  * 2. Every claim it took ends in exactly one of: finished, parked, fenced off, handed back, or left to be taken over.
- * 3. What has lost a worker begins when its turn comes (see {@linkcode Turns}), and has not begun before.
+ * 3. No workflow takes all of its places (see {@linkcode Shares}).
+ * 4. What has lost a worker begins when its turn comes (see {@linkcode Turns}), and has not begun before.
  */
 import { FencedError, UnavailableError } from "../errors.ts";
 import type { Claim, ExecutionResult, Store, WorkSignal } from "../log/port.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { runExecution, type RunOptions } from "./run.ts";
 import { RunControl, WorkerStoppedError } from "./run_control.ts";
+import { Shares } from "./shares.ts";
 import { Turns } from "./suspects.ts";
 
 /** How long one blocked take waits, in milliseconds. */
@@ -39,19 +41,23 @@ export class Worker {
   readonly #options: WorkerOptions;
   readonly #running = new Map<string, RunControl>();
   readonly #turns: Turns<Claim>;
+  readonly #shares: Shares;
   readonly #stop = new AbortController();
+  /** How many were put back since it took work last. */
+  #putBack = 0;
   #roomMade: (() => void) | undefined;
   #loop: Promise<void> | undefined;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    this.#shares = new Shares({ places: options.concurrency });
     this.#turns = new Turns({ maxDeliveries: options.maxDeliveries ?? 5 });
     options.store.work.onSignal((executionId, signal) => this.#steer(executionId, signal));
   }
 
   /** How many executions run here now. */
   get running(): number {
-    return this.#running.size - this.#turns.waiting;
+    return this.#running.size - this.#turns.waiting - this.#shares.waiting;
   }
 
   start(): void {
@@ -61,7 +67,7 @@ export class Worker {
   /** Stops taking, waits at most `graceMs` for what runs, and hands the rest back for other workers. */
   async stop(options: { graceMs?: number } = {}): Promise<void> {
     const { graceMs = 0 } = options;
-    this.#stop.abort();
+    this.#stop.abort(new WorkerStoppedError("The worker stopped"));
     this.#roomMade?.();
     await this.#loop;
     const until = performance.now() + graceMs;
@@ -86,6 +92,9 @@ export class Worker {
         const suspects = Math.max(0, mostSuspects - this.#turns.waiting);
         const claims = await store.work.take({ count, suspects, blockMs: BLOCK_MS, signal });
         for (const claim of claims) void this.#run(claim);
+        // What is put back is not all that it does.
+        if (this.#putBack > 0) await this.#room(this.#putBack);
+        this.#putBack = 0;
       } catch (error) {
         onError?.(error);
         await this.#room(200 + Math.random() * 300);
@@ -109,8 +118,17 @@ export class Worker {
     const startedAt = performance.now();
     const control = new RunControl(claim);
     this.#running.set(claim.executionId, control);
+    let hasPlace = false;
     try {
       const workflow = await workflows.get(claim.workflowId, claim.version);
+      if (workflow !== undefined && this.#msLeft(claim, workflow) > 0) {
+        hasPlace = this.#shares.enter(claim.workflowId);
+        if (!hasPlace) {
+          const backMs = await this.#shares.wait(claim.workflowId, { signal: () => this.#signalOf(control) });
+          if (backMs !== undefined) return await this.#park(claim, backMs);
+          hasPlace = true;
+        }
+      }
       const result = workflow === undefined ? await this.#refuse(claim) : await runExecution(claim, {
         workflow,
         log: store.log,
@@ -127,20 +145,33 @@ export class Worker {
       // A later claim of the same execution may have come here meanwhile.
       if (this.#running.get(claim.executionId) === control) this.#running.delete(claim.executionId);
       this.#turns.leave(claim);
+      if (hasPlace) this.#shares.leave(claim.workflowId);
       this.#roomMade?.();
     }
+  }
+
+  /** Aborts while a claim waits to begin: its run was stopped, or the worker is. */
+  #signalOf(control: RunControl): AbortSignal {
+    return AbortSignal.any([control.signal, this.#stop.signal]);
+  }
+
+  /** How long until an execution's deadline, in milliseconds; from then on no node of it is run, so it harms nobody. */
+  #msLeft(claim: Claim, workflow: CompiledWorkflow): number {
+    return claim.requestedAt + workflow.definition.settings.timeoutSeconds * 1000 - this.#options.store.clock.now();
+  }
+
+  /** Puts back for a while what has not begun. */
+  async #park(claim: Claim, delayMs: number): Promise<void> {
+    this.#putBack++;
+    await this.#options.store.work.park(claim, { sequence: claim.sequence, events: [], delayMs });
   }
 
   /** Lets a suspect wait for its turn, and gives it a queue that hears of its progress, with which the turn is over. */
   async #turnOf(claim: Claim, workflow: CompiledWorkflow, control: RunControl): Promise<RunOptions["queue"]> {
     const { work } = this.#options.store;
-    const signal = AbortSignal.any([control.signal, this.#stop.signal]);
-    // From its deadline on no node of it is run, so it harms nobody.
-    const mostMs = claim.requestedAt + workflow.definition.settings.timeoutSeconds * 1000 -
-      this.#options.store.clock.now();
-    const begins = await this.#turns.wait(claim, { signal, mostMs });
-    control.signal.throwIfAborted();
-    if (signal.aborted) throw new WorkerStoppedError("The worker stopped");
+    const signal = this.#signalOf(control);
+    const begins = await this.#turns.wait(claim, { signal, mostMs: this.#msLeft(claim, workflow) });
+    signal.throwIfAborted();
     if (begins) await work.begin(claim);
     return {
       append: async (claim, options) => {
