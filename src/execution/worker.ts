@@ -20,6 +20,10 @@ const BLOCK_MS = 5000;
 /** How long a stop waits for what it aborted, in milliseconds. */
 const ABORT_GRACE_MS = 3000;
 
+/** How long a suspect waits for its turn here, and how long it is then put back, for another worker, in milliseconds. */
+const TURN_WAIT_MS = 5000;
+const TURN_BACK_MS = 500;
+
 /** What a worker needs. */
 export interface WorkerOptions {
   readonly store: Pick<Store, "clock" | "log" | "work">;
@@ -42,6 +46,8 @@ export class Worker {
   readonly #running = new Map<string, RunControl>();
   readonly #turns: Turns<Claim>;
   readonly #shares: Shares;
+  /** How many may wait for their turn: the rest of the room is for work that need not wait. */
+  readonly #mostSuspects: number;
   readonly #stop = new AbortController();
   /** How many were put back since it took work last. */
   #putBack = 0;
@@ -50,6 +56,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    this.#mostSuspects = Math.ceil(options.concurrency / 4);
     this.#shares = new Shares({ places: options.concurrency });
     this.#turns = new Turns({ maxDeliveries: options.maxDeliveries ?? 5 });
     options.store.work.onSignal((executionId, signal) => this.#steer(executionId, signal));
@@ -80,8 +87,6 @@ export class Worker {
   async #takeAll(): Promise<void> {
     const { signal } = this.#stop;
     const { concurrency, store, onError } = this.#options;
-    // The rest of the room is for work that need not wait for its turn.
-    const mostSuspects = Math.ceil(concurrency / 4);
     while (!signal.aborted) {
       const count = concurrency - this.#running.size;
       if (count <= 0) {
@@ -89,7 +94,7 @@ export class Worker {
         continue;
       }
       try {
-        const suspects = Math.max(0, mostSuspects - this.#turns.waiting);
+        const suspects = Math.max(0, this.#mostSuspects - this.#turns.waiting);
         const claims = await store.work.take({ count, suspects, blockMs: BLOCK_MS, signal });
         for (const claim of claims) void this.#run(claim);
         // What is put back is not all that it does.
@@ -129,10 +134,13 @@ export class Worker {
           hasPlace = true;
         }
       }
+      const isSuspect = workflow !== undefined && claim.deliveries > 0;
+      const queue = isSuspect ? await this.#turnOf(claim, workflow, control) : store.work;
+      if (queue === undefined) return await this.#park(claim, TURN_BACK_MS);
       const result = workflow === undefined ? await this.#refuse(claim) : await runExecution(claim, {
         workflow,
         log: store.log,
-        queue: claim.deliveries > 0 ? await this.#turnOf(claim, workflow, control) : store.work,
+        queue,
         clock: store.clock,
         worker: name,
         outputLimitBytes,
@@ -166,12 +174,22 @@ export class Worker {
     await this.#options.store.work.park(claim, { sequence: claim.sequence, events: [], delayMs });
   }
 
-  /** Lets a suspect wait for its turn, and gives it a queue that hears of its progress, with which the turn is over. */
-  async #turnOf(claim: Claim, workflow: CompiledWorkflow, control: RunControl): Promise<RunOptions["queue"]> {
+  /**
+   * Lets a suspect wait for its turn, and gives it a queue that hears of its progress, with which the turn is over;
+   * `undefined` when its turn does not come soon.
+   */
+  async #turnOf(
+    claim: Claim,
+    workflow: CompiledWorkflow,
+    control: RunControl,
+  ): Promise<RunOptions["queue"] | undefined> {
     const { work } = this.#options.store;
     const signal = this.#signalOf(control);
-    const begins = await this.#turns.wait(claim, { signal, mostMs: this.#msLeft(claim, workflow) });
+    const leftMs = this.#msLeft(claim, workflow);
+    if (this.#turns.waiting >= this.#mostSuspects && leftMs > 0) return undefined;
+    const begins = await this.#turns.wait(claim, { signal, mostMs: Math.min(TURN_WAIT_MS, leftMs) });
     signal.throwIfAborted();
+    if (!begins && leftMs > TURN_WAIT_MS) return undefined;
     if (begins) await work.begin(claim);
     return {
       append: async (claim, options) => {

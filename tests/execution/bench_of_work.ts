@@ -25,7 +25,7 @@ export interface Bench {
   /** Defines a workflow whose nodes may be of the types `act` and `effect` (`{name}`). */
   define(id: string, definition: object): void;
   /** One that runs 50 executions at once, unless told otherwise. */
-  worker(store: Store, name?: string, concurrency?: number): Worker;
+  worker(store: Store, name?: string, concurrency?: number, maxDeliveries?: number): Worker;
   request(store: Store, workflowId: string, options?: Partial<ExecutionRequest>): Promise<string>;
 }
 
@@ -55,12 +55,13 @@ export function makeBench(acts: Record<string, Act>): Bench {
       const stored = { id, version: 1, definition: definition as never, updatedAt: 0 };
       workflows.set(id, compileWorkflow(stored, { nodeTypes }));
     },
-    worker: (store, name = "w", concurrency = 50) =>
+    worker: (store, name = "w", concurrency = 50, maxDeliveries = 5) =>
       new Worker({
         store,
         workflows: { get: (id) => Promise.resolve(workflows.get(id)) },
         name,
         concurrency,
+        maxDeliveries,
         outputLimitBytes: 100_000,
       }),
     request: async (store, workflowId, options = {}) => {

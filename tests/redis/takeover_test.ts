@@ -124,6 +124,42 @@ for (const partitions of [1, 3]) {
     }
   });
 
+  test("suspects whose turn does not come go to another worker, and keep no room from new work", async () => {
+    const prefix = newPrefix();
+    let held = 0;
+    let release = () => {};
+    const bench = makeBench({
+      work: () => ++held > 1 ? Promise.resolve(1) : new Promise((resolve) => release = () => resolve(1)),
+    });
+    bench.define("busy", chainOf([{ id: "work", type: "act", parameters: { name: "work" } }]));
+    const left = await leftBehind(prefix, 10);
+    const openWith = (instance: string) =>
+      openRedisStore({ url, prefix, partitions, instance, leaseSeconds: 1, maxDeliveries: 2 });
+    await using b = await openWith("b");
+    await using c = await openWith("c");
+    const workers = [bench.worker(b, "b", 8, 2), bench.worker(c, "c", 8, 2)];
+    try {
+      workers[0]!.start();
+      await eventually(() => held === 1, "one suspect, at its last chance, runs", BOUND);
+      const fresh: string[] = [];
+      for (let n = 0; n < 20; n++) fresh.push(await bench.request(b, "busy"));
+      await eventually(() => areEnded(b, fresh), "new work ends beside it", BOUND);
+      assert.is(held, 21, "no other suspect has begun beside it");
+      workers[1]!.start();
+      const ended = async () => {
+        let n = 0;
+        for (const id of left) if (await isEnded(b, id)) n++;
+        return n === left.length - 1;
+      };
+      await eventually(ended, "the other suspects end", BOUND);
+      release();
+      await eventually(() => areEnded(b, left), "all end", BOUND);
+    } finally {
+      release();
+      for (const worker of workers) await worker.stop();
+    }
+  });
+
   test("a lost delivery counts when it had begun, and once", async () => {
     const prefix = newPrefix();
     const request = requestOf();

@@ -1,19 +1,16 @@
 /**
  * The work streams: one consumer group, `workers`, in which every worker is a consumer under its instance's name.
  *
- * Invariants:
- * 1. A work entry is deleted in the step that ends or parks its execution, never before.
- * 2. What this consumer was handed and does not hold is claimed again, under a higher epoch, before anything new.
+ * A work entry is deleted in the step that ends or parks its execution, never before.
  */
 import type { Clock } from "../../clock.ts";
 import { FencedError } from "../../errors.ts";
-import type { RedisConnection, Reply } from "../../redis/connection.ts";
+import type { RedisConnection } from "../../redis/connection.ts";
 import { forgetConsumers } from "../../redis/consumer_group.ts";
 import { GroupReader } from "../../redis/group_reader.ts";
 import type { Keys } from "../../redis/keys.ts";
 import type { MemoryWatch } from "../../redis/memory_watch.ts";
 import { runScript } from "../../redis/script.ts";
-import { parseStreams } from "../../redis/stream_replies.ts";
 import type {
   AppendOptions,
   Claim,
@@ -27,9 +24,10 @@ import type {
 import { logLimit } from "../refusals.ts";
 import { type AppendAnswer, type AppendEnd, Appender } from "./appender.ts";
 import { BEGIN, HAND_BACK } from "./claim_scripts.ts";
-import { decodeClaim, type EncodedEvents, encodeEvents, encodeResult, referTo } from "./codec.ts";
+import { type EncodedEvents, encodeEvents, encodeResult, referTo } from "./codec.ts";
 import { Leases } from "./leases.ts";
 import { resend } from "./resend.ts";
+import { Taker } from "./taker.ts";
 import { Timers } from "./timers.ts";
 import { WrittenValues } from "./written_values.ts";
 
@@ -51,9 +49,6 @@ export interface WorkQueueOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** How many pending entries are listed at once. */
-const PAGE = 500;
-
 /** {@linkcode WorkQueue} on Redis Streams. */
 export class RedisWorkQueue implements WorkQueue {
   readonly #options: WorkQueueOptions;
@@ -64,8 +59,7 @@ export class RedisWorkQueue implements WorkQueue {
   readonly #values = new WrittenValues();
   readonly #listeners: ((executionId: string, signal: WorkSignal) => void)[] = [];
   readonly #reader: GroupReader;
-  /** What is pending may be what a process of this name had before this one. */
-  #isHeir = true;
+  readonly #taker: Taker;
 
   constructor(options: WorkQueueOptions) {
     this.#options = options;
@@ -90,20 +84,17 @@ export class RedisWorkQueue implements WorkQueue {
         return blocked;
       },
     });
+    this.#taker = new Taker({
+      ...options,
+      leases: this.#leases,
+      reader: this.#reader,
+      streams: this.#streams,
+      handBack: (claim) => this.handBack(claim),
+    });
   }
 
-  async take(options: WaitOptions & { count: number; suspects?: number; blockMs: number }): Promise<Claim[]> {
-    const { count, suspects = count, blockMs } = options;
-    const { inHand } = this.#leases;
-    if (inHand.length > 0) return inHand.splice(0, count);
-    return await this.#reader.session(options, async () => {
-      await this.#reader.readAgain(() => this.#claimPending(count));
-      await this.#leases.takeOver(Math.min(suspects, count - inHand.length));
-      if (inHand.length > 0) return inHand.splice(0, count);
-      // What was handed out last is answered first: the blocking read is written a turn later.
-      await new Promise((resolve) => setImmediate(resolve));
-      return await this.#takeNew(count, Math.min(blockMs, this.#leases.untilLookMs));
-    });
+  take(options: WaitOptions & { count: number; suspects?: number; blockMs: number }): Promise<Claim[]> {
+    return this.#taker.take(options);
   }
 
   async begin(claim: Claim): Promise<void> {
@@ -198,44 +189,6 @@ export class RedisWorkQueue implements WorkQueue {
     const left = this.#leases.inHand.splice(0);
     await Promise.all(left.map((claim) => this.handBack(claim).catch(() => {})));
     await this.#reader.close();
-  }
-
-  /** Takes into hand what this consumer was handed and does not hold, as far as there is room. */
-  async #claimPending(count: number): Promise<void> {
-    const { commands, group, instance } = this.#options;
-    let room = count;
-    for (const [partition, stream] of this.#streams.entries()) {
-      for (let start = "-";;) {
-        const words = ["XPENDING", stream, group, start, "+", String(PAGE), instance];
-        const ids = (await commands.send<[string][]>(words)).map(([id]) => id);
-        const ours = ids.filter((id) => !this.#leases.has(partition, id));
-        if (ours.length > room) this.#reader.again();
-        await this.#leases.claim(partition, ours.slice(0, room), { counted: this.#isHeir });
-        room -= Math.min(room, ours.length);
-        if (ids.length < PAGE) break;
-        if (room === 0) return this.#reader.again();
-        start = `(${ids.at(-1)!}`;
-      }
-    }
-    if (room > 0) this.#isHeir = false;
-  }
-
-  async #takeNew(count: number, blockMs: number): Promise<Claim[]> {
-    const claims = this.#hold(await this.#reader.readNew({ count, blockMs }));
-    // What there is no room for is not kept from others.
-    for (const claim of claims.splice(count)) await this.handBack(claim).catch(() => this.#reader.again());
-    return claims;
-  }
-
-  #hold(reply: Reply): Claim[] {
-    const claims: Claim[] = [];
-    for (const [name, entries] of parseStreams(reply)) {
-      const partition = this.#streams.indexOf(name);
-      for (const entry of entries) {
-        if (!this.#leases.has(partition, entry.id)) claims.push(this.#leases.hold(decodeClaim(entry)));
-      }
-    }
-    return claims;
   }
 
   /** Ends an execution that has ended too many workers. */
