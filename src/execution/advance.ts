@@ -25,17 +25,16 @@ export interface Decision {
   /** When the next node is due that waits or is to be retried, in epoch milliseconds. */
   readonly dueAt?: number;
   readonly end?:
-    | { readonly status: "completed"; readonly lastNode: string; readonly responseNode?: string }
-    | { readonly status: "failed"; readonly error: NodeErrorData; readonly responseNode?: string };
+    | { readonly status: "completed"; readonly lastNode: string }
+    | { readonly status: "failed"; readonly error: NodeErrorData };
 }
 
 /** Decides what to do next at `now`. */
 export function advance(graph: Graph, state: RunState, now: number): Decision {
-  const response = responseNode(graph, state);
   for (const node of state.nodes.values()) {
     if (node.status === "failed" && node.handled === undefined) {
       const error = node.error ?? { code: "node_failed", message: "The node failed" };
-      return { start: [], skip: [], end: { status: "failed", error, ...response } };
+      return { start: [], skip: [], end: { status: "failed", error } };
     }
   }
   const start: string[] = [];
@@ -60,7 +59,7 @@ export function advance(graph: Graph, state: RunState, now: number): Decision {
   if (open || start.length > 0) {
     return dueAt === Infinity ? { start, skip } : { start, skip, dueAt };
   }
-  return { start, skip, end: { status: "completed", lastNode: state.lastNode, ...response } };
+  return { start, skip, end: { status: "completed", lastNode: state.lastNode } };
 }
 
 function fateOf(node: GraphNode, state: RunState, skipped: ReadonlySet<string>): "start" | "skip" | "wait" {
@@ -116,8 +115,7 @@ function outputOf(node: NodeState): JsonValue {
   return { error: { code: node.error?.code ?? "node_failed", message: node.error?.message ?? "" } };
 }
 
-/** The `httpResponse` node that completed last, if one did. */
-export function responseNode(graph: Graph, state: RunState): { responseNode?: string } {
-  const found = state.completed.findLast((id) => graph.get(id)?.definition.type === "httpResponse");
-  return found === undefined ? {} : { responseNode: found };
+/** The `httpResponse` nodes that completed, in that order. */
+export function responders(graph: Graph, state: RunState): string[] {
+  return state.completed.filter((id) => graph.get(id)?.definition.type === "httpResponse");
 }

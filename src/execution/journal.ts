@@ -5,7 +5,8 @@
  * Invariants:
  * 1. Appends of one execution never overlap: each waits for the one before, so sequence numbers are dense.
  * 2. An event is in the buffer or handed to the queue, never both, never neither.
- * 3. After a failed append nothing more is written: the next claim goes on from what the log holds. After one that was
+ * 3. A reply goes out with the event that it is due to: whoever finds the event in the log need not reply again.
+ * 4. After a failed append nothing more is written: the next claim goes on from what the log holds. After one that was
  *    refused for want of room, only the terminal event is.
  */
 import { type LogEvent } from "../log/event.ts";
@@ -21,6 +22,8 @@ export class Journal {
   readonly #onError: (error: unknown) => void;
   readonly #onPaused: () => void;
   #buffer: LogEvent[] = [];
+  /** What the caller is to be told with the buffer. */
+  #reply: ExecutionResult | undefined;
   #sequence: number;
   #appending: Promise<void> | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -38,9 +41,10 @@ export class Journal {
     this.#onPaused = options.onPaused;
   }
 
-  /** Takes an event, to be written with the next flush. */
-  add(event: LogEvent): void {
+  /** Takes an event, to be written with the next flush, and a reply to the caller that is due with it. */
+  add(event: LogEvent, reply?: ExecutionResult): void {
     this.#buffer.push(event);
+    this.#reply ??= reply;
   }
 
   /** Writes the buffer unless the execution goes on within a few milliseconds. */
@@ -52,13 +56,15 @@ export class Journal {
     }, FLUSH_AFTER_MS);
   }
 
-  /** Writes the buffer now, with a reply to the caller if there is one. Throws `FencedError`. */
-  async flush(options: { reply?: ExecutionResult } = {}): Promise<void> {
+  /** Writes the buffer now. Throws `FencedError`. */
+  async flush(): Promise<void> {
     this.#stopTimer();
     while (this.#appending !== undefined) await this.#appending;
-    if (this.#buffer.length === 0 && options.reply === undefined) return;
+    if (this.#buffer.length === 0) return;
+    const reply = this.#reply;
     const events = this.#take();
-    const appending = this.#queue.append(this.#claim, { sequence: this.#sequence, events, ...options });
+    const what = reply === undefined ? { events } : { events, reply };
+    const appending = this.#queue.append(this.#claim, { sequence: this.#sequence, ...what });
     this.#appending = appending.then(({ paused }) => {
       this.#sequence += events.length;
       if (paused) this.#onPaused();
@@ -82,9 +88,10 @@ export class Journal {
     await this.#queue.finish(this.#claim, { ...options, sequence: this.#sequence, events: [last] });
   }
 
-  /** Writes the rest and gives the claim up for a while; after `"resumed"` nothing has changed. */
+  /** Writes the rest, a reply first, and gives the claim up for a while; after `"resumed"` nothing has changed. */
   async park(options: { delayMs: number; forPause: boolean }): Promise<"parked" | "resumed"> {
     this.#stopTimer();
+    if (this.#reply !== undefined) await this.flush();
     while (this.#appending !== undefined) await this.#appending;
     const events = this.#take();
     const outcome = await this.#queue.park(this.#claim, { ...options, sequence: this.#sequence, events });
@@ -95,12 +102,13 @@ export class Journal {
   /** Forgets what is unwritten. */
   discard(): void {
     this.#stopTimer();
-    this.#buffer = [];
+    this.#take();
   }
 
   #take(): LogEvent[] {
     const events = this.#buffer;
     this.#buffer = [];
+    this.#reply = undefined;
     return events;
   }
 

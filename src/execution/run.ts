@@ -18,7 +18,7 @@ import { applyEvent, emptyState, type RunState } from "../log/fold.ts";
 import type { Claim, ExecutionLog, ExecutionResult, ResponseData, WorkQueue } from "../log/port.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import type { GraphNode } from "../workflow/graph.ts";
-import { advance, type Decision, inputOf, interrupt, responseNode } from "./advance.ts";
+import { advance, type Decision, inputOf, interrupt, responders } from "./advance.ts";
 import { type Attempt, type AttemptContext, attemptNode, type Failure } from "./attempt.ts";
 import { Journal } from "./journal.ts";
 import { retryDelayMs } from "./retry.ts";
@@ -157,7 +157,7 @@ class Run {
     if (!isOver) return advance(graph, this.#state, this.#now());
     const message = `The execution took longer than ${definition.settings.timeoutSeconds} s`;
     const error = { code: "execution_timeout", message };
-    return { start: [], skip: [], end: { status: "failed", error, ...responseNode(graph, this.#state) } };
+    return { start: [], skip: [], end: { status: "failed", error } };
   }
 
   /** Says once that this claim runs the execution. */
@@ -217,15 +217,23 @@ class Run {
     }
     const { output, outputs } = outcome;
     this.#outputs[node.id] = output;
-    this.#apply({
-      type: "node.completed",
-      node: node.id,
-      data: outputs === undefined ? { output } : { output, outputs },
-    });
-    if (this.#claim.replyEarly && node.definition.type === "httpResponse") {
-      const response = output as unknown as ResponseData;
-      await this.#journal.flush({ reply: { executionId: this.#claim.executionId, status: "responded", response } });
-    }
+    const data = outputs === undefined ? { output } : { output, outputs };
+    const reply = this.#replyOf(node, output);
+    this.#apply({ type: "node.completed", node: node.id, data }, reply);
+    if (reply !== undefined) await this.#journal.flush();
+  }
+
+  /** What the caller is told the moment that the first `httpResponse` node completes, if it asked for that. */
+  #replyOf({ definition }: GraphNode, output: JsonValue): ExecutionResult | undefined {
+    const { replyEarly, executionId } = this.#claim;
+    if (!replyEarly || definition.type !== "httpResponse" || this.#responder() !== undefined) return undefined;
+    return { executionId, status: "responded", response: output as unknown as ResponseData };
+  }
+
+  /** The node whose response is the execution's: the last, or the one that its caller has been answered with. */
+  #responder(): string | undefined {
+    const found = responders(this.#options.workflow.graph, this.#state);
+    return this.#claim.replyEarly ? found[0] : found.at(-1);
   }
 
   /** Tries a failed node again later, or lets it fail. */
@@ -240,15 +248,15 @@ class Run {
     this.#apply({ type: "node.failed", node: node.id, data: { error, ...handled } });
   }
 
-  #apply(event: Pick<LogEvent, "type" | "data"> & { node?: string }): void {
+  #apply(event: Pick<LogEvent, "type" | "data"> & { node?: string }, reply?: ExecutionResult): void {
     const complete = { ...event, time: this.#now() } as LogEvent;
     applyEvent(this.#state, complete);
-    this.#journal.add(complete);
+    this.#journal.add(complete, reply);
   }
 
   async #end(end: NonNullable<Decision["end"]>): Promise<ExecutionResult> {
     const { executionId } = this.#claim;
-    const { responseNode: node } = end;
+    const node = this.#responder();
     const responder = node === undefined ? {} : { responseNode: node };
     this.#stop(ENDED);
     if (end.status === "failed") {

@@ -39,6 +39,22 @@ test("flush() of events that came while another append was under way names the n
   assert.equal(written, ["append 1: a,b", "append 3: c"]);
 });
 
+test("a reply goes out with its event, whichever flush takes that, and before a park", async () => {
+  const { journal, written, answer } = makeJournal();
+  const reply = { executionId: "x", status: "responded" } as const;
+  journal.add(done("a"));
+  const flushed = journal.flush();
+  journal.add(done("b"), reply);
+  const [second, third] = [journal.flush(), journal.flush()];
+  for (let n = 0; n < 2; n++) await answer();
+  await Promise.all([flushed, second, third]);
+  journal.add(done("c"), reply);
+  const parked = journal.park({ delayMs: 1, forPause: false });
+  for (let n = 0; n < 2; n++) await answer();
+  await parked;
+  assert.equal(written, ["append 1: a", "append 2: b and a reply", "append 3: c and a reply", "park 4: "]);
+});
+
 test("park() keeps its events when the execution was resumed instead", async () => {
   const { journal, written, answer } = makeJournal({ parked: "resumed" });
   journal.add(done("a"));
@@ -57,13 +73,13 @@ test.run();
 function makeJournal(options: { parked?: "parked" | "resumed" } = {}) {
   const written: string[] = [];
   const waiting: (() => void)[] = [];
-  const write = (what: string, events: readonly LogEvent[], sequence: number) => {
-    written.push(`${what} ${sequence}: ${events.map(({ node, type }) => node ?? type).join()}`);
+  const write = (what: string, events: readonly LogEvent[], sequence: number, more = "") => {
+    written.push(`${what} ${sequence}: ${events.map(({ node, type }) => node ?? type).join()}${more}`);
     return new Promise<void>((resolve) => waiting.push(resolve));
   };
   const queue = {
-    append: async (_: Claim, { sequence, events }) => {
-      await write("append", events, sequence);
+    append: async (_: Claim, { sequence, events, reply }) => {
+      await write("append", events, sequence, reply === undefined ? "" : " and a reply");
       return { paused: false };
     },
     finish: (_: Claim, { sequence, events }) => write("finish", events, sequence),
