@@ -50,6 +50,7 @@ export const ERROR_STATUS = {
   queue_full: 503,
   bodies_full: 503,
   storage_full: 503,
+  execution_lost: 503,
   shutting_down: 503,
   deadline_exceeded: 504,
   depth_exceeded: 508,

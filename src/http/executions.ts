@@ -6,6 +6,7 @@ import { MillraceError } from "../errors.ts";
 import { type ExecutionStatus, isEnded } from "../log/event.ts";
 import { applyEvent, emptyState, showState } from "../log/fold.ts";
 import type { ExecutionLog } from "../log/port.ts";
+import { executionLost } from "../log/refusals.ts";
 import type { AppDeps, AppEnv } from "./deps.ts";
 import { choiceParameter, cursorParameter, executionIdParameter, integerParameter } from "./parameters.ts";
 import { applyPreferences, parsePrefer } from "./prefer.ts";
@@ -75,7 +76,9 @@ async function getResult(c: Context<AppEnv>, { store, closeSignal, drainSignal }
   if (!ended && waitSeconds > 0 && c.req.method !== "HEAD") {
     // Not on `drainSignal` where there is a later one: the caller would only come back to the same instance.
     const signals = [c.req.raw.signal, closeSignal ?? drainSignal];
-    ended = await waitOnLog(log, id, { timeoutMs: waitSeconds * 1000, signals }) !== "stopped";
+    const last = await waitOnLog(log, id, { timeoutMs: waitSeconds * 1000, signals });
+    if (last === "lost") throw executionLost(id);
+    ended = last !== "stopped";
   }
   if (ended) result ??= await log.result(id);
   if (result) return c.json(result, 200, headers);

@@ -3,6 +3,7 @@
  */
 import { entryIdBefore, isTerminal, type StoredEvent } from "../log/event.ts";
 import type { ExecutionLog, ExecutionResult, ResponseData } from "../log/port.ts";
+import { executionLost } from "../log/refusals.ts";
 
 /** What {@linkcode waitOnLog} takes. */
 export interface LogWait {
@@ -16,16 +17,17 @@ export interface LogWait {
 /**
  * Follows a log, from its beginning, to the event that ends the wait and returns that one, without its large value.
  *
- * @returns `"expired"` when the log has gone without such an event, `"stopped"` when the time was over or a signal
+ * @returns `"expired"` when there is no log any more, `"lost"` when it went without such an event, `"stopped"` when the time was over or a signal
  * aborted before
  */
 export async function waitOnLog(
   log: ExecutionLog,
   executionId: string,
   options: LogWait,
-): Promise<StoredEvent | "expired" | "stopped"> {
+): Promise<StoredEvent | "expired" | "lost" | "stopped"> {
   const { timeoutMs, signals, until } = options;
   const controller = new AbortController();
+  let hasBegun = false;
   const stop = () => controller.abort();
   const timer = setTimeout(stop, timeoutMs);
   for (const signal of signals) {
@@ -35,8 +37,9 @@ export async function waitOnLog(
   try {
     for await (const event of log.tail(executionId, { signal: controller.signal, values: false })) {
       if (isTerminal(event) || await until?.(event)) return event;
+      hasBegun = true;
     }
-    return controller.signal.aborted ? "stopped" : "expired";
+    return controller.signal.aborted ? "stopped" : hasBegun ? "lost" : "expired";
   } catch (error) {
     if (controller.signal.aborted) return "stopped";
     throw error;
@@ -60,6 +63,7 @@ export interface ResultWait extends Omit<LogWait, "until"> {
  * runs, has answered, or has ended.
  *
  * @returns `undefined` when an ended execution's result has expired
+ * @throws {MillraceError} `execution_lost`
  */
 export async function waitForResult(
   log: ExecutionLog,
@@ -75,6 +79,7 @@ export async function waitForResult(
     ...(responders !== undefined && { until: isResponse(responders) }),
   });
   if (last === "stopped") return last;
+  if (last === "lost") throw executionLost(executionId);
   if (last !== "expired" && last.type === "node.completed") {
     // It was followed without its values.
     const [event] = await log.read(executionId, { after: entryIdBefore(last.id), limit: 1 });

@@ -11,6 +11,13 @@ export function queueFull(): MillraceError {
   return new MillraceError("queue_full", "Too many executions are waiting already", { headers: retryAfter() });
 }
 
+/** The store has nothing of an execution any more that it had accepted and that has not ended: it was set back. */
+export function executionLost(executionId: string): MillraceError {
+  const message =
+    "The store has lost the execution: it can be sent again, with the same Idempotency-Key if it was sent with one";
+  return new MillraceError("execution_lost", message, { extensions: { executionId }, headers: { "retry-after": "1" } });
+}
+
 /** There is no room for another execution. What runs ends, and makes room. */
 export function storageFull(cause?: unknown): MillraceError {
   return new MillraceError("storage_full", "There is no room for another execution at the moment", {

@@ -6,6 +6,11 @@ import { type ExecutionResult, WAIT_OVER } from "./port.ts";
 
 interface Waiter {
   resolve(result: ExecutionResult): void;
+  reject(reason: unknown): void;
+  /** The request was appended: from then on the store knows the execution, until it ends. */
+  isAppended: boolean;
+  /** When the store was last asked whether it does, by the monotonic clock. */
+  lookedAt: number;
   release(): void;
 }
 
@@ -53,13 +58,48 @@ export class Waiters {
         signal.removeEventListener("abort", onAbort);
       };
       signal.addEventListener("abort", onAbort);
-      this.#waiting.set(executionId, { resolve, release });
+      this.#waiting.set(executionId, {
+        resolve,
+        reject: giveUp,
+        release,
+        isAppended: false,
+        lookedAt: performance.now(),
+      });
     });
   }
 
   /** True while somebody waits for this execution. */
   has(executionId: string): boolean {
     return this.#waiting.has(executionId);
+  }
+
+  /** Says that the request of a waiter, if there is one, was appended. */
+  appended(executionId: string): void {
+    const waiter = this.#waiting.get(executionId);
+    if (waiter !== undefined) waiter.isAppended = true;
+  }
+
+  /** True while somebody waits for an execution that was appended. */
+  isAppended(executionId: string): boolean {
+    return this.#waiting.get(executionId)?.isAppended ?? false;
+  }
+
+  /** Executions that were appended and not looked at for `everyMs`, at most `most`; they count as looked at now. */
+  due(options: { everyMs: number; most: number }): string[] {
+    const now = performance.now();
+    const ids: string[] = [];
+    for (const [id, waiter] of this.#waiting) {
+      if (ids.length === options.most) break;
+      if (!waiter.isAppended || now - waiter.lookedAt < options.everyMs) continue;
+      waiter.lookedAt = now;
+      ids.push(id);
+    }
+    return ids;
+  }
+
+  /** Rejects a waiter. */
+  fail(executionId: string, reason: unknown): void {
+    this.#waiting.get(executionId)?.reject(reason);
   }
 
   /** Frees a place without settling its promise. */

@@ -30,7 +30,7 @@ export class Keys {
 
   /**
    * What the names of a partition begin with, for scripts that find executions by themselves: they append `timers`,
-   * `work`, `dead-letters`, `dead:<execution>`, `values:<execution>`, `meta:<execution>`, `slots:<workflow>` or `waiting:<workflow>`.
+   * `work`, `dead-letters`, `dead:<execution>`, `values:<execution>`, `meta:<execution>`, `execution:result:<execution>`, `slots:<workflow>` or `waiting:<workflow>`.
    */
   base(partition: number): string {
     return `${this.#prefix}{${partition}}:`;

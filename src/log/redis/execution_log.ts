@@ -108,7 +108,7 @@ export class RedisLog implements ExecutionLog {
   }
 
   async #start(request: ExecutionRequest): Promise<Acceptance> {
-    const { keys, commands, memory, queueLimit } = this.#options;
+    const { keys, commands, memory, inbox, queueLimit } = this.#options;
     const { executionId, workflowId, version, trigger, input, replyTo = "", replyEarly = false } = request;
     const { concurrency, idempotency } = request;
     const partition = keys.partitionOf(executionId);
@@ -151,6 +151,7 @@ export class RedisLog implements ExecutionLog {
     if (what === "existing") return { executionId: ids[0]!, isNew: false };
     if (what === "full" && args[11] === "0") throw storageFull();
     if (what !== "ok") throw refusal(what, request);
+    inbox.waiters.appended(executionId);
     for (const id of ids) await this.cancel(id, { reason: "A newer execution took its place" });
     return { executionId, isNew: true };
   }

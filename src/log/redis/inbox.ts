@@ -9,6 +9,8 @@
  *    is dropped, and its result stays. So whenever an inbox may have been gone, it is made again first, and then every
  *    waiter is looked up by its result key: whoever missed a reply is found, and the others are still to get theirs.
  * 4. A lookup that fails is made again. After a new link it is made {@linkcode LOOKUPS} times, a second apart.
+ * 5. Whoever waits for an execution that the store no longer has is told so. That is looked for after each loss, and
+ *    now and then.
  */
 import { pause } from "../../pause.ts";
 import type { RedisConnection } from "../../redis/connection.ts";
@@ -18,6 +20,7 @@ import type { StreamReader } from "../../redis/stream_reader.ts";
 import type { StreamEntry } from "../../redis/stream_replies.ts";
 import type { ExecutionResult } from "../port.ts";
 import { Waiters } from "../waiters.ts";
+import { LostExecutions } from "./lost_executions.ts";
 
 /** How long an inbox outlives its instance, and how often it is trimmed and kept alive, in milliseconds. */
 const TTL_MS = 60_000;
@@ -26,6 +29,9 @@ const KEEP_MS = 1000;
 const LOOKUPS = 3;
 /** How many results are asked for at once. */
 const CHUNK = 100;
+/** How often a waiter's execution is looked for without a loss, in milliseconds, and how many in one round. */
+const LOOK_EVERY_MS = 5000;
+const LOOKED_FOR = 500;
 /** What may refer to values, and what does: users' data may look like it too. */
 const REFERS = /"(output|response)Of":/;
 /** How long a result is waited for that a reply referred to and that cannot be read, in milliseconds. */
@@ -65,6 +71,7 @@ export interface InboxOptions {
 export class Inbox {
   readonly waiters: Waiters;
   readonly #options: InboxOptions;
+  readonly #lost: LostExecutions;
   /** The last entry read of each inbox. */
   readonly #cursors = new Map<string, string>();
   #keeper: ReturnType<typeof setInterval> | undefined;
@@ -79,6 +86,7 @@ export class Inbox {
   constructor(options: InboxOptions) {
     this.#options = options;
     this.waiters = new Waiters({ limit: options.maxWaiters });
+    this.#lost = new LostExecutions({ ...options, waiters: this.waiters });
   }
 
   /** Makes the inboxes and starts to read them. */
@@ -146,10 +154,12 @@ export class Inbox {
       this.#lookupsLeft = LOOKUPS;
       for (const id of this.waiters.ids()) this.#suspects.add(id);
     }
-    if (this.#lookupsLeft === 0) return;
     for (const id of this.#suspects) if (!this.waiters.has(id)) this.#suspects.delete(id);
-    await this.checkResults([...this.#suspects]);
-    if (--this.#lookupsLeft === 0) this.#suspects.clear();
+    const due = this.waiters.due({ everyMs: LOOK_EVERY_MS, most: LOOKED_FOR });
+    if (this.#lookupsLeft > 0) await this.checkResults([...this.#suspects]);
+    const appended = [...this.#suspects].filter((id) => this.waiters.isAppended(id));
+    await this.#lost.tell([...appended, ...due]);
+    if (this.#lookupsLeft > 0 && --this.#lookupsLeft === 0) this.#suspects.clear();
   }
 
   async #keepOne(name: string, cursor: string): Promise<string> {
