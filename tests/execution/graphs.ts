@@ -61,7 +61,7 @@ const body = fc.oneof(
     weight: 1,
     arbitrary: record({ type: fc.constant("delay"), parameters: record({ seconds: oneOf(0, 0.01) }) }),
   },
-  { weight: 2, arbitrary: fc.constant({ type: "httpResponse", parameters: {} }) },
+  { weight: 3, arbitrary: fc.constant({ type: "httpResponse", parameters: {} }) },
   { weight: 1, arbitrary: fc.constant({ type: "fail", parameters: {} }) },
 );
 const planned = record({
@@ -70,6 +70,8 @@ const planned = record({
   retry: fc.option(retry, { nil: undefined }),
   /** Where its connections come from, and which outputs they leave by. */
   incoming: fc.array(fc.tuple(fc.nat(), fc.nat()), { minLength: 1, maxLength: 4 }),
+  /** All of them from the first one's source. */
+  fromOne: oneOf(true, false, false, false),
 });
 
 /** Any graph of up to twelve nodes and three triggers. */
@@ -77,16 +79,16 @@ export const graphs: fc.Arbitrary<Graph> = record({
   hooks: fc.nat({ max: 2 }),
   start: fc.nat(),
   replyEarly: fc.boolean(),
-  nodes: fc.array(planned, { minLength: 1, maxLength: 12 }),
+  nodes: fc.array(planned, { minLength: 1, maxLength: 12, size: "max" }),
 }).map(({ hooks, start, replyEarly, nodes }) => {
   const triggers: GraphNode[] = [{ id: "start", type: "manual", parameters: {} }];
   for (let n = 0; n < hooks; n++) triggers.push({ id: `hook${n}`, type: "webhook", parameters: { path: `path${n}` } });
   const made = [...triggers];
   const connections = new Map<string, { from: string; to: string; output: string }>();
-  for (const [n, { body, onError, retry, incoming }] of nodes.entries()) {
+  for (const [n, { body, onError, retry, incoming, fromOne }] of nodes.entries()) {
     const id = `n${n}`;
     for (const [a, b] of incoming) {
-      const from = made[a % made.length]!;
+      const from = made[(fromOne ? incoming[0]![0] : a) % made.length]!;
       const outputs = outputsOf(from);
       const output = outputs[b % outputs.length]!;
       connections.set(`${from.id} ${id} ${output}`, { from: from.id, to: id, output });
