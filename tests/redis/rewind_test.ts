@@ -39,6 +39,7 @@ for (const partitions of [1, 3]) {
       const followed = site.get(`/api/executions/${watched!.id}/events`, { accept: "text/event-stream" });
       const history = (await followed).text();
       await eventually(async () => await site.count() === 22, "all are appended");
+      await eventually(() => site.followers() === 2, "the log is followed");
       await site.rewind();
       for (const { id, reply } of after) {
         const error = await reply.then(() => undefined, (error) => error);
@@ -118,9 +119,21 @@ async function openSite(partitions: number) {
     ready: () => true,
     info: { version: "0.0.0" },
   });
+  const tail = store.log.tail.bind(store.log);
+  let followers = 0;
+  store.log.tail = async function* (...args) {
+    let isFirst = true;
+    for await (const event of tail(...args)) {
+      yield event;
+      if (isFirst) followers++;
+      isFirst = false;
+    }
+  };
   return {
     store,
     control,
+    /** How many have read what a log has, and wait for more. */
+    followers: () => followers,
     request: async () => {
       const request = requestOf({ replyTo: "a" });
       const signal = AbortSignal.timeout(PATIENCE_MS);

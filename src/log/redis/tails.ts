@@ -2,12 +2,16 @@
  * Following one log: history first, then the live entries from its last one on, so there is no gap and no repeat.
  */
 import { UnavailableError } from "../../errors.ts";
+import { pause } from "../../pause.ts";
 import type { Subscriptions } from "../../redis/subscriptions.ts";
 import { isTerminal, type StoredEvent } from "../event.ts";
 import type { LogReader } from "./log_reader.ts";
 
 /** How often an idle reader looks whether its log still exists, in milliseconds. */
 const EXISTS_MS = 5000;
+
+/** How long it waits before it asks again for values that could not be loaded, in milliseconds. */
+const AGAIN_MS = 250;
 
 /** What {@linkcode followLog} takes. */
 export interface FollowOptions {
@@ -43,10 +47,18 @@ export async function* followLog(options: FollowOptions): AsyncIterable<StoredEv
   try {
     while (!signal.aborted) {
       const entries = await live.next({ signal, timeoutMs: EXISTS_MS });
-      for await (const page of reader.decodeAll(executionId, entries, { values })) {
-        for (const event of page) {
-          yield event;
-          if (isTerminal(event) || signal.aborted) return;
+      for (let left = entries; left.length > 0 && !signal.aborted;) {
+        try {
+          for await (const page of reader.decodeAll(executionId, left, { values })) {
+            left = left.slice(page.length);
+            for (const event of page) {
+              yield event;
+              if (isTerminal(event) || signal.aborted) return;
+            }
+          }
+        } catch (error) {
+          if (!(error instanceof UnavailableError)) throw error;
+          await pause(AGAIN_MS, signal);
         }
       }
       const isLost = live.takeLoss();
