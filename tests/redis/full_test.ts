@@ -75,6 +75,8 @@ test("what runs ends though Redis is full: its caller is answered, or it fails w
   await using site = await openSite(redis.url, { leaseSeconds: 1 });
   const { store } = site;
   const [small, large] = [requestOf({ replyTo: "a" }), requestOf({ replyTo: "a" })];
+  const cancelled = requestOf();
+  await store.log.request(cancelled);
   const claims = [];
   for (const request of [small, large]) {
     await store.log.request(request);
@@ -87,6 +89,8 @@ test("what runs ends though Redis is full: its caller is answered, or it fails w
   await store.work.finish(first!, ending(first!));
   assert.is((await replies[0]!).status, "completed");
   await endsOnce(store, small.executionId);
+  assert.is(await store.log.cancel(cancelled.executionId), true);
+  await endsOnce(store, cancelled.executionId);
   await rejects(
     () => store.work.append(second!, { sequence: 1, events: [completed("n", "x".repeat(MB))] }),
     AppendRefusedError,

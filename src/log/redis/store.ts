@@ -15,6 +15,7 @@ import { openDocuments } from "../../redis/documents.ts";
 import { Keys } from "../../redis/keys.ts";
 import { MemoryWatch } from "../../redis/memory_watch.ts";
 import { Probe } from "../../redis/probe.ts";
+import { defineScript, runScript } from "../../redis/script.ts";
 import { checkServer } from "../../redis/server_check.ts";
 import { readStreamInfo } from "../../redis/stream_info.ts";
 import { StreamReader } from "../../redis/stream_reader.ts";
@@ -34,6 +35,15 @@ const WORKERS = "workers";
 const ASSEMBLER = "assembler";
 /** How often an instance sees to it that feeds without readers and lists of workers stay bounded, in milliseconds. */
 const SWEEP_EVERY_MS = 60_000;
+
+const ANNOUNCE = defineScript(
+  `
+-- KEYS  1 control stream
+-- ARGV  1 what happened  2 execution id
+return redis.call('XADD', KEYS[1], 'MAXLEN', '~', 1000, '*', ARGV[1], ARGV[2])
+`,
+  { allowOom: true },
+);
 
 /** What a store is opened with. */
 export interface RedisStoreOptions {
@@ -132,7 +142,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       subscriptions,
       queueLimit,
       announce: async (what, executionId) => {
-        await commands.send(["XADD", keys.control(), "MAXLEN", "~", "1000", "*", what, executionId]);
+        await runScript(commands, ANNOUNCE, { keys: [keys.control()], args: [what, executionId] });
       },
     });
     const projections = new RedisProjections({
