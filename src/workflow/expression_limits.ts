@@ -105,10 +105,10 @@ export function createExitHook(options: { weighed: ReadonlySet<AstNode>; mutates
       }
     }
     if (!meter.givesWay) return;
-    const now = Date.now();
+    const now = performance.now();
     if (now - meter.slice < SLICE_MS) return;
     return new Promise<void>((resolve) => setTimeout(resolve)).then(() => {
-      meter.slice = Date.now();
+      meter.slice = performance.now();
     });
   };
 }

@@ -23,7 +23,7 @@ export class Meter {
   /** Characters built, and a few for an item: see `charge`. */
   charged = 0;
   /** When the evaluation gave way last. */
-  slice = Date.now();
+  slice = performance.now();
   #weights: WeakMap<object, number> | undefined;
   #limit: WorkLimit;
   #spent = 0;
