@@ -72,7 +72,8 @@ export function compileExpression(source: string, limits: ExpressionLimits = {})
   const limitOf = workLimit ?? (() => runner === undefined ? inlineToTheEnd(timeoutMs) : inline.next());
 
   async function evaluateSlowly(scope: Scope, now = new Date()): Promise<JsonValue> {
-    const { input, trigger, execution } = scope;
+    const { execution } = scope;
+    const [input, trigger] = [ownIfEmpty(scope.input), ownIfEmpty(scope.trigger)];
     // As they are now: an output that held those to come would hold itself.
     const nodes = use.nodes === "all" || use.nodes.size > 0 ? { ...scope.nodes } : {};
     const meter = new Meter(limitOf(), now);
@@ -101,6 +102,11 @@ export function compileExpression(source: string, limits: ExpressionLimits = {})
       return value === undefined ? evaluateSlowly(scope, now) : value;
     },
   };
+}
+
+/** JSONata adds an item to an empty list that it makes an object for. */
+function ownIfEmpty(value: JsonValue): JsonValue {
+  return Array.isArray(value) && value.length === 0 ? [] : value;
 }
 
 function parse(source: string, maxDepth: number) {

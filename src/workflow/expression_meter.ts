@@ -100,13 +100,15 @@ export class InlineLimits {
       first: SMALL_UNITS,
       givesWay: false,
       check: (spent) => {
-        if (spent >= most || turn >= TURN_UNITS) {
+        if (spent >= most) {
           if (most === INLINE_UNITS) this.#short = SHORT_TRIES;
           throw { code: ESCALATE };
         }
+        // Asked for once: the rest of its budget is granted at once, so that whoever goes on here comes to an end.
+        if (turn + most > TURN_UNITS) throw { code: ESCALATE };
         if (turn === 0) setTimeout(() => turn = 0);
-        turn += SMALL_UNITS;
-        return spent + SMALL_UNITS;
+        turn += most;
+        return most;
       },
     };
   }

@@ -24,6 +24,9 @@ export class ExpressionRefused extends Error {}
 /** Kinds of nodes with which an expression can build a value that is much larger than what it was given. */
 const GROWS = new Set(["bind", "lambda", "partial", "apply", "transform", "descendant"]);
 
+/** Kinds of nodes that never give a list that was there before. */
+const ANEW = new Set(["string", "number", "value", "regex", "lambda", "unary"]);
+
 /** Names that hold data unless the expression itself binds them. */
 const DATA = new Set(["$", "trigger", "nodes", "execution"]);
 
@@ -71,13 +74,21 @@ export function rewriteExpression(root: AstNode, bind: Bindings): { readonly exi
   }
   // A path that begins with a variable reads it once, whatever the input is: it must go on to begin with one.
   const first = new Set(nodes.map(({ steps }) => steps?.[0]));
+  // Calls at the end of a function are made without what stands behind them.
+  const last = new Set(nodes.map(({ thunk, body }) => thunk === true ? body : undefined));
   for (const node of nodes) {
     if (node.group === undefined || node.tuple || node.steps?.some((step) => step.tuple)) continue;
-    if (node.type === "variable" && first.has(node)) continue;
+    if (ANEW.has(node.type) || last.has(node) || (node.type === "variable" && first.has(node))) continue;
     const { group, ...rest } = node;
-    // A list of one item stays a list on its way.
-    if (rest.type === "path" && !rest.steps?.[0]?.consarray) rest.keepSingletonArray = true;
-    replace(node, { ...call(FRESH, [rest as AstNode], node.position), group });
+    // A list of one item stays a list on its way; one in brackets does so by itself.
+    if (rest.type !== "path") rest.keepArray = true;
+    else if (!rest.steps?.some((step) => step.consarray)) rest.keepSingletonArray = true;
+    const { consarray } = node;
+    replace(node, {
+      ...call(FRESH, [rest as AstNode], node.position),
+      group,
+      ...(consarray === true && { consarray }),
+    });
   }
   return { exitHook: grows ? createExitHook({ weighed, mutates }) : undefined };
 }

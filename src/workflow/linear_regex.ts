@@ -85,7 +85,8 @@ export class LinearRegex {
   }
 
   /** As `RegExp.prototype.exec` of a global expression, for what JSONata reads of its result. */
-  exec(text: string): ({ index: number } & (string | undefined)[]) | null {
+  exec(value: unknown): ({ index: number } & (string | undefined)[]) | null {
+    const text = String(value);
     this.#meter.work(1);
     if (this.#matcher === undefined || this.#text !== text) {
       const metered = new MeteredText(text, { meter: this.#meter, instructions: this.#re.programSize() });

@@ -4,7 +4,7 @@
  */
 
 /** The bounds of all expressions of a definition together. */
-export const PARSE_LIMITS = { tries: 2000, characters: 131_072 } as const;
+export const PARSE_LIMITS = { tries: 1000, characters: 131_072 } as const;
 
 /** What is left to parse of one definition. */
 export class ParseBudget {
@@ -16,6 +16,12 @@ export class ParseBudget {
   take(length: number): boolean {
     this.#tries--;
     this.#characters -= length;
+    return !this.isSpent;
+  }
+
+  /** True if that many tries are left; if not, none is. */
+  allows(tries: number): boolean {
+    if (tries > this.#tries) this.#tries = -1;
     return !this.isSpent;
   }
 

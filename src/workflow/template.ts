@@ -15,7 +15,7 @@ import type { Scope, Template } from "./definition.ts";
 import { compileExpression, type Expression, type ExpressionLimits, ExpressionSyntaxError } from "./expression.ts";
 import { MAX_WEIGHT } from "./expression_limits.ts";
 import { OutputBudget } from "./output_budget.ts";
-import { ParseBudget } from "./parse_budget.ts";
+import { PARSE_LIMITS, ParseBudget } from "./parse_budget.ts";
 
 /** What {@linkcode compileTemplate} takes. */
 export interface TemplateOptions {
@@ -100,6 +100,13 @@ function setOwn(object: Record<string, JsonValue>, key: string, value: JsonValue
 
 function compileText(text: string, pointer: string, options: PartOptions): Part {
   if (!hasExpression(text)) return { constant: text };
+  const { budget } = options;
+  // What cannot end well is not begun.
+  if (!budget.allows(text.split("{{", PARSE_LIMITS.tries + 2).length - 1)) {
+    const complaint = budget.complaint();
+    if (complaint !== undefined) options.fault(pointer, complaint);
+    return { constant: null };
+  }
   const parts: (string | Expression)[] = [];
   for (let position = 0; position < text.length;) {
     const start = text.indexOf("{{", position);

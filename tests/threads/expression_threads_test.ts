@@ -200,6 +200,41 @@ test("what is in line is answered while a thread is at work", async () => {
   assert.equal(order, [...Array.from({ length: 20 }, () => "in line"), "expression_timeout"]);
 });
 
+test("many that begin at the same time do little in line together, and what was too much is tried for less", async () => {
+  let sent = 0;
+  const counting = {
+    run: (job: ExpressionJob, options: { owner: string; signal: AbortSignal | undefined }) => {
+      sent++;
+      return threads.run(job, options);
+    },
+  };
+  // Some 1500 steps: enough alone, too much for a hundred at the same time.
+  const sum = (n: number) => ({ list: Array.from({ length: n }, () => 1) });
+  const expression = () => compileExpression("$sum(list.($ + 1))", { timeoutMs: 250, runner: counting });
+  const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
+  for (let n = 0; n < 10; n++) {
+    assert.is(await expression().evaluate(scopeOf(sum(400))), 800);
+    await turn();
+  }
+  assert.is(sent, 0);
+  const values = await Promise.all(Array.from({ length: 100 }, () => expression().evaluate(scopeOf(sum(400)))));
+  assert.equal(values, Array.from({ length: 100 }, () => 800));
+  assert.ok(sent > 50 && sent < 100, `${sent} of 100`);
+  sent = 0;
+  const one = expression();
+  for (const n of [4000, 400, 20, 400]) {
+    await turn();
+    assert.is(await one.evaluate(scopeOf(sum(n))), n * 2);
+  }
+  assert.is(sent, 3);
+  for (let n = 0; n < 20; n++) {
+    await turn();
+    await one.evaluate(scopeOf(sum(20)));
+  }
+  assert.is(await one.evaluate(scopeOf(sum(400))), 800);
+  assert.is(sent, 3);
+});
+
 test("drops what nobody waits for any more, in the queue and in a thread", async () => {
   const controllers = Array.from({ length: 3 }, () => new AbortController());
   const endless = controllers.map(({ signal }) => outcome(run(jobOf(ENDLESS), "a", signal)));

@@ -199,14 +199,14 @@ test("compileDefinition() bounds what all nodes together ask to parse", () => {
   const texts = (count: number) => Array.from({ length: count }, (_, index) => `{{ a${index} }}`);
   assert.equal(faultsOf(chain([transform("a", "{{a}}".repeat(180_000)), transform("b", "{{ also }}")])), {
     "/nodes/1/parameters/output":
-      "Cannot parse more: a definition may hold 2000 expressions, of 131072 characters together",
+      "Cannot parse more: a definition may hold 1000 expressions, of 131072 characters together",
   });
   const each = (count: number) =>
     chain(Array.from({ length: 100 }, (_, index) => transform(`n${index}`, texts(count))));
-  assert.equal(faultsOf(each(20)), {});
-  assert.equal(Object.keys(faultsOf(each(21))), ["/nodes/96/parameters/output/5"]);
+  assert.equal(faultsOf(each(10)), {});
+  assert.equal(Object.keys(faultsOf(each(11))), ["/nodes/91/parameters/output/10"]);
   // Each definition has bounds of its own.
-  assert.equal(faultsOf(each(20)), {});
+  assert.equal(faultsOf(each(10)), {});
 });
 
 test.run();

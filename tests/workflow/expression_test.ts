@@ -170,6 +170,68 @@ for (
   });
 }
 
+test("compileExpression() answers as JSONata does to any expression, and changes nothing", async () => {
+  const leaf = fc.oneof(
+    fc.constantFrom("a", "b.c", "$", "$$", "$trigger", "$trigger.a", "$nodes.a", "$x", "b[0]", "a[-1]", "a[]", "a.b[]"),
+    fc.constantFrom("'x'", "true", "null", "[]", "[1..3]", "0", "1", "-2"),
+  );
+  const { source } = fc.letrec<{ source: string }>((tie) => {
+    const [one, two] = [tie("source"), fc.tuple(tie("source"), tie("source"))];
+    return {
+      source: fc.oneof(
+        { maxDepth: 4, depthIdentifier: "source" },
+        leaf,
+        two.chain(([a, b]) => fc.constantFrom("+", "&", "=", "<", "and", "in").map((op) => `(${a} ${op} ${b})`)),
+        two.map(([a, b]) => `${a}.(${b})`),
+        two.map(([a, b]) => `${a}[${b}]`),
+        two.map(([a, b]) => `(${a}){$string(${b}): $count($)}`),
+        two.map(([a, b]) => `${a}{$string(${b}): $}`),
+        two.map(([a, b]) => `[${a}, ${b}]`),
+        two.map(([a, b]) => `($x := ${a}; ${b})`),
+        two.map(([a, b]) => `(${a} ? ${b} : ${a})`),
+        two.map(([a, b]) => `(${a} ~> |$|{'n': ${b}}|)`),
+        two.map(([a, b]) => `(${a} ~> |a|{'n': ${b}}, 'c'|)`),
+        two.chain(([a, b]) => fc.constantFrom("append", "zip", "lookup").map((name) => `$${name}(${a}, ${b})`)),
+        one.chain((a) => fc.constantFrom("string", "sum", "merge", "distinct", "sort").map((name) => `$${name}(${a})`)),
+        two.map(([a, b]) => `$map(${a}, function($x) { ${b} })`),
+      ),
+    };
+  });
+  const { value } = fc.letrec<{ value: JsonValue }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      fc.constantFrom<JsonValue>(null, true, 0, 1.5, "", "x", [], {}),
+      fc.array(tie("value"), { maxLength: 3 }),
+      fc.dictionary(fc.constantFrom("a", "b", "c"), tie("value"), { maxKeys: 3 }),
+    ),
+  }));
+  await fc.assert(
+    fc.asyncProperty(source, value, value, async (source, input, trigger) => {
+      const scope = scopeOf(input, { trigger, nodes: { a: trigger } });
+      const before = JSON.stringify(scope);
+      let expected: string;
+      try {
+        const { input, ...bindings } = structuredClone(scope);
+        expected = JSON.stringify(
+          await jsonata(source, { timeout: 500, stack: 1000 }).evaluate(input, { ...bindings }) ?? null,
+        );
+        // What it makes of what it has changed is no answer.
+        if (JSON.stringify({ input, ...bindings }) !== before) return;
+      } catch {
+        return;
+      }
+      try {
+        assert.is(JSON.stringify(await compileExpression(source).evaluate(scope)), expected, source);
+      } catch (error) {
+        // A transform of what is not its own, or that makes a circle.
+        if (!source.includes("~>") || (error as Error).name !== "TerminalError") throw error;
+      }
+      assert.is(JSON.stringify(scope), before, source);
+    }),
+    { numRuns: 500 },
+  );
+});
+
 test("compileExpression() gives lists that are no JSONata sequences", async () => {
   const value = await evaluate("{ 'names': items.name, 'made': [items.price, 1] }", input) as Record<string, unknown[]>;
   for (const list of [value.names, value.made, await evaluate("items.name", input)]) {
