@@ -1,3 +1,4 @@
+// timeout: 240
 /**
  * The engine on machines whose clocks are wrong, over every driver. Clocks are a minute off and waits take seconds, so
  * that a machine that is slow is never mistaken for a clock that is wrong.

@@ -1,3 +1,4 @@
+// timeout: 240
 /**
  * Random workflows on the real worker, over the drivers: each ends, as a model of the design's text says, and so does
  * every run that goes on from a part of its log, without running again what had completed.
