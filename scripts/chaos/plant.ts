@@ -3,7 +3,7 @@
  * file patches the product as `MILLRACE_PLANT` says. The product has no switch for any of them, and no build holds
  * this file. A plant that no longer finds what it patches ends the instance, so it cannot go stale unseen.
  */
-import { APPEND } from "../../src/log/redis/scripts.ts";
+import { APPEND, APPEND_LAST } from "../../src/log/redis/append_script.ts";
 import { type Command, RedisConnection, type Reply } from "../../src/redis/connection.ts";
 import { defineScript } from "../../src/redis/script.ts";
 import { type PlantName, PLANTS } from "./plants.ts";
@@ -26,12 +26,14 @@ const PLANT: Record<PlantName, () => void> = {
       return reply;
     }),
   "no-fence": () => {
-    let source: string = APPEND.source;
-    for (const check of FENCE) {
-      if (!check.test(source)) throw new Error(`no-fence: APPEND has no ${check} any more`);
-      source = source.replace(check, "");
+    for (const script of [APPEND, APPEND_LAST]) {
+      let source: string = script.source;
+      for (const check of FENCE) {
+        if (!check.test(source)) throw new Error(`no-fence: APPEND has no ${check} any more`);
+        source = source.replace(check, "");
+      }
+      Object.assign(script, defineScript(source));
     }
-    Object.assign(APPEND, defineScript(source));
   },
   "dollar-cursor": () =>
     wrapSend((connection, command, options) => {

@@ -14,7 +14,7 @@ import type { LogEvent } from "../event.ts";
 import type { Claim } from "../port.ts";
 import { type EncodedEvents, encodeEvents } from "./codec.ts";
 import { resend } from "./resend.ts";
-import { APPEND, APPEND_LAST } from "./scripts.ts";
+import { APPEND, APPEND_LAST } from "./append_script.ts";
 
 /** A worker tries longer than a caller would wait: nobody else can write for it while its lease lives. */
 const RESEND_DELAYS_MS = [50, 100, 200, 400, 800, 1600, 2000, 2000];

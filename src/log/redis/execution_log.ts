@@ -24,10 +24,10 @@ import type { StoredEvent } from "../event.ts";
 import { concurrencyExceeded, idempotencyKeyReused, queueFull, storageFull } from "../refusals.ts";
 import { Appender } from "./appender.ts";
 import { decodeMeta, decodeResult, META_FIELDS, resolveResult } from "./codec.ts";
-import { encodeEvent } from "../value.ts";
 import type { Inbox } from "./inbox.ts";
 import { claimKey, type KeyedRequest, keyPartition, releaseKey } from "./key_claims.ts";
 import type { LogReader } from "./log_reader.ts";
+import { LIMIT_AT, requestWords } from "./request_words.ts";
 import { resend } from "./resend.ts";
 import { PAUSE, REQUEST } from "./scripts.ts";
 import { followLog } from "./tails.ts";
@@ -109,47 +109,17 @@ export class RedisLog implements ExecutionLog {
 
   async #start(request: ExecutionRequest): Promise<Acceptance> {
     const { keys, commands, memory, inbox, queueLimit } = this.#options;
-    const { executionId, workflowId, version, trigger, input, replyTo = "", replyEarly = false } = request;
-    const { concurrency, idempotency } = request;
-    const partition = keys.partitionOf(executionId);
-    const { data, value, json = "null" } = encodeEvent({
-      type: "execution.requested",
-      time: 0,
-      data: { workflowId, version, trigger, input },
-    });
-    const names = [keys.meta(executionId), keys.log(executionId), keys.work(partition), keys.feed(partition)];
-    const args = [
-      executionId,
-      workflowId,
-      String(version),
-      trigger,
-      data,
-      replyTo,
-      replyEarly ? "1" : "",
-      json,
-      String(request.resultTtlSeconds),
-      String(request.historyTtlSeconds),
-      String(request.timeoutMs),
-      String(queueLimit),
-    ];
-    if (concurrency !== undefined || idempotency !== undefined) {
-      names.push(keys.timers(partition), keys.slots(partition, workflowId), keys.waiting(partition, workflowId));
-      names.push(keys.idempotency(partition, workflowId, idempotency?.key ?? ""));
-      args.push(concurrency === undefined ? "" : String(concurrency.limit), concurrency?.onOverlap ?? "");
-      args.push(idempotency?.fingerprint ?? "", String(idempotency?.ttlSeconds ?? 0), keys.base(partition));
-    }
-    names.push(keys.values(executionId));
-    args.push(value === undefined ? "" : "1");
-    const bytes = data.length + (value?.json.length ?? 0);
+    const { executionId, idempotency } = request;
+    const { names, args, bytes } = requestWords(request, { keys, queueLimit });
     if (!memory.hasRoomFor(bytes)) {
       if (idempotency === undefined) throw storageFull();
       // Whether the key has been used is still to be said: with a limit of 0 the script starts nothing.
-      args[11] = "0";
+      args[LIMIT_AT] = "0";
     }
     memory.count(bytes);
     const [what = "", ...ids] = await resend(commands, () => this.#send(names, args));
     if (what === "existing") return { executionId: ids[0]!, isNew: false };
-    if (what === "full" && args[11] === "0") throw storageFull();
+    if (what === "full" && args[LIMIT_AT] === "0") throw storageFull();
     if (what !== "ok") throw refusal(what, request);
     inbox.waiters.appended(executionId);
     for (const id of ids) await this.cancel(id, { reason: "A newer execution took its place" });

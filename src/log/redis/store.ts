@@ -15,13 +15,11 @@ import { openDocuments } from "../../redis/documents.ts";
 import { Keys } from "../../redis/keys.ts";
 import { MemoryWatch } from "../../redis/memory_watch.ts";
 import { Probe } from "../../redis/probe.ts";
-import { defineScript, runScript } from "../../redis/script.ts";
 import { checkServer } from "../../redis/server_check.ts";
-import { readStreamInfo } from "../../redis/stream_info.ts";
 import { StreamReader } from "../../redis/stream_reader.ts";
-import type { StreamEntry } from "../../redis/stream_replies.ts";
 import { Subscriptions } from "../../redis/subscriptions.ts";
 import type { ExecutionResult, Store, StoreHealth } from "../port.ts";
+import { announce, followControl } from "./control.ts";
 import { RedisLog } from "./execution_log.ts";
 import { RedisDeadLetters } from "./dead_letters.ts";
 import { boundFeeds } from "./feed_trim.ts";
@@ -35,15 +33,6 @@ const WORKERS = "workers";
 const ASSEMBLER = "assembler";
 /** How often an instance sees to it that feeds without readers and lists of workers stay bounded, in milliseconds. */
 const SWEEP_EVERY_MS = 60_000;
-
-const ANNOUNCE = defineScript(
-  `
--- KEYS  1 control stream
--- ARGV  1 what happened  2 execution id
-return redis.call('XADD', KEYS[1], 'MAXLEN', '~', 1000, '*', ARGV[1], ARGV[2])
-`,
-  { allowOom: true },
-);
 
 /** What a store is opened with. */
 export interface RedisStoreOptions {
@@ -141,9 +130,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       reader,
       subscriptions,
       queueLimit,
-      announce: async (what, executionId) => {
-        await runScript(commands, ANNOUNCE, { keys: [keys.control()], args: [what, executionId] });
-      },
+      announce: (what, executionId) => announce(commands, keys, { what, executionId }),
     });
     const projections = new RedisProjections({
       keys,
@@ -209,33 +196,6 @@ async function agreeOnPartitions(commands: RedisConnection, keys: Keys): Promise
   if (agreed === wanted) return;
   throw new Error(`PARTITIONS is ${wanted}, but this Redis was set up with ${agreed}: set PARTITIONS=${agreed}`);
 }
-
-/** Hears what happens elsewhere: definitions change, executions are cancelled, paused and resumed. */
-async function followControl(parts: {
-  keys: Keys;
-  commands: RedisConnection;
-  reader: StreamReader;
-  workflows: RedisWorkflowStore;
-  work: RedisWorkQueue;
-}): Promise<void> {
-  const { keys, commands, reader, workflows, work } = parts;
-  const newest = await readStreamInfo(commands, keys.control());
-  const take = (entries: StreamEntry[]) => {
-    for (const { fields } of entries) {
-      const workflow = fields.get("workflow");
-      if (workflow !== undefined) workflows.changed(workflow);
-      for (const [what, signal] of Object.entries(SIGNALS)) {
-        const executionId = fields.get(what);
-        if (executionId !== undefined) work.signal(executionId, signal);
-      }
-    }
-  };
-  // Where entries were lost any definition may have changed; what happened to executions their next append tells.
-  reader.follow(keys.control(), newest?.lastId ?? "0-0", take, () => workflows.changed(undefined));
-}
-
-/** What the control stream says of executions, and what it is to those who run them. */
-const SIGNALS = { cancelled: "lost", paused: "paused", resumed: "resumed" } as const;
 
 async function health(
   { commands, clock, probe }: { commands: RedisConnection; clock: RedisClock; probe: Probe },
