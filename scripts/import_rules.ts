@@ -1,10 +1,13 @@
 /**
  * Checks which file may import what, as ARCHITECTURE.md has it: `node --import tsx scripts/import_rules.ts`.
  *
+ * Every folder is a room, folders inside folders too, and every room names the rooms it may import from. Type imports
+ * count like any other: what a room must know of another is the same whether it is left at run time or not.
+ *
  * @example
  * ```ts
- * checkImports(new Map([["src/http/a.ts", 'import { b } from "../execution/b.ts";\n']]));
- * // ["src/http/a.ts:1 imports ../execution/b.ts: http and execution never import each other"]
+ * checkImports(new Map([["src/lib/a.ts", 'import type { b } from "../http/b.ts";\n']]));
+ * // ["src/lib/a.ts:1 imports ../http/b.ts: lib may not import from http"]
  * ```
  */
 import { readdir, readFile } from "node:fs/promises";
@@ -21,54 +24,90 @@ export interface Import {
   readonly specifier: string;
   /** The file that a relative specifier names, else `undefined`. */
   readonly target: string | undefined;
-  /** `import type`: nothing is left of it at run time. */
-  readonly typeOnly: boolean;
   /** `export * from`. */
   readonly barrel: boolean;
 }
 
-interface Rule {
-  readonly message: string;
-  /** Whether `it` breaks the rule. */
-  breaks(it: Import): boolean;
-}
+/** A room and what it may import from, itself and `lib` left out. A name stands for its inner rooms too. */
+const ROOMS: Readonly<Record<string, readonly string[]>> = {
+  lib: [],
+  telemetry: [],
+  config: ["telemetry"],
+  expression: [],
+  "expression/threads": ["expression"],
+  workflow: ["expression"],
+  nodes: ["expression", "workflow"],
+  execution: ["expression", "workflow"],
+  engine: ["execution", "expression", "nodes", "workflow"],
+  feed: ["execution", "workflow"],
+  "http/protocol": ["config", "execution"],
+  "http/frame": ["config", "execution", "feed", "http/protocol", "telemetry", "workflow"],
+  "http/webhook": ["execution", "http/frame", "http/protocol", "workflow"],
+  "http/api": ["execution", "feed", "http/frame", "http/protocol", "telemetry", "workflow"],
+  http: ["http/api", "http/frame", "http/protocol", "http/webhook"],
+  cli: ["execution"],
+  storage: ["execution", "feed", "telemetry", "workflow"],
+  "storage/memory": ["execution", "feed", "storage", "telemetry", "workflow"],
+  "storage/redis/connection": ["execution"],
+  "storage/redis/scripts": ["storage/redis/connection"],
+  "storage/redis/streams": ["execution", "storage/redis/connection", "storage/redis/scripts"],
+  "storage/redis": [
+    ...["execution", "feed", "storage", "telemetry", "workflow"],
+    ...["storage/redis/connection", "storage/redis/scripts", "storage/redis/streams"],
+  ],
+};
 
-/** Drivers of Redis: the folder redis/, any other folder or file of that name, `redis_*.ts`, `src/log/redis*`. */
-const REDIS_FILE = /^src\/main\.ts$|\/redis\/|\/redis(_[^/]*)?\.ts$|^src\/log\/redis/;
 /** Where Node's own modules may appear; everything else is Web APIs. */
-const NODE_FILE = /^src\/(main|listen|logger|nodes\/guarded_fetch)\.ts$|^src\/(cli|threads)\//;
+const NODE_FILE =
+  /^src\/(main|http\/server|telemetry\/logger|nodes\/guarded_fetch|expression\/threads\/\w+)\.ts$|^src\/(cli|storage\/redis)\//;
+
+interface Rule {
+  /** What is wrong about `it`, if anything. */
+  check(it: Import): string | undefined;
+}
 
 const RULES: readonly Rule[] = [
   {
-    message: "only src/main.ts, src/redis/ and Redis drivers touch the client",
-    breaks: ({ file, specifier }) => /^(redis|@redis\/.*)$/.test(specifier) && !REDIS_FILE.test(file),
+    check: ({ file, specifier }) =>
+      /^(redis|@redis\/.*)$/.test(specifier) && !file.startsWith("src/storage/redis/connection/")
+        ? "only src/storage/redis/connection/ touches the client"
+        : undefined,
   },
   {
-    message: "http and execution never import each other",
-    breaks: ({ file, target = "" }) =>
-      (inFolder(file, "http") && inFolder(target, "execution")) ||
-      (inFolder(file, "execution") && inFolder(target, "http")),
+    check: ({ file, specifier }) =>
+      isBuiltin(specifier) && !NODE_FILE.test(file) ? "Node's own modules are for the edges of src/ only" : undefined,
   },
+  { check: ({ barrel }) => barrel ? "no barrels: export names, from the file that has them" : undefined },
   {
-    message:
-      "Node's own modules are for src/main.ts, src/listen.ts, src/logger.ts, src/nodes/guarded_fetch.ts, src/cli/, src/threads/ and Redis drivers",
-    breaks: ({ file, specifier }) => isBuiltin(specifier) && !NODE_FILE.test(file) && !REDIS_FILE.test(file),
+    check: ({ target }) =>
+      target !== undefined && !target.startsWith("src/") ? "src/ imports nothing from outside of it" : undefined,
   },
-  {
-    message: "no barrels: export names, from the file that has them",
-    breaks: ({ barrel }) => barrel,
-  },
-  {
-    message: "src/ imports nothing from outside of it",
-    breaks: ({ target }) => target !== undefined && !target.startsWith("src/"),
-  },
+  { check: direction },
 ];
+
+/** `main.ts` may import from everywhere; a room that {@linkcode ROOMS} does not name, from nowhere. */
+function direction({ file, target }: Import): string | undefined {
+  const [from, to] = [roomOf(file), roomOf(target ?? "")];
+  if (target === undefined || !target.startsWith("src/") || from === to || from === "main.ts") return undefined;
+  const allowed = ROOMS[from];
+  if (allowed === undefined) return `${from} is no room of scripts/import_rules.ts`;
+  return to === "lib" || allowed.includes(to) ? undefined : `${from} may not import from ${to}`;
+}
+
+/** The folder of a file below src/; a file right in src/ is a room of its own. */
+function roomOf(file: string): string {
+  const folder = posix.dirname(file).slice("src/".length);
+  return folder || posix.basename(file);
+}
 
 /** Every broken rule in `files` (texts by path from the repository's root), one line each. */
 export function checkImports(files: ReadonlyMap<string, string>): string[] {
   const imports = [...files].flatMap(([file, text]) => findImports(file, text));
   const broken = imports.flatMap((it) =>
-    RULES.filter((rule) => rule.breaks(it)).map(({ message }) => `${place(it)}: ${message}`)
+    RULES.flatMap((rule) => {
+      const message = rule.check(it);
+      return message === undefined ? [] : [`${place(it)}: ${message}`];
+    })
   );
   return [...broken, ...findCycles(imports)];
 }
@@ -77,26 +116,25 @@ export function checkImports(files: ReadonlyMap<string, string>): string[] {
 export function findImports(file: string, text: string): Import[] {
   const code = text.replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, (comment) => comment.replace(/[^\n]/g, " "));
   const statement =
-    /^(?:import|export)(\s+type)?\s+(?:[\w$*{},\s]+?\sfrom\s+)?["']([^"'\n]+)["']|\bimport\(\s*["']([^"'\n]+)["']/gm;
+    /^(?:import|export)(?:\s+type)?\s+(?:[\w$*{},\s]+?\sfrom\s+)?["']([^"'\n]+)["']|\bimport\(\s*["']([^"'\n]+)["']/gm;
   return [...code.matchAll(statement)].map((match) => {
-    const specifier = (match[2] ?? match[3])!;
+    const specifier = (match[1] ?? match[2])!;
     return {
       file,
       line: code.slice(0, match.index).split("\n").length,
       specifier,
       target: specifier.startsWith(".") ? posix.join(posix.dirname(file), specifier) : undefined,
-      typeOnly: match[1] !== undefined,
       barrel: /^export(\s+type)?\s*\*(?!\s*as\b)/.test(match[0]),
     };
   });
 }
 
-/** One line for each folder edge that closes a cycle; a file right in src/ counts as a folder of its own. */
+/** One line for each import that closes a circle of rooms. */
 function findCycles(imports: readonly Import[]): string[] {
   const edges = new Map<string, Map<string, Import>>();
   for (const it of imports) {
-    if (it.typeOnly || it.target === undefined) continue;
-    const [from, to] = [folderOf(it.file), folderOf(it.target)];
+    if (it.target === undefined) continue;
+    const [from, to] = [roomOf(it.file), roomOf(it.target)];
     if (from === to) continue;
     const out = edges.get(from) ?? new Map<string, Import>();
     edges.set(from, out);
@@ -104,29 +142,20 @@ function findCycles(imports: readonly Import[]): string[] {
   }
   const lines: string[] = [];
   const done = new Set<string>();
-  const visit = (folder: string, path: readonly string[]): void => {
-    for (const [to, it] of edges.get(folder) ?? []) {
+  const visit = (room: string, path: readonly string[]): void => {
+    for (const [to, it] of edges.get(room) ?? []) {
       const start = path.indexOf(to);
-      if (start >= 0) lines.push(`${place(it)}: closes the cycle ${[...path.slice(start), to].join(" → ")}`);
+      if (start >= 0) lines.push(`${place(it)}: closes the circle ${[...path.slice(start), to].join(" → ")}`);
       else if (!done.has(to)) visit(to, [...path, to]);
     }
-    done.add(folder);
+    done.add(room);
   };
-  for (const folder of edges.keys()) if (!done.has(folder)) visit(folder, [folder]);
+  for (const room of edges.keys()) if (!done.has(room)) visit(room, [room]);
   return lines;
 }
 
 function place({ file, line, specifier }: Import): string {
   return `${file}:${line} imports ${specifier}`;
-}
-
-function folderOf(file: string): string {
-  const folder = posix.dirname(file).slice("src/".length);
-  return folder || posix.basename(file);
-}
-
-function inFolder(file: string, folder: string): boolean {
-  return file.startsWith(`src/${folder}/`);
 }
 
 function isBuiltin(specifier: string): boolean {

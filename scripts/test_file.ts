@@ -4,7 +4,7 @@
  *
  * @example
  * ```ts
- * const { passed, failed, output } = await runTestFile("tests/config_test.ts", { env: process.env });
+ * const { passed, failed, output } = await runTestFile("tests/config/config_test.ts", { env: process.env });
  * ```
  */
 import { type ChildProcess, spawn } from "node:child_process";

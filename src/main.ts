@@ -7,22 +7,22 @@
 import { readdir, readFile } from "node:fs/promises";
 import { availableParallelism, hostname } from "node:os";
 import { getHeapStatistics } from "node:v8";
-import { createApp, createHealthApp } from "./app.ts";
-import { Assembler } from "./assembly/assembler.ts";
+import { createApp, createHealthApp } from "./http/app.ts";
+import { Assembler } from "./feed/assembler.ts";
 import { runDead } from "./cli/dead.ts";
-import { type Config, ConfigError, helpText, loadConfig } from "./config.ts";
-import { FencedError, InvalidWorkflowError } from "./errors.ts";
-import { Worker } from "./execution/worker.ts";
-import { listen, type Listener } from "./listen.ts";
-import { createMemoryStore } from "./log/memory/store.ts";
-import type { Store } from "./log/port.ts";
-import { openRedisStore } from "./log/redis/store.ts";
-import { createLogger, type Logger } from "./logger.ts";
-import { createMetrics } from "./metrics.ts";
+import { type Config, ConfigError, helpText, loadConfig } from "./config/config.ts";
+import { FencedError, InvalidWorkflowError } from "./lib/errors.ts";
+import { Worker } from "./engine/worker.ts";
+import { listen, type Listener } from "./http/server.ts";
+import { createMemoryStore } from "./storage/memory/store.ts";
+import type { Store } from "./storage/store.ts";
+import { openRedisStore } from "./storage/redis/store.ts";
+import { createLogger, type Logger } from "./telemetry/logger.ts";
+import { createMetrics } from "./telemetry/metrics.ts";
 import { createGuardedFetch } from "./nodes/guarded_fetch.ts";
 import { createNodeTypes } from "./nodes/registry.ts";
-import { pause } from "./pause.ts";
-import { ExpressionThreads } from "./threads/expression_threads.ts";
+import { pause } from "./lib/delay.ts";
+import { ExpressionThreads } from "./expression/threads/expression_threads.ts";
 import { WorkflowCatalog } from "./workflow/catalog.ts";
 
 /** How long the last answers of a shutdown may take to go out, in milliseconds. */

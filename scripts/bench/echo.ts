@@ -2,8 +2,8 @@
  * The least that a round trip over two streams can cost: XADD → XREADGROUP → XADD → XREAD, with no log, no fence and no
  * workflow. `node scripts/bench/echo.ts front|back`, with REDIS_URL.
  */
-import { RedisConnection } from "../../src/redis/connection.ts";
-import { parseStreams } from "../../src/redis/stream_replies.ts";
+import { RedisConnection } from "../../src/storage/redis/connection/connection.ts";
+import { parseStreams } from "../../src/storage/redis/streams/stream_replies.ts";
 import { serveFront } from "./front.ts";
 
 const url = process.env.REDIS_URL!;

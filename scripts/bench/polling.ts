@@ -3,7 +3,7 @@
  * every 100 ms. `node scripts/bench/polling.ts front|back`, with REDIS_URL.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { RedisConnection } from "../../src/redis/connection.ts";
+import { RedisConnection } from "../../src/storage/redis/connection/connection.ts";
 import { serveFront } from "./front.ts";
 import { work } from "./work.ts";
 

@@ -1,7 +1,7 @@
 /**
  * What Redis itself counted between two looks: commands (those inside scripts too), bytes, and its processor time.
  */
-import { RedisConnection } from "../../src/redis/connection.ts";
+import { RedisConnection } from "../../src/storage/redis/connection/connection.ts";
 import type { RunningRedis } from "../redis_server.ts";
 import { cpuMicroseconds } from "./process.ts";
 

@@ -1,7 +1,7 @@
 /**
  * Reads an execution out of Redis as it lies there, past the product.
  */
-import type { StoredEvent } from "../../src/log/event.ts";
+import type { StoredEvent } from "../../src/execution/event.ts";
 import type { Execution } from "./log_check.ts";
 import type { ChaosRedis } from "./redis_process.ts";
 

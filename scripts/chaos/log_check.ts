@@ -1,9 +1,9 @@
 /**
  * What one execution's log must look like, whatever happened while it was written.
  */
-import type { StoredEvent } from "../../src/log/event.ts";
-import { isTerminal } from "../../src/log/event.ts";
-import type { ExecutionResult } from "../../src/log/port.ts";
+import type { StoredEvent } from "../../src/execution/event.ts";
+import { isTerminal } from "../../src/execution/event.ts";
+import type { ExecutionResult } from "../../src/execution/result.ts";
 import type { Breach } from "./breach.ts";
 
 /** An execution as Redis has it. */

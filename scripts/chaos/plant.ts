@@ -3,9 +3,9 @@
  * file patches the product as `MILLRACE_PLANT` says. The product has no switch for any of them, and no build holds
  * this file. A plant that no longer finds what it patches ends the instance, so it cannot go stale unseen.
  */
-import { APPEND, APPEND_LAST } from "../../src/log/redis/append_script.ts";
-import { type Command, RedisConnection, type Reply } from "../../src/redis/connection.ts";
-import { defineScript } from "../../src/redis/script.ts";
+import { APPEND, APPEND_LAST } from "../../src/storage/redis/scripts/append_script.ts";
+import { type Command, RedisConnection, type Reply } from "../../src/storage/redis/connection/connection.ts";
+import { defineScript } from "../../src/storage/redis/connection/script.ts";
 import { type PlantName, PLANTS } from "./plants.ts";
 
 type Send = (command: Command, options?: { deadlineMs?: number }) => Promise<Reply>;

@@ -7,7 +7,7 @@
  * ```
  */
 import { parseArgs } from "node:util";
-import type { DeadLetter } from "../log/port.ts";
+import type { DeadLetter } from "../execution/dead_letters.ts";
 import { ApiCallError, type ApiClient, type CommandContext, createApiClient, UsageError } from "./api_client.ts";
 import { formatTable } from "./table.ts";
 

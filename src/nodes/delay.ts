@@ -1,9 +1,9 @@
 /** The node type `delay`: passes its input on after a while. */
 import { z } from "zod";
-import { TerminalError } from "../errors.ts";
-import { pause } from "../pause.ts";
+import { TerminalError } from "../lib/errors.ts";
+import { pause } from "../lib/delay.ts";
 import { numberOrExpression } from "./parameter.ts";
-import type { NodeType } from "./node_type.ts";
+import type { NodeType } from "../workflow/node_type.ts";
 
 const MAX_SECONDS = 604_800;
 /** A wait up to this long stays in the process; a longer one is left to the store's timers. */

@@ -1,8 +1,8 @@
 /** The node type `fail`: ends in failure, with a code and a message of its own. */
 import { z } from "zod";
-import { TerminalError } from "../errors.ts";
-import type { JsonValue } from "../json.ts";
-import type { NodeType } from "./node_type.ts";
+import { TerminalError } from "../lib/errors.ts";
+import type { JsonValue } from "../lib/json.ts";
+import type { NodeType } from "../workflow/node_type.ts";
 
 const parameters = z.strictObject({
   message: z.string().max(10_000).default("The workflow failed"),

@@ -3,7 +3,7 @@
  * another origin: there only headers go along that say nothing of the caller. The standard drops `authorization` and
  * `cookie`; keys and signatures have other names as well.
  */
-import { RetryableError } from "../errors.ts";
+import { RetryableError } from "../lib/errors.ts";
 
 /** What {@linkcode fetchFollowing} sends. */
 export interface FollowedRequest {

@@ -9,7 +9,7 @@ import { lookup as systemLookup, type LookupAddress } from "node:dns";
 import type { LookupFunction } from "node:net";
 import ipaddr from "ipaddr.js";
 import undici from "undici";
-import { TerminalError } from "../errors.ts";
+import { TerminalError } from "../lib/errors.ts";
 import { type Address, isPublic, unwrap } from "./public_address.ts";
 
 /** What {@linkcode createGuardedFetch} takes. */

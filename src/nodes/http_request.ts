@@ -1,13 +1,13 @@
 /** The node type `httpRequest`: calls out and reads the answer. */
 import { z } from "zod";
-import { scrub } from "../credentials.ts";
-import { RetryableError, TerminalError } from "../errors.ts";
-import { checkJson, isJsonObject, type JsonObject, type JsonValue } from "../json.ts";
+import { scrub } from "../lib/credentials.ts";
+import { RetryableError, TerminalError } from "../lib/errors.ts";
+import { checkJson, isJsonObject, type JsonObject, type JsonValue } from "../lib/json.ts";
 import type { NodeContext } from "../workflow/definition.ts";
-import { pointerSegment } from "../workflow/template.ts";
+import { pointerSegment } from "../expression/template.ts";
 import { fetchFollowing } from "./follow_redirects.ts";
-import { checkHeaderName, DEPTH_HEADER, headerValues } from "./header.ts";
-import type { NodeType } from "./node_type.ts";
+import { checkHeaderName, DEPTH_HEADER, headerValues } from "../lib/header.ts";
+import type { NodeType } from "../workflow/node_type.ts";
 import { jsonSchema, objectSchema } from "./parameter.ts";
 
 const DEFAULT_MAX_BYTES = 4 << 20;

@@ -1,10 +1,10 @@
 /** The node type `httpResponse`: says what the execution's caller is answered. */
 import { z } from "zod";
-import { TerminalError } from "../errors.ts";
-import type { JsonObject, JsonValue } from "../json.ts";
-import { hasExpression, pointerSegment } from "../workflow/template.ts";
-import { checkHeaderName, headerValues } from "./header.ts";
-import type { CompileTools, NodeType } from "./node_type.ts";
+import { TerminalError } from "../lib/errors.ts";
+import type { JsonObject, JsonValue } from "../lib/json.ts";
+import { hasExpression, pointerSegment } from "../expression/template.ts";
+import { checkHeaderName, headerValues } from "../lib/header.ts";
+import type { CompileTools, NodeType } from "../workflow/node_type.ts";
 import { integerOrExpression, jsonSchema, objectSchema } from "./parameter.ts";
 
 const parameters = z.strictObject({
@@ -19,7 +19,7 @@ const parameters = z.strictObject({
 });
 
 /**
- * The node type `httpResponse`. Its output is a `ResponseData` (see `log/port.ts`). Fails with `invalid_status`,
+ * The node type `httpResponse`. Its output is a `ResponseData` (see `execution/result.ts`). Fails with `invalid_status`,
  * `invalid_header` or `invalid_body` when an expression gives what cannot be sent.
  */
 export const httpResponse: NodeType<z.infer<typeof parameters>> = {

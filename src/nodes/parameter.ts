@@ -1,8 +1,8 @@
 /** Schemas of parameters that may hold `{{ expressions }}`. */
 import { z } from "zod";
-import type { JsonObject, JsonValue } from "../json.ts";
-import { isJsonObject } from "../json.ts";
-import { hasExpression } from "../workflow/template.ts";
+import type { JsonObject, JsonValue } from "../lib/json.ts";
+import { isJsonObject } from "../lib/json.ts";
+import { hasExpression } from "../expression/template.ts";
 
 /** Any JSON, taken as it is: a member called `__proto__` stays data. */
 export const jsonSchema = z.custom<JsonValue>((value) => value !== undefined, "is required");

@@ -6,7 +6,7 @@ import { fail } from "./fail.ts";
 import { createHttpRequest } from "./http_request.ts";
 import { httpResponse } from "./http_response.ts";
 import { manual } from "./manual.ts";
-import type { NodeTypes } from "./node_type.ts";
+import type { NodeTypes } from "../workflow/node_type.ts";
 import { switchNode } from "./switch.ts";
 import { transform } from "./transform.ts";
 import { webhook } from "./webhook.ts";

@@ -1,8 +1,8 @@
 /** The node type `switch`: passes its input on to the output of the first case that holds. */
 import { z } from "zod";
-import type { JsonValue } from "../json.ts";
+import type { JsonValue } from "../lib/json.ts";
 import { jsonSchema } from "./parameter.ts";
-import type { NodeType } from "./node_type.ts";
+import type { NodeType } from "../workflow/node_type.ts";
 
 const outputName = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, "must be 1 to 64 letters, digits, _ or -")
   .refine((name) => name !== "error", `must not be "error"`);

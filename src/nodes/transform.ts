@@ -1,7 +1,7 @@
 /** The node type `transform`: its output is any JSON with expressions. */
 import { z } from "zod";
 import { jsonSchema } from "./parameter.ts";
-import type { NodeType } from "./node_type.ts";
+import type { NodeType } from "../workflow/node_type.ts";
 
 const parameters = z.strictObject({ output: jsonSchema });
 

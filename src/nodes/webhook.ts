@@ -1,6 +1,6 @@
 /** The trigger `webhook`: an execution starts by a request to its path. */
 import { z } from "zod";
-import type { NodeType } from "./node_type.ts";
+import type { NodeType } from "../workflow/node_type.ts";
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 

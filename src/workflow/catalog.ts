@@ -7,12 +7,12 @@
  * 3. Looks at the store run one after another, so that the last one decides.
  */
 import { LRUCache } from "lru-cache";
-import { MillraceError } from "../errors.ts";
-import type { WorkflowStore } from "../log/port.ts";
-import type { NodeTypes } from "../nodes/node_type.ts";
+import { MillraceError } from "../lib/errors.ts";
+import type { WorkflowStore } from "./workflow_store.ts";
+import type { NodeTypes } from "./node_type.ts";
 import { checkWorkflowId, compileDefinition, compileWorkflow, webhookRoutes, withVersion } from "./compile.ts";
 import type { CompiledWorkflow } from "./definition.ts";
-import type { ExpressionLimits } from "./expression.ts";
+import type { ExpressionLimits } from "../expression/expression.ts";
 import { WebhookMatcher } from "./webhook_matcher.ts";
 
 /** What a {@linkcode WorkflowCatalog} needs. */

@@ -7,9 +7,9 @@
  * const workflow = compileWorkflow(stored, { nodeTypes: createNodeTypes({ fetch }) });
  * ```
  */
-import { type Fault, InvalidWorkflowError } from "../errors.ts";
-import type { WebhookRoute } from "../log/port.ts";
-import type { CompileTools, NodeTypes } from "../nodes/node_type.ts";
+import { type Fault, InvalidWorkflowError } from "../lib/errors.ts";
+import type { WebhookRoute } from "./workflow_store.ts";
+import type { CompileTools, NodeTypes } from "./node_type.ts";
 import type {
   CompiledWorkflow,
   NodeDefinition,
@@ -18,11 +18,11 @@ import type {
   WebhookTrigger,
   WorkflowDefinition,
 } from "./definition.ts";
-import type { ExpressionLimits } from "./expression.ts";
+import type { ExpressionLimits } from "../expression/expression.ts";
 import { buildGraph, type Graph, type GraphInput } from "./graph.ts";
-import { ParseBudget } from "./parse_budget.ts";
+import { ParseBudget } from "../expression/parse_budget.ts";
 import { addIssues, parseDefinition, WORKFLOW_ID } from "./schema.ts";
-import { compileTemplate } from "./template.ts";
+import { compileTemplate } from "../expression/template.ts";
 
 /** What a definition is compiled with. */
 export interface CompileOptions {

@@ -1,7 +1,8 @@
 /**
  * What a workflow is, as types: the JSON that is PUT, and the compiled form that runs.
  */
-import type { JsonObject, JsonValue } from "../json.ts";
+import type { JsonObject, JsonValue } from "../lib/json.ts";
+import type { Scope } from "../expression/scope.ts";
 import type { Graph } from "./graph.ts";
 
 /** When a webhook's caller is answered. */
@@ -66,23 +67,6 @@ export interface StoredWorkflow {
   definition: WorkflowDefinition;
   /** Epoch milliseconds of the PUT that made this version. */
   updatedAt: number;
-}
-
-/** Gives a value for an input: what a template of JSON with `{{ expressions }}` compiles to. */
-export type Template = (scope: Scope) => Promise<JsonValue>;
-
-/** What an expression can see. */
-export interface Scope {
-  /** The node's input: bare names read it. */
-  readonly input: JsonValue;
-  /** `$trigger`: the trigger's output. */
-  readonly trigger: JsonValue;
-  /** `$nodes.<id>`: outputs of the nodes that completed. */
-  readonly nodes: Readonly<Record<string, JsonValue>>;
-  /** `$execution`. */
-  readonly execution: { readonly id: string; readonly workflowId: string; readonly version: number };
-  /** Aborts when nobody waits for the value any more. Read only where an evaluation takes long. */
-  readonly signal?: AbortSignal;
 }
 
 /** A webhook trigger of a workflow. */

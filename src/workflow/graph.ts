@@ -1,7 +1,7 @@
 /**
  * The graph of a workflow: who comes before and after whom, and what is wrong with it.
  */
-import type { Fault } from "../errors.ts";
+import type { Fault } from "../lib/errors.ts";
 import type { Connection, NodeDefinition } from "./definition.ts";
 
 /** One node and its edges. */

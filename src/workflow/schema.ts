@@ -4,10 +4,10 @@
  * Nodes and connections are checked one by one, so that a fault in one of them hides nothing about the others.
  */
 import { z } from "zod";
-import type { Fault } from "../errors.ts";
-import { checkJson, isJsonObject, type JsonObject } from "../json.ts";
+import type { Fault } from "../lib/errors.ts";
+import { checkJson, isJsonObject, type JsonObject } from "../lib/json.ts";
 import type { Connection, NodeDefinition, WorkflowDefinition } from "./definition.ts";
-import { pointerSegment } from "./template.ts";
+import { pointerSegment } from "../expression/template.ts";
 
 /** What the id of a workflow looks like. */
 export const WORKFLOW_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;

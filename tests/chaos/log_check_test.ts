@@ -7,7 +7,7 @@ import type { Call } from "../../scripts/chaos/call.ts";
 import { checkCall } from "../../scripts/chaos/call_check.ts";
 import { checkLog, type Execution, keyOf } from "../../scripts/chaos/log_check.ts";
 import { KINDS } from "../../scripts/chaos/workflows.ts";
-import type { StoredEvent } from "../../src/log/event.ts";
+import type { StoredEvent } from "../../src/execution/event.ts";
 
 const payload = { key: "k", token: "t", n: 2, ms: 0, fails: 0 };
 const response = { status: 201, headers: {}, body: { n: 4, token: "t" } };

@@ -3,8 +3,8 @@ import type { AddressInfo } from "node:net";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { runDead } from "../../src/cli/dead.ts";
-import { uuidv7 } from "../../src/execution_id.ts";
-import type { DeadLetter } from "../../src/log/port.ts";
+import { uuidv7 } from "../../src/lib/uuidv7.ts";
+import type { DeadLetter } from "../../src/execution/dead_letters.ts";
 
 const TOKEN = "first-token";
 

@@ -8,7 +8,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { pause } from "../../src/pause.ts";
+import { pause } from "../../src/lib/delay.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Gates, openGates } from "./gates.ts";

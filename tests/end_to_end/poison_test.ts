@@ -7,7 +7,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { pause } from "../../src/pause.ts";
+import { pause } from "../../src/lib/delay.ts";
 import { eventually } from "../support/eventually.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { chain, type Instance, post, putWorkflow, startInstance } from "./instance.ts";

@@ -1,6 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { uuidv7 } from "../../src/execution_id.ts";
+import { uuidv7 } from "../../src/lib/uuidv7.ts";
 import { compiled, json, post, request, taken, webhookWorkflow, withApp } from "./harness.ts";
 
 const KEY = { "idempotency-key": "order-1" };

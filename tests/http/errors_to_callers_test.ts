@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { InvalidWorkflowError, RetryableError, TerminalError, UnavailableError } from "../../src/errors.ts";
+import { InvalidWorkflowError, RetryableError, TerminalError, UnavailableError } from "../../src/lib/errors.ts";
 import { createGuardedFetch } from "../../src/nodes/guarded_fetch.ts";
 import { json, post } from "./harness.ts";
 import { chain, openWholeApp } from "./whole_app.ts";

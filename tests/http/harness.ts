@@ -2,13 +2,15 @@
  * The app over the memory driver, with a catalog and a worker that the tests control.
  */
 import type { Hono } from "hono";
-import { createApp } from "../../src/app.ts";
-import { MillraceError } from "../../src/errors.ts";
-import type { AppDeps, AppEnv } from "../../src/http/deps.ts";
-import type { JsonValue } from "../../src/json.ts";
-import type { EventType, LogEvent } from "../../src/log/event.ts";
-import { createMemoryStore } from "../../src/log/memory/store.ts";
-import type { Claim, ExecutionResult, ResponseData, Store } from "../../src/log/port.ts";
+import { createApp } from "../../src/http/app.ts";
+import { MillraceError } from "../../src/lib/errors.ts";
+import type { AppDeps, AppEnv } from "../../src/http/frame/deps.ts";
+import type { JsonValue } from "../../src/lib/json.ts";
+import type { EventType, LogEvent } from "../../src/execution/event.ts";
+import { createMemoryStore } from "../../src/storage/memory/store.ts";
+import type { Claim } from "../../src/execution/work_queue.ts";
+import type { ExecutionResult, ResponseData } from "../../src/execution/result.ts";
+import type { Store } from "../../src/storage/store.ts";
 import type { CompiledWorkflow, WebhookTrigger, WorkflowDefinition } from "../../src/workflow/definition.ts";
 
 /** What the fake worker makes of an execution; `"hold"` never ends it. */

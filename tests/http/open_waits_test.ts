@@ -1,6 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { type OpenWait, OpenWaits } from "../../src/http/open_waits.ts";
+import { type OpenWait, OpenWaits } from "../../src/execution/open_waits.ts";
 
 test("OpenWaits answers, when its signal aborts, those calls that were not deleted, in whatever order they went", () => {
   for (const order of [[0, 1, 2, 3], [3, 2, 1, 0], [2, 0], [0, 3], [1], []]) {

@@ -6,8 +6,8 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { openRedisStore } from "../../src/log/redis/store.ts";
-import { pause } from "../../src/pause.ts";
+import { openRedisStore } from "../../src/storage/redis/store.ts";
+import { pause } from "../../src/lib/delay.ts";
 import { eventually } from "../support/eventually.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { startProxy } from "../support/tcp_proxy.ts";

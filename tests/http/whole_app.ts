@@ -8,11 +8,11 @@
  * ```
  */
 import type { Hono } from "hono";
-import { createApp } from "../../src/app.ts";
-import { Worker } from "../../src/execution/worker.ts";
-import type { AppDeps, AppEnv } from "../../src/http/deps.ts";
-import { createMemoryStore } from "../../src/log/memory/store.ts";
-import type { Store } from "../../src/log/port.ts";
+import { createApp } from "../../src/http/app.ts";
+import { Worker } from "../../src/engine/worker.ts";
+import type { AppDeps, AppEnv } from "../../src/http/frame/deps.ts";
+import { createMemoryStore } from "../../src/storage/memory/store.ts";
+import type { Store } from "../../src/storage/store.ts";
 import { createNodeTypes } from "../../src/nodes/registry.ts";
 import { WorkflowCatalog } from "../../src/workflow/catalog.ts";
 

@@ -3,13 +3,13 @@ import type { AddressInfo } from "node:net";
 import type { LookupFunction } from "node:net";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { RetryableError, type TerminalError } from "../../src/errors.ts";
-import type { JsonObject, JsonValue } from "../../src/json.ts";
+import { RetryableError, type TerminalError } from "../../src/lib/errors.ts";
+import type { JsonObject, JsonValue } from "../../src/lib/json.ts";
 import { createGuardedFetch } from "../../src/nodes/guarded_fetch.ts";
 import { createNodeTypes } from "../../src/nodes/registry.ts";
 import { compileDefinition } from "../../src/workflow/compile.ts";
 import type { NodeContext } from "../../src/workflow/definition.ts";
-import { contextOf } from "../workflow/scope.ts";
+import { contextOf } from "../expression/scope.ts";
 
 interface Seen {
   method: string;

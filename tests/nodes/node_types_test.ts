@@ -1,12 +1,12 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { InvalidWorkflowError, type TerminalError } from "../../src/errors.ts";
-import type { JsonValue } from "../../src/json.ts";
+import { InvalidWorkflowError, type TerminalError } from "../../src/lib/errors.ts";
+import type { JsonValue } from "../../src/lib/json.ts";
 import { createNodeTypes } from "../../src/nodes/registry.ts";
 import { isTruthy } from "../../src/nodes/switch.ts";
 import { compileDefinition } from "../../src/workflow/compile.ts";
 import type { NodeContext } from "../../src/workflow/definition.ts";
-import { contextOf } from "../workflow/scope.ts";
+import { contextOf } from "../expression/scope.ts";
 
 const nodeTypes = createNodeTypes({ fetch });
 

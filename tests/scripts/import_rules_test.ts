@@ -6,60 +6,73 @@ function check(files: Record<string, string>): string[] {
   return checkImports(new Map(Object.entries(files)));
 }
 
-const CLIENT = "only src/main.ts, src/redis/ and Redis drivers touch the client";
-const APART = "http and execution never import each other";
-const NODE =
-  "Node's own modules are for src/main.ts, src/listen.ts, src/logger.ts, src/nodes/guarded_fetch.ts, src/cli/, src/threads/ and Redis drivers";
+const CLIENT = "only src/storage/redis/connection/ touches the client";
+const NODE = "Node's own modules are for the edges of src/ only";
 
-test("checkImports() keeps http and execution apart, types included", () => {
-  const files = {
-    "src/http/x.ts": 'import { a } from "../log/port.ts";\n\nimport type { w } from "../execution/worker.ts";\n',
-    "src/execution/y.ts": 'const a = await import("../http/x.ts");\n',
-  };
-  assert.equal(check(files), [
-    `src/http/x.ts:3 imports ../execution/worker.ts: ${APART}`,
-    `src/execution/y.ts:1 imports ../http/x.ts: ${APART}`,
-  ]);
+test("checkImports() names the direction that an import breaks, types and inner folders included", () => {
+  const broken: [file: string, specifier: string, message: string][] = [
+    ["src/engine/a.ts", "../http/webhook/b.ts", "engine may not import from http/webhook"],
+    ["src/http/webhook/a.ts", "../../engine/b.ts", "http/webhook may not import from engine"],
+    ["src/http/protocol/a.ts", "../api/b.ts", "http/protocol may not import from http/api"],
+    ["src/http/api/a.ts", "../../storage/redis/keys.ts", "http/api may not import from storage/redis"],
+    ["src/storage/memory/a.ts", "../redis/keys.ts", "storage/memory may not import from storage/redis"],
+    ["src/storage/redis/connection/a.ts", "../keys.ts", "storage/redis/connection may not import from storage/redis"],
+    ["src/workflow/a.ts", "../execution/event.ts", "workflow may not import from execution"],
+    ["src/lib/a.ts", "../config/config.ts", "lib may not import from config"],
+    ["src/attic/a.ts", "../workflow/graph.ts", "attic is no room of scripts/import_rules.ts"],
+  ];
+  for (const [file, specifier, message] of broken) {
+    for (const word of ["import { b }", "import type { b }", "export { b }"]) {
+      assert.equal(check({ [file]: `${word} from "${specifier}";\n` }), [`${file}:1 imports ${specifier}: ${message}`]);
+    }
+    assert.equal(check({ [file]: `const b = await import("${specifier}");\n` }), [
+      `${file}:1 imports ${specifier}: ${message}`,
+    ]);
+  }
 });
 
-test("checkImports() lets only Redis drivers touch the client", () => {
+test("checkImports() lets every room have lib, and main.ts everything", () => {
+  assert.equal(check({ "src/http/api/a.ts": 'import { b } from "../../lib/json.ts";\n' }), []);
+  assert.equal(check({ "src/main.ts": 'import { b } from "./storage/redis/store.ts";\n' }), []);
+});
+
+test("checkImports() lets only the connection touch the client", () => {
   const text = 'import { createClient } from "redis";\nimport type { Json } from "@redis/json";\n';
-  for (const path of ["main.ts", "redis/a.ts", "log/redis_log.ts", "log/redis/a.ts", "session/redis.ts"]) {
-    assert.equal(check({ [`src/${path}`]: text }), [], path);
+  assert.equal(check({ "src/storage/redis/connection/client.ts": text }), []);
+  assert.equal(check({ "src/lib/a.ts": 'import "redistribute";\n' }), []);
+  for (const file of ["src/main.ts", "src/http/api/health.ts", "src/storage/redis/documents.ts"]) {
+    assert.equal(check({ [file]: text }), [
+      `${file}:1 imports redis: ${CLIENT}`,
+      `${file}:2 imports @redis/json: ${CLIENT}`,
+    ]);
   }
-  assert.equal(check({ "src/log/redistribute/x.ts": 'import "redistribute";\n' }), []);
-  assert.equal(check({ "src/http/health.ts": text }), [
-    `src/http/health.ts:1 imports redis: ${CLIENT}`,
-    `src/http/health.ts:2 imports @redis/json: ${CLIENT}`,
-  ]);
 });
 
 test("checkImports() lets Node's own modules in at few places", () => {
   const text = 'import { readFile } from "node:fs/promises";\n';
-  assert.equal(check({ "src/main.ts": text, "src/redis/a.ts": text, "src/nodes/guarded_fetch.ts": text }), []);
-  assert.equal(check({ "src/cli/a.ts": text }), []);
-  assert.equal(check({ "src/config.ts": text }), [`src/config.ts:1 imports node:fs/promises: ${NODE}`]);
-  assert.equal(check({ "src/app.ts": 'import "fs";\n' }), [`src/app.ts:1 imports fs: ${NODE}`]);
+  assert.equal(check({ "src/main.ts": text, "src/http/server.ts": text, "src/nodes/guarded_fetch.ts": text }), []);
+  assert.equal(check({ "src/config/config.ts": text }), [`src/config/config.ts:1 imports node:fs/promises: ${NODE}`]);
+  assert.equal(check({ "src/http/app.ts": 'import "fs";\n' }), [`src/http/app.ts:1 imports fs: ${NODE}`]);
 });
 
 test("checkImports() refuses barrels, and files outside of src/", () => {
-  assert.equal(check({ "src/log/mod.ts": 'export * from "./port.ts";\nexport * as port from "./port.ts";\n' }), [
-    "src/log/mod.ts:1 imports ./port.ts: no barrels: export names, from the file that has them",
+  assert.equal(check({ "src/lib/mod.ts": 'export * from "./json.ts";\nexport * as json from "./json.ts";\n' }), [
+    "src/lib/mod.ts:1 imports ./json.ts: no barrels: export names, from the file that has them",
   ]);
-  assert.equal(check({ "src/log/a.ts": 'import { x } from "../../tests/x.ts";\n' }), [
-    "src/log/a.ts:1 imports ../../tests/x.ts: src/ imports nothing from outside of it",
+  assert.equal(check({ "src/lib/a.ts": 'import { x } from "../../tests/x.ts";\n' }), [
+    "src/lib/a.ts:1 imports ../../tests/x.ts: src/ imports nothing from outside of it",
   ]);
 });
 
-test("checkImports() finds cycles between folders, but not of types", () => {
+test("checkImports() finds circles of rooms, types included", () => {
   const files = {
-    "src/log/a.ts": 'import { b } from "../workflow/b.ts";\n',
-    "src/workflow/b.ts": 'import {\n  c,\n} from "../nodes/c.ts";\n',
-    "src/nodes/c.ts": 'import type { a } from "../log/a.ts";\n',
+    "src/feed/a.ts": 'import { b } from "../workflow/b.ts";\n',
+    "src/workflow/b.ts": 'import {\n  c,\n} from "../expression/c.ts";\n',
   };
   assert.equal(check(files), []);
-  assert.equal(check({ ...files, "src/nodes/d.ts": 'import { a } from "../log/a.ts";\n' }), [
-    "src/nodes/d.ts:1 imports ../log/a.ts: closes the cycle log → workflow → nodes → log",
+  assert.equal(check({ ...files, "src/expression/d.ts": 'import type { a } from "../feed/a.ts";\n' }), [
+    "src/expression/d.ts:1 imports ../feed/a.ts: expression may not import from feed",
+    "src/expression/d.ts:1 imports ../feed/a.ts: closes the circle feed → workflow → expression → feed",
   ]);
 });
 

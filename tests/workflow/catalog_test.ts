@@ -1,7 +1,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { InvalidWorkflowError } from "../../src/errors.ts";
-import type { WorkflowStore } from "../../src/log/port.ts";
+import { InvalidWorkflowError } from "../../src/lib/errors.ts";
+import type { WorkflowStore } from "../../src/workflow/workflow_store.ts";
 import { createNodeTypes } from "../../src/nodes/registry.ts";
 import { WorkflowCatalog } from "../../src/workflow/catalog.ts";
 import type { StoredWorkflow, WorkflowDefinition } from "../../src/workflow/definition.ts";

@@ -1,6 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { InvalidWorkflowError } from "../../src/errors.ts";
+import { InvalidWorkflowError } from "../../src/lib/errors.ts";
 import { createNodeTypes } from "../../src/nodes/registry.ts";
 import { compileDefinition, webhookRoutes } from "../../src/workflow/compile.ts";
 

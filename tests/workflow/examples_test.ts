@@ -2,10 +2,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import type { JsonObject, JsonValue } from "../../src/json.ts";
+import type { JsonObject, JsonValue } from "../../src/lib/json.ts";
 import { createNodeTypes } from "../../src/nodes/registry.ts";
 import { compileDefinition } from "../../src/workflow/compile.ts";
-import { contextOf } from "./scope.ts";
+import { contextOf } from "../expression/scope.ts";
 
 const directory = new URL("../../examples/", import.meta.url);
 

@@ -1,0 +1,242 @@
+/**
+ * The worker: takes executions from the work stream as long as it has room, and runs each to its end.
+ *
+ * Invariants:
+ * 1. It never takes more than it has room for: what it cannot run stays for others.
+ * 2. Every claim it took ends in exactly one of: finished, suspended, fenced off, handed back, or left to be taken over.
+ * 3. No workflow takes all of its places (see {@linkcode Shares}).
+ * 4. What has lost a worker begins when its turn comes (see {@linkcode Turns}), and has not begun before.
+ */
+import { FencedError, UnavailableError } from "../lib/errors.ts";
+import type { Claim, WorkQueue, WorkSignal } from "../execution/work_queue.ts";
+import type { ExecutionResult } from "../execution/result.ts";
+import type { Clock } from "../lib/clock.ts";
+import type { ExecutionLog } from "../execution/log.ts";
+import type { CompiledWorkflow } from "../workflow/definition.ts";
+import { runExecution, type RunOptions } from "./run.ts";
+import { RunControl, WorkerStoppedError } from "./run_control.ts";
+import { Shares } from "./shares.ts";
+import { Turns } from "./suspects.ts";
+
+/** How long one blocked take waits, in milliseconds. */
+const BLOCK_MS = 5000;
+/** How long a stop waits for what it aborted, in milliseconds. */
+const ABORT_GRACE_MS = 3000;
+
+/** How long a suspect waits for its turn here, and how long it is then put back, for another worker, in milliseconds. */
+const TURN_WAIT_MS = 5000;
+const TURN_BACK_MS = 500;
+
+/** What a worker needs. */
+export interface WorkerOptions {
+  readonly store: { readonly clock: Clock; readonly log: ExecutionLog; readonly work: WorkQueue };
+  readonly workflows: { get(id: string, version: number): Promise<CompiledWorkflow | undefined> };
+  readonly name: string;
+  /** How many executions it runs at once. */
+  readonly concurrency: number;
+  /** Workers that an execution may end without progress; 5 by default. */
+  readonly maxDeliveries?: number;
+  readonly outputLimitBytes: number;
+  /** Hears of each execution that ended here. */
+  readonly onEnd?: (claim: Claim, result: ExecutionResult, durationMs: number) => void;
+  /** Hears of what went wrong without ending an execution. */
+  readonly onError?: (error: unknown, claim?: Claim) => void;
+}
+
+/** Takes and runs executions until it is stopped. */
+export class Worker {
+  readonly #options: WorkerOptions;
+  readonly #running = new Map<string, RunControl>();
+  readonly #turns: Turns<Claim>;
+  readonly #shares: Shares;
+  /** How many may wait for their turn: the rest of the room is for work that need not wait. */
+  readonly #mostSuspects: number;
+  readonly #stop = new AbortController();
+  /** How many were put back since it took work last. */
+  #putBack = 0;
+  #roomMade: (() => void) | undefined;
+  #loop: Promise<void> | undefined;
+
+  constructor(options: WorkerOptions) {
+    this.#options = options;
+    this.#mostSuspects = Math.ceil(options.concurrency / 4);
+    this.#shares = new Shares({ places: options.concurrency });
+    this.#turns = new Turns({ maxDeliveries: options.maxDeliveries ?? 5 });
+    options.store.work.onSignal((executionId, signal) => this.#steer(executionId, signal));
+  }
+
+  /** How many executions run here now. */
+  get running(): number {
+    return this.#running.size - this.#turns.waiting - this.#shares.waiting;
+  }
+
+  start(): void {
+    this.#loop ??= this.#takeAll();
+  }
+
+  /** Stops taking, waits at most `graceMs` for what runs, and hands the rest back for other workers. */
+  async stop(options: { graceMs?: number } = {}): Promise<void> {
+    const { graceMs = 0 } = options;
+    this.#stop.abort(new WorkerStoppedError("The worker stopped"));
+    this.#roomMade?.();
+    await this.#loop;
+    const until = performance.now() + graceMs;
+    while (this.#running.size > 0 && performance.now() < until) await this.#room(until - performance.now());
+    for (const run of this.#running.values()) run.stop(new WorkerStoppedError("The worker stopped"));
+    const lastly = performance.now() + ABORT_GRACE_MS;
+    while (this.#running.size > 0 && performance.now() < lastly) await this.#room(lastly - performance.now());
+  }
+
+  async #takeAll(): Promise<void> {
+    const { signal } = this.#stop;
+    const { concurrency, store, onError } = this.#options;
+    while (!signal.aborted) {
+      const count = concurrency - this.#running.size;
+      if (count <= 0) {
+        await this.#room(BLOCK_MS);
+        continue;
+      }
+      try {
+        const suspects = Math.max(0, this.#mostSuspects - this.#turns.waiting);
+        const claims = await store.work.take({ count, suspects, blockMs: BLOCK_MS, signal });
+        for (const claim of claims) void this.#run(claim);
+        // What is put back is not all that it does.
+        if (this.#putBack > 0) await this.#room(this.#putBack);
+        this.#putBack = 0;
+      } catch (error) {
+        onError?.(error);
+        await this.#room(200 + Math.random() * 300);
+      }
+    }
+  }
+
+  /** Waits until an execution ended here, or the worker stops, at most `ms`. */
+  #room(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#roomMade = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  async #run(claim: Claim): Promise<void> {
+    const { workflows, store, name, outputLimitBytes, onEnd } = this.#options;
+    const startedAt = performance.now();
+    const control = new RunControl(claim);
+    this.#running.set(claim.executionId, control);
+    let hasPlace = false;
+    try {
+      const workflow = await workflows.get(claim.workflowId, claim.version);
+      if (workflow !== undefined && this.#msLeft(claim, workflow) > 0) {
+        hasPlace = this.#shares.enter(claim.workflowId);
+        if (!hasPlace) {
+          const backMs = await this.#shares.wait(claim.workflowId, { signal: () => this.#signalOf(control) });
+          if (backMs !== undefined) return await this.#suspend(claim, backMs);
+          hasPlace = true;
+        }
+      }
+      const isSuspect = workflow !== undefined && claim.deliveries > 0;
+      const queue = isSuspect ? await this.#turnOf(claim, workflow, control) : store.work;
+      if (queue === undefined) return await this.#suspend(claim, TURN_BACK_MS);
+      const result = workflow === undefined ? await this.#refuse(claim) : await runExecution(claim, {
+        workflow,
+        log: store.log,
+        queue,
+        clock: store.clock,
+        worker: name,
+        outputLimitBytes,
+        control,
+      });
+      if (result !== undefined) onEnd?.(claim, result, performance.now() - startedAt);
+    } catch (error) {
+      await this.#giveUp(claim, error);
+    } finally {
+      // A later claim of the same execution may have come here meanwhile.
+      if (this.#running.get(claim.executionId) === control) this.#running.delete(claim.executionId);
+      this.#turns.leave(claim);
+      if (hasPlace) this.#shares.leave(claim.workflowId);
+      this.#roomMade?.();
+    }
+  }
+
+  /** Aborts while a claim waits to begin: its run was stopped, or the worker is. */
+  #signalOf(control: RunControl): AbortSignal {
+    return AbortSignal.any([control.signal, this.#stop.signal]);
+  }
+
+  /** How long until an execution's deadline, in milliseconds; from then on no node of it is run, so it harms nobody. */
+  #msLeft(claim: Claim, workflow: CompiledWorkflow): number {
+    return claim.requestedAt + workflow.definition.settings.timeoutSeconds * 1000 - this.#options.store.clock.now();
+  }
+
+  /** Puts back for a while what has not begun. */
+  async #suspend(claim: Claim, delayMs: number): Promise<void> {
+    this.#putBack++;
+    await this.#options.store.work.suspend(claim, { sequence: claim.sequence, events: [], delayMs });
+  }
+
+  /**
+   * Lets a suspect wait for its turn, and gives it a queue that hears of its progress, with which the turn is over;
+   * `undefined` when its turn does not come soon.
+   */
+  async #turnOf(
+    claim: Claim,
+    workflow: CompiledWorkflow,
+    control: RunControl,
+  ): Promise<RunOptions["queue"] | undefined> {
+    const { work } = this.#options.store;
+    const signal = this.#signalOf(control);
+    const leftMs = this.#msLeft(claim, workflow);
+    if (this.#turns.waiting >= this.#mostSuspects && leftMs > 0) return undefined;
+    const begins = await this.#turns.wait(claim, { signal, mostMs: Math.min(TURN_WAIT_MS, leftMs) });
+    signal.throwIfAborted();
+    if (!begins && leftMs > TURN_WAIT_MS) return undefined;
+    if (begins) await work.begin(claim);
+    return {
+      append: async (claim, options) => {
+        const answer = await work.append(claim, options);
+        if (options.events.some(({ type }) => type === "node.completed")) this.#turns.leave(claim);
+        return answer;
+      },
+      suspend: (claim, options) => work.suspend(claim, options),
+      finish: (claim, options) => work.finish(claim, options),
+    };
+  }
+
+  #steer(executionId: string, signal: WorkSignal): void {
+    const run = this.#running.get(executionId);
+    if (signal === "lost") run?.stop(new FencedError(`The claim of ${executionId} was lost`));
+    else if (signal === "paused") run?.pause();
+    else run?.resume();
+  }
+
+  async #giveUp(claim: Claim, error: unknown): Promise<void> {
+    const { store: { work }, onError } = this.#options;
+    if (!(error instanceof WorkerStoppedError)) {
+      work.release(claim, { cutOff: error instanceof UnavailableError });
+      return onError?.(error, claim);
+    }
+    await work.requeue(claim).catch((error) => {
+      work.release(claim);
+      onError?.(error, claim);
+    });
+  }
+
+  /** Ends an execution whose workflow version is gone: its caller gets an answer all the same. */
+  async #refuse(claim: Claim): Promise<ExecutionResult> {
+    const error = {
+      code: "workflow_not_found",
+      message: "The version of the workflow no longer exists",
+      detail: `Version ${claim.version} of the workflow "${claim.workflowId}" no longer exists`,
+    };
+    const result: ExecutionResult = { executionId: claim.executionId, status: "failed", error };
+    await this.#options.store.work.finish(claim, {
+      sequence: claim.sequence,
+      events: [{ type: "execution.failed", time: this.#options.store.clock.now(), data: { error } }],
+      result,
+    });
+    return result;
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Events: the immutable facts of which an execution's log consists.
+ *
+ * A stream entry has the fields `type`, `time`, `node` (if any) and `data` (one JSON text).
+ */
+import type { JsonValue } from "../lib/json.ts";
+import type { NodeErrorData } from "../lib/errors.ts";
+
+/** What each type of event carries in `data`. */
+export interface EventData {
+  /** First entry of every log. */
+  "execution.requested": {
+    workflowId: string;
+    version: number;
+    /** The id of the trigger node. */
+    trigger: string;
+    /** The trigger node's output: for a webhook `{method, path, params, headers, query, body}`. */
+    input: JsonValue;
+  };
+  /** A worker claimed the execution, for the `epoch`-th time. */
+  "execution.started": { epoch: number; worker: string };
+  "execution.paused": Record<string, never>;
+  "execution.resumed": Record<string, never>;
+  /** `lastNode` names the node whose output is the execution's; `responseNode` the `httpResponse` that answered. */
+  "execution.completed": { lastNode: string; responseNode?: string };
+  "execution.failed": { error: NodeErrorData; responseNode?: string };
+  "execution.cancelled": { reason?: string };
+  "node.started": { attempt: number };
+  "node.progress": JsonValue;
+  /** `outputs` names the outputs that deliver, `["main"]` if it is absent. */
+  "node.completed": { output: JsonValue; outputs?: string[] };
+  /** `handled`: the workflow goes on, by `onError` `continue` or `branch`. */
+  "node.failed": { error: NodeErrorData; handled?: "continue" | "branch" };
+  "node.skipped": Record<string, never>;
+  /** The `attempt`-th try failed; the next one is due at `retryAt`, `delayMs` from then. */
+  "node.retrying": { error: NodeErrorData; attempt: number; delayMs: number; retryAt: number };
+  /** The node waits until `until` (epoch milliseconds), wherever it goes on then. */
+  "node.waiting": { until: number };
+}
+
+/** The name of a lifecycle fact. */
+export type EventType = keyof EventData;
+
+/** One fact, not yet stored. `time` is epoch milliseconds. */
+export type LogEvent = {
+  [T in EventType]: {
+    readonly type: T;
+    readonly time: number;
+    readonly node?: string;
+    readonly data: EventData[T];
+  };
+}[EventType];
+
+/** One fact as the log holds it; `id` is its stream entry id, `<ms>-<n>`, growing within a log. */
+export type StoredEvent = LogEvent & { readonly id: string };
+
+const TERMINAL: ReadonlySet<string> = new Set(["execution.completed", "execution.failed", "execution.cancelled"]);
+
+/** True for the event that ends an execution. */
+export function isTerminal(event: { readonly type: string }): boolean {
+  return TERMINAL.has(event.type);
+}
+
+/** The state of a whole execution. */
+export type ExecutionStatus = "pending" | "running" | "paused" | "completed" | "failed" | "cancelled";
+
+/** True for a status that nothing follows. */
+export function isEnded(status: ExecutionStatus): boolean {
+  return status === "completed" || status === "failed" || status === "cancelled";
+}
+
+/** True for a stream entry id: `<ms>-<n>`, or `<ms>` alone. */
+export function isEntryId(text: string): boolean {
+  return /^\d{1,15}(-\d{1,15})?$/.test(text);
+}
+
+/** Compares two stream entry ids: negative, zero or positive, as `Array.prototype.sort` wants it. */
+export function compareEntryIds(a: string, b: string): number {
+  const [aTime = "0", aCount = "0"] = a.split("-");
+  const [bTime = "0", bCount = "0"] = b.split("-");
+  return Number(aTime) - Number(bTime) || Number(aCount) - Number(bCount);
+}
+
+/** An id just before this one, to read from it on inclusively. */
+export function entryIdBefore(id: string): string {
+  const [ms = "0", count = "0"] = id.split("-");
+  if (count !== "0") return `${ms}-${Number(count) - 1}`;
+  return ms === "0" ? "0-0" : `${Number(ms) - 1}-999999999999999`;
+}

@@ -1,0 +1,65 @@
+/**
+ * Makes the request that starts an execution, with what its workflow's settings say of it: the same for webhooks,
+ * runs by hand and dead letters that are requeued.
+ */
+import type { JsonValue } from "../lib/json.ts";
+import type { Concurrency, ExecutionRequest, Idempotency } from "./request.ts";
+import type { ExecutionLog } from "./log.ts";
+import type { CompiledWorkflow, WorkflowSettings } from "../workflow/definition.ts";
+
+/** What {@linkcode makeRequest} takes. */
+export interface RequestParts {
+  readonly workflow: CompiledWorkflow;
+  /** Id of the trigger node. */
+  readonly trigger: string;
+  /** The trigger node's output. */
+  readonly input: JsonValue;
+  readonly historyTtlSeconds: number;
+  readonly idempotency?: Idempotency | undefined;
+}
+
+/** A request under a new id. */
+export function makeRequest(log: Pick<ExecutionLog, "makeId">, parts: RequestParts): ExecutionRequest {
+  const { workflow: { id: workflowId, version, definition }, trigger, input, idempotency } = parts;
+  const settings = requestSettings(definition.settings, parts);
+  const executionId = log.makeId({
+    workflowId,
+    limited: settings.concurrency !== undefined,
+    ...(idempotency !== undefined && { idempotencyKey: idempotency.key }),
+  });
+  return { executionId, workflowId, version, trigger, input, ...settings };
+}
+
+/**
+ * The bounds of an execution, from its workflow's settings: how long its result and history are kept, how long it may
+ * take, and how many of its kind may be under way. The result of an execution that is saved lives on with its history
+ * while its idempotency key does, to answer it; a key never makes anything be kept for longer than without it, so where
+ * nothing is saved it only tells, once the result has expired, that nothing starts again.
+ */
+export function requestSettings(
+  settings: WorkflowSettings,
+  options: { historyTtlSeconds: number; idempotency?: Idempotency | undefined },
+): Pick<
+  ExecutionRequest,
+  "resultTtlSeconds" | "historyTtlSeconds" | "timeoutMs" | "idempotency" | "concurrency"
+> {
+  const { historyTtlSeconds, idempotency } = options;
+  const { saveExecutionToDatabase, timeoutSeconds } = settings;
+  const keptSeconds = saveExecutionToDatabase
+    ? Math.max(historyTtlSeconds, settings.resultTtlSeconds)
+    : settings.resultTtlSeconds;
+  const concurrency = concurrencyOf(settings);
+  return {
+    resultTtlSeconds: Math.max(settings.resultTtlSeconds, Math.min(keptSeconds, idempotency?.ttlSeconds ?? 0)),
+    historyTtlSeconds: keptSeconds,
+    timeoutMs: timeoutSeconds * 1000,
+    ...(idempotency !== undefined && { idempotency }),
+    ...(concurrency !== undefined && { concurrency }),
+  };
+}
+
+/** `onOverlap` alone asks for one at a time. */
+function concurrencyOf({ concurrency, onOverlap }: WorkflowSettings): Concurrency | undefined {
+  if (concurrency === undefined && onOverlap === undefined) return undefined;
+  return { limit: concurrency ?? 1, onOverlap: onOverlap ?? "queue" };
+}

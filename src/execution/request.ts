@@ -1,0 +1,54 @@
+/**
+ * What starts an execution.
+ */
+import type { JsonValue } from "../lib/json.ts";
+
+/** What starts an execution. */
+export interface ExecutionRequest {
+  /** UUIDv7. */
+  readonly executionId: string;
+  readonly workflowId: string;
+  readonly version: number;
+  /** Id of the trigger node. */
+  readonly trigger: string;
+  /** The trigger node's output. */
+  readonly input: JsonValue;
+  /** The instance whose inbox gets the reply, if a caller waits. */
+  readonly replyTo?: string;
+  /** Reply with the `httpResponse` node's response the moment it exists, not at the end. */
+  readonly replyEarly?: boolean;
+  /** Bounds of what is kept, from the workflow's settings. */
+  readonly resultTtlSeconds: number;
+  /** How long log and meta live after the end. */
+  readonly historyTtlSeconds: number;
+  /** The longest that the execution may take, its time in queues included, in milliseconds. */
+  readonly timeoutMs: number;
+  /** A second request with this key (one namespace a workflow) starts nothing. */
+  readonly idempotency?: Idempotency;
+  /** How many executions of this workflow may be under way at once. */
+  readonly concurrency?: Concurrency;
+}
+
+/** An `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) and what it was sent with. */
+export interface Idempotency {
+  /** What the client sent, 1 to 255 printable ASCII characters, or a longer name that no client can send. */
+  readonly key: string;
+  /** Digest of what must be the same whenever the key is. */
+  readonly fingerprint: string;
+  /** How long the key is remembered, from the request on; its execution may be forgotten before. */
+  readonly ttlSeconds: number;
+}
+
+/** The slots of a workflow, and what happens to a request that finds none free. */
+export interface Concurrency {
+  readonly limit: number;
+  readonly onOverlap: "queue" | "reject" | "cancelPrevious";
+}
+
+/** What became of a request. */
+export interface Acceptance {
+  /** Not the request's own where its idempotency key had been used. */
+  readonly executionId: string;
+  /** False: the execution was there before, by its idempotency key. */
+  readonly isNew: boolean;
+}

@@ -1,0 +1,211 @@
+/**
+ * Folds events into the state of an execution: the same for the worker that resumes, the reader that asks, and the
+ * assembler that keeps a progress document.
+ *
+ * @example
+ * ```ts
+ * const state = emptyState();
+ * for await (const page of log.pages(executionId, { values: false })) for (const event of page) applyEvent(state, event);
+ * ```
+ */
+import type { JsonValue } from "../lib/json.ts";
+import type { NodeErrorData } from "../lib/errors.ts";
+import { type ExecutionStatus, isEnded, type LogEvent } from "./event.ts";
+
+/** What the events say of one node. */
+export interface NodeState {
+  status: "running" | "waiting" | "retrying" | "completed" | "failed" | "skipped";
+  /** Times are epoch milliseconds. */
+  startedAt?: number;
+  endedAt?: number;
+  attempts: number;
+  /** When a node that is waiting or retrying goes on, in epoch milliseconds. */
+  dueAt?: number;
+  error?: NodeErrorData;
+  /** What a completed node produced, and on which outputs. */
+  output?: JsonValue;
+  outputs?: readonly string[];
+  /** The failure was handled: the workflow goes on. */
+  handled?: "continue" | "branch";
+}
+
+/** What the events say of an execution. Changed in place by {@linkcode applyEvent}. */
+export interface RunState {
+  workflowId: string;
+  version: number;
+  trigger: string;
+  status: ExecutionStatus;
+  requestedAt: number;
+  startedAt?: number;
+  endedAt?: number;
+  /** In the order in which the nodes first appeared. */
+  nodes: Map<string, NodeState>;
+  /** The node that completed last. */
+  lastNode: string;
+  /** Nodes that completed, in the order of the log: times of two workers do not tell it. */
+  completed: string[];
+  error?: NodeErrorData;
+}
+
+/** A state before any event. */
+export function emptyState(): RunState {
+  return {
+    workflowId: "",
+    version: 0,
+    trigger: "",
+    status: "pending",
+    requestedAt: 0,
+    nodes: new Map(),
+    lastNode: "",
+    completed: [],
+  };
+}
+
+/** Takes one more event into the state. Events after a terminal one change nothing. */
+export function applyEvent(state: RunState, event: LogEvent): void {
+  if (isEnded(state.status)) return;
+  switch (event.type) {
+    case "execution.requested": {
+      const { workflowId, version, trigger, input } = event.data;
+      state.workflowId = workflowId;
+      state.version = version;
+      state.trigger = trigger;
+      state.requestedAt = event.time;
+      state.lastNode = trigger;
+      state.nodes.set(trigger, {
+        status: "completed",
+        startedAt: event.time,
+        endedAt: event.time,
+        attempts: 1,
+        output: input,
+      });
+      return;
+    }
+    case "execution.started":
+      if (state.status !== "paused") state.status = "running";
+      state.startedAt ??= event.time;
+      return;
+    case "execution.paused":
+      state.status = "paused";
+      return;
+    case "execution.resumed":
+      state.status = "running";
+      return;
+    case "execution.completed":
+    case "execution.failed":
+    case "execution.cancelled":
+      state.status = event.type.slice("execution.".length) as ExecutionStatus;
+      state.endedAt = event.time;
+      if (event.type === "execution.failed") state.error = event.data.error;
+      return;
+  }
+  applyNodeEvent(state, event);
+}
+
+function applyNodeEvent(state: RunState, event: LogEvent): void {
+  const id = event.node;
+  if (id === undefined) return;
+  let node = state.nodes.get(id);
+  if (node === undefined) state.nodes.set(id, node = { status: "running", attempts: 0 });
+  switch (event.type) {
+    case "node.started":
+      node.status = "running";
+      node.startedAt ??= event.time;
+      node.attempts = event.data.attempt;
+      delete node.dueAt;
+      return;
+    case "node.completed":
+      node.status = "completed";
+      delete node.dueAt;
+      node.endedAt = event.time;
+      node.output = event.data.output;
+      if (event.data.outputs !== undefined) node.outputs = event.data.outputs;
+      state.lastNode = id;
+      state.completed.push(id);
+      return;
+    case "node.failed":
+      node.status = "failed";
+      delete node.dueAt;
+      node.endedAt = event.time;
+      node.error = event.data.error;
+      if (event.data.handled !== undefined) node.handled = event.data.handled;
+      return;
+    case "node.skipped":
+      node.status = "skipped";
+      node.endedAt = event.time;
+      return;
+    case "node.retrying":
+      node.status = "retrying";
+      node.error = event.data.error;
+      node.dueAt = event.data.retryAt;
+      return;
+    case "node.waiting":
+      node.status = "waiting";
+      node.dueAt = event.data.until;
+      return;
+  }
+}
+
+/** The state of an execution as `GET /api/executions/<id>` answers it: no outputs. */
+export interface ExecutionState {
+  executionId: string;
+  workflowId: string;
+  version: number;
+  status: ExecutionStatus;
+  /** Percent of the nodes that have ended, 0 to 100, whole. */
+  progress: number;
+  /** The node that started last and has not ended, or null. */
+  currentStep: string | null;
+  nodes: Record<string, Omit<NodeState, "output" | "outputs">>;
+  requestedAt: number;
+  startedAt?: number;
+  endedAt?: number;
+  error?: NodeErrorData;
+}
+
+/** A state from which all that is shown is derived, over nodes that have not begun too when `nodeIds` names them. */
+export function foldState(
+  executionId: string,
+  events: readonly LogEvent[],
+  options: { nodeIds?: readonly string[] } = {},
+): ExecutionState {
+  const state = emptyState();
+  for (const event of events) applyEvent(state, event);
+  return showState(executionId, state, options);
+}
+
+/** What is shown of a state. */
+export function showState(
+  executionId: string,
+  state: RunState,
+  options: { nodeIds?: readonly string[] } = {},
+): ExecutionState {
+  const total = Math.max(options.nodeIds?.length ?? 0, state.nodes.size, 1);
+  const { done, current } = countSteps(state);
+  const shown: [string, Omit<NodeState, "output" | "outputs">][] = [];
+  for (const [id, { output: _output, outputs: _outputs, ...node }] of state.nodes) shown.push([id, node]);
+  return {
+    executionId,
+    workflowId: state.workflowId,
+    version: state.version,
+    status: state.status,
+    progress: state.status === "completed" ? 100 : Math.floor((100 * done) / total),
+    currentStep: current,
+    nodes: Object.fromEntries(shown),
+    requestedAt: state.requestedAt,
+    ...(state.startedAt === undefined ? {} : { startedAt: state.startedAt }),
+    ...(state.endedAt === undefined ? {} : { endedAt: state.endedAt }),
+    ...(state.error === undefined ? {} : { error: state.error }),
+  };
+}
+
+/** How many nodes have ended, and which one started last and has not. */
+export function countSteps(state: RunState): { done: number; current: string | null } {
+  let done = 0;
+  let current: string | null = null;
+  for (const [id, node] of state.nodes) {
+    if (node.endedAt !== undefined) done++;
+    else current = id;
+  }
+  return { done, current: isEnded(state.status) ? null : current };
+}

@@ -1,0 +1,157 @@
+/**
+ * Expressions: JSONata, parsed once a version and evaluated any number of times, also at the same time, within limits
+ * of work, depth and size. Bare names read the input; `$trigger`, `$nodes` and `$execution` are bound. An expression
+ * sees nothing else: not the host, not the environment, not a prototype.
+ *
+ * An evaluation begins in line, with a budget of steps that takes a few milliseconds. What exceeds it is evaluated from
+ * its beginning by a runner that holds up nobody: an expression has no effects, so nobody can tell.
+ *
+ * @example
+ * ```ts
+ * const total = compileExpression("$sum(items.(price * quantity))");
+ * await total.evaluate({ input: { items: [] }, trigger: null, nodes: {}, execution });
+ * ```
+ */
+import jsonata from "jsonata";
+import type { JsonValue } from "../lib/json.ts";
+import type { Scope } from "./scope.ts";
+import { MAX_SEQUENCE, MAX_WEIGHT } from "./expression_limits.ts";
+import { ESCALATE, InlineLimits, inlineToTheEnd, Meter, type WorkLimit } from "./expression_meter.ts";
+import { plainPath, readPath } from "./expression_path.ts";
+import { cleanResult, shorten, toTerminalError } from "./expression_result.ts";
+import { ExpressionRefused, rewriteExpression } from "./expression_rewrite.ts";
+import type { ExpressionRunner } from "./expression_runner.ts";
+import { scopeUse, usedScope } from "./expression_use.ts";
+import { type AstNode, ENTRY_HOOK, type EntryHook, EXIT_HOOK, type JsonataFailure } from "./jsonata_internals.ts";
+import { LinearRegex } from "./linear_regex.ts";
+
+/** Limits of an evaluation. */
+export interface ExpressionLimits {
+  /**
+   * The processor time of one evaluation; default 1000. Without a runner, and without a limit of work, it is a number
+   * of steps that takes about as long.
+   */
+  readonly timeoutMs?: number;
+  /** Steps that may wait inside each other, those of lists side by side counted too; default 20 000. */
+  readonly maxDepth?: number;
+  /** The result's size in about the characters of its JSON; default 16 Mi. */
+  readonly maxSize?: number;
+  /** Evaluates what is too much in line; without one, everything is evaluated in line. */
+  readonly runner?: ExpressionRunner | undefined;
+  /** Makes the limit of an evaluation's work, for whoever evaluates where it holds up nobody. */
+  readonly workLimit?: () => WorkLimit;
+}
+
+/** A parsed expression. */
+export interface Expression {
+  readonly source: string;
+  /**
+   * Gives a clean JSON value; what has no value is `null`. A plain path is answered at once, all else by a promise.
+   *
+   * Throws or rejects with a `TerminalError` whose code is `expression_error`, `expression_timeout` or
+   * `expression_limit`, or as its runner does.
+   *
+   * @param now what `$now()` and `$millis()` say; the time by default
+   */
+  evaluate(scope: Scope, now?: Date): JsonValue | Promise<JsonValue>;
+}
+
+/** An expression cannot be parsed; the message says why and where. */
+export class ExpressionSyntaxError extends Error {
+  override readonly name = "ExpressionSyntaxError";
+}
+
+/** The longest expression, in characters. */
+const MAX_SOURCE = 16_384;
+
+/** Parses an expression. Throws {@linkcode ExpressionSyntaxError}. */
+export function compileExpression(source: string, limits: ExpressionLimits = {}): Expression {
+  const { timeoutMs = 1000, maxDepth = 20_000, maxSize = MAX_WEIGHT, runner, workLimit } = limits;
+  const { path, use, start } = parse(source, maxDepth);
+  const inline = new InlineLimits();
+  const limitOf = workLimit ?? (() => runner === undefined ? inlineToTheEnd(timeoutMs) : inline.next());
+
+  async function evaluateSlowly(scope: Scope, now = new Date()): Promise<JsonValue> {
+    const { execution } = scope;
+    const [input, trigger] = [ownIfEmpty(scope.input), ownIfEmpty(scope.trigger)];
+    // As they are now: an output that held those to come would hold itself.
+    const nodes = use.nodes === "all" || use.nodes.size > 0 ? { ...scope.nodes } : {};
+    const meter = new Meter(limitOf(), now);
+    try {
+      return cleanResult(await start(input, { trigger, nodes, execution }, meter), { maxSize, meter });
+    } catch (failure) {
+      if (runner === undefined || (failure as JsonataFailure).code !== ESCALATE) {
+        throw toTerminalError(failure, { source, timeoutMs });
+      }
+    } finally {
+      meter.close();
+    }
+    const job = {
+      source,
+      limits: { timeoutMs, maxDepth, maxSize },
+      scope: { ...usedScope({ ...scope, nodes }, use), now: now.getTime() },
+    };
+    return await runner.run(job, { owner: execution.workflowId, signal: scope.signal });
+  }
+
+  if (path === undefined) return { source, evaluate: evaluateSlowly };
+  return {
+    source,
+    evaluate(scope, now) {
+      const value = readPath(path, scope);
+      return value === undefined ? evaluateSlowly(scope, now) : value;
+    },
+  };
+}
+
+/** JSONata adds an item to an empty list that it makes an object for. */
+function ownIfEmpty(value: JsonValue): JsonValue {
+  return Array.isArray(value) && value.length === 0 ? [] : value;
+}
+
+function parse(source: string, maxDepth: number) {
+  if (source.length > MAX_SOURCE) {
+    throw new ExpressionSyntaxError(`Cannot parse an expression of ${source.length} characters: at most ${MAX_SOURCE}`);
+  }
+  try {
+    const compiled = jsonata(source, { sequence: MAX_SEQUENCE });
+    const ast = compiled.ast() as AstNode;
+    // Before the tree is changed.
+    const { path, use } = { path: plainPath(ast), use: scopeUse(ast) };
+    // The environment takes symbols too, though its type does not say so.
+    const bind = compiled.assign as (name: string | symbol, value: unknown) => void;
+    const { exitHook } = rewriteExpression(ast, bind);
+    let starting: Meter | undefined;
+    bind(
+      ENTRY_HOOK,
+      ((_expression, _input, { base }) => {
+        const meter = starting!;
+        base.meter = meter;
+        base.timestamp = meter.now;
+        base.guardrails = () => {
+          if (base.depth > maxDepth) throw { code: "D1011", value: maxDepth };
+          meter.work(1);
+        };
+        base.RegexEngine = function (literal: RegExp) {
+          return new LinearRegex(literal, meter);
+        };
+        // Looked up at each step: the entry once is enough, and nothing is found soonest where it is bound to nothing.
+        base.bind(ENTRY_HOOK, undefined);
+        base.bind(EXIT_HOOK, exitHook);
+      }) satisfies EntryHook,
+    );
+    const start = (input: unknown, bindings: Record<string, unknown>, meter: Meter): Promise<unknown> => {
+      // Its first step, and so the hook, runs before it returns.
+      starting = meter;
+      return compiled.evaluate(input, bindings);
+    };
+    return { path, use, start };
+  } catch (error) {
+    if (error instanceof ExpressionRefused) {
+      throw new ExpressionSyntaxError(`Cannot use "${shorten(source)}": ${error.message}`);
+    }
+    const { message, position } = error as JsonataFailure;
+    const place = position === undefined ? "" : ` at position ${position}`;
+    throw new ExpressionSyntaxError(`Cannot parse "${shorten(source)}"${place}: ${message ?? "syntax error"}`);
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Plain paths, such as `body.user.name` or `$trigger.body`: most expressions are one, and reading it needs no
+ * evaluation.
+ */
+import type { JsonValue } from "../lib/json.ts";
+import type { Scope } from "./scope.ts";
+import type { AstNode } from "./jsonata_internals.ts";
+
+/** A path of names alone. */
+export interface PlainPath {
+  readonly root: "input" | "trigger" | "nodes" | "execution";
+  readonly names: readonly string[];
+}
+
+const ROOTS: Readonly<Record<string, PlainPath["root"]>> = {
+  "": "input",
+  $: "input",
+  trigger: "trigger",
+  nodes: "nodes",
+  execution: "execution",
+};
+
+function hasOnly(node: AstNode, keys: readonly string[]): boolean {
+  return Object.keys(node).every((key) => keys.includes(key));
+}
+
+/** The path that a parsed expression is, if it is a plain one. */
+export function plainPath(ast: AstNode): PlainPath | undefined {
+  if (ast.type === "variable" && hasOnly(ast, ["type", "value", "position"])) {
+    const root = ROOTS[ast.value as string];
+    return root === undefined ? undefined : { root, names: [] };
+  }
+  if (ast.type !== "path" || !hasOnly(ast, ["type", "steps"])) return undefined;
+  const steps = [...ast.steps ?? []];
+  if (!steps.every((step) => hasOnly(step, ["type", "value", "position"]))) return undefined;
+  let root: PlainPath["root"] | undefined = "input";
+  if (steps[0]?.type === "variable") root = ROOTS[steps.shift()?.value as string];
+  if (root === undefined || !steps.every(({ type }) => type === "name")) return undefined;
+  return { root, names: steps.map(({ value }) => value as string) };
+}
+
+/** What JSONata would answer, or `undefined` where a list or a look-alike of a function makes its answer less plain. */
+export function readPath(path: PlainPath, scope: Scope): JsonValue | undefined {
+  let value = scope[path.root] as JsonValue | undefined;
+  // As they are now: an output that held those to come would hold itself.
+  if (path.names.length === 0 && path.root === "nodes") return { ...scope.nodes };
+  if (path.names.length === 0) return Array.isArray(value) ? undefined : value ?? null;
+  for (const name of path.names) {
+    if (typeof value !== "object" || value === null) return value === undefined ? undefined : null;
+    if (Array.isArray(value) || value._jsonata_lambda === true || value._jsonata_function === true) return undefined;
+    if (!Object.hasOwn(value, name)) return null;
+    value = value[name];
+  }
+  return value;
+}

@@ -1,0 +1,91 @@
+/**
+ * What an expression reads of its scope, so that no more than that has to be copied for a thread that evaluates it.
+ */
+import type { Scope } from "./scope.ts";
+import { FUNCTIONS } from "./expression_functions.ts";
+import type { AstNode, FunctionDefinition } from "./jsonata_internals.ts";
+
+/** What an expression reads; rather too much than too little. */
+export interface ScopeUse {
+  readonly input: boolean;
+  readonly trigger: boolean;
+  readonly execution: boolean;
+  /** The ids of the nodes whose outputs it reads, or all of them. */
+  readonly nodes: ReadonlySet<string> | "all";
+}
+
+/** Finds out what a parsed expression reads; the tree must not have been rewritten. */
+export function scopeUse(root: AstNode): ScopeUse {
+  let input = false;
+  const variables = new Set<string>();
+  const nodes = new Set<string>();
+
+  /** `ofRoot`: what it is evaluated for may be the input, rather than something that was found by another node. */
+  function visit(value: unknown, ofRoot: boolean): void {
+    if (Array.isArray(value)) return value.forEach((item) => visit(item, ofRoot));
+    if (typeof value !== "object" || value === null || value instanceof RegExp) return;
+    const node = value as AstNode;
+    switch (node.type) {
+      case "path": {
+        const [first, ...rest] = node.steps ?? [];
+        // Whatever it begins with, it is taken for each item where the input is a list.
+        if (ofRoot && first?.type !== "variable") input = true;
+        if (first?.type === "variable" && first.value === "nodes" && !first.predicate && !first.stages) {
+          const [next] = rest;
+          if (next?.type === "name") nodes.add(next.value as string);
+          else variables.add("nodes");
+        } else visit(first, ofRoot);
+        visit(rest, false);
+        return visit(node.group, false);
+      }
+      case "variable":
+        variables.add(node.value as string);
+        if (node.value === "$" || (node.value === "" && ofRoot)) input = true;
+        break;
+      case "name":
+      case "wildcard":
+      case "descendant":
+      case "parent":
+      case "sort":
+        if (ofRoot) input = true;
+        break;
+      case "function": {
+        // What is not given is taken from what the function is evaluated for.
+        const name = node.procedure?.value as string;
+        const { implementation } = (FUNCTIONS.get(name) ?? {}) as Partial<FunctionDefinition>;
+        if (ofRoot && (node.arguments?.length ?? 0) < (implementation?.length ?? 0)) input = true;
+        break;
+      }
+      case "partial":
+        if (ofRoot) input = true;
+        break;
+    }
+    const { predicate, stages, group, ...rest } = node;
+    for (const child of Object.values(rest)) if (typeof child === "object") visit(child, ofRoot);
+    for (const child of [predicate, stages, group]) visit(child, false);
+  }
+
+  visit(root, true);
+  return {
+    input,
+    trigger: variables.has("trigger"),
+    execution: variables.has("execution"),
+    nodes: variables.has("nodes") ? "all" : nodes,
+  };
+}
+
+/** The part of a scope that is read. */
+export function usedScope(scope: Scope, use: ScopeUse): Omit<Scope, "signal"> {
+  const { input, trigger, nodes, execution } = scope;
+  let outputs = nodes;
+  if (use.nodes !== "all") {
+    const ids = [...use.nodes].filter((id) => Object.hasOwn(nodes, id));
+    outputs = Object.fromEntries(ids.map((id) => [id, nodes[id]!]));
+  }
+  return {
+    input: use.input ? input : null,
+    trigger: use.trigger ? trigger : null,
+    nodes: { ...outputs },
+    execution: use.execution ? { ...execution } : { id: "", workflowId: "", version: 0 },
+  };
+}

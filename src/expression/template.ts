@@ -1,0 +1,184 @@
+/**
+ * Templates: JSON in which strings may hold `{{ expressions }}`.
+ *
+ * A string that is one expression gives the expression's value; text around it, or several, make a string, in which
+ * objects and lists stand as JSON and `null` as nothing.
+ *
+ * @example
+ * ```ts
+ * const template = compileTemplate({ hello: "Dear {{ body.name }}" }, { pointer: "", fault: console.error });
+ * ```
+ */
+import { type JsonValue } from "../lib/json.ts";
+import { freezeConstant } from "./constant.ts";
+import type { Scope, Template } from "./scope.ts";
+import { compileExpression, type Expression, type ExpressionLimits, ExpressionSyntaxError } from "./expression.ts";
+import { MAX_WEIGHT } from "./expression_limits.ts";
+import { OutputBudget } from "./output_budget.ts";
+import { PARSE_LIMITS, ParseBudget } from "./parse_budget.ts";
+
+/** What {@linkcode compileTemplate} takes. */
+export interface TemplateOptions {
+  /** JSON pointer (RFC 6901) of the template, before that of what is wrong inside it. */
+  readonly pointer: string;
+  /** Called for each expression that cannot be parsed. */
+  readonly fault: (pointer: string, detail: string) => void;
+  readonly limits?: ExpressionLimits;
+  /** The largest value that the template may make, in about the characters of its JSON; default 16 Mi. */
+  readonly maxOutputBytes?: number;
+  /** What may be parsed, shared by the templates of one definition. */
+  readonly budget?: ParseBudget;
+}
+
+/** A part of a template: a constant, or something to evaluate. */
+type Part =
+  | { readonly constant: JsonValue }
+  | { readonly evaluate: (scope: Scope, room: OutputBudget) => JsonValue | Promise<JsonValue> };
+
+/** True for a string that {@linkcode compileTemplate} would not take as it is. */
+export function hasExpression(value: unknown): value is string {
+  return typeof value === "string" && value.includes("{{");
+}
+
+/** One segment of a JSON pointer (RFC 6901, section 3). */
+export function pointerSegment(key: string | number): string {
+  return `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`;
+}
+
+/**
+ * Compiles a template. What it gives must not be changed: parts without expressions are frozen, and shared by all
+ * evaluations. It rejects with a `TerminalError`: those of expressions, or `output_too_large`.
+ */
+export function compileTemplate(value: JsonValue, options: TemplateOptions): Template {
+  const { maxOutputBytes = MAX_WEIGHT, budget = new ParseBudget() } = options;
+  const part = compilePart(value, options.pointer, { ...options, budget });
+  if ("constant" in part) {
+    const { constant } = part;
+    return () => Promise.resolve(constant);
+  }
+  const { evaluate } = part;
+  return async (scope) => await evaluate(scope, new OutputBudget(maxOutputBytes));
+}
+
+type PartOptions = TemplateOptions & { readonly budget: ParseBudget };
+
+function compilePart(value: JsonValue, pointer: string, options: PartOptions): Part {
+  if (typeof value === "string") return compileText(value, pointer, options);
+  if (typeof value !== "object" || value === null) return { constant: value };
+  const keys = Object.keys(value);
+  const parts = keys.map((key) =>
+    compilePart((value as Record<string, JsonValue>)[key] as JsonValue, pointer + pointerSegment(key), options)
+  );
+  const isList = Array.isArray(value);
+  if (parts.every((part) => "constant" in part)) return { constant: freezeConstant(value) };
+  for (const part of parts) if ("constant" in part) freezeConstant(part.constant);
+  return {
+    async evaluate(scope, room) {
+      const result: JsonValue = isList ? [] : {};
+      for (let index = 0; index < parts.length; index++) {
+        const part = parts[index] as Part;
+        let item: JsonValue | Promise<JsonValue>;
+        if ("constant" in part) item = part.constant;
+        else {
+          item = part.evaluate(scope, room);
+          if (item instanceof Promise) item = await item;
+        }
+        if (Array.isArray(result)) result.push(item);
+        else setOwn(result, keys[index] as string, item);
+      }
+      return result;
+    },
+  };
+}
+
+/** Sets a member by a foreign name: `__proto__` stays data. */
+function setOwn(object: Record<string, JsonValue>, key: string, value: JsonValue): void {
+  if (key === "__proto__") {
+    Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
+  } else object[key] = value;
+}
+
+function compileText(text: string, pointer: string, options: PartOptions): Part {
+  if (!hasExpression(text)) return { constant: text };
+  const { budget } = options;
+  // What cannot end well is not begun.
+  if (!budget.allows(text.split("{{", PARSE_LIMITS.tries + 2).length - 1)) {
+    const complaint = budget.complaint();
+    if (complaint !== undefined) options.fault(pointer, complaint);
+    return { constant: null };
+  }
+  const parts: (string | Expression)[] = [];
+  for (let position = 0; position < text.length;) {
+    const start = text.indexOf("{{", position);
+    parts.push(text.slice(position, start < 0 ? undefined : start));
+    if (start < 0) break;
+    const found = findExpression(text, start + 2, options);
+    if (!("end" in found)) {
+      if (found.problem !== undefined) options.fault(pointer, found.problem);
+      return { constant: null };
+    }
+    parts.push(found.expression);
+    position = found.end;
+  }
+  const expressions = parts.filter((part) => typeof part !== "string");
+  const isAlone = parts.every((part) => typeof part !== "string" || part.trim() === "");
+  const [only] = expressions;
+  if (only !== undefined && expressions.length === 1 && isAlone) {
+    return {
+      evaluate(scope, room) {
+        const value = only.evaluate(scope);
+        if (value instanceof Promise) return value.then((value) => taken(value, room));
+        return taken(value, room);
+      },
+    };
+  }
+  return {
+    async evaluate(scope, room) {
+      let result = "";
+      for (const part of parts) {
+        const text = typeof part === "string" ? part : toText(await part.evaluate(scope), room);
+        room.takeText(text.length);
+        result += text;
+      }
+      return result;
+    },
+  };
+}
+
+function taken(value: JsonValue, room: OutputBudget): JsonValue {
+  room.take(value);
+  return value;
+}
+
+/** How often `}}` may stand inside one expression. */
+const MAX_TRIES = 100;
+
+/** Finds the first `}}` up to which the text is an expression, or says what is wrong, if that was not said before. */
+function findExpression(
+  text: string,
+  start: number,
+  options: PartOptions,
+): { expression: Expression; end: number } | { problem: string | undefined } {
+  const { budget, limits } = options;
+  let problem: string | undefined;
+  let end = text.indexOf("}}", start);
+  for (let tries = 0; end >= 0 && tries < MAX_TRIES; tries++, end = text.indexOf("}}", end + 1)) {
+    if (!budget.take(end - start)) return { problem: budget.complaint() };
+    const source = text.slice(start, end).trim();
+    if (source === "") return { problem: "Cannot parse an empty expression" };
+    try {
+      return { expression: compileExpression(source, limits), end: end + 2 };
+    } catch (error) {
+      if (!(error instanceof ExpressionSyntaxError)) throw error;
+      problem ??= error.message;
+    }
+  }
+  return { problem: problem ?? `Cannot find the "}}" that closes "${text.slice(start - 2, start + 40)}"` };
+}
+
+function toText(value: JsonValue, room: OutputBudget): string {
+  if (value === null) return "";
+  if (typeof value !== "object") return String(value);
+  room.check(value);
+  return JSON.stringify(value);
+}

@@ -1,0 +1,82 @@
+/**
+ * The port of what is made of the feed: lists, progress, statistics.
+ */
+import type { ExecutionMeta, WaitOptions } from "../execution/log.ts";
+import type { ExecutionStatus } from "../execution/event.ts";
+
+/** One append as the feed names it. */
+export interface FeedEntry {
+  /** The feed's own entry id, the cursor of its readers. */
+  readonly id: string;
+  readonly partition: number;
+  readonly executionId: string;
+  readonly workflowId: string;
+  readonly version: number;
+  /** Ids of the first and the last log entry of the append. */
+  readonly first: string;
+  readonly last: string;
+  /** Types of the events, in order. */
+  readonly types: readonly string[];
+  /** On the entry that ends an execution. */
+  readonly ended?: {
+    readonly status: ExecutionStatus;
+    readonly requestedAt: number;
+    readonly endedAt: number;
+    readonly keptUntil: number;
+  };
+}
+
+/** A feed entry as one who follows the feed gets it. */
+export interface FollowedEntry extends FeedEntry {
+  /** From where to go on after it: the entry's id, or with several partitions where each of them is. */
+  readonly cursor: string;
+}
+
+/** Filters and place of a page of executions, newest first. */
+export interface ListOptions {
+  readonly workflowId?: string;
+  readonly status?: ExecutionStatus;
+  /** 1 to 500. */
+  readonly limit: number;
+  /** The id that the page before ended with. */
+  readonly cursor?: string;
+}
+
+/** A progress document: what the assembler keeps of a running execution. */
+export interface ProgressDocument {
+  readonly executionId: string;
+  readonly workflowId: string;
+  readonly version: number;
+  readonly status: ExecutionStatus;
+  /** Percent of the nodes that have ended, 0 to 100, whole. */
+  readonly progress: number;
+  /** The node that started last and has not ended, or null. */
+  readonly currentStep: string | null;
+  readonly completedSteps: number;
+  readonly totalSteps: number;
+  /** Epoch milliseconds. */
+  readonly requestedAt: number;
+  readonly updatedAt: number;
+  /** Milliseconds that are probably left, or null while there is nothing to tell it from. */
+  readonly etaMs: number | null;
+}
+
+/** What the assembler makes of the feed. */
+export interface Projections {
+  /** Feed entries for this consumer, waiting at most `blockMs`; entries not acknowledged come again after a restart. */
+  takeFeed(options: WaitOptions & { count: number; blockMs: number }): Promise<FeedEntry[]>;
+  /** Applies a batch to the indexes and counters and acknowledges it, in one step: a second time changes nothing. */
+  applyFeed(entries: readonly FeedEntry[]): Promise<void>;
+  /** Writes the progress document of a running execution. */
+  putProgress(document: ProgressDocument): Promise<void>;
+  progress(executionId: string): Promise<ProgressDocument | undefined>;
+  /** Drops what has expired from the indexes and trims the feed behind its readers. */
+  sweep(): Promise<void>;
+  /** A page of executions, newest first. */
+  list(options: ListOptions): Promise<{ executions: ExecutionMeta[]; nextCursor?: string }>;
+  /**
+   * The feed from `after` on (a cursor that an entry came with, an entry id; or from now), live. `gap` comes first when
+   * entries after `after` are gone, or may be. Throws `invalid_last_event_id` for a cursor of other partitions.
+   */
+  followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FollowedEntry | "gap">;
+}

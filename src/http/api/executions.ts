@@ -1,0 +1,127 @@
+/**
+ * `/api/executions`: what executions do, how they ended, and how to end, pause and resume them. Their events are in `events.ts`.
+ */
+import type { Context, Hono } from "hono";
+import { MillraceError } from "../../lib/errors.ts";
+import { type ExecutionStatus, isEnded } from "../../execution/event.ts";
+import { applyEvent, emptyState, showState } from "../../execution/state.ts";
+import type { ExecutionLog } from "../../execution/log.ts";
+import { executionLost } from "../../execution/refusals.ts";
+import type { AppDeps, AppEnv } from "../frame/deps.ts";
+import { choiceParameter, cursorParameter, executionIdParameter, integerParameter } from "../frame/parameters.ts";
+import { applyPreferences, parsePrefer } from "../protocol/prefer.ts";
+import { resource } from "../frame/resource.ts";
+import { resultNotFound } from "../../execution/start_execution.ts";
+import { waitOnLog } from "../../execution/wait_on_log.ts";
+
+const STATUSES = [
+  "pending",
+  "running",
+  "paused",
+  "completed",
+  "failed",
+  "cancelled",
+] as const satisfies readonly ExecutionStatus[];
+const MAX_WAIT_SECONDS = 300;
+
+/** Adds the resources to the app. */
+export function executions(app: Hono<AppEnv>, deps: AppDeps): void {
+  resource(app, "/api/executions", { GET: (c) => listExecutions(c, deps) });
+  resource(app, "/api/executions/:id", { GET: (c) => getExecution(c, deps) });
+  resource(app, "/api/executions/:id/result", { GET: (c) => getResult(c, deps) });
+  resource(app, "/api/executions/:id/cancel", { POST: (c) => cancelExecution(c, deps) });
+  resource(app, "/api/executions/:id/pause", { POST: (c) => pauseExecution(c, deps, "pause") });
+  resource(app, "/api/executions/:id/resume", { POST: (c) => pauseExecution(c, deps, "resume") });
+}
+
+async function listExecutions(c: Context<AppEnv>, { store }: AppDeps): Promise<Response> {
+  const limit = integerParameter(c, "limit", { min: 1, max: 500, defaultValue: 50 });
+  const status = choiceParameter(c, "status", STATUSES);
+  const workflowId = c.req.query("workflow");
+  const cursor = cursorParameter(c);
+  return c.json(
+    await store.projections.list({
+      limit,
+      ...(status !== undefined && { status }),
+      ...(workflowId !== undefined && { workflowId }),
+      ...(cursor !== undefined && { cursor }),
+    }),
+  );
+}
+
+async function getExecution(c: Context<AppEnv>, { catalog, store }: AppDeps): Promise<Response> {
+  const id = executionIdParameter(c);
+  const state = emptyState();
+  // A state tells nothing of values, however large the log is.
+  for await (const page of store.log.pages(id, { values: false })) for (const event of page) applyEvent(state, event);
+  if (state.version === 0) throw executionNotFound(id);
+  // The definition only tells how many nodes there are: the state can be had without it.
+  const workflow = await catalog.get(state.workflowId, state.version).catch(() => undefined);
+  return c.json(showState(id, state, workflow ? { nodeIds: [...workflow.graph.keys()] } : {}));
+}
+
+async function getResult(c: Context<AppEnv>, { store, closeSignal, drainSignal }: AppDeps): Promise<Response> {
+  const { log } = store;
+  const id = executionIdParameter(c);
+  let result = await log.result(id);
+  const meta = result ?? await log.meta(id);
+  if (meta === undefined) throw executionNotFound(id);
+  const { waitSeconds, preferenceApplied } = applyPreferences(parsePrefer(c.req.header("prefer")), {
+    defaultSeconds: 0,
+    maxSeconds: MAX_WAIT_SECONDS,
+  });
+  const headers: Record<string, string> = { "execution-id": id };
+  if (preferenceApplied !== undefined) headers["preference-applied"] = preferenceApplied;
+  let ended = result !== undefined || isEnded(meta.status as ExecutionStatus);
+  if (!ended && waitSeconds > 0 && c.req.method !== "HEAD") {
+    // Not on `drainSignal` where there is a later one: the caller would only come back to the same instance.
+    const signals = [c.req.raw.signal, closeSignal ?? drainSignal];
+    const last = await waitOnLog(log, id, { timeoutMs: waitSeconds * 1000, signals });
+    if (last === "lost") throw executionLost(id);
+    ended = last !== "stopped";
+  }
+  if (ended) result ??= await log.result(id);
+  if (result) return c.json(result, 200, headers);
+  if (ended) throw resultNotFound(id);
+  return c.json({ executionId: id, status: meta.status }, 202, {
+    ...headers,
+    location: `/api/executions/${id}/result`,
+    "retry-after": "1",
+  });
+}
+
+async function cancelExecution(c: Context<AppEnv>, { store }: AppDeps): Promise<Response> {
+  const { log } = store;
+  const id = executionIdParameter(c);
+  if (await log.cancel(id)) return c.json({ executionId: id, status: "cancelled" });
+  throw await endedOrUnknown(log, id);
+}
+
+/** Pausing what is paused changes nothing and is answered alike, so that a repetition is safe; so is resuming. */
+async function pauseExecution(
+  c: Context<AppEnv>,
+  { store: { log } }: AppDeps,
+  action: "pause" | "resume",
+): Promise<Response> {
+  const id = executionIdParameter(c);
+  const outcome = action === "pause" ? await log.pause(id) : await log.resume(id);
+  if (outcome === "ended" || outcome === "unknown") throw await endedOrUnknown(log, id);
+  if (action === "pause") return c.json({ executionId: id, status: "paused" });
+  // One that was not paused may not have begun, or may have ended meanwhile.
+  const status = outcome === "done" ? "running" : (await log.meta(id))?.status;
+  if (status === undefined) throw executionNotFound(id);
+  return c.json({ executionId: id, status });
+}
+
+async function endedOrUnknown(log: ExecutionLog, id: string): Promise<MillraceError> {
+  const meta = await log.meta(id);
+  if (meta === undefined) return executionNotFound(id);
+  return new MillraceError("execution_ended", `The execution "${id}" has already ended: it is ${meta.status}`, {
+    extensions: { executionId: id, executionStatus: meta.status },
+  });
+}
+
+/** The error for an execution that is unknown or has expired. */
+export function executionNotFound(id: string): MillraceError {
+  return new MillraceError("execution_not_found", `No execution has the id "${id}", or it has expired`);
+}

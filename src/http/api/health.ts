@@ -1,0 +1,77 @@
+/**
+ * `/health`, `/livez`, `/readyz` and `/metrics`: for orchestrators, load balancers and operators.
+ */
+import type { Context, Hono } from "hono";
+import type { StoreHealth } from "../../telemetry/store_health.ts";
+import { bearerAuth, tokenCheck } from "../frame/auth.ts";
+import type { AppDeps, AppEnv, Readiness } from "../frame/deps.ts";
+import { resource } from "../frame/resource.ts";
+
+/** A check that has not answered by then counts as down. */
+const CHECK_TIMEOUT_MS = 2_000;
+
+/**
+ * Adds the resources to the app. Where there are tokens, whoever has none is told whether it is well and no more: no
+ * version, no names of hosts and instances.
+ */
+export function health(app: Hono<AppEnv>, deps: AppDeps): void {
+  const { metrics, config: { apiTokens, metricsPublic } } = deps;
+  const check = tokenCheck(apiTokens);
+  const isStranger = async (c: Context<AppEnv>) => await check(c.req.header("authorization")) !== "accepted";
+  resource(app, "/health", { GET: async (c) => getHealth(c, deps, { brief: await isStranger(c) }) });
+  resource(app, "/livez", { GET: (c) => c.json({ status: "up" }) });
+  resource(app, "/readyz", { GET: async (c) => getReadiness(c, deps.ready(), { brief: await isStranger(c) }) });
+  if (metrics) {
+    if (!metricsPublic) app.use("/metrics", bearerAuth(apiTokens));
+    resource(app, "/metrics", {
+      GET: async (c) => {
+        const { contentType, body } = await metrics.text();
+        return c.body(body, 200, { "content-type": contentType });
+      },
+    });
+  }
+}
+
+async function getHealth(
+  c: Context<AppEnv>,
+  { config, info, store }: AppDeps,
+  { brief }: { brief: boolean },
+): Promise<Response> {
+  const check = await checkStore(store);
+  const isUp = check.status === "up" || check.status === "disabled";
+  const status = isUp ? "up" : "down";
+  if (brief) {
+    const redis = store.driver === "memory" && isUp ? "disabled" : check.status;
+    return c.json({ status, checks: { redis: { status: redis } } }, isUp ? 200 : 503);
+  }
+  return c.json({
+    status,
+    version: info.version,
+    driver: store.driver,
+    documents: store.documents,
+    instance: config.instance,
+    roles: [...config.roles],
+    checks: { redis: store.driver === "memory" && isUp ? { status: "disabled" } : check },
+  }, isUp ? 200 : 503);
+}
+
+async function checkStore(store: AppDeps["store"]): Promise<StoreHealth> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const timeout = new Promise<StoreHealth>((resolve) => {
+    timer = setTimeout(resolve, CHECK_TIMEOUT_MS, { status: "down", detail: `No answer in ${CHECK_TIMEOUT_MS} ms` });
+  });
+  try {
+    return await Promise.race([store.health(), timeout]);
+  } catch {
+    return { status: "error" };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function getReadiness(c: Context<AppEnv>, readiness: Readiness, { brief }: { brief: boolean }): Response {
+  const { ready, reason } = typeof readiness === "boolean" ? { ready: readiness, reason: undefined } : readiness;
+  return c.json({ ready, ...(reason !== undefined && !brief && { reason }) }, ready ? 200 : 503, {
+    ...(!ready && { "retry-after": "1" }),
+  });
+}

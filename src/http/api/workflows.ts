@@ -1,0 +1,183 @@
+/**
+ * `/api/workflows`: definitions, and runs by hand.
+ */
+import type { Context, Hono } from "hono";
+import { InvalidWorkflowError, MillraceError } from "../../lib/errors.ts";
+import { isJsonObject, type JsonValue } from "../../lib/json.ts";
+import type { CompiledWorkflow } from "../../workflow/definition.ts";
+import type { BodyBudget, BodyShare } from "../protocol/body_budget.ts";
+import type { AppDeps, AppEnv } from "../frame/deps.ts";
+import { etag, evaluateIfMatch, matchesIfNoneMatch } from "../protocol/entity_tag.ts";
+import { makeRequest } from "../../execution/execution_request.ts";
+import { idempotencyOf, REPLAYED_HEADER } from "../protocol/idempotency.ts";
+import { OpenWaits } from "../../execution/open_waits.ts";
+import { integerParameter, workflowIdParameter } from "../frame/parameters.ts";
+import { applyPreferences, parsePrefer } from "../protocol/prefer.ts";
+import { bodyLimits, readJson, readJsonAndBytes } from "../protocol/request_body.ts";
+import { resource } from "../frame/resource.ts";
+import { startExecution } from "../../execution/start_execution.ts";
+
+/** The longest that `Prefer: wait=N` is granted. */
+const MAX_WAIT_SECONDS = 300;
+
+/** Adds the resources to the app. */
+export function workflows(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): void {
+  resource(app, "/api/workflows", { GET: (c) => listWorkflows(c, deps) });
+  resource(app, "/api/workflows/:id", {
+    GET: (c) => getWorkflow(c, deps),
+    PUT: (c) => withShare(bodies, (share) => putWorkflow(c, deps, share)),
+    DELETE: (c) => deleteWorkflow(c, deps),
+  });
+  const waits = new OpenWaits(deps.closeSignal);
+  resource(app, "/api/workflows/:id/run", {
+    POST: (c) => withShare(bodies, (share) => runWorkflow(c, deps, { waits, share })),
+  });
+}
+
+/** Held until the call is answered: so long its input may be. */
+async function withShare(bodies: BodyBudget, answer: (share: BodyShare) => Promise<Response>): Promise<Response> {
+  const share = bodies.open();
+  try {
+    return await answer(share);
+  } finally {
+    share.close();
+  }
+}
+
+function listWorkflows(c: Context<AppEnv>, { catalog }: AppDeps): Response {
+  const limit = integerParameter(c, "limit", { min: 1, max: 500, defaultValue: 50 });
+  const cursor = c.req.query("cursor") ?? "";
+  const rest = catalog.list().filter(({ id }) => id > cursor).sort((a, b) => a.id < b.id ? -1 : 1);
+  const page = rest.slice(0, limit).map(({ id, version, updatedAt, definition, webhooks }) => ({
+    id,
+    name: definition.name,
+    version,
+    active: definition.active,
+    updatedAt,
+    webhooks: webhooks.map(({ path, methods, responseMode }) => ({ path, methods, responseMode })),
+  }));
+  return c.json({ workflows: page, ...(rest.length > limit && { nextCursor: page.at(-1)!.id }) });
+}
+
+async function getWorkflow(c: Context<AppEnv>, { catalog }: AppDeps): Promise<Response> {
+  const id = workflowIdParameter(c);
+  const version = integerParameter(c, "version", { min: 0, max: Number.MAX_SAFE_INTEGER, defaultValue: 0 });
+  const workflow = await catalog.get(id, version || undefined);
+  if (!workflow) throw workflowNotFound(id, version || undefined);
+  const headers = { etag: etag(workflow.version), "cache-control": "no-cache" };
+  if (matchesIfNoneMatch(c.req.header("if-none-match"), workflow.version)) return c.body(null, 304, headers);
+  return c.json(toDocument(workflow), 200, headers);
+}
+
+async function putWorkflow(c: Context<AppEnv>, deps: AppDeps, share: BodyShare): Promise<Response> {
+  const { catalog, config } = deps;
+  const id = workflowIdParameter(c);
+  const body = await readJson(c.req.raw, { ...bodyLimits(config), share });
+  if (body === undefined) {
+    throw new MillraceError("malformed_json", "Expected a workflow definition: the body is empty");
+  }
+  const guards = await putGuards(c, deps, id);
+  const { workflow, created } = await catalog.put(id, toDefinition(body, id), guards);
+  return c.json(toDocument(workflow), created ? 201 : 200, {
+    etag: etag(workflow.version),
+    ...(created && { location: `/api/workflows/${id}` }),
+  });
+}
+
+async function putGuards(
+  c: Context<AppEnv>,
+  { catalog }: AppDeps,
+  id: string,
+): Promise<{ ifMatch?: number | "*"; ifNoneMatch?: "*" }> {
+  const ifMatch = await evaluateIfMatch(c.req.header("if-match"), () => currentVersion(catalog, id));
+  const noneMatch = c.req.header("if-none-match")?.trim();
+  if (noneMatch !== undefined && noneMatch !== "*") {
+    const current = await currentVersion(catalog, id);
+    if (current !== undefined && matchesIfNoneMatch(noneMatch, current)) {
+      throw new MillraceError("version_mismatch", `If-None-Match names the current version, ${current}`, {
+        extensions: { version: current },
+      });
+    }
+  }
+  return { ...(ifMatch !== undefined && { ifMatch }), ...(noneMatch === "*" && { ifNoneMatch: "*" }) };
+}
+
+async function deleteWorkflow(c: Context<AppEnv>, { catalog }: AppDeps): Promise<Response> {
+  const id = workflowIdParameter(c);
+  const ifMatch = await evaluateIfMatch(c.req.header("if-match"), () => currentVersion(catalog, id));
+  const existed = await catalog.delete(id, ifMatch === undefined ? {} : { ifMatch });
+  if (!existed) throw workflowNotFound(id);
+  return c.body(null, 204);
+}
+
+async function runWorkflow(
+  c: Context<AppEnv>,
+  deps: AppDeps,
+  { waits, share }: { waits: OpenWaits; share: BodyShare },
+): Promise<Response> {
+  const { catalog, config, store: { log } } = deps;
+  const id = workflowIdParameter(c);
+  const { value: body, bytes } = await readJsonAndBytes(c.req.raw, { ...bodyLimits(config), share });
+  if (body !== undefined && !isJsonObject(body)) {
+    throw new MillraceError("invalid_parameter", "Expected an object with the member `input`");
+  }
+  const workflow = await catalog.get(id);
+  if (!workflow) throw workflowNotFound(id);
+  const { manualTrigger } = workflow;
+  if (manualTrigger === undefined) {
+    throw new MillraceError("no_manual_trigger", `The workflow "${id}" has no manual trigger`);
+  }
+  const { waitSeconds, preferenceApplied } = applyPreferences(parsePrefer(c.req.header("prefer")), {
+    defaultSeconds: 0,
+    maxSeconds: MAX_WAIT_SECONDS,
+  });
+  const idempotency = await idempotencyOf(c.req.raw, {
+    scope: ["run", manualTrigger],
+    body: bytes,
+    ttlSeconds: config.idempotencyTtlSeconds,
+  });
+  const made = makeRequest(log, {
+    workflow,
+    trigger: manualTrigger,
+    input: body?.["input"] ?? null,
+    historyTtlSeconds: config.historyTtlSeconds,
+    idempotency,
+  });
+  const { executionId, replayed, result } = await startExecution(log, made, {
+    waitSeconds,
+    clientSignal: c.req.raw.signal,
+    waits,
+    onAccepted: (executionId) => c.set("executionId", executionId),
+  });
+  return c.json(result ?? { executionId, status: "pending" }, result ? 200 : 202, {
+    "execution-id": executionId,
+    location: `/api/executions/${executionId}`,
+    ...(preferenceApplied !== undefined && { "preference-applied": preferenceApplied }),
+    ...(replayed && { [REPLAYED_HEADER]: "true" }),
+  });
+}
+
+/** A workflow as it is answered: the definition's members beside what the store adds. */
+function toDocument({ id, version, updatedAt, definition }: CompiledWorkflow): object {
+  return { id, version, updatedAt, ...definition };
+}
+
+/** What was sent, without what the store adds: a document that was got can be changed and put back. */
+function toDefinition(body: JsonValue, id: string): unknown {
+  if (!isJsonObject(body)) return body;
+  const { id: sentId, version: _version, updatedAt: _updatedAt, ...definition } = body;
+  if (sentId !== undefined && sentId !== id) {
+    throw new InvalidWorkflowError([{ pointer: "/id", detail: `Expected "${id}", as the path has it` }]);
+  }
+  return definition;
+}
+
+async function currentVersion(catalog: AppDeps["catalog"], id: string): Promise<number | undefined> {
+  return (await catalog.get(id))?.version;
+}
+
+/** The error for a workflow, or a version of it, that does not exist. */
+export function workflowNotFound(id: string, version?: number): MillraceError {
+  const which = version === undefined ? "" : ` in version ${version}`;
+  return new MillraceError("workflow_not_found", `No workflow has the id "${id}"${which}`);
+}

@@ -1,0 +1,56 @@
+/**
+ * The HTTP application: every route, and nothing that listens.
+ *
+ * @example
+ * ```ts
+ * const app = createApp(deps);
+ * const response = await app.request("/health");
+ * ```
+ */
+import { Hono } from "hono";
+import { MillraceError } from "../lib/errors.ts";
+import { bearerAuth } from "./frame/auth.ts";
+import { BodyBudget } from "./protocol/body_budget.ts";
+import { deadLetters } from "./api/dead_letters.ts";
+import type { AppDeps, AppEnv } from "./frame/deps.ts";
+import { events } from "./api/events.ts";
+import { executions } from "./api/executions.ts";
+import { errorResponse, frame } from "./frame/frame.ts";
+import { health } from "./api/health.ts";
+import { sameOriginOnly } from "./frame/same_origin.ts";
+import { webhook } from "./webhook/webhook.ts";
+import { workflows } from "./api/workflows.ts";
+
+export type { AppDeps } from "./frame/deps.ts";
+
+/** Makes the application. `app.fetch` serves it, under Node, Deno or anything that speaks `Request` and `Response`. */
+export function createApp(deps: AppDeps): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+  const bodies = new BodyBudget({ limitBytes: deps.config.bodiesLimitBytes });
+  app.onError((error, c) => errorResponse(deps, c, error));
+  app.notFound((c) =>
+    errorResponse(deps, c, new MillraceError("not_found", `Nothing is at ${c.req.path}; see /api and /webhook`))
+  );
+  // Before the frame, which therefore never runs for it: the hot path brings its own.
+  app.all("/webhook/*", webhook(deps, bodies));
+  app.use("*", frame(deps), sameOriginOnly(deps.config));
+  app.use("/api/*", bearerAuth(deps.config.apiTokens));
+  workflows(app, deps, bodies);
+  executions(app, deps);
+  events(app, deps);
+  deadLetters(app, deps);
+  health(app, deps);
+  return app;
+}
+
+/** The application of an instance without the `http` role: health and metrics only. */
+export function createHealthApp(deps: AppDeps): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+  app.onError((error, c) => errorResponse(deps, c, error));
+  app.notFound((c) =>
+    errorResponse(deps, c, new MillraceError("not_found", "This instance has no http role: it serves its health only"))
+  );
+  app.use("*", frame(deps));
+  health(app, deps);
+  return app;
+}

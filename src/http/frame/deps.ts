@@ -1,0 +1,68 @@
+/**
+ * What the HTTP side is given: ports only, so that it can be served by anything and tested without a server.
+ */
+import type { Config } from "../../config/config.ts";
+import type { DeadLetters } from "../../execution/dead_letters.ts";
+import type { ExecutionLog } from "../../execution/log.ts";
+import type { Projections } from "../../feed/projections.ts";
+import type { Logger } from "../../telemetry/logger.ts";
+import type { StoreHealth } from "../../telemetry/store_health.ts";
+import type { WorkflowCatalog } from "../../workflow/catalog.ts";
+
+/** Where numbers for operators go. */
+export interface HttpMetrics {
+  /** What `GET /metrics` answers. */
+  text(): Promise<{ contentType: string; body: string }>;
+  /** Counts an answer; `route` is the pattern that matched, never the path. */
+  httpAnswered?(route: string, status: number): void;
+  /** Records the seconds from a webhook's request to its response. */
+  webhookAnswered?(seconds: number): void;
+}
+
+/** What the HTTP side asks of the store. */
+export interface HttpStore {
+  readonly driver: "redis" | "memory";
+  /** How documents are kept. */
+  readonly documents: "RedisJSON" | "strings" | "memory";
+  readonly log: ExecutionLog;
+  readonly projections: Projections;
+  readonly deadLetters: DeadLetters;
+  health(): Promise<StoreHealth>;
+}
+
+/** Whether this instance should be sent traffic. */
+export type Readiness = boolean | { readonly ready: boolean; readonly reason?: string };
+
+/** Everything that `createApp` needs. */
+export interface AppDeps {
+  readonly config: Pick<
+    Config,
+    | "allowedHosts"
+    | "apiTokens"
+    | "bodiesLimitBytes"
+    | "bodyLimitBytes"
+    | "bodyLimitValues"
+    | "bodyStallSeconds"
+    | "corsOrigins"
+    | "historyTtlSeconds"
+    | "idempotencyTtlSeconds"
+    | "instance"
+    | "metricsPublic"
+    | "roles"
+  >;
+  readonly store: HttpStore;
+  readonly catalog: Pick<WorkflowCatalog, "get" | "matchWebhook" | "put" | "delete" | "list">;
+  readonly logger: Logger;
+  readonly metrics?: HttpMetrics;
+  readonly ready: () => Readiness;
+  readonly info: { readonly version: string };
+  /** Aborts when the instance begins to drain: event streams end, so that their readers find another instance. */
+  readonly drainSignal?: AbortSignal;
+  /** Aborts when the instance is about to stop serving: every caller who waits is answered at once. */
+  readonly closeSignal?: AbortSignal;
+}
+
+/** Hono's environment: what the frame around each request leaves for handlers. */
+export interface AppEnv {
+  Variables: { requestId: string; executionId: string };
+}

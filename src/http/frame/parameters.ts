@@ -1,0 +1,82 @@
+/**
+ * Parameters of the path and the query, checked.
+ */
+import type { Context } from "hono";
+import { MillraceError } from "../../lib/errors.ts";
+import { isExecutionId } from "../../lib/uuidv7.ts";
+import { isEntryId } from "../../execution/event.ts";
+import { WORKFLOW_ID } from "../../workflow/schema.ts";
+import type { AppEnv } from "./deps.ts";
+
+/** A whole number from the query. Throws `invalid_parameter` outside `min` to `max`. */
+export function integerParameter(
+  c: Context<AppEnv>,
+  name: string,
+  options: { min: number; max: number; defaultValue: number },
+): number {
+  const { min, max, defaultValue } = options;
+  const text = c.req.query(name);
+  if (text === undefined) return defaultValue;
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+  if (value >= min && value <= max) return value;
+  throw new MillraceError("invalid_parameter", `Expected "${name}" to be ${min} to ${max}: received "${text}"`, {
+    extensions: { parameter: name },
+  });
+}
+
+/** One of a set of words from the query, or `undefined`. Throws `invalid_parameter` for any other. */
+export function choiceParameter<T extends string>(
+  c: Context<AppEnv>,
+  name: string,
+  choices: readonly T[],
+): T | undefined {
+  const text = c.req.query(name);
+  if (text === undefined) return undefined;
+  const choice = choices.find((word) => word === text);
+  if (choice !== undefined) return choice;
+  throw new MillraceError(
+    "invalid_parameter",
+    `Expected "${name}" to be one of ${choices.join(", ")}: received "${text}"`,
+    { extensions: { parameter: name } },
+  );
+}
+
+/** The execution id that the page before ended with, or `undefined`. Throws `invalid_parameter` for what is none. */
+export function cursorParameter(c: Context<AppEnv>): string | undefined {
+  const cursor = c.req.query("cursor");
+  if (cursor === undefined || isExecutionId(cursor)) return cursor;
+  throw new MillraceError("invalid_parameter", `Expected "cursor" from a nextCursor: received "${cursor}"`, {
+    extensions: { parameter: "cursor" },
+  });
+}
+
+/** The execution that the path names, also left for the log line. Throws `invalid_execution_id`. */
+export function executionIdParameter(c: Context<AppEnv>): string {
+  const text = c.req.param("id") ?? "";
+  const id = text.toLowerCase();
+  if (!isExecutionId(id)) throw new MillraceError("invalid_execution_id", `"${text}" is not a UUID of version 7`);
+  c.set("executionId", id);
+  return id;
+}
+
+/** The workflow that the path names. Throws `invalid_parameter` for what no workflow could be called. */
+export function workflowIdParameter(c: Context<AppEnv>): string {
+  const id = c.req.param("id") ?? "";
+  if (WORKFLOW_ID.test(id)) return id;
+  throw new MillraceError(
+    "invalid_parameter",
+    `Expected a workflow id of 1 to 128 letters, digits, "_", "." and "-": received "${id}"`,
+    { extensions: { parameter: "id" } },
+  );
+}
+
+/**
+ * Where a reader of events goes on, exclusive: `Last-Event-ID`, which a reconnecting `EventSource` sends, before
+ * `?from=`; `isId` says which form it has. Throws `invalid_last_event_id`.
+ */
+export function resumeParameter(c: Context<AppEnv>, isId = isEntryId): string | undefined {
+  const text = c.req.header("last-event-id") || c.req.query("from");
+  if (text === undefined || text === "") return undefined;
+  if (isId(text)) return text;
+  throw new MillraceError("invalid_last_event_id", `"${text}" is not an id that an event came with`);
+}

@@ -1,0 +1,57 @@
+/**
+ * Who may call without a token: programs of this machine, and pages that this instance serves itself. A browser on it
+ * runs the pages of strangers too; these reach a loopback address by a form or `fetch`, or by a name of their own that
+ * they let resolve to it (DNS rebinding).
+ */
+import type { MiddlewareHandler } from "hono";
+import type { Config } from "../../config/config.ts";
+import { MillraceError } from "../../lib/errors.ts";
+import type { AppEnv } from "./deps.ts";
+
+/** `localhost` and all below it never leave the machine (RFC 6761, section 6.3). */
+const LOOPBACK = /^(localhost|([a-z0-9-]+\.)+localhost|127(\.\d{1,3}){3}|\[::1\])$/;
+/** `Host` (RFC 9110, section 7.2), in lower case. */
+const HOST = /^(\[[0-9a-f:.]+\]|[^:@/?#[\]\s]+)(?::\d*)?$/;
+
+/** They say no more than that the process lives, and are asked for under any name by who watches over it. */
+const PROBES: ReadonlySet<string> = new Set(["/livez", "/readyz"]);
+
+/**
+ * A middleware that, while there are no tokens, lets only those pass who name this machine or one of `allowedHosts` as
+ * the host, and who are no page of another origin unless it is one of `corsOrigins`. The port in `Host` is not looked
+ * at: it may be that of a tunnel, and a page of another port has another `Origin`.
+ */
+export function sameOriginOnly(
+  config: Pick<Config, "apiTokens" | "allowedHosts" | "corsOrigins">,
+): MiddlewareHandler<AppEnv> {
+  const { apiTokens, corsOrigins } = config;
+  const allowedHosts = new Set(config.allowedHosts.map((name) => name.toLowerCase()));
+  if (apiTokens.length > 0) {
+    return function open(_c, next) {
+      return next();
+    };
+  }
+  return function checkOrigin(c, next) {
+    if (PROBES.has(c.req.path)) return next();
+    const host = (c.req.header("host") ?? new URL(c.req.url).host).toLowerCase();
+    const name = HOST.exec(host)?.[1] ?? "";
+    if (!LOOPBACK.test(name) && !allowedHosts.has(name)) {
+      throw new MillraceError(
+        "host_not_allowed",
+        "Without API_TOKENS this instance answers under the names of its own machine and those in ALLOWED_HOSTS",
+      );
+    }
+    const origin = c.req.header("origin");
+    const isListed = corsOrigins.includes("*") || (origin !== undefined && corsOrigins.includes(origin));
+    if (!isListed && !isOwn(host, origin, c.req.header("sec-fetch-site"))) {
+      throw new MillraceError("origin_not_allowed", "Without API_TOKENS pages of another origin may not call this");
+    }
+    return next();
+  };
+}
+
+/** `Sec-Fetch-Site` comes from browsers alone (Fetch Metadata, section 2.4); `none` is the user's own doing. */
+function isOwn(host: string, origin: string | undefined, site: string | undefined): boolean {
+  if (site !== undefined && site !== "same-origin" && site !== "none") return false;
+  return origin === undefined || (URL.canParse(origin) && new URL(origin).host === host);
+}

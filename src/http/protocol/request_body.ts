@@ -1,0 +1,243 @@
+/**
+ * Request bodies: read within a limit, and made into JSON values by their content type.
+ *
+ * @example
+ * ```ts
+ * const bytes = await readBytes(request, { limitBytes: 4_194_304, stallMs: 10_000, share });
+ * const body = await parseContent(bytes, request.headers.get("content-type"), { limitValues: 250_000 });
+ * ```
+ */
+import type { Config } from "../../config/config.ts";
+import { MillraceError } from "../../lib/errors.ts";
+import type { JsonValue } from "../../lib/json.ts";
+import type { BodyShare } from "./body_budget.ts";
+import { scanJson } from "../../lib/json_scan.ts";
+
+/** How deep JSON may nest. */
+export const MAX_JSON_DEPTH = 200;
+
+const EMPTY = new Uint8Array(0);
+/** `fatal`: bytes that are not UTF-8 are refused, never replaced. A byte order mark is dropped. */
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+/** What a body is held to. */
+export interface BodyLimits {
+  /** Of one body. */
+  readonly limitBytes: number;
+  /** Values that one body of JSON may have. */
+  readonly limitValues: number;
+  /** How long a body may bring next to nothing. */
+  readonly stallMs: number;
+}
+
+/** The limits that are configured. */
+export function bodyLimits(
+  { bodyLimitBytes, bodyLimitValues, bodyStallSeconds }: Pick<
+    Config,
+    "bodyLimitBytes" | "bodyLimitValues" | "bodyStallSeconds"
+  >,
+): BodyLimits {
+  return { limitBytes: bodyLimitBytes, limitValues: bodyLimitValues, stallMs: bodyStallSeconds * 1000 };
+}
+
+/** A body up to this many bytes is read in one piece, and must be there within the time that any may stall. */
+const SMALL_BYTES = 65_536;
+/** Less than this in the time that a body may stall is no progress, unless it ends. */
+const PROGRESS_BYTES = 1_024;
+
+/**
+ * Reads a body of at most `limitBytes`, taking its bytes from `share`. One that declares more is refused before any of
+ * it is read, one that does not declare its length (chunked) as soon as it has brought more.
+ *
+ * @throws {MillraceError} `body_too_large`, `unsupported_media_type` (content encodings), `malformed_body`,
+ * `body_timeout`, `bodies_full`
+ */
+export async function readBytes(
+  request: Request,
+  options: Pick<BodyLimits, "limitBytes" | "stallMs"> & { share: BodyShare },
+): Promise<Uint8Array> {
+  const { limitBytes, stallMs, share } = options;
+  const { method, headers } = request;
+  if (method === "GET" || method === "HEAD") return EMPTY;
+  const encoding = headers.get("content-encoding");
+  if (encoding && encoding.toLowerCase() !== "identity") {
+    throw new MillraceError("unsupported_media_type", `Cannot read the content encoding "${encoding}"`, {
+      headers: { "accept-encoding": "identity" },
+    });
+  }
+  const declared = Number(headers.get("content-length") ?? NaN);
+  if (declared === 0) return EMPTY;
+  if (declared > limitBytes) throw tooLarge(limitBytes);
+  try {
+    if (declared > 0 && declared <= SMALL_BYTES) {
+      share.add(declared);
+      const bytes = new Uint8Array(await within(request.arrayBuffer(), stallMs));
+      if (bytes.length > limitBytes) throw tooLarge(limitBytes);
+      return bytes;
+    }
+    return await readStream(request.body, options);
+  } catch (error) {
+    if (error instanceof MillraceError) throw error;
+    throw new MillraceError("malformed_body", "The body ended before it was complete", { cause: error });
+  }
+}
+
+/** The bytes are taken from the share as they come: what is declared and does not come takes nothing from others. */
+async function readStream(
+  stream: ReadableStream<Uint8Array> | null,
+  options: Pick<BodyLimits, "limitBytes" | "stallMs"> & { share: BodyShare },
+): Promise<Uint8Array> {
+  const { limitBytes, stallMs, share } = options;
+  if (stream === null) return EMPTY;
+  // One buffer that grows: each of a million chunks of a byte would cost a hundred as an object.
+  let bytes = new Uint8Array(Math.min(SMALL_BYTES, limitBytes));
+  let length = 0;
+  let seen = 0;
+  let stalled = false;
+  const reader = stream.getReader();
+  const timer = setInterval(() => {
+    if (length - seen < PROGRESS_BYTES) {
+      stalled = true;
+      // Ends the read that is under way.
+      reader.cancel().catch(() => {});
+    }
+    seen = length;
+  }, stallMs);
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (stalled) throw bodyTimeout();
+      if (done) return bytes.subarray(0, length);
+      if (length + value.length > limitBytes) throw tooLarge(limitBytes);
+      share.add(value.length);
+      if (length + value.length > bytes.length) {
+        const grown = new Uint8Array(Math.min(limitBytes, 2 * (length + value.length)));
+        grown.set(bytes.subarray(0, length));
+        bytes = grown;
+      }
+      bytes.set(value, length);
+      length += value.length;
+    }
+  } catch (error) {
+    // Not waited for: what stalls may not answer this either.
+    reader.cancel().catch(() => {});
+    throw error;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+function within<T>(promise: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(bodyTimeout()), ms);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+/**
+ * Reads a body that must be JSON; `undefined` if it is empty.
+ *
+ * @throws {MillraceError} `unsupported_media_type` unless the content type is JSON, and what {@linkcode readBytes}
+ * and {@linkcode parseJson} throw
+ */
+export async function readJson(
+  request: Request,
+  options: BodyLimits & { share: BodyShare },
+): Promise<JsonValue | undefined> {
+  return (await readJsonAndBytes(request, options)).value;
+}
+
+/** What {@linkcode readJson} does, with the bytes as they were sent. */
+export async function readJsonAndBytes(
+  request: Request,
+  options: BodyLimits & { share: BodyShare },
+): Promise<{ value: JsonValue | undefined; bytes: Uint8Array }> {
+  const contentType = request.headers.get("content-type");
+  if (contentType !== null && !isJsonType(mediaType(contentType))) throw notJson(contentType);
+  const bytes = await readBytes(request, options);
+  if (bytes.length === 0) return { value: undefined, bytes };
+  if (contentType === null) throw notJson("");
+  return { value: parseJson(bytes, options), bytes };
+}
+
+/**
+ * Parses JSON text in UTF-8. `__proto__` becomes an own key like any other.
+ *
+ * @throws {MillraceError} `malformed_body`, `malformed_json`, `json_too_deep`, `json_too_many_values`
+ */
+export function parseJson(bytes: Uint8Array, options: Pick<BodyLimits, "limitValues">): JsonValue {
+  const { limitValues } = options;
+  // A level takes two characters, as a value does, so a short text needs no look.
+  if (bytes.length > 2 * Math.min(MAX_JSON_DEPTH, limitValues)) {
+    const { depth, values } = scanJson(bytes);
+    if (depth > MAX_JSON_DEPTH) {
+      throw new MillraceError("json_too_deep", `The JSON nests deeper than ${MAX_JSON_DEPTH} levels`);
+    }
+    if (values > limitValues) {
+      throw new MillraceError("json_too_many_values", `The JSON has more than ${limitValues} values`, {
+        extensions: { limitValues },
+      });
+    }
+  }
+  const text = decodeText(bytes);
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new MillraceError("malformed_json", `Cannot parse the body as JSON: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Decodes text, strictly.
+ *
+ * @param charset a label of the Encoding Standard, UTF-8 by default
+ * @throws {MillraceError} `malformed_body`, or `unsupported_media_type` for an unknown charset
+ */
+export function decodeText(bytes: Uint8Array, charset: string = "utf-8"): string {
+  let decoder = utf8;
+  if (charset.toLowerCase() !== "utf-8") {
+    try {
+      decoder = new TextDecoder(charset, { fatal: true });
+    } catch (error) {
+      throw new MillraceError("unsupported_media_type", `Cannot read the charset "${charset}"`, { cause: error });
+    }
+  }
+  try {
+    return decoder.decode(bytes);
+  } catch (error) {
+    throw new MillraceError("malformed_body", `The body is not valid ${charset}`, { cause: error });
+  }
+}
+
+/** The media type of a `Content-Type`, in lower case and without parameters. */
+export function mediaType(contentType: string | null): string {
+  if (contentType === null) return "";
+  const end = contentType.indexOf(";");
+  return (end === -1 ? contentType : contentType.slice(0, end)).trim().toLowerCase();
+}
+
+/** True for `application/json` and its kin (RFC 6839, section 3.1). */
+export function isJsonType(type: string): boolean {
+  return type === "application/json" || type === "text/json" || type.endsWith("+json");
+}
+
+function tooLarge(limitBytes: number): MillraceError {
+  return new MillraceError("body_too_large", `The body is larger than ${limitBytes} bytes`, {
+    extensions: { limitBytes },
+    // What is left of the body is not read, so the connection cannot carry another request.
+    headers: { connection: "close" },
+  });
+}
+
+function bodyTimeout(): MillraceError {
+  return new MillraceError("body_timeout", "The body does not come", { headers: { connection: "close" } });
+}
+
+function notJson(contentType: string): MillraceError {
+  return new MillraceError(
+    "unsupported_media_type",
+    `Expected the content type "application/json": received "${contentType}"`,
+  );
+}

@@ -1,0 +1,84 @@
+/**
+ * Listening, apart from building: `Deno.serve` under Deno, `@hono/node-server` under Node.
+ */
+import { getRequestListener, RequestError } from "@hono/node-server";
+import type { AddressInfo } from "node:net";
+import { createServer, type Server } from "node:http";
+import { problemResponse } from "./protocol/problem.ts";
+import { ambiguousPathResponse, isAmbiguous, malformedRequestResponse } from "./frame/request_path.ts";
+
+/** A server that listens. */
+export interface Listener {
+  /** Where it can be reached. */
+  readonly url: string;
+  /** Stops accepting, waits at most `graceMs` for answers under way, and closes the rest. */
+  close(options: { graceMs: number }): Promise<void>;
+}
+
+/** Longer than load balancers keep idle connections, so that they close them first: no request meets a closing one. */
+const KEEP_ALIVE_MS = 65_000;
+
+type Handler = (request: Request) => Response | Promise<Response>;
+
+/** The part of Deno that is used here. */
+interface DenoHttp {
+  serve(
+    options: { hostname: string; port: number; onListen(): void },
+    handler: Handler,
+  ): { readonly addr: { port: number }; shutdown(): Promise<void> };
+}
+
+/** Listens on an address; port 0 takes a free one. Rejects when the address cannot be had. */
+export async function listen(handler: Handler, options: { hostname: string; port: number }): Promise<Listener> {
+  const deno = (globalThis as { Deno?: DenoHttp }).Deno;
+  if (deno !== undefined) return listenOnDeno(deno, handler, options);
+  const server = createServer(getRequestListener(
+    // The target as it was sent: the URL of a `Request` has been normalised.
+    (request, { incoming }) => isAmbiguous(incoming.url ?? "") ? ambiguousPathResponse() : handler(request),
+    { errorHandler: (error) => error instanceof RequestError ? malformedRequestResponse() : problemResponse(error) },
+  ));
+  server.keepAliveTimeout = KEEP_ALIVE_MS;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port, options.hostname, resolve);
+  });
+  return {
+    url: urlOf(options.hostname, (server.address() as AddressInfo).port),
+    close: ({ graceMs }) => closeNode(server, graceMs),
+  };
+}
+
+/** `close` waits for idle keep-alive connections too, unless they are closed, again and again as they fall idle. */
+function closeNode(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const idle = setInterval(() => server.closeIdleConnections(), 50);
+    const all = setTimeout(() => server.closeAllConnections(), graceMs);
+    server.close(() => {
+      clearInterval(idle);
+      clearTimeout(all);
+      resolve();
+    });
+    server.closeIdleConnections();
+  });
+}
+
+function listenOnDeno(deno: DenoHttp, handler: Handler, options: { hostname: string; port: number }): Listener {
+  const guarded = (request: Request) => isAmbiguous(pathOf(request.url)) ? ambiguousPathResponse() : handler(request);
+  const server = deno.serve({ ...options, onListen: () => {} }, guarded);
+  return {
+    url: urlOf(options.hostname, server.addr.port),
+    close: ({ graceMs }) => {
+      const late = new Promise<void>((resolve) => setTimeout(resolve, graceMs));
+      return Promise.race([server.shutdown(), late]);
+    },
+  };
+}
+
+/** Deno gives the path as it was sent, behind the host. */
+function pathOf(url: string): string {
+  return url.slice(url.indexOf("/", url.indexOf("://") + 3));
+}
+
+function urlOf(hostname: string, port: number): string {
+  return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+}

@@ -1,0 +1,118 @@
+/**
+ * How an execution ended, as the response to its caller.
+ */
+import { MillraceError, publicError } from "../../lib/errors.ts";
+import type { ExecutionResult, ResponseData } from "../../execution/result.ts";
+import { decodeBase64 } from "../../lib/base64.ts";
+import { depthExceeded } from "../protocol/depth.ts";
+
+/** The body must be null for these (Fetch, section 2.2.3), and 205 has none either (RFC 9110, section 15.3.6). */
+const NULL_BODY_STATUS: ReadonlySet<number> = new Set([204, 205, 304]);
+
+/** Fields of the connection, not of the message (RFC 9110, section 7.6.1), and those that the server sets. */
+const NOT_FORWARDED: ReadonlySet<string> = new Set([
+  "__proto__",
+  "connection",
+  "content-length",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+/** Types that a browser may run scripts of: HTML, and XML in all its kinds (XHTML, SVG, XSLT, RDF, …). */
+const ACTIVE_TYPE = /html|xml|xsl|svg|rdf|multipart/;
+
+const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
+const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/**
+ * Makes the response to an execution that completed or answered early: what its `httpResponse` node set, else 200
+ * with the output as JSON.
+ *
+ * @param headers go with it and win over the workflow's own, names in lower case
+ * @throws {MillraceError} `execution_failed`, `execution_cancelled`, or `invalid_response` when what the workflow made
+ * cannot be sent
+ */
+export function respond(result: ExecutionResult, headers: Readonly<Record<string, string>>): Response {
+  const { executionId, status, response, output, error } = result;
+  // So that every workflow of the circle ends as the innermost did, and none tries again.
+  if (status === "failed" && error?.code === "depth_exceeded") throw depthExceeded(executionId);
+  if (status === "failed") {
+    throw new MillraceError("execution_failed", error?.message ?? "The execution failed", {
+      extensions: { executionId, ...(error && { error: publicError(error) }) },
+    });
+  }
+  if (status === "cancelled") {
+    throw new MillraceError("execution_cancelled", "The execution was cancelled before it ended", {
+      extensions: { executionId },
+    });
+  }
+  if (response) return fromResponseData(response, headers, executionId);
+  return new Response(JSON.stringify(output ?? null), {
+    status: 200,
+    headers: { "content-type": "application/json", ...headers },
+  });
+}
+
+function fromResponseData(
+  data: ResponseData,
+  ours: Readonly<Record<string, string>>,
+  executionId: string,
+): Response {
+  const { status } = data;
+  if (!Number.isInteger(status) || status < 200 || status > 599) {
+    throw invalidResponse("Cannot send the response: its status is not 200 to 599", executionId);
+  }
+  const single: Record<string, string> = {};
+  const repeated: [string, string][] = [];
+  for (const [givenName, value] of Object.entries(data.headers)) {
+    const name = givenName.toLowerCase();
+    if (NOT_FORWARDED.has(name)) continue;
+    const values = typeof value === "string" ? [value] : value;
+    if (!HEADER_NAME.test(name) || !values.every((one) => HEADER_VALUE.test(one))) {
+      throw invalidResponse("Cannot send the response: a header's name or value is not allowed", executionId);
+    }
+    if (typeof value === "string") single[name] = value;
+    else if (!(name in ours)) { for (const one of values) repeated.push([name, one]); }
+  }
+  const body = NULL_BODY_STATUS.has(status) ? null : bodyOf(data, single, executionId);
+  const lines = [...Object.entries(single), ...repeated];
+  const has = (name: string, matches = (_value: string) => true) => lines.some(([n, v]) => n === name && matches(v));
+  if (!has("content-security-policy") && has("content-type", (value) => ACTIVE_TYPE.test(value.toLowerCase()))) {
+    // What a workflow makes of what it was sent has no part in this origin, where the API is.
+    single["content-security-policy"] = "sandbox";
+  }
+  const headers = Object.assign(single, ours);
+  return new Response(body, {
+    status,
+    headers: repeated.length === 0 ? headers : [...Object.entries(headers), ...repeated],
+  });
+}
+
+/** The body; gives it a content type where the workflow named none. */
+function bodyOf(
+  data: ResponseData,
+  headers: Record<string, string>,
+  executionId: string,
+): string | Uint8Array<ArrayBuffer> | null {
+  const { body, bodyBase64 } = data;
+  if (bodyBase64 !== undefined) {
+    headers["content-type"] ??= "application/octet-stream";
+    try {
+      return decodeBase64(bodyBase64);
+    } catch {
+      throw invalidResponse("Cannot send the body: it is not valid base64", executionId);
+    }
+  }
+  if (body === undefined) return null;
+  if (typeof body === "string" && headers["content-type"] !== undefined) return body;
+  headers["content-type"] ??= "application/json";
+  return JSON.stringify(body);
+}
+
+function invalidResponse(message: string, executionId: string): MillraceError {
+  return new MillraceError("invalid_response", message, { extensions: { executionId } });
+}

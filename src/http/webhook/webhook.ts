@@ -1,0 +1,253 @@
+/**
+ * `ANY /webhook/<path>`: the way of a request into a workflow and of the workflow's response out.
+ *
+ * This is the hot path. Its response is made once, with its headers as a plain object, and no middleware touches it.
+ */
+import type { Context, Handler } from "hono";
+import { InvalidWorkflowError, MillraceError } from "../../lib/errors.ts";
+import type { JsonObject, JsonValue } from "../../lib/json.ts";
+import type { CompiledWorkflow, WebhookTrigger } from "../../workflow/definition.ts";
+import { parseContent, parseForm } from "./content.ts";
+import { checkDepth } from "../protocol/depth.ts";
+import type { BodyBudget, BodyShare } from "../protocol/body_budget.ts";
+import type { AppDeps, AppEnv } from "../frame/deps.ts";
+import { makeRequest } from "../../execution/execution_request.ts";
+import { corsHeaders, isPreflight, logIfInternal, preflightResponse, requestIdOf, roundMs } from "../frame/frame.ts";
+import { idempotencyOf, REPLAYED_HEADER } from "../protocol/idempotency.ts";
+import { OpenWaits } from "../../execution/open_waits.ts";
+import { applyPreferences, parsePrefer } from "../protocol/prefer.ts";
+import { problemResponse } from "../protocol/problem.ts";
+import { bodyLimits, readBytes } from "../protocol/request_body.ts";
+import { allowHeader, methodNotAllowed } from "../frame/resource.ts";
+import { respond } from "./respond.ts";
+import { type Started, startedNothing, startExecution } from "../../execution/start_execution.ts";
+import type { FindResponders } from "../../execution/wait_on_log.ts";
+
+const PREFIX = "/webhook/";
+/** Nobody reads this response: the client went away while it waited. The log shows nginx's number for it. */
+const CLIENT_CLOSED_REQUEST = 499;
+
+/** One call of a webhook, as far as it has come. */
+interface Call {
+  readonly request: Request;
+  /** Without the prefix, as sent. */
+  readonly path: string;
+  readonly query: string;
+  readonly startedAt: number;
+  /** Headers of the response, filled on the way. */
+  readonly headers: Record<string, string>;
+  /** Held until the call is answered: so long its input may be. */
+  readonly share: BodyShare;
+  executionId?: string;
+  appendMs: number;
+  waitMs: number;
+}
+
+interface Match {
+  readonly workflow: CompiledWorkflow;
+  readonly trigger: WebhookTrigger;
+  readonly params: Record<string, string>;
+}
+
+/** The handler of all webhooks. */
+export function webhook(deps: AppDeps, bodies: BodyBudget): Handler<AppEnv> {
+  const waits = new OpenWaits(deps.closeSignal);
+  return async function callWebhook(c: Context<AppEnv>): Promise<Response> {
+    const request = c.req.raw;
+    const { path, query } = splitUrl(request.url);
+    const requestId = requestIdOf(request);
+    const headers: Record<string, string> = {
+      "x-content-type-options": "nosniff",
+      "x-request-id": requestId,
+      ...corsHeaders(request, deps.config.corsOrigins),
+    };
+    const call: Call = {
+      request,
+      path: path.slice(PREFIX.length),
+      query,
+      startedAt: performance.now(),
+      headers,
+      share: bodies.open(),
+      appendMs: 0,
+      waitMs: 0,
+    };
+    let response: Response;
+    try {
+      response = await answer(deps, call, waits);
+    } catch (thrown) {
+      logIfInternal(deps, thrown, requestId);
+      response = problemResponse(thrown, {
+        instance: path,
+        headers: finish(call),
+        ...(call.executionId !== undefined && { extensions: { executionId: call.executionId } }),
+      });
+    }
+    call.share.close();
+    const ms = performance.now() - call.startedAt;
+    deps.metrics?.httpAnswered?.(`${PREFIX}*`, response.status);
+    deps.metrics?.webhookAnswered?.(ms / 1000);
+    deps.logger.info(
+      {
+        method: request.method,
+        path,
+        status: response.status,
+        ms: roundMs(ms),
+        requestId,
+        ...(call.executionId !== undefined && { executionId: call.executionId }),
+      },
+      "request",
+    );
+    return response;
+  };
+}
+
+async function answer(deps: AppDeps, call: Call, waits: OpenWaits): Promise<Response> {
+  const { config, catalog } = deps;
+  const { request, headers } = call;
+  const match = matchWebhook(catalog, request.method, call.path);
+  if (match === undefined) throw new MillraceError("webhook_not_found", "No active webhook has this path");
+  if (config.corsOrigins.length > 0 && isPreflight(request)) return preflightResponse(request, headers);
+  if ("allow" in match) {
+    if (request.method !== "OPTIONS") throw methodNotAllowed(request.method, match.allow);
+    return new Response(null, { status: 204, headers: { ...headers, allow: allowHeader(match.allow) } });
+  }
+
+  const { trigger } = match;
+  const isAsync = trigger.responseMode === "onReceived";
+  const { waitSeconds, preferenceApplied } = isAsync
+    ? { waitSeconds: 0, preferenceApplied: undefined }
+    : applyPreferences(parsePrefer(request.headers.get("prefer")), {
+      defaultSeconds: trigger.timeoutSeconds,
+      maxSeconds: trigger.timeoutSeconds,
+    });
+  if (preferenceApplied !== undefined) headers["preference-applied"] = preferenceApplied;
+
+  const started = await start(deps, call, { match, waitSeconds, waits });
+  const { executionId, interrupted, result } = started;
+  call.executionId = executionId;
+  call.appendMs = started.appendMs;
+  call.waitMs = started.waitMs;
+  if (started.replayed) headers[REPLAYED_HEADER] = "true";
+
+  if (result) {
+    // A failure after the response is none of this caller's: the first one had been answered before it.
+    const hasResponded = trigger.responseMode === "responseNode" && result.response !== undefined;
+    return respond(hasResponded ? { ...result, status: "responded" } : result, finish(call));
+  }
+  headers["location"] = `/api/executions/${executionId}`;
+  if (interrupted === "client gone") {
+    return new Response(null, { status: CLIENT_CLOSED_REQUEST, headers: finish(call) });
+  }
+  if (!isAsync && preferenceApplied === undefined) {
+    if (interrupted === "closing") {
+      throw new MillraceError("shutting_down", "The instance is shutting down; the execution runs on");
+    }
+    throw new MillraceError(
+      "deadline_exceeded",
+      `The execution has not answered within ${trigger.timeoutSeconds} s and runs on`,
+    );
+  }
+  headers["content-type"] = "application/json";
+  return new Response(JSON.stringify({ executionId, status: "pending" }), {
+    status: isAsync ? 200 : 202,
+    headers: finish(call),
+  });
+}
+
+/** Reads the body, starts the execution with it, or finds the one that the idempotency key had started, and waits. */
+async function start(
+  { catalog, config, store: { log } }: AppDeps,
+  call: Call,
+  options: { match: Match; waitSeconds: number; waits: OpenWaits },
+): Promise<Started> {
+  const { request, path, query } = call;
+  const { match: { workflow, trigger, params }, waitSeconds, waits } = options;
+  checkDepth(request.headers);
+  const limits = bodyLimits(config);
+  const bytes = await readBytes(request, { ...limits, share: call.share });
+  const contentType = request.headers.get("content-type");
+  const body = bytes.length === 0 ? null : await parseContent(bytes, contentType, limits);
+  const idempotency = idempotencyOf(request, {
+    scope: [request.method, trigger.nodeId, path, query],
+    body: bytes,
+    ttlSeconds: config.idempotencyTtlSeconds,
+  });
+  const made = makeRequest(log, {
+    workflow,
+    trigger: trigger.nodeId,
+    input: triggerInput(call, params, body),
+    historyTtlSeconds: config.historyTtlSeconds,
+    idempotency: idempotency && await idempotency,
+  });
+  try {
+    return await startExecution(log, made, {
+      waitSeconds,
+      responders: trigger.responseMode === "responseNode" ? findResponders(catalog, workflow) : undefined,
+      clientSignal: request.signal,
+      waits,
+      onAccepted: (executionId) => call.executionId = executionId,
+    });
+  } catch (error) {
+    // Of an append that had no answer nobody knows whether it was made.
+    if (!startedNothing(error)) call.executionId ??= made.executionId;
+    throw error;
+  }
+}
+
+/** The `httpResponse` nodes of a version: this one, as a rule, or the one that an earlier execution runs. */
+function findResponders(catalog: AppDeps["catalog"], current: CompiledWorkflow): FindResponders {
+  return async (version) => {
+    const workflow = version === current.version ? current : await catalog.get(current.id, version).catch((cause) => {
+      // The faults of a version that no longer compiles are no caller's business.
+      throw cause instanceof InvalidWorkflowError ? new Error("The version does not compile", { cause }) : cause;
+    });
+    const nodes = workflow?.definition.nodes ?? [];
+    return new Set(nodes.filter(({ type }) => type === "httpResponse").map(({ id }) => id));
+  };
+}
+
+/** Matches the method, and `GET` for `HEAD` where nothing asks for `HEAD` itself (RFC 9110, section 9.3.2). */
+function matchWebhook(
+  catalog: AppDeps["catalog"],
+  method: string,
+  path: string,
+): Match | { allow: string[] } | undefined {
+  const match = catalog.matchWebhook(method, path);
+  if (method !== "HEAD" || match === undefined || !("allow" in match) || !match.allow.includes("GET")) return match;
+  return catalog.matchWebhook("GET", path);
+}
+
+/** Completes the headers: those that every webhook's response has. */
+function finish(call: Call): Record<string, string> {
+  const { headers, executionId, startedAt, appendMs, waitMs } = call;
+  const total = `total;dur=${(performance.now() - startedAt).toFixed(2)}`;
+  if (executionId === undefined) headers["server-timing"] = total;
+  else {
+    headers["execution-id"] = executionId;
+    headers["server-timing"] = `append;dur=${appendMs.toFixed(2)}, wait;dur=${waitMs.toFixed(2)}, ${total}`;
+  }
+  return headers;
+}
+
+/** The trigger's output. `Object.fromEntries` makes own keys of whatever a client calls its headers. */
+function triggerInput(call: Call, params: Record<string, string>, body: JsonValue): JsonObject {
+  const { request, path, query } = call;
+  return {
+    method: request.method,
+    path,
+    params,
+    headers: Object.fromEntries(request.headers),
+    query: query === "" ? {} : parseForm(query),
+    body,
+  };
+}
+
+/** Path and query as sent: Hono's own path is decoded in part. */
+function splitUrl(url: string): { path: string; query: string } {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const hash = url.indexOf("#", start);
+  const end = hash === -1 ? url.length : hash;
+  const mark = url.indexOf("?", start);
+  if (mark === -1 || mark > end) return { path: url.slice(start, end), query: "" };
+  return { path: url.slice(start, mark), query: url.slice(mark + 1, end) };
+}

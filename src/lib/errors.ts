@@ -1,0 +1,175 @@
+/**
+ * The errors that callers can see: a stable code each.
+ *
+ * @example
+ * ```ts
+ * throw new MillraceError("workflow_not_found", `No workflow has the id "${id}"`);
+ * ```
+ */
+
+/** A stable, machine-readable name of what went wrong. Codes are part of the contract: add, never rename. */
+export type ErrorCode =
+  | "malformed_request"
+  | "malformed_json"
+  | "malformed_body"
+  | "json_too_deep"
+  | "json_too_many_values"
+  | "invalid_execution_id"
+  | "invalid_last_event_id"
+  | "invalid_parameter"
+  | "invalid_idempotency_key"
+  | "unauthorized"
+  | "host_not_allowed"
+  | "origin_not_allowed"
+  | "not_found"
+  | "workflow_not_found"
+  | "webhook_not_found"
+  | "execution_not_found"
+  | "result_not_found"
+  | "dead_letter_not_found"
+  | "method_not_allowed"
+  | "body_timeout"
+  | "not_acceptable"
+  | "execution_ended"
+  | "webhook_path_taken"
+  | "no_manual_trigger"
+  | "trigger_not_found"
+  | "version_mismatch"
+  | "body_too_large"
+  | "unsupported_media_type"
+  | "invalid_workflow"
+  | "idempotency_key_reused"
+  | "concurrency_exceeded"
+  | "execution_failed"
+  | "execution_cancelled"
+  | "invalid_response"
+  | "internal_error"
+  | "unavailable"
+  | "outcome_unknown"
+  | "too_many_waiters"
+  | "queue_full"
+  | "bodies_full"
+  | "storage_full"
+  | "execution_lost"
+  | "shutting_down"
+  | "deadline_exceeded"
+  | "depth_exceeded";
+
+/** One fault in a document, found by its JSON pointer (RFC 6901). */
+export interface Fault {
+  /** JSON pointer into the document that was sent, `""` for the whole. */
+  readonly pointer: string;
+  /** What is wrong there: no final period. */
+  readonly detail: string;
+}
+
+/** What goes with a {@linkcode MillraceError}. */
+export interface ErrorDetails {
+  /** Further members of the problem document (RFC 9457, section 3.2). */
+  readonly extensions?: Record<string, unknown>;
+  /** Response headers that go with it, such as `Allow` or `Retry-After`. */
+  readonly headers?: Record<string, string>;
+  readonly cause?: unknown;
+}
+
+/** An error that may be shown to a caller as it is. */
+export class MillraceError extends Error {
+  override readonly name: string = "MillraceError";
+  readonly code: ErrorCode;
+  readonly options: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, options: ErrorDetails = {}) {
+    super(message, { cause: options.cause });
+    this.code = code;
+    this.options = options;
+  }
+}
+
+/** A workflow definition was refused; `faults` names everything that is wrong with it. */
+export class InvalidWorkflowError extends MillraceError {
+  readonly faults: readonly Fault[];
+
+  constructor(faults: readonly Fault[]) {
+    super("invalid_workflow", `The definition has ${faults.length} ${faults.length === 1 ? "fault" : "faults"}`, {
+      extensions: { errors: faults },
+    });
+    this.faults = faults;
+  }
+}
+
+/**
+ * A node failed, as data: what `node.failed` and `execution.failed` carry.
+ * Codes of nodes are open: `output_too_large`, `node_timeout`, `http_status`, or whatever a `fail` node says.
+ */
+export interface NodeErrorData {
+  readonly code: string;
+  /** For callers: fixed words, or the workflow author's own. Never an expression's source, a value, a URL, a host. */
+  readonly message: string;
+  /** For operators, under `/api` and in the log: what exactly went wrong, scrubbed of secrets. Callers never see it. */
+  readonly detail?: string;
+  /** The node that failed, where one did. */
+  readonly node?: string;
+}
+
+/** An error as callers may see it. */
+export function publicError({ code, message, node }: NodeErrorData): Omit<NodeErrorData, "detail"> {
+  return { code, message, ...(node !== undefined && { node }) };
+}
+
+/** What goes with a {@linkcode TerminalError}. */
+export interface NodeErrorOptions extends ErrorOptions {
+  /** For operators: see {@linkcode NodeErrorData.detail}. */
+  readonly detail?: string;
+}
+
+/**
+ * Thrown by node types: this node has failed, and running it again will not help. The message is for callers, what
+ * else there is to say goes into `detail`.
+ */
+export class TerminalError extends Error {
+  override readonly name: string = "TerminalError";
+  readonly code: string;
+  readonly detail: string | undefined;
+
+  constructor(code: string, message: string, options: NodeErrorOptions = {}) {
+    super(message, options);
+    this.code = code;
+    this.detail = options.detail;
+  }
+}
+
+/** Thrown by node types: this node has failed, and running it again may help. */
+export class RetryableError extends TerminalError {
+  override readonly name: string = "RetryableError";
+}
+
+/** The store cannot be reached, refuses for now, or did not answer in time. */
+export class UnavailableError extends MillraceError {
+  /** False when what was asked was not sent, or was refused. Without an answer nobody knows. */
+  readonly mayHaveHappened: boolean;
+
+  constructor(message: string, options: { cause?: unknown; mayHaveHappened?: boolean } = {}) {
+    super("unavailable", message, { cause: options.cause, headers: { "retry-after": "1" } });
+    this.mayHaveHappened = options.mayHaveHappened ?? true;
+  }
+}
+
+/**
+ * The store takes no more events of this execution, and never will: nothing was appended, and the claim still stands.
+ * The terminal event alone always fits, so the execution fails with this code.
+ */
+export class AppendRefusedError extends Error {
+  override readonly name = "AppendRefusedError";
+  /** `log_limit`: its log is full; `storage_full`: the store is. */
+  readonly code: "log_limit" | "storage_full";
+
+  constructor(code: "log_limit" | "storage_full", message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** This worker no longer holds the execution: a later claim has a higher epoch, or the execution has ended. */
+export class FencedError extends Error {
+  override readonly name = "FencedError";
+}

@@ -1,0 +1,172 @@
+/**
+ * Moves executions between their places: waiting for a slot, on the work queue, with a worker, suspended, ended.
+ *
+ * Invariants:
+ * 1. An execution is in exactly one place, and only this file changes it.
+ * 2. Each time an execution goes on the work queue its epoch rises, so a claim that was given up is never the newest.
+ * 3. A paused execution is not put on the work queue before its deadline; from then on a worker must end it.
+ * 4. An execution has a timer exactly while it waits for a slot or is suspended; none is due after the deadline.
+ * 5. A slot is held from admission to the end, and given up with the end in one step, which admits the next.
+ */
+import { processClock } from "../../lib/clock.ts";
+import { isEnded } from "../../execution/event.ts";
+import type { ExecutionResult } from "../../execution/result.ts";
+import type { WorkSignal } from "../../execution/work_queue.ts";
+import type { Waiters } from "../../execution/waiters.ts";
+import { keep, type KeptEvent, sizeOf } from "./kept.ts";
+import { Slots } from "./slots.ts";
+import type { MemoryExecution, MemoryState } from "./state.ts";
+import { Timers } from "./timers.ts";
+
+/** What ends an execution: the last event is the terminal one. */
+export interface Ending {
+  readonly events: readonly KeptEvent[];
+  readonly result: ExecutionResult;
+  /** The epoch of the claim that ends it; absent where no claim does. */
+  readonly writer?: number;
+}
+
+/** The places of all executions. */
+export class Dispatcher {
+  readonly slots = new Slots();
+  readonly #state: MemoryState;
+  readonly #waiters: Waiters;
+  readonly #timers = new Timers();
+  readonly #queue: MemoryExecution[] = [];
+  readonly #listeners: ((executionId: string, signal: WorkSignal) => void)[] = [];
+
+  constructor(state: MemoryState, waiters: Waiters) {
+    this.#state = state;
+    this.#waiters = waiters;
+  }
+
+  /** Gives a new execution its first place. */
+  start(execution: MemoryExecution): void {
+    const { workflowId, concurrency } = execution.request;
+    if (concurrency === undefined) return this.requeue(execution);
+    execution.place = "waiting";
+    this.slots.join(execution);
+    this.#wakeAt(execution, deadlineOf(execution));
+    this.#admit(workflowId);
+    if (concurrency.onOverlap !== "cancelPrevious" || execution.place !== "waiting") return;
+    for (const previous of this.slots.inTheWayOf(execution)) {
+      this.cancel(previous, { reason: "A newer execution took its place" });
+    }
+  }
+
+  /** Takes executions off the work queue, to a worker. */
+  take(count: number): MemoryExecution[] {
+    const taken = this.#queue.splice(0, count);
+    for (const execution of taken) execution.place = "held";
+    return taken;
+  }
+
+  /** Whether there is nothing to take. */
+  get isIdle(): boolean {
+    return this.#queue.length === 0;
+  }
+
+  /** Puts an execution that no worker has on the work queue, unless it is paused. */
+  requeue(execution: MemoryExecution): void {
+    const deadline = deadlineOf(execution);
+    if (execution.status === "paused" && processClock.now() < deadline) return this.suspend(execution, deadline);
+    this.#timers.clear(execution.request.executionId);
+    execution.epoch++;
+    execution.place = "queued";
+    this.#queue.push(execution);
+    this.#state.wake("work");
+  }
+
+  /** Lets nobody have an execution until `until` (epoch milliseconds), or its deadline if that comes first. */
+  suspend(execution: MemoryExecution, until: number): void {
+    execution.place = "suspended";
+    this.#wakeAt(execution, Math.min(until, deadlineOf(execution)));
+  }
+
+  /** Moves an execution whose status has just become, or is no longer, `paused`. */
+  pauseChanged(execution: MemoryExecution): void {
+    const isPaused = execution.status === "paused";
+    if (execution.place === "held") this.#signal(execution, isPaused ? "paused" : "resumed");
+    else if (execution.place === "suspended" && !isPaused) this.requeue(execution);
+    else if (execution.place === "queued" && isPaused && processClock.now() < deadlineOf(execution)) {
+      this.#leaveQueue(execution);
+      this.suspend(execution, deadlineOf(execution));
+    }
+  }
+
+  /** Ends an execution: stores its result, answers its caller, and lets the next one have its slot. */
+  end(execution: MemoryExecution, { events, result, writer = 0 }: Ending): void {
+    const { executionId, workflowId, resultTtlSeconds, historyTtlSeconds, replyTo } = execution.request;
+    const now = processClock.now();
+    if (execution.place === "queued") this.#leaveQueue(execution);
+    this.#timers.clear(executionId);
+    this.slots.leave(execution);
+    execution.place = "ended";
+    execution.writer = writer;
+    execution.status = result.status as MemoryExecution["status"];
+    execution.endedAt = events.at(-1)!.time;
+    execution.expiresAt = now + historyTtlSeconds * 1000;
+    const value = keep(JSON.stringify(result));
+    execution.result = { value, expiresAt: now + resultTtlSeconds * 1000 };
+    this.#state.underWay--;
+    this.#state.retention.grow(execution, sizeOf(value));
+    this.#state.append(execution, events);
+    this.#state.retention.ended(execution);
+    if (replyTo !== undefined) this.#waiters.reply(result);
+    this.#admit(workflowId);
+  }
+
+  /** Ends an execution from outside; whoever holds its claim has lost it. False if it had ended. */
+  cancel(execution: MemoryExecution, data: { reason?: string }): boolean {
+    if (isEnded(execution.status)) return false;
+    const { request: { executionId }, place } = execution;
+    this.end(execution, {
+      events: this.#state.keep([{ type: "execution.cancelled", time: processClock.now(), data }]),
+      result: { executionId, status: "cancelled" },
+    });
+    if (place === "held") this.#signal(execution, "lost");
+    return true;
+  }
+
+  /** Calls back with what happens to executions while a worker has them. */
+  onSignal(listener: (executionId: string, signal: WorkSignal) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Stops every timer. */
+  close(): void {
+    this.#timers.close();
+  }
+
+  #admit(workflowId: string): void {
+    for (;;) {
+      const next = this.slots.admit(workflowId);
+      if (next === undefined) return;
+      this.requeue(next);
+    }
+  }
+
+  #wakeAt(execution: MemoryExecution, at: number): void {
+    this.#timers.set(execution.request.executionId, { at, work: () => this.#wake(execution) });
+  }
+
+  #wake(execution: MemoryExecution): void {
+    if (execution.place === "waiting") {
+      this.slots.leave(execution);
+      this.#admit(execution.request.workflowId);
+    }
+    this.requeue(execution);
+  }
+
+  #leaveQueue(execution: MemoryExecution): void {
+    this.#queue.splice(this.#queue.indexOf(execution), 1);
+  }
+
+  #signal({ request: { executionId } }: MemoryExecution, signal: WorkSignal): void {
+    for (const listener of this.#listeners) listener(executionId, signal);
+  }
+}
+
+function deadlineOf({ request, requestedAt }: MemoryExecution): number {
+  return requestedAt + request.timeoutMs;
+}

@@ -1,0 +1,203 @@
+/**
+ * The memory driver's log: one process, no server, the same promises while the process lives.
+ */
+import { processClock } from "../../lib/clock.ts";
+import { uuidv7 } from "../../lib/uuidv7.ts";
+import { isEnded, type StoredEvent } from "../../execution/event.ts";
+import type { Acceptance, ExecutionRequest } from "../../execution/request.ts";
+import {
+  type ExecutionLog,
+  type ExecutionMeta,
+  PAGE_BYTES,
+  type PauseOutcome,
+  type ReadOptions,
+  type WaitOptions,
+} from "../../execution/log.ts";
+import type { ExecutionResult } from "../../execution/result.ts";
+import type { Waiters } from "../../execution/waiters.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import { concurrencyExceeded, queueFull } from "../../execution/refusals.ts";
+import { type KeptEvent, restoreEvent, textOf } from "./kept.ts";
+import { indexAfter, type MemoryExecution, type MemoryState } from "./state.ts";
+
+/** What an execution takes besides its log and its result, about. */
+const EXECUTION_BYTES = 1024;
+
+/** How many events a page has at most. */
+const PAGE = 1000;
+
+/** What the log is made of. */
+export interface MemoryLogOptions {
+  readonly instance: string;
+  readonly state: MemoryState;
+  readonly dispatcher: Dispatcher;
+  readonly waiters: Waiters;
+  /** How many executions may be under way. */
+  readonly queueLimit: number;
+}
+
+/** {@linkcode ExecutionLog} in memory. */
+export class MemoryLog implements ExecutionLog {
+  readonly instance: string;
+  readonly #state: MemoryState;
+  readonly #dispatcher: Dispatcher;
+  readonly #waiters: Waiters;
+  readonly #queueLimit: number;
+
+  constructor(options: MemoryLogOptions) {
+    this.instance = options.instance;
+    this.#state = options.state;
+    this.#dispatcher = options.dispatcher;
+    this.#waiters = options.waiters;
+    this.#queueLimit = options.queueLimit;
+  }
+
+  makeId(): string {
+    return uuidv7(processClock.now());
+  }
+
+  // `async`, so that a refusal is a rejection; nothing is awaited, so that a request is one step.
+  // deno-lint-ignore require-await
+  async request(request: ExecutionRequest): Promise<Acceptance> {
+    const { executionId } = request;
+    if (this.#state.find(executionId) !== undefined) return { executionId, isNew: true };
+    const earlier = this.#state.keys.find(request);
+    if (earlier !== undefined) return { executionId: earlier, isNew: false };
+    this.#refuseExcess(request);
+    const execution = this.#make(request);
+    const [requested] = this.#keepRequest(request, execution.requestedAt);
+    this.#state.retention.admit(EXECUTION_BYTES + requested.bytes);
+    this.#add(execution, requested);
+    this.#state.keys.remember(request, execution.requestedAt);
+    this.#dispatcher.start(execution);
+    return { executionId, isNew: true };
+  }
+
+  awaitReply(executionId: string, options: WaitOptions & { timeoutMs?: number }): Promise<ExecutionResult> {
+    return this.#waiters.wait(executionId, options);
+  }
+
+  abandonReply(executionId: string): void {
+    this.#waiters.abandon(executionId);
+  }
+
+  meta(executionId: string): Promise<ExecutionMeta | undefined> {
+    const execution = this.#state.find(executionId);
+    return Promise.resolve(execution && metaOf(execution));
+  }
+
+  async *pages(executionId: string, options: ReadOptions = {}): AsyncIterable<StoredEvent[]> {
+    const { after, limit = Infinity, values = true } = options;
+    const events = this.#state.find(executionId)?.events ?? [];
+    let from = indexAfter(events, after);
+    for (const end = Math.min(events.length, from + limit); from < end;) {
+      const page: StoredEvent[] = [];
+      for (let bytes = 0; from < end && bytes <= PAGE_BYTES && page.length < PAGE; from++) {
+        const event = events[from]!;
+        page.push(restoreEvent(event, { values }));
+        bytes += event.bytes;
+      }
+      yield page;
+    }
+  }
+
+  async read(executionId: string, options: ReadOptions = {}): Promise<StoredEvent[]> {
+    const events: StoredEvent[] = [];
+    for await (const page of this.pages(executionId, options)) events.push(...page);
+    return events;
+  }
+
+  async *tail(
+    executionId: string,
+    options: WaitOptions & Omit<ReadOptions, "limit">,
+  ): AsyncIterable<StoredEvent> {
+    const { signal, values = true } = options;
+    let after = options.after;
+    while (!signal.aborted) {
+      const execution = this.#state.find(executionId);
+      if (execution === undefined) return;
+      const events = execution.events.slice(indexAfter(execution.events, after));
+      if (events.length === 0) {
+        if (isEnded(execution.status)) return;
+        await this.#state.change(executionId, { signal });
+      }
+      for (const event of events) {
+        yield restoreEvent(event, { values });
+        after = event.id;
+        if (signal.aborted) return;
+      }
+    }
+  }
+
+  result(executionId: string): Promise<ExecutionResult | undefined> {
+    const result = this.#state.find(executionId)?.result;
+    return Promise.resolve(
+      result !== undefined && result.expiresAt > processClock.now() ? JSON.parse(textOf(result.value)) : undefined,
+    );
+  }
+
+  cancel(executionId: string, options: { reason?: string } = {}): Promise<boolean> {
+    const execution = this.#state.find(executionId);
+    return Promise.resolve(execution !== undefined && this.#dispatcher.cancel(execution, { ...options }));
+  }
+
+  pause(executionId: string): Promise<PauseOutcome> {
+    return Promise.resolve(this.#setPaused(executionId, true));
+  }
+
+  resume(executionId: string): Promise<PauseOutcome> {
+    return Promise.resolve(this.#setPaused(executionId, false));
+  }
+
+  #setPaused(executionId: string, paused: boolean): PauseOutcome {
+    const execution = this.#state.find(executionId);
+    if (execution === undefined) return "unknown";
+    if (isEnded(execution.status)) return "ended";
+    if ((execution.status === "paused") === paused) return "unchanged";
+    execution.status = paused ? "paused" : "running";
+    const type = paused ? "execution.paused" : "execution.resumed";
+    this.#state.append(execution, this.#state.keep([{ type, time: processClock.now(), data: {} }]));
+    this.#dispatcher.pauseChanged(execution);
+    return "done";
+  }
+
+  #refuseExcess({ workflowId, concurrency }: ExecutionRequest): void {
+    if (this.#state.underWay >= this.#queueLimit) throw queueFull();
+    if (concurrency?.onOverlap !== "reject" || this.#dispatcher.slots.isFree(workflowId, concurrency.limit)) return;
+    throw concurrencyExceeded(workflowId, concurrency.limit);
+  }
+
+  #keepRequest({ workflowId, version, trigger, input }: ExecutionRequest, time: number): [KeptEvent] {
+    const data = { workflowId, version, trigger, input };
+    return this.#state.keep([{ type: "execution.requested", time, data }]) as [KeptEvent];
+  }
+
+  #make({ input: _input, ...request }: ExecutionRequest): MemoryExecution {
+    return {
+      request,
+      requestedAt: processClock.now(),
+      events: [],
+      status: "pending",
+      place: "suspended",
+      epoch: 0,
+      sequence: 1,
+      writer: 0,
+      deliveries: 0,
+      bytes: 0,
+      logBytes: 0,
+    };
+  }
+
+  #add(execution: MemoryExecution, requested: KeptEvent): void {
+    this.#state.executions.set(execution.request.executionId, execution);
+    this.#state.underWay++;
+    this.#state.retention.grow(execution, EXECUTION_BYTES);
+    this.#state.append(execution, [requested]);
+  }
+}
+
+/** What a list shows of an execution. */
+export function metaOf(execution: MemoryExecution): ExecutionMeta {
+  const { request: { executionId, workflowId, version }, status, requestedAt, endedAt } = execution;
+  return { executionId, workflowId, version, status, requestedAt, ...(endedAt === undefined ? {} : { endedAt }) };
+}

@@ -1,0 +1,178 @@
+/**
+ * What the memory driver holds: every execution of this process, its work queue and its feed.
+ */
+import { processClock } from "../../lib/clock.ts";
+import { compareEntryIds, type ExecutionStatus, type LogEvent } from "../../execution/event.ts";
+import type { ExecutionRequest } from "../../execution/request.ts";
+import type { FeedEntry } from "../../feed/projections.ts";
+import type { MemoryDeadLetters } from "./dead_letters.ts";
+import { IdempotencyKeys } from "./idempotency.ts";
+import { keepEvent, type Kept, type KeptEvent, sizeOf } from "./kept.ts";
+import { Retention } from "./retention.ts";
+
+/** How many feed entries are kept for readers who were away. */
+const FEED_LENGTH = 10_000;
+
+/** Where an execution is: waiting for a slot, on the work queue, with a worker, suspended, or over. */
+export type Place = "waiting" | "queued" | "held" | "suspended" | "ended";
+
+/** One execution in memory. */
+export interface MemoryExecution {
+  /** The input is in the first event. */
+  readonly request: Omit<ExecutionRequest, "input">;
+  readonly requestedAt: number;
+  readonly events: KeptEvent[];
+  status: ExecutionStatus;
+  place: Place;
+  /** Counts how often it went on the work queue: the epoch of the newest claim. */
+  epoch: number;
+  /** How many events claims have appended, the request counted; what came from outside is not. */
+  sequence: number;
+  /** The epoch of the claim that appended last; tells an append that was sent twice from another claim's. */
+  writer: number;
+  /** How many claims were released since the last `node.completed`. */
+  deliveries: number;
+  /** What it takes, with its result, and what its log takes of that. */
+  bytes: number;
+  logBytes: number;
+  endedAt?: number;
+  result?: { value: Kept; expiresAt: number };
+  /** Epoch milliseconds; set when it ends. */
+  expiresAt?: number;
+}
+
+/** The shared state of the memory driver's ports, and what wakes those who wait for it. */
+export class MemoryState {
+  readonly executions = new Map<string, MemoryExecution>();
+  readonly keys = new IdempotencyKeys();
+  readonly retention: Retention;
+  /** How many executions have not ended. */
+  underWay = 0;
+  /** The newest entries of the feed, oldest first. */
+  feed: FeedEntry[] = [];
+  /** Executions known to the assembler, by id. */
+  readonly listed = new Set<string>();
+  readonly #changed = new Map<string, Set<() => void>>();
+  #lastMs = 0;
+  #lastCount = 0;
+
+  constructor(options: { retentionBytes: number; deadLetters: MemoryDeadLetters }) {
+    this.retention = new Retention({
+      limitBytes: options.retentionBytes,
+      holdings: [this.keys, options.deadLetters],
+      forget: (execution) => this.#forget(execution),
+    });
+  }
+
+  /** The next stream entry id: milliseconds and a count, always growing. */
+  nextId(): string {
+    const now = processClock.now();
+    if (now > this.#lastMs) {
+      this.#lastMs = now;
+      this.#lastCount = 0;
+    } else this.#lastCount++;
+    return `${this.#lastMs}-${this.#lastCount}`;
+  }
+
+  /** Makes events ready to be appended. */
+  keep(events: readonly LogEvent[]): KeptEvent[] {
+    return events.map((event) => keepEvent(event, this.nextId()));
+  }
+
+  /** Appends events to an execution and names them in the feed. */
+  append(execution: MemoryExecution, stored: readonly KeptEvent[]): void {
+    const { executionId, workflowId, version } = execution.request;
+    for (const event of stored) execution.events.push(event);
+    const bytes = sumOf(stored);
+    execution.logBytes += bytes;
+    const { endedAt, expiresAt, requestedAt, status } = execution;
+    this.feed.push({
+      id: this.nextId(),
+      partition: 0,
+      executionId,
+      workflowId,
+      version,
+      first: stored[0]!.id,
+      last: stored.at(-1)!.id,
+      types: stored.map((event) => event.type),
+      ...(endedAt === undefined ? {} : { ended: { status, requestedAt, endedAt, keptUntil: expiresAt! } }),
+    });
+    if (this.feed.length > 2 * FEED_LENGTH) this.feed = this.feed.slice(-FEED_LENGTH);
+    this.retention.grow(execution, bytes);
+    this.wake(executionId);
+    this.wake("feed");
+  }
+
+  /** The live execution of that id, if it is known and has not expired. */
+  find(executionId: string): MemoryExecution | undefined {
+    const execution = this.executions.get(executionId);
+    if (execution?.expiresAt === undefined || execution.expiresAt > processClock.now()) return execution;
+    this.#forget(execution);
+    return undefined;
+  }
+
+  /** Drops what has expired. */
+  sweep(now = processClock.now()): void {
+    this.keys.sweep(now);
+    for (const execution of this.executions.values()) {
+      if (execution.result !== undefined && execution.result.expiresAt <= now) {
+        this.retention.grow(execution, -sizeOf(execution.result.value));
+        delete execution.result;
+      }
+      if (execution.expiresAt !== undefined && execution.expiresAt <= now) this.#forget(execution);
+    }
+  }
+
+  #forget(execution: MemoryExecution): void {
+    const { executionId } = execution.request;
+    this.executions.delete(executionId);
+    this.listed.delete(executionId);
+    this.retention.gone(execution);
+    this.wake(executionId);
+  }
+
+  /** Wakes those who wait on a topic: an execution id, `work` or `feed`. */
+  wake(topic: string): void {
+    const waiting = this.#changed.get(topic);
+    if (waiting === undefined) return;
+    this.#changed.delete(topic);
+    for (const resolve of waiting) resolve();
+  }
+
+  /** Resolves when a topic changes, when the signal aborts, or after `timeoutMs`. */
+  change(topic: string, options: { signal: AbortSignal; timeoutMs?: number }): Promise<void> {
+    const { signal, timeoutMs } = options;
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      let waiting = this.#changed.get(topic);
+      if (waiting === undefined) this.#changed.set(topic, waiting = new Set());
+      const done = () => {
+        this.#changed.get(topic)?.delete(done);
+        signal.removeEventListener("abort", done);
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = timeoutMs === undefined ? undefined : setTimeout(done, timeoutMs);
+      signal.addEventListener("abort", done, { once: true });
+      waiting.add(done);
+    });
+  }
+}
+
+/** What events take together, in bytes. */
+export function sumOf(events: readonly KeptEvent[]): number {
+  return events.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** The index of the first item whose id comes after `after`, in a list that grows by id. */
+export function indexAfter(items: readonly { id: string }[], after: string | undefined): number {
+  if (after === undefined) return 0;
+  let low = 0;
+  let high = items.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compareEntryIds(items[middle]!.id, after) > 0) high = middle;
+    else low = middle + 1;
+  }
+  return low;
+}

@@ -1,0 +1,64 @@
+/**
+ * The embedded driver: everything in this process's memory, no server. The default when no Redis is configured.
+ *
+ * @example
+ * ```ts
+ * await using store = createMemoryStore({ instance: "local" });
+ * ```
+ */
+import { processClock } from "../../lib/clock.ts";
+import type { Store } from "../store.ts";
+import type { StoreHealth } from "../../telemetry/store_health.ts";
+import { Waiters } from "../../execution/waiters.ts";
+import { MemoryDeadLetters } from "./dead_letters.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { MemoryLog } from "./execution_log.ts";
+import { MemoryProjections } from "./projections.ts";
+import { MemoryState } from "./state.ts";
+import { MemoryWorkQueue } from "./work_queue.ts";
+import { MemoryWorkflowStore } from "./workflow_store.ts";
+
+/** Bounds of a {@linkcode createMemoryStore}. */
+export interface MemoryStoreOptions {
+  /** The name under which this process gets replies. */
+  readonly instance: string;
+  /** How many callers may wait at once; default 10 000. */
+  readonly maxWaiters?: number;
+  /** How many executions may wait or run at once; default 100 000. */
+  readonly queueLimit?: number;
+  /** How many claims without progress an execution may have; default 5. */
+  readonly maxDeliveries?: number;
+  /** How much is kept of executions, in bytes: the oldest ended ones go first; default 256 MiB. */
+  readonly retentionBytes?: number;
+  /** The largest log of an execution, in bytes; default 64 MiB. */
+  readonly logLimitBytes?: number;
+  /** How long the history of executions is kept at most; default 86 400. */
+  readonly historyTtlSeconds?: number;
+}
+
+/** Makes a store that lives as long as the process, or until it is disposed of: then no timer is due any more. */
+export function createMemoryStore(options: MemoryStoreOptions): Store {
+  const { instance, maxWaiters = 10_000, queueLimit = 100_000, maxDeliveries = 5 } = options;
+  const { retentionBytes = 2 ** 28, logLimitBytes = 2 ** 26, historyTtlSeconds = 86_400 } = options;
+  const deadLetters = new MemoryDeadLetters();
+  const state = new MemoryState({ retentionBytes, deadLetters });
+  const waiters = new Waiters({ limit: maxWaiters });
+  const dispatcher = new Dispatcher(state, waiters);
+  return {
+    driver: "memory",
+    documents: "memory",
+    clock: processClock,
+    log: new MemoryLog({ instance, state, dispatcher, waiters, queueLimit }),
+    work: new MemoryWorkQueue({ state, dispatcher, waiters, deadLetters, maxDeliveries, logLimitBytes }),
+    projections: new MemoryProjections(state),
+    workflows: new MemoryWorkflowStore({ historyTtlSeconds }),
+    deadLetters,
+    waiting: () => waiters.size,
+    ready: () => ({ ready: true }),
+    health: (): Promise<StoreHealth> => Promise.resolve({ status: "disabled" }),
+    [Symbol.asyncDispose]: () => {
+      dispatcher.close();
+      return Promise.resolve();
+    },
+  };
+}

@@ -1,0 +1,43 @@
+/**
+ * The memory driver's timers: at most one a key, each due at a time of the clock, however far off.
+ */
+import { processClock } from "../../lib/clock.ts";
+
+/** The longest delay that `setTimeout` keeps; a longer one would be due at once (HTML, 8.7: a signed 32-bit integer). */
+const LONGEST_DELAY_MS = 2 ** 31 - 1;
+
+/** Timers by key. None outlives {@linkcode Timers.close}, so none keeps the process alive after its store. */
+export class Timers {
+  readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
+  #isClosed = false;
+
+  /** Does `work` at `at` (epoch milliseconds), instead of what was set under this key before. */
+  set(key: string, options: { at: number; work: () => void }): void {
+    this.clear(key);
+    if (this.#isClosed) return;
+    const { at, work } = options;
+    const delayMs = Math.min(Math.max(0, at - processClock.now()), LONGEST_DELAY_MS);
+    const timer = setTimeout(() => {
+      // A timer can fire a millisecond early, and one that was cut short fires long before.
+      if (processClock.now() < at) return this.set(key, options);
+      this.#timers.delete(key);
+      work();
+    }, delayMs);
+    this.#timers.set(key, timer);
+  }
+
+  /** Forgets what was set under this key. */
+  clear(key: string): void {
+    const timer = this.#timers.get(key);
+    if (timer === undefined) return;
+    clearTimeout(timer);
+    this.#timers.delete(key);
+  }
+
+  /** Forgets all, and sets no more. */
+  close(): void {
+    this.#isClosed = true;
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#timers.clear();
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * The memory driver's work queue: claims, and the fence that every write of one must pass.
+ *
+ * Invariants:
+ * 1. A claim writes only while its execution is held under its epoch.
+ * 2. An append that was sent before changes nothing; it is told by its sequence and its writer.
+ */
+import { processClock } from "../../lib/clock.ts";
+import { FencedError, type NodeErrorData } from "../../lib/errors.ts";
+import type { JsonValue } from "../../lib/json.ts";
+import { type EventData, isTerminal, type LogEvent } from "../../execution/event.ts";
+import type {
+  AppendOptions,
+  Claim,
+  FinishOptions,
+  SuspendOptions,
+  WorkQueue,
+  WorkSignal,
+} from "../../execution/work_queue.ts";
+import type { WaitOptions } from "../../execution/log.ts";
+import { logLimit } from "../../execution/refusals.ts";
+import type { Waiters } from "../../execution/waiters.ts";
+import type { MemoryDeadLetters } from "./dead_letters.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import { type KeptEvent, restoreEvent } from "./kept.ts";
+import { type MemoryExecution, type MemoryState, sumOf } from "./state.ts";
+
+/** How long an execution whose run failed rests, in milliseconds, so that it does not spin. */
+const REST_MS = 100;
+
+/** What the work queue is made of. */
+export interface MemoryWorkQueueOptions {
+  readonly state: MemoryState;
+  readonly dispatcher: Dispatcher;
+  readonly waiters: Waiters;
+  readonly deadLetters: MemoryDeadLetters;
+  /** How many claims without progress an execution may have. */
+  readonly maxDeliveries: number;
+  /** The largest log of an execution. */
+  readonly logLimitBytes: number;
+}
+
+/** {@linkcode WorkQueue} in memory. */
+export class MemoryWorkQueue implements WorkQueue {
+  readonly #options: MemoryWorkQueueOptions;
+
+  constructor(options: MemoryWorkQueueOptions) {
+    this.#options = options;
+  }
+
+  async take(options: WaitOptions & { count: number; blockMs: number }): Promise<Claim[]> {
+    const { signal, count, blockMs } = options;
+    const { state, dispatcher } = this.#options;
+    if (dispatcher.isIdle) await state.change("work", { signal, timeoutMs: blockMs });
+    if (signal.aborted) return [];
+    return dispatcher.take(count).map((execution) => this.#claimOf(execution));
+  }
+
+  // What this process holds is lost with it: there is nobody to tell.
+  // deno-lint-ignore require-await
+  async begin(claim: Claim): Promise<void> {
+    this.#held(claim);
+  }
+
+  // These are `async`, so that a refusal is a rejection; nothing is awaited, so that each is one step.
+  // deno-lint-ignore require-await
+  async append(claim: Claim, options: AppendOptions): Promise<{ paused: boolean }> {
+    const execution = this.#held(claim);
+    if (this.#isNew(execution, claim, options)) this.#write(execution, this.#keep(execution, options.events));
+    const { reply } = options;
+    if (reply !== undefined && execution.request.replyTo !== undefined) this.#options.waiters.reply(reply);
+    return { paused: execution.status === "paused" };
+  }
+
+  // deno-lint-ignore require-await
+  async suspend(claim: Claim, options: SuspendOptions): Promise<"suspended" | "resumed"> {
+    if (this.#isSuspended(claim, options)) return "suspended";
+    const execution = this.#held(claim);
+    const isNew = this.#isNew(execution, claim, options);
+    if (options.forPause && execution.status !== "paused") return "resumed";
+    if (isNew) this.#write(execution, this.#keep(execution, options.events));
+    this.#options.dispatcher.suspend(execution, options.forPause ? Infinity : processClock.now() + options.delayMs);
+    return "suspended";
+  }
+
+  // deno-lint-ignore require-await
+  async finish(claim: Claim, options: FinishOptions): Promise<void> {
+    const ended = this.#options.state.find(claim.executionId);
+    if (ended?.place === "ended" && ended.writer === claim.epoch) return;
+    const execution = this.#held(claim);
+    if (!this.#isNew(execution, claim, options)) return;
+    const events = this.#keep(execution, options.events);
+    this.#options.dispatcher.end(execution, { events, result: options.result, writer: claim.epoch });
+  }
+
+  release(claim: Claim): void {
+    const { dispatcher, maxDeliveries } = this.#options;
+    const execution = this.#find(claim);
+    if (execution === undefined) return;
+    execution.deliveries++;
+    if (execution.deliveries >= maxDeliveries) this.#bury(execution);
+    else dispatcher.suspend(execution, processClock.now() + REST_MS);
+  }
+
+  requeue(claim: Claim): Promise<void> {
+    const execution = this.#find(claim);
+    if (execution !== undefined) this.#options.dispatcher.requeue(execution);
+    return Promise.resolve();
+  }
+
+  onSignal(listener: (executionId: string, signal: WorkSignal) => void): void {
+    this.#options.dispatcher.onSignal(listener);
+  }
+
+  #claimOf(execution: MemoryExecution): Claim {
+    const { request, requestedAt, epoch, sequence, status, deliveries } = execution;
+    const { executionId, workflowId, version, trigger, replyTo, replyEarly = false } = request;
+    return {
+      executionId,
+      workflowId,
+      version,
+      trigger,
+      epoch,
+      entryId: this.#options.state.nextId(),
+      replyEarly,
+      requestedAt,
+      sequence,
+      paused: status === "paused",
+      limited: this.#options.dispatcher.slots.holds(execution),
+      deliveries,
+      ...(replyTo === undefined ? {} : { replyTo }),
+      ...(epoch === 1 ? { input: inputOf(execution) } : {}),
+    };
+  }
+
+  /** The execution that the claim still holds. */
+  #find(claim: Claim): MemoryExecution | undefined {
+    const execution = this.#options.state.find(claim.executionId);
+    return execution?.place === "held" && execution.epoch === claim.epoch ? execution : undefined;
+  }
+
+  #held(claim: Claim): MemoryExecution {
+    const execution = this.#find(claim);
+    if (execution !== undefined) return execution;
+    throw new FencedError(`Epoch ${claim.epoch} of ${claim.executionId} is no longer the newest`);
+  }
+
+  /** False when this very append is already in the log. */
+  #isNew(execution: MemoryExecution, claim: Claim, options: Pick<AppendOptions, "sequence" | "events">): boolean {
+    const { sequence, writer } = execution;
+    if (sequence === options.sequence) return true;
+    if (sequence === options.sequence + options.events.length && writer === claim.epoch) return false;
+    throw new FencedError(`The log of ${claim.executionId} has ${sequence} entries, not ${options.sequence}`);
+  }
+
+  /** True when this very suspend was made before, and the execution has not been handed out since. */
+  #isSuspended(claim: Claim, { sequence, events }: SuspendOptions): boolean {
+    const execution = this.#options.state.find(claim.executionId);
+    return execution?.place === "suspended" && execution.epoch === claim.epoch &&
+      execution.sequence === sequence + events.length;
+  }
+
+  /** Makes events ready for the log, unless it has no room for them. A terminal event alone always has. */
+  #keep(execution: MemoryExecution, events: readonly LogEvent[]): KeptEvent[] {
+    const { state, logLimitBytes } = this.#options;
+    const kept = state.keep(events);
+    if (kept.length === 1 && isTerminal(kept[0]!)) return kept;
+    const bytes = sumOf(kept);
+    if (execution.logBytes + bytes > logLimitBytes) throw logLimit(logLimitBytes);
+    state.retention.admitAppend(bytes);
+    return kept;
+  }
+
+  #write(execution: MemoryExecution, events: readonly KeptEvent[]): void {
+    if (events.length === 0) return;
+    execution.sequence += events.length;
+    execution.writer = execution.epoch;
+    if (execution.status === "pending") execution.status = "running";
+    if (events.some(({ type }) => type === "node.completed")) execution.deliveries = 0;
+    this.#options.state.append(execution, events);
+  }
+
+  /** Gives an execution up that ended one worker after the other. */
+  #bury(execution: MemoryExecution): void {
+    const { request, requestedAt, deliveries } = execution;
+    const { executionId, workflowId, version, trigger } = request;
+    const diedAt = processClock.now();
+    const message = `The execution ended ${deliveries} workers without progress`;
+    const error: NodeErrorData = { code: "dead_letter", message };
+    const what = { executionId, workflowId, version, trigger, requested: execution.events[0]! };
+    this.#options.deadLetters.add({ ...what, requestedAt, diedAt, deliveries, error });
+    this.#options.dispatcher.end(execution, {
+      events: this.#options.state.keep([{ type: "execution.failed", time: diedAt, data: { error } }]),
+      result: { executionId, status: "failed", error },
+    });
+  }
+}
+
+function inputOf({ events }: MemoryExecution): JsonValue {
+  return (restoreEvent(events[0]!).data as EventData["execution.requested"]).input;
+}

@@ -1,0 +1,137 @@
+/**
+ * The memory driver's definitions: every version that may still be asked for.
+ */
+import { processClock } from "../../lib/clock.ts";
+import type { StoredWorkflow, WorkflowDefinition } from "../../workflow/definition.ts";
+import type { WebhookRoute, WorkflowStore } from "../../workflow/workflow_store.ts";
+import {
+  checkMatch,
+  COUNTER_TTL_SECONDS,
+  keptSeconds,
+  pathTaken,
+  routesMeet,
+  sameDefinition,
+} from "../../workflow/store_rules.ts";
+
+/** What is kept under one id. */
+interface Entry {
+  /** The newest version, unless the workflow was deleted. */
+  current: StoredWorkflow | undefined;
+  /** The last version number that was used, and until when it is remembered without a current version. */
+  counter: number;
+  counterUntil: number;
+  /** Versions whose place another has taken, or that were deleted, by number. Times are milliseconds. */
+  readonly replaced: Map<number, { readonly workflow: StoredWorkflow; readonly until: number }>;
+}
+
+/** What the store is made of. */
+export interface MemoryWorkflowStoreOptions {
+  /** How long the history of executions is kept at most; their versions are kept as long. */
+  readonly historyTtlSeconds: number;
+  /** Milliseconds that only grow, `performance.now` by default. */
+  readonly now?: () => number;
+}
+
+/** {@linkcode WorkflowStore} in memory. */
+export class MemoryWorkflowStore implements WorkflowStore {
+  readonly #options: Required<MemoryWorkflowStoreOptions>;
+  readonly #entries = new Map<string, Entry>();
+  /** By workflow. */
+  readonly #routes = new Map<string, readonly WebhookRoute[]>();
+  readonly #listeners: ((id: string | undefined) => void)[] = [];
+
+  constructor(options: MemoryWorkflowStoreOptions) {
+    this.#options = { now: () => performance.now(), ...options };
+  }
+
+  put(
+    id: string,
+    definition: WorkflowDefinition,
+    options: { routes: readonly WebhookRoute[]; ifMatch?: number | "*"; ifNoneMatch?: "*" },
+  ): Promise<{ workflow: StoredWorkflow; created: boolean }> {
+    return new Promise((resolve) => {
+      const entry = this.#find(id) ?? { current: undefined, counter: 0, counterUntil: 0, replaced: new Map() };
+      const { current } = entry;
+      checkMatch(id, current?.version, options);
+      if (current !== undefined && sameDefinition(current.definition, definition)) {
+        return resolve({ workflow: current, created: false });
+      }
+      const others = this.#others(id);
+      const taken = options.routes.flatMap((route) => {
+        const owner = others.find((other) => routesMeet(route, other))?.owner;
+        return owner === undefined ? [] : [{ ...route, owner }];
+      });
+      if (taken.length > 0) throw pathTaken(taken);
+      this.#replace(entry);
+      const version = ++entry.counter;
+      entry.current = { id, version, definition: structuredClone(definition), updatedAt: processClock.now() };
+      this.#entries.set(id, entry);
+      this.#routes.set(id, options.routes);
+      this.#changed(id);
+      resolve({ workflow: entry.current, created: current === undefined });
+    });
+  }
+
+  get(id: string, version?: number): Promise<StoredWorkflow | undefined> {
+    const entry = this.#find(id);
+    const current = entry?.current;
+    if (version === undefined || version === current?.version) return Promise.resolve(current);
+    return Promise.resolve(entry?.replaced.get(version)?.workflow);
+  }
+
+  list(): Promise<{ id: string; version: number }[]> {
+    const found: { id: string; version: number }[] = [];
+    for (const id of [...this.#entries.keys()]) {
+      const current = this.#find(id)?.current;
+      if (current !== undefined) found.push({ id, version: current.version });
+    }
+    return Promise.resolve(found.sort((a, b) => a.id < b.id ? -1 : 1));
+  }
+
+  delete(id: string, options: { ifMatch?: number | "*" } = {}): Promise<boolean> {
+    return new Promise((resolve) => {
+      const entry = this.#find(id);
+      if (entry?.current === undefined && options.ifMatch === undefined) return resolve(false);
+      checkMatch(id, entry?.current?.version, options);
+      this.#replace(entry!);
+      entry!.counterUntil = this.#options.now() + COUNTER_TTL_SECONDS * 1000;
+      this.#routes.delete(id);
+      this.#changed(id);
+      resolve(true);
+    });
+  }
+
+  onChange(listener: (id: string | undefined) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** What is kept under an id, without what has expired. */
+  #find(id: string): Entry | undefined {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return undefined;
+    const now = this.#options.now();
+    for (const [version, { until }] of entry.replaced) if (until <= now) entry.replaced.delete(version);
+    if (entry.current !== undefined || entry.counterUntil > now || entry.replaced.size > 0) return entry;
+    this.#entries.delete(id);
+    return undefined;
+  }
+
+  /** Makes room for the next version: the current one is kept for as long as it may be asked for. */
+  #replace(entry: Entry): void {
+    const { current: workflow } = entry;
+    if (workflow === undefined) return;
+    const until = this.#options.now() + keptSeconds(workflow.definition, this.#options.historyTtlSeconds) * 1000;
+    entry.replaced.set(workflow.version, { workflow, until });
+    entry.current = undefined;
+  }
+
+  /** The routes of all other workflows. */
+  #others(id: string): (Pick<WebhookRoute, "method" | "shape"> & { owner: string })[] {
+    return [...this.#routes].filter(([owner]) => owner !== id)
+      .flatMap(([owner, routes]) => routes.map(({ method, shape }) => ({ method, shape, owner })));
+  }
+
+  #changed(id: string): void {
+    for (const listener of this.#listeners) listener(id);
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Sends the script that appends, suspends or ends, for claims and for those who end executions from outside.
+ *
+ * Every claim writes under a token of its own: of two that run under one epoch (their group was lost and made again)
+ * only one gets past its first append, and what one has written is never taken for the other's own resending.
+ */
+import { AppendRefusedError } from "../../lib/errors.ts";
+import type { RedisConnection } from "./connection/connection.ts";
+import type { Keys } from "./keys.ts";
+import type { MemoryWatch } from "./connection/memory_watch.ts";
+import { isFull } from "./connection/refusal.ts";
+import { runScript } from "./connection/script.ts";
+import type { LogEvent } from "../../execution/event.ts";
+import type { Claim } from "../../execution/work_queue.ts";
+import { type EncodedEvents, encodeEvents } from "./codec.ts";
+import { resend } from "./resend.ts";
+import { APPEND, APPEND_LAST } from "./scripts/append_script.ts";
+
+/** A worker tries longer than a caller would wait: nobody else can write for it while its lease lives. */
+const RESEND_DELAYS_MS = [50, 100, 200, 400, 800, 1600, 2000, 2000];
+
+/** What ends or suspends an execution is written to a Redis that is full, up to this many characters: it makes room. */
+const SMALL = 64 * 1024;
+
+/** What is sent besides the events, in the words of {@linkcode APPEND}. */
+export interface AppendEnd {
+  readonly reply?: "early" | "result" | "stored" | "";
+  /** `suspend`, `pause` or a terminal status; absent when the execution goes on. */
+  readonly outcome?: string;
+  /** The result or the early reply; the delay when it is suspended. */
+  readonly payload: string | Uint8Array;
+  /** Why it is a dead letter, as JSON. */
+  readonly deadLetter?: string;
+}
+
+/** What the script may answer. */
+export type AppendAnswer =
+  | "ok"
+  | "paused"
+  | "suspended"
+  | "resumed"
+  | "gone"
+  | "ended"
+  | "fenced"
+  | "sequence"
+  | "limit"
+  | "eventless";
+
+/** What appends are sent with. */
+export interface AppenderOptions {
+  readonly keys: Keys;
+  readonly commands: RedisConnection;
+  readonly memory: MemoryWatch;
+  readonly group: string;
+  /** The largest log of an execution. */
+  readonly logLimitBytes: number;
+}
+
+/** Sends appends over one connection. */
+export class Appender {
+  readonly #options: AppenderOptions;
+  readonly #writers = new WeakMap<Claim, string>();
+  /** Begins the tokens of this process: an instance's name may have been another process's before. */
+  readonly #process = crypto.randomUUID().slice(0, 8);
+  #nextWriter = 0;
+
+  constructor(options: AppenderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Appends for a claim when claims have written `sequence` events so far; again while the outcome is unknown. Throws
+   * `AppendRefusedError` when Redis has had no room all the while.
+   */
+  async append(
+    claim: Claim,
+    { sequence, events }: { sequence: number; events: EncodedEvents },
+    end: AppendEnd,
+  ): Promise<AppendAnswer> {
+    const { executionId, replyTo } = claim;
+    const fence = { epoch: String(claim.epoch), sequence: String(sequence), writer: this.#writerOf(claim) };
+    try {
+      return await resend(
+        this.#options.commands,
+        () => this.#send({ executionId, replyTo, fence, events, end }),
+        RESEND_DELAYS_MS,
+      );
+    } catch (error) {
+      if (!isFull(error)) throw error;
+      throw new AppendRefusedError("storage_full", "The store has no room for more events", { cause: error });
+    }
+  }
+
+  /** Ends an execution, whoever holds it. */
+  end(
+    execution: { executionId: string; replyTo: string | undefined },
+    event: LogEvent,
+    end: AppendEnd,
+  ): Promise<AppendAnswer> {
+    return this.#send({
+      ...execution,
+      fence: { epoch: "cancel", sequence: "0", writer: "" },
+      events: encodeEvents([event]),
+      end,
+    });
+  }
+
+  #send(append: {
+    executionId: string;
+    replyTo: string | undefined;
+    fence: { epoch: string; sequence: string; writer: string };
+    events: EncodedEvents;
+    end: AppendEnd;
+  }): Promise<AppendAnswer> {
+    const { keys, commands, group, memory, logLimitBytes } = this.#options;
+    const { executionId, replyTo, fence, events, end } = append;
+    const partition = keys.partitionOf(executionId);
+    const work = keys.work(partition);
+    const bytes = events.words.reduce((sum, { length }) => sum + length, end.payload.length);
+    memory.count(bytes);
+    const makesRoom = end.outcome !== undefined && bytes <= SMALL;
+    return runScript<AppendAnswer>(commands, makesRoom ? APPEND_LAST : APPEND, {
+      keys: [
+        keys.meta(executionId),
+        keys.log(executionId),
+        keys.feed(partition),
+        work,
+        keys.result(executionId),
+        replyTo === undefined ? work : keys.inbox(partition, replyTo),
+      ],
+      args: [
+        executionId,
+        fence.epoch,
+        fence.sequence,
+        events.types,
+        end.reply ?? "",
+        end.outcome ?? "",
+        end.payload,
+        keys.base(partition),
+        group,
+        fence.writer,
+        end.deadLetter ?? "",
+        String(logLimitBytes),
+        ...events.words,
+      ],
+    });
+  }
+
+  #writerOf(claim: Claim): string {
+    let writer = this.#writers.get(claim);
+    if (writer === undefined) {
+      writer = `${this.#process}.${(this.#nextWriter++).toString(36)}`;
+      this.#writers.set(claim, writer);
+    }
+    return writer;
+  }
+}

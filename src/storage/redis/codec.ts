@@ -1,0 +1,174 @@
+/**
+ * How events, results and feed entries look in Redis, and back.
+ */
+import type { StreamEntry } from "./streams/stream_replies.ts";
+import type { ExecutionStatus, LogEvent, StoredEvent } from "../../execution/event.ts";
+import type { Claim } from "../../execution/work_queue.ts";
+import type { ExecutionMeta } from "../../execution/log.ts";
+import type { ExecutionResult } from "../../execution/result.ts";
+import type { FeedEntry } from "../../feed/projections.ts";
+import { decodeEvent, encodeEvent, LARGE } from "../../execution/value.ts";
+
+/**
+ * A log entry's fields as an event: `type`, `time`, `node` (if any), `data` (one JSON text), and where a value stands
+ * beside the log, `value` (the member of `data` that it is) and `bytes` (its length). `json` is that value, if loaded.
+ */
+export function decodeEntry({ id, fields }: StreamEntry, json?: string | null): StoredEvent {
+  const member = fields.get("value");
+  return decodeEvent({
+    id,
+    type: fields.get("type") ?? "",
+    time: Number(fields.get("time")),
+    node: fields.get("node"),
+    data: fields.get("data") ?? "{}",
+    ...(member === undefined ? {} : { value: { member, json: json ?? undefined } }),
+  });
+}
+
+/** The name and the length of the value that stands beside a log entry, if one does. */
+export function valueOf({ fields }: StreamEntry): { name: string; bytes: number } | undefined {
+  if (!fields.has("value")) return undefined;
+  const name = fields.get("node") ?? JSON.parse(fields.get("data") ?? "{}").trigger;
+  return { name, bytes: Number(fields.get("bytes")) };
+}
+
+/** A work entry's fields as a claim. Only the entry of a first delivery may carry the input. */
+export function decodeClaim({ id, fields }: StreamEntry): Claim {
+  const input = fields.get("input");
+  const replyTo = fields.get("replyTo");
+  return {
+    executionId: fields.get("execution") ?? "",
+    workflowId: fields.get("workflow") ?? "",
+    version: Number(fields.get("version")),
+    trigger: fields.get("trigger") ?? "",
+    epoch: Number(fields.get("epoch")),
+    entryId: id,
+    replyEarly: fields.get("early") === "1",
+    requestedAt: Number(fields.get("at")),
+    sequence: Number(fields.get("sequence") ?? 1),
+    paused: fields.get("paused") === "1",
+    limited: fields.get("limited") === "1",
+    deliveries: Number(fields.get("lost") ?? 0),
+    ...(replyTo === undefined ? {} : { replyTo }),
+    ...(input === undefined ? {} : { input: JSON.parse(input) }),
+  };
+}
+
+/** Events as {@linkcode APPEND} takes them. */
+export interface EncodedEvents {
+  readonly types: string;
+  readonly words: readonly string[];
+  /** The outputs among them that are large, with the names under which they stand beside the log. */
+  readonly values: ReadonlyMap<unknown, string>;
+}
+
+/** Makes events ready to be sent. */
+export function encodeEvents(events: readonly LogEvent[]): EncodedEvents {
+  const words: string[] = [];
+  const values = new Map<unknown, string>();
+  for (const event of events) {
+    const { data, value } = encodeEvent(event);
+    words.push(event.type, String(event.time), event.node ?? "", data, value?.json ?? "");
+    if (value !== undefined && event.type === "node.completed") values.set(event.data.output, value.name);
+  }
+  return { types: events.map(({ type }) => type).join(), words, values };
+}
+
+/** A feed entry's fields as the port has them. */
+export function decodeFeedEntry({ id, fields }: StreamEntry, partition: number): FeedEntry {
+  const status = fields.get("status");
+  const number = (name: string) => Number(fields.get(name));
+  return {
+    id,
+    partition,
+    executionId: fields.get("execution") ?? "",
+    workflowId: fields.get("workflow") ?? "",
+    version: number("version"),
+    first: fields.get("first") ?? "",
+    last: fields.get("last") ?? "",
+    types: (fields.get("types") ?? "").split(","),
+    ...(status === undefined ? {} : {
+      ended: {
+        status: status as ExecutionStatus,
+        requestedAt: number("requestedAt"),
+        endedAt: number("endedAt"),
+        keptUntil: number("keptUntil"),
+      },
+    }),
+  };
+}
+
+/** The fields of a meta hash that a list shows. */
+export const META_FIELDS = ["workflow", "version", "status", "requestedAt", "endedAt"] as const;
+
+/** What HMGET of {@linkcode META_FIELDS} replies, as the port has it; `undefined` when the hash is gone. */
+export function decodeMeta(executionId: string, reply: readonly (string | null)[]): ExecutionMeta | undefined {
+  const [workflowId, version, status, requestedAt, endedAt] = reply;
+  if (typeof workflowId !== "string") return undefined;
+  return {
+    executionId,
+    workflowId,
+    version: Number(version),
+    status: status as ExecutionStatus,
+    requestedAt: Number(requestedAt),
+    ...(endedAt ? { endedAt: Number(endedAt) } : {}),
+  };
+}
+
+/** A result as it is stored: what stands beside the log is only named. */
+interface StoredResult extends ExecutionResult {
+  readonly responseOf?: string;
+  readonly outputOf?: string;
+}
+
+/** Names the value that stands beside the log, if it is one of those. */
+export type NameOf = (value: unknown) => string | undefined;
+
+/** A result as JSON, in which what stands beside the log is only named. */
+export function referTo(result: ExecutionResult, nameOf: NameOf): string {
+  const { response, output, ...rest } = result;
+  const [responseOf, outputOf] = [nameOf(response), nameOf(output)];
+  const stored: StoredResult = {
+    ...rest,
+    ...(responseOf === undefined ? response && { response } : { responseOf }),
+    ...(outputOf === undefined ? output !== undefined && { output } : { outputOf }),
+  };
+  return JSON.stringify(stored);
+}
+
+/** Gets values that stand beside a log. */
+export type LoadValues = (executionId: string, names: readonly string[]) => Promise<(string | null)[]>;
+
+/** Reads what {@linkcode referTo} made; `undefined` when a value has expired. */
+export async function resolveResult(stored: StoredResult, load: LoadValues): Promise<ExecutionResult | undefined> {
+  const { responseOf, outputOf, ...result } = stored;
+  const members = Object.entries({ response: responseOf, output: outputOf }).filter(([, name]) => name !== undefined);
+  if (members.length === 0) return result;
+  const names = [...new Set(members.map(([, name]) => name!))];
+  const values = await load(result.executionId, names);
+  if (values.some((value) => value === null)) return undefined;
+  const parsed = values.map((value) => JSON.parse(value!));
+  return { ...result, ...Object.fromEntries(members.map(([member, name]) => [member, parsed[names.indexOf(name!)]])) };
+}
+
+/** A result as it is stored: JSON, or past {@linkcode LARGE} gzip of it (RFC 1952). */
+export async function encodeResult(
+  result: ExecutionResult,
+  nameOf: NameOf,
+): Promise<{ stored: string | Uint8Array; large: boolean }> {
+  const json = referTo(result, nameOf);
+  if (json.length <= LARGE) return { stored: json, large: false };
+  const stream = new Blob([json]).stream().pipeThrough(new CompressionStream("gzip"));
+  return { stored: Buffer.from(await new Response(stream).arrayBuffer()), large: true };
+}
+
+/** Reads a stored result; gzip is told by its magic number. */
+export async function decodeResult(stored: Uint8Array, load: LoadValues): Promise<ExecutionResult | undefined> {
+  return await resolveResult(await parseResult(stored), load);
+}
+
+async function parseResult(stored: Uint8Array): Promise<StoredResult> {
+  if (stored[0] !== 0x1f || stored[1] !== 0x8b) return JSON.parse(new TextDecoder().decode(stored));
+  const stream = new Blob([stored as Uint8Array<ArrayBuffer>]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return await new Response(stream).json();
+}

@@ -1,0 +1,278 @@
+/**
+ * One connection to Redis that is always either working or on its way back.
+ *
+ * Invariants:
+ * 1. There is one client at most, and it lives for one link: whatever ends the link destroys the client, all its
+ *    commands reject with `UnavailableError` (their outcome is unknown), and a new client is made after a delay.
+ * 2. Silence ends a link: a command without an answer at its deadline, a step of the handshake without one. Time
+ *    during which this process was stopped does not count.
+ * 3. No command waits for a link: without one it rejects at once.
+ * 4. Reconnection never gives up. The time from one attempt to the next grows to 1 s, with jitter, and starts over once
+ *    a link has held for 2 s: one that is made and lost again and again (to a replica that stays READONLY) is no hot
+ *    loop.
+ * 5. It is ready once the server answers: not while it loads its data.
+ *
+ * @example
+ * ```ts
+ * const connection = await RedisConnection.open({ url });
+ * await connection.send(["SET", "key", "value"]);
+ * ```
+ */
+import { ErrorReply, RESP_TYPES } from "redis";
+import { UnavailableError } from "../../../lib/errors.ts";
+import { pause } from "../../../lib/delay.ts";
+import { type Client, makeClient } from "./client.ts";
+import { DEADLINE_MS, HANDSHAKE_MS, LivedTime, TICK_MS } from "./deadlines.ts";
+import { isStarting, refusalOf } from "./refusal.ts";
+
+/** A command's words. */
+export type Command = (string | Uint8Array)[];
+
+/** A reply of Redis (RESP 2). */
+export type Reply = string | number | null | Reply[];
+
+/** From one attempt to the next, in milliseconds, and how long a link must hold for that to start over. */
+const FIRST_DELAY_MS = 50;
+const LAST_DELAY_MS = 1000;
+const STABLE_MS = 2000;
+/** How often a server that loads its data is asked again, in milliseconds. */
+const LOADING_MS = 100;
+
+/** What a connection is opened with. */
+export interface ConnectionOptions {
+  readonly url: string;
+  /** Shown in `CLIENT LIST`. */
+  readonly name?: string;
+  /** How long the first connection is tried for, in milliseconds, 10,000 by default. */
+  readonly connectTimeoutMs?: number;
+  /** Hears of each loss, and of what keeps it from coming back whenever that changes. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** A connection that reconnects for ever. */
+export class RedisConnection {
+  readonly #options: ConnectionOptions;
+  readonly #onReady: (() => void | Promise<void>)[] = [];
+  /** Those who wait for the connection to come back. */
+  readonly #waiting = new Set<() => void>();
+  /** Lived time at which each command in flight is overdue. */
+  readonly #deadlines = new Map<number, number>();
+  readonly #lived = new LivedTime();
+  readonly #watchdog: ReturnType<typeof setInterval>;
+  #client: Client | undefined;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #ready = false;
+  #closed = false;
+  #id = 0;
+  #next = 0;
+  /** When the client was made. */
+  #startedAt = 0;
+  /** Lived time at which the handshake's step is overdue, and at which the link became ready. */
+  #handshakeUntil = 0;
+  #readyAt = 0;
+  /** Links lost in a row without one that held. */
+  #losses = 0;
+  #lastError: unknown;
+  #reported: string | undefined;
+
+  private constructor(options: ConnectionOptions) {
+    this.#options = options;
+    this.#connect();
+    this.#watchdog = setInterval(() => this.#watch(), TICK_MS);
+  }
+
+  /** Connects. Throws `UnavailableError` when Redis cannot be reached for `connectTimeoutMs`. */
+  static async open(options: ConnectionOptions): Promise<RedisConnection> {
+    const connection = new RedisConnection(options);
+    if (await connection.whenReady({ timeoutMs: options.connectTimeoutMs ?? 10_000 })) return connection;
+    connection.close();
+    throw new UnavailableError("Redis cannot be reached", { cause: connection.#lastError });
+  }
+
+  /** True while commands can be sent. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** True once it was closed: it will not be back. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** The server's number of this connection, for `CLIENT UNBLOCK`. */
+  get id(): number {
+    return this.#id;
+  }
+
+  /** What ended the last link, or kept the next one from being made. */
+  get lastError(): unknown {
+    return this.#lastError;
+  }
+
+  /** Calls back after every connection made from now on, before those who wait for its {@linkcode whenReady}. */
+  onReady(listener: () => void | Promise<void>): void {
+    this.#onReady.push(listener);
+  }
+
+  /** Waits until it is ready; false when it is not after `timeoutMs`, on abort, and once closed. */
+  whenReady({ timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal }): Promise<boolean> {
+    if (this.#ready || this.#closed || signal?.aborted) return Promise.resolve(this.#ready);
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(done);
+        signal?.removeEventListener("abort", done);
+        resolve(this.#ready);
+      };
+      const timer = setTimeout(done, timeoutMs);
+      this.#waiting.add(done);
+      signal?.addEventListener("abort", done);
+    });
+  }
+
+  /**
+   * Sends one command. Rejects with `UnavailableError` when the link is down or breaks or the server cannot do it now,
+   * with Redis's own error when the command is at fault. `deadlineMs` must be longer than what the command may block.
+   */
+  async send<T extends Reply = Reply>(command: Command, options: { deadlineMs?: number } = {}): Promise<T> {
+    return await this.use((client) => client.sendCommand(command as string[]), options) as T;
+  }
+
+  /** Runs commands of the client's own, under the same rules as {@linkcode send}. */
+  async use<T>(work: (client: Client) => Promise<T>, options: { deadlineMs?: number } = {}): Promise<T> {
+    const client = this.#client;
+    if (client === undefined || !this.#ready) {
+      throw new UnavailableError("Redis is away", { cause: this.#lastError, mayHaveHappened: false });
+    }
+    const ticket = this.#next++;
+    this.#deadlines.set(ticket, this.#lived.now + (options.deadlineMs ?? DEADLINE_MS));
+    try {
+      return await work(client);
+    } catch (error) {
+      throw this.#explain(client, error);
+    } finally {
+      this.#deadlines.delete(ticket);
+    }
+  }
+
+  /** As {@linkcode send}, with bulk strings as bytes. */
+  async sendForBytes(command: Command): Promise<Uint8Array | null> {
+    const typeMapping = { [RESP_TYPES.BLOB_STRING]: Buffer };
+    const reply = await this.use((client) => client.sendCommand(command as string[], { typeMapping }));
+    return reply as unknown as Uint8Array | null;
+  }
+
+  /** Drops the link and makes a new one. */
+  reset(reason = "the link was dropped"): void {
+    if (this.#client !== undefined) this.#lose(this.#client, new Error(reason));
+  }
+
+  /** Closes at once; what is in flight rejects. */
+  close(): void {
+    this.#closed = true;
+    this.#ready = false;
+    clearInterval(this.#watchdog);
+    clearTimeout(this.#retry);
+    const client = this.#client;
+    this.#client = undefined;
+    client?.destroy();
+    for (const done of [...this.#waiting]) done();
+  }
+
+  #connect(): void {
+    const client = makeClient(this.#options);
+    this.#client = client;
+    this.#startedAt = performance.now();
+    this.#handshakeUntil = this.#lived.now + HANDSHAKE_MS;
+    client.on("error", (error) => this.#lose(client, error));
+    client.on("connect", () => {
+      // Destroyed while TCP was connecting: its socket is there only now.
+      if (client === this.#client) this.#handshakeUntil = this.#lived.now + HANDSHAKE_MS;
+      else client.destroy();
+    });
+    client.on("ready", () => void this.#arrive(client));
+    client.connect().catch((error) => this.#lose(client, error));
+  }
+
+  async #arrive(client: Client): Promise<void> {
+    try {
+      const id = Number(await client.sendCommand(["CLIENT", "ID"]));
+      while (client === this.#client && !(await this.#answers(client))) await pause(LOADING_MS);
+      if (client !== this.#client) return;
+      this.#id = id;
+    } catch (error) {
+      return this.#lose(client, error);
+    }
+    this.#ready = true;
+    this.#readyAt = this.#lived.now;
+    this.#reported = undefined;
+    for (const listener of this.#onReady) this.#call(listener);
+    for (const done of [...this.#waiting]) done();
+  }
+
+  async #answers(client: Client): Promise<boolean> {
+    this.#handshakeUntil = this.#lived.now + HANDSHAKE_MS;
+    try {
+      await client.sendCommand(["PING"]);
+      return true;
+    } catch (error) {
+      if (!isStarting(error)) throw error;
+      this.#report(error);
+      return false;
+    }
+  }
+
+  async #call(listener: () => void | Promise<void>): Promise<void> {
+    try {
+      await listener();
+    } catch (error) {
+      this.#options.onError?.(error);
+    }
+  }
+
+  /** The end of a link (invariant 1). Only its first cause counts. */
+  #lose(client: Client, error: unknown): void {
+    if (client !== this.#client) return;
+    this.#client = undefined;
+    this.#ready = false;
+    this.#report(error);
+    client.destroy();
+    const everyMs = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(this.#losses++, 6));
+    const delayMs = Math.max(FIRST_DELAY_MS, everyMs - (performance.now() - this.#startedAt));
+    this.#retry = setTimeout(() => this.#connect(), delayMs * (0.75 + Math.random() / 4));
+  }
+
+  #watch(): void {
+    const now = this.#lived.tick();
+    const client = this.#client;
+    if (client === undefined) return;
+    if (!this.#ready) {
+      if (now > this.#handshakeUntil) this.#lose(client, new Error("Redis did not answer a new connection"));
+      return;
+    }
+    if (now - this.#readyAt > STABLE_MS) this.#losses = 0;
+    for (const deadline of this.#deadlines.values()) {
+      if (deadline < now) return this.#lose(client, new Error("Redis did not answer within the deadline"));
+    }
+  }
+
+  #explain(client: Client, error: unknown): unknown {
+    const refusal = refusalOf(error);
+    if (refusal === "relink") this.#lose(client, error);
+    if (refusal !== undefined) {
+      // Where in a script it happened is nothing to callers.
+      const message = (error as Error).message.replace(/ script: [0-9a-f]{40}.*$/s, "");
+      return new UnavailableError(`Redis refuses: ${message}`, { cause: error, mayHaveHappened: false });
+    }
+    if (error instanceof ErrorReply || error instanceof TypeError) return error;
+    return new UnavailableError("Redis went away", { cause: this.#lastError ?? error });
+  }
+
+  #report(error: unknown): void {
+    this.#lastError = error;
+    const { code, message = "" } = error as { code?: string; message?: string };
+    if (this.#reported === `${code} ${message}`) return;
+    this.#reported = `${code} ${message}`;
+    this.#options.onError?.(error);
+  }
+}

@@ -1,0 +1,67 @@
+/**
+ * Following the feeds of all partitions live, for readers that are in no group.
+ */
+import type { RedisConnection } from "./connection/connection.ts";
+import type { Keys } from "./keys.ts";
+import { readStreamInfo, type StreamInfo } from "./streams/stream_info.ts";
+import type { Subscriptions } from "./streams/subscriptions.ts";
+import { compareEntryIds } from "../../execution/event.ts";
+import { decodeFeedCursor, encodeFeedCursor } from "../../feed/feed_cursor.ts";
+import type { FollowedEntry } from "../../feed/projections.ts";
+import type { WaitOptions } from "../../execution/log.ts";
+import { decodeFeedEntry } from "./codec.ts";
+
+/** How long one wait for entries is, in milliseconds: with several partitions, also how late one may be. */
+const WAIT_MS = 5000;
+const WAIT_PARTITIONS_MS = 50;
+
+/** What it follows the feeds over. */
+export interface FeedFollowOptions {
+  readonly keys: Keys;
+  readonly commands: RedisConnection;
+  readonly subscriptions: Subscriptions;
+}
+
+/**
+ * Entries after `after`, or from now on. `gap` stands wherever entries may be missing: those after `after` were
+ * trimmed away, or Redis lost data, or trimmed the feed while the link was down.
+ */
+export async function* followFeed(
+  { keys, commands, subscriptions }: FeedFollowOptions,
+  { signal, after }: WaitOptions & { after?: string },
+): AsyncIterable<FollowedEntry | "gap"> {
+  const feeds = keys.each((partition) => keys.feed(partition));
+  const asked = after === undefined ? undefined : decodeFeedCursor(after, feeds.length);
+  const infos = await Promise.all(feeds.map((feed) => readStreamInfo(commands, feed)));
+  if (asked !== undefined && (!asked.isExact || asked.ids.some((id, i) => isGone(infos[i], id)))) yield "gap";
+  /** Where each partition is. */
+  const places = infos.map((info, partition) => {
+    const lastId = info?.lastId ?? "0-0";
+    const id = asked?.ids[partition];
+    return id !== undefined && compareEntryIds(id, lastId) < 0 ? id : lastId;
+  });
+  const live = feeds.map((feed, partition) => subscriptions.subscribe(feed, places[partition]!));
+  try {
+    const timeoutMs = live.length > 1 ? WAIT_PARTITIONS_MS : WAIT_MS;
+    while (!signal.aborted) {
+      const batches = await Promise.all(live.map((subscription) => subscription.next({ signal, timeoutMs })));
+      for (const [partition, entries] of batches.entries()) {
+        if (live[partition]!.takeLoss()) yield "gap";
+        for (const entry of entries) {
+          places[partition] = entry.id;
+          yield { ...decodeFeedEntry(entry, partition), cursor: encodeFeedCursor(places) };
+          if (signal.aborted) return;
+        }
+      }
+    }
+  } finally {
+    for (const subscription of live) subscription.close();
+  }
+}
+
+/** True when entries after an id have been trimmed away, or were lost: the feed never came that far. */
+function isGone(info: StreamInfo | undefined, after: string): boolean {
+  if (compareEntryIds(info?.lastId ?? "0-0", after) < 0) return true;
+  if (info?.firstId === undefined || (after === "0-0" && info.isWhole)) return false;
+  return Number(info.firstId.split("-")[0]) > Number(after.split("-")[0]);
+}

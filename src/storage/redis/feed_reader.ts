@@ -1,0 +1,99 @@
+/**
+ * The feeds as one consumer of the assembler's group reads them.
+ *
+ * Invariants, besides those of {@linkcode GroupReader}:
+ * 1. Pending entries are read again after a batch that could not be applied.
+ * 2. What another consumer took and left for `IDLE_MS` becomes this one's.
+ * 3. Pending entries that were trimmed away are acknowledged: nothing else would ever end them.
+ */
+import type { RedisConnection, Reply } from "./connection/connection.ts";
+import { isGroupGone } from "./streams/consumer_group.ts";
+import { GRACE_MS } from "./connection/deadlines.ts";
+import { GroupReader } from "./streams/group_reader.ts";
+import type { Keys } from "./keys.ts";
+import { parseDeleted, parseStreams } from "./streams/stream_replies.ts";
+import type { FeedEntry } from "../../feed/projections.ts";
+import type { WaitOptions } from "../../execution/log.ts";
+import { decodeFeedEntry } from "./codec.ts";
+
+/** After how long an entry that was taken and not acknowledged is another assembler's, in milliseconds. */
+const IDLE_MS = 10_000;
+
+/** What a feed reader is made of. */
+export interface FeedReaderOptions {
+  readonly keys: Keys;
+  readonly commands: RedisConnection;
+  /** Opens the connection that blocked reads have to themselves. */
+  readonly openBlocked: () => Promise<RedisConnection>;
+  /** The consumer's name. */
+  readonly instance: string;
+  readonly group: string;
+}
+
+/** One consumer of the feeds of all partitions. */
+export class FeedReader {
+  readonly #options: FeedReaderOptions;
+  readonly #feeds: readonly string[];
+  readonly #reader: GroupReader;
+
+  constructor(options: FeedReaderOptions) {
+    this.#options = options;
+    this.#feeds = options.keys.each((partition) => options.keys.feed(partition));
+    this.#reader = new GroupReader({ ...options, streams: this.#feeds, consumer: options.instance });
+  }
+
+  /** At most `count` entries a partition; waits at most `blockMs`, and while Redis is away returns none. */
+  take(options: WaitOptions & { count: number; blockMs: number }): Promise<FeedEntry[]> {
+    const { count, blockMs } = options;
+    return this.#reader.session(options, async () => {
+      const missed = await this.#reader.readAgain(() => this.#readPending(count)) ?? [];
+      if (missed.length > 0) return missed;
+      return this.#decode(await this.#reader.read({ count, id: ">", blockMs }));
+    });
+  }
+
+  /** Begins again with what is pending. */
+  again(): void {
+    this.#reader.again();
+  }
+
+  /** Begins again with what is pending if any of it has been for too long, whoever took it. */
+  async findIdle(partition: number): Promise<void> {
+    const { commands, group } = this.#options;
+    const words = ["XPENDING", this.#feeds[partition]!, group, "IDLE", String(IDLE_MS), "-", "+", "1"];
+    const idle = await commands.send<Reply[]>(words).catch((error) => {
+      if (isGroupGone(error)) return [];
+      throw error;
+    });
+    if (idle.length > 0) this.again();
+  }
+
+  /** Closes the blocked connection. */
+  close(): Promise<void> {
+    return this.#reader.close();
+  }
+
+  /** What this consumer was handed; a batch that is not empty may not be the last one. */
+  async #readPending(count: number): Promise<FeedEntry[]> {
+    const { commands, group, instance } = this.#options;
+    for (const feed of this.#feeds) {
+      const words = ["XAUTOCLAIM", feed, group, instance, String(IDLE_MS), "0-0", "COUNT", String(count), "JUSTID"];
+      await commands.send(words);
+    }
+    for (;;) {
+      const reply = await this.#reader.read({ count, id: "0", deadlineMs: GRACE_MS });
+      const deleted = parseDeleted(reply).filter(([, ids]) => ids.length > 0);
+      await Promise.all(deleted.map(([feed, ids]) => commands.send(["XACK", feed, group, ...ids])));
+      const entries = this.#decode(reply);
+      if (entries.length > 0) this.again();
+      if (entries.length > 0 || deleted.length === 0) return entries;
+    }
+  }
+
+  #decode(reply: Reply): FeedEntry[] {
+    return parseStreams(reply).flatMap(([name, entries]) => {
+      const partition = this.#feeds.indexOf(name);
+      return entries.map((entry) => decodeFeedEntry(entry, partition));
+    });
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Reads logs, and the values that stand beside them, over a connection of its own: what is large delays no command of
+ * those that run and answer.
+ *
+ * Invariants:
+ * 1. A page is bounded in entries, and in the bytes of the values that are loaded for it; it has one event at least.
+ * 2. So many replies are under way at once, whatever the number of readers.
+ * 3. A value that nobody asks for is not loaded. One that is gone reads as null.
+ */
+import type { RedisConnection } from "./connection/connection.ts";
+import { Gate } from "./connection/gate.ts";
+import type { Keys } from "./keys.ts";
+import { parseEntries, type StreamEntry } from "./streams/stream_replies.ts";
+import type { StoredEvent } from "../../execution/event.ts";
+import { PAGE_BYTES, type ReadOptions } from "../../execution/log.ts";
+import { decodeEntry, valueOf } from "./codec.ts";
+
+/** How many entries are read at once. */
+const PAGE = 100;
+/** How many replies may be under way. */
+const AT_ONCE = 4;
+
+/** Reads over one connection. */
+export class LogReader {
+  readonly #keys: Keys;
+  readonly #connection: RedisConnection;
+  readonly #gate = new Gate({ atOnce: AT_ONCE });
+
+  /** @param options.connection one that only this reader uses */
+  constructor(options: { keys: Keys; connection: RedisConnection }) {
+    this.#keys = options.keys;
+    this.#connection = options.connection;
+  }
+
+  /** Events after `after`, page by page. */
+  async *pages(executionId: string, options: ReadOptions = {}): AsyncIterable<StoredEvent[]> {
+    const { limit = Infinity, values = true } = options;
+    let { after } = options;
+    for (let left = limit; left > 0;) {
+      const count = Math.min(left, PAGE);
+      const start = after === undefined ? "-" : `(${after}`;
+      const entries = parseEntries(
+        await this.#send(["XRANGE", this.#keys.log(executionId), start, "+", "COUNT", String(count)]),
+      );
+      for (const batch of values ? batchesOf(entries) : [entries]) {
+        if (batch.length > 0) yield await this.#decode(executionId, batch, { values });
+      }
+      if (entries.length < count) return;
+      left -= count;
+      after = entries.at(-1)!.id;
+    }
+  }
+
+  /** Makes events of entries that came another way, with their values. */
+  async *decodeAll(
+    executionId: string,
+    entries: readonly StreamEntry[],
+    options: { values: boolean },
+  ): AsyncIterable<StoredEvent[]> {
+    for (const batch of batchesOf(entries)) yield await this.#decode(executionId, batch, options);
+  }
+
+  /** The JSON of values that stand beside a log, `null` for what is gone. */
+  async values(executionId: string, names: readonly string[]): Promise<(string | null)[]> {
+    return await this.#send(["HMGET", this.#keys.values(executionId), ...names]) as (string | null)[];
+  }
+
+  async #decode(
+    executionId: string,
+    entries: readonly StreamEntry[],
+    options: { values: boolean },
+  ): Promise<StoredEvent[]> {
+    const names = options.values ? entries.flatMap((entry) => valueOf(entry)?.name ?? []) : [];
+    if (names.length === 0) return entries.map((entry) => decodeEntry(entry));
+    const loaded = await this.values(executionId, names);
+    let next = 0;
+    return entries.map((entry) => decodeEntry(entry, valueOf(entry) === undefined ? null : loaded[next++]));
+  }
+
+  #send(command: string[]) {
+    return this.#gate.run(() => this.#connection.send(command));
+  }
+}
+
+/** Cuts a page where its values come to more than may be loaded at once. */
+function* batchesOf(entries: readonly StreamEntry[]): Iterable<StreamEntry[]> {
+  let batch: StreamEntry[] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    const more = valueOf(entry)?.bytes ?? 0;
+    if (bytes + more > PAGE_BYTES && batch.length > 0) {
+      yield batch;
+      batch = [];
+      bytes = 0;
+    }
+    batch.push(entry);
+    bytes += more;
+  }
+  if (batch.length > 0) yield batch;
+}

@@ -1,0 +1,88 @@
+/**
+ * Callers who wait for executions that Redis no longer has: it was set back, by an append-only file cut short, or by a
+ * failover to a replica that lagged.
+ *
+ * Invariants:
+ * 1. Only what is known to have been appended can be missing.
+ * 2. A server that is asked must be one that takes writes: a replica may not have heard of an execution yet.
+ * 3. What is missing is asked for once more, a round later, before its caller is told: being told wrongly would make
+ *    the caller send it a second time.
+ */
+import type { RedisConnection } from "./connection/connection.ts";
+import type { Keys } from "./keys.ts";
+import { defineScript, runScript } from "./connection/script.ts";
+import { executionLost } from "../../execution/refusals.ts";
+import type { Waiters } from "../../execution/waiters.ts";
+
+/** How many are asked for by one script. */
+const CHUNK = 500;
+/** How long the key lives that is touched for the sake of invariant 2: as long as an inbox without its instance. */
+const TTL_MS = 60_000;
+
+const FIND_LOST = defineScript(
+  `
+-- KEYS  1 inbox
+-- ARGV  1 TTL (ms)  2 base  3.. execution ids
+-- Reply those of which there is neither meta nor result. It writes, so that a replica refuses it
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+local lost = {}
+for i = 3, #ARGV do
+  if redis.call('EXISTS', ARGV[2] .. 'meta:' .. ARGV[i], ARGV[2] .. 'execution:result:' .. ARGV[i]) == 0 then
+    lost[#lost + 1] = ARGV[i]
+  end
+end
+return lost
+`,
+  { allowOom: true },
+);
+
+/** What {@linkcode LostExecutions} is made of. */
+export interface LostExecutionsOptions {
+  readonly keys: Keys;
+  readonly commands: RedisConnection;
+  readonly waiters: Waiters;
+  readonly instance: string;
+}
+
+/** Finds them and tells their callers. */
+export class LostExecutions {
+  readonly #options: LostExecutionsOptions;
+  /** Executions that were not found once. */
+  #missing: ReadonlySet<string> = new Set();
+
+  constructor(options: LostExecutionsOptions) {
+    this.#options = options;
+  }
+
+  /** Looks for these executions, and for those that were missing before. */
+  async tell(ids: readonly string[]): Promise<void> {
+    const { waiters } = this.#options;
+    const lost = new Set(await this.#find([...new Set([...ids, ...this.#missing])]));
+    for (const id of lost) if (this.#missing.has(id)) waiters.fail(id, executionLost(id));
+    this.#missing = new Set([...lost].filter((id) => waiters.has(id)));
+  }
+
+  async #find(ids: readonly string[]): Promise<string[]> {
+    const { keys, commands, instance } = this.#options;
+    const byPartition = new Map<number, string[]>();
+    for (const id of ids) {
+      const partition = keys.partitionOf(id);
+      const others = byPartition.get(partition);
+      if (others === undefined) byPartition.set(partition, [id]);
+      else others.push(id);
+    }
+    const lost: string[] = [];
+    for (const [partition, some] of byPartition) {
+      const args = [String(TTL_MS), keys.base(partition)];
+      for (let i = 0; i < some.length; i += CHUNK) {
+        lost.push(
+          ...await runScript<string[]>(commands, FIND_LOST, {
+            keys: [keys.inbox(partition, instance)],
+            args: [...args, ...some.slice(i, i + CHUNK)],
+          }),
+        );
+      }
+    }
+    return lost;
+  }
+}

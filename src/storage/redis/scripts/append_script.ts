@@ -1,0 +1,117 @@
+/**
+ * The script that appends to a log, and suspends or ends its execution in the same step; by the rules of `scripts.ts`.
+ */
+import { defineScript } from "../connection/script.ts";
+import { ADMISSION, LIBRARY } from "./script_library.ts";
+
+const APPEND_SOURCE = `
+-- KEYS  1 meta  2 log  3 feed  4 work  5 result  6 inbox (any key when there is no reply)
+-- ARGV  1 execution id  2 epoch, or 'cancel' to end it whoever holds it  3 events that claims must have appended so far
+--       4 types of the events, by comma  5 reply: '' none, 'early' ARGV 7 now, 'result' ARGV 7, 'stored' a reference
+--       6 '' to go on, 'suspend', 'pause' (suspend if it is still paused), or the terminal status
+--       7 result (JSON or gzip); with 'suspend' and 'pause' the delay (ms)  8 base  9 group
+--       10 token of the claim that writes  11 '' or why this is a dead letter (JSON)  12 bytes that the log may have
+--       13.. type, time, node or '', data (JSON), '' or the large output that stands beside it (JSON) of each event
+-- Reply 'ok', 'paused' (done, and the execution is paused) or 'suspended', also when this very append was made before;
+--       'resumed' when there was no more reason to pause; 'gone', 'ended', 'fenced', 'sequence', 'limit' or
+--       'eventless' when refused
+${LIBRARY}
+${ADMISSION}
+local m = redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'status', 'workflow', 'version', 'requestedAt', 'entry',
+  'writer', 'paused', 'resultTtl', 'historyTtl', 'limited', 'deadline', 'deliveries', 'bytes', 'values')
+if not m[1] then return 'gone' end
+local sequence, entry, paused = tonumber(m[2]), m[7], m[9] == '1'
+local count = (#ARGV - 12) / 5
+local suspends = ARGV[6] == 'suspend' or ARGV[6] == 'pause'
+if count == 0 and ARGV[6] ~= '' and not suspends then return 'eventless' end
+if ARGV[2] == 'cancel' then
+  if ENDED[m[3]] then return 'ended' end
+  redis.call('HINCRBY', KEYS[1], 'epoch', 1)
+else
+  if m[1] ~= ARGV[2] then return ENDED[m[3]] and 'ended' or 'fenced' end
+  if count > 0 and sequence == tonumber(ARGV[3]) + count and m[8] == ARGV[10] then
+    return suspends and 'suspended' or paused and 'paused' or 'ok'
+  end
+  if ENDED[m[3]] then return 'ended' end
+  if sequence ~= tonumber(ARGV[3]) then return 'sequence' end
+  if entry == '' then return suspends and count == 0 and 'suspended' or 'fenced' end
+  if ARGV[6] == 'pause' and not paused then return 'resumed' end
+end
+local bytes, values = tonumber(m[15] or 0), m[16] == '1'
+for i = 13, #ARGV, 5 do bytes = bytes + #ARGV[i + 3] + #ARGV[i + 4] end
+-- A terminal event alone always fits.
+if bytes > tonumber(ARGV[12]) and count > 0 and not (count == 1 and ENDED[ARGV[6]]) then return 'limit' end
+local first, last
+for i = 13, #ARGV, 5 do
+  if ARGV[i + 4] ~= '' then
+    redis.call('HSET', ARGV[8] .. 'values:' .. ARGV[1], ARGV[i + 2], ARGV[i + 4])
+    values = true
+    last = redis.call('XADD', KEYS[2], '*', 'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3],
+      'value', 'output', 'bytes', #ARGV[i + 4])
+  elseif ARGV[i + 2] == '' then
+    last = redis.call('XADD', KEYS[2], '*', 'type', ARGV[i], 'time', ARGV[i + 1], 'data', ARGV[i + 3])
+  else
+    last = redis.call('XADD', KEYS[2], '*', 'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3])
+  end
+  first = first or last
+end
+if ARGV[5] == 'stored' then
+  redis.call('XADD', KEYS[6], 'NOMKSTREAM', '*', 'execution', ARGV[1], 'stored', '1')
+elseif ARGV[5] ~= '' then
+  redis.call('XADD', KEYS[6], 'NOMKSTREAM', '*', 'execution', ARGV[1], 'result', ARGV[7])
+  -- Kept for a caller whose inbox was lost; at the end there is the result.
+  if ARGV[5] == 'early' then redis.call('HSET', KEYS[1], 'reply', ARGV[7]) end
+end
+if ARGV[6] == '' or suspends then
+  if count > 0 then
+    redis.call('HSET', KEYS[1], 'sequence', sequence + count, 'status', paused and 'paused' or 'running', 'writer', ARGV[10],
+      'bytes', bytes, 'values', values and '1' or '')
+    redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[4], 'version', m[5],
+      'first', first, 'last', last, 'types', ARGV[4])
+    if m[14] and string.find(ARGV[4], 'node.completed', 1, true) then redis.call('HDEL', KEYS[1], 'deliveries', 'waits') end
+  end
+  if not suspends then return paused and 'paused' or 'ok' end
+  drop(KEYS[4], ARGV[9], entry)
+  redis.call('HSET', KEYS[1], 'entry', '')
+  redis.call('ZADD', ARGV[8] .. 'timers', math.min(clock() + ARGV[7], tonumber(m[13])), ARGV[1])
+  return 'suspended'
+end
+local nowMs = clock()
+local now = ms(nowMs)
+redis.call('HSET', KEYS[1], 'sequence', sequence + count, 'status', ARGV[6], 'endedAt', now, 'writer', ARGV[10])
+redis.call('HDEL', KEYS[1], 'reply')
+redis.call('EXPIRE', KEYS[1], m[11])
+redis.call('EXPIRE', KEYS[2], m[11])
+if values then redis.call('EXPIRE', ARGV[8] .. 'values:' .. ARGV[1], m[11]) end
+redis.call('SET', KEYS[5], ARGV[7], 'EX', m[10])
+redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[4], 'version', m[5],
+  'first', first, 'last', last, 'types', ARGV[4],
+  'status', ARGV[6], 'requestedAt', m[6], 'endedAt', now, 'keptUntil', ms(nowMs + m[11] * 1000))
+if entry == '' then redis.call('ZREM', ARGV[8] .. 'timers', ARGV[1]) else drop(KEYS[4], ARGV[9], entry) end
+if m[12] then
+  redis.call('ZREM', ARGV[8] .. 'slots:' .. m[4], ARGV[1])
+  redis.call('ZREM', ARGV[8] .. 'waiting:' .. m[4], ARGV[1])
+  admit(ARGV[8], m[4], nowMs)
+end
+if ARGV[11] ~= '' then
+  local letters, letter = ARGV[8] .. 'dead-letters', ARGV[8] .. 'dead:' .. ARGV[1]
+  local request = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1][2]
+  local trigger = redis.call('HGET', KEYS[1], 'trigger')
+  redis.call('HSET', letter, 'workflow', m[4], 'version', m[5], 'trigger', trigger, 'requestedAt', m[6], 'diedAt', now,
+    'deliveries', m[14] or '0', 'error', ARGV[11], 'request', request[6])
+  if request[7] == 'value' then
+    redis.call('HSET', letter, 'input', redis.call('HGET', ARGV[8] .. 'values:' .. ARGV[1], trigger))
+  end
+  redis.call('ZADD', letters, 0, ARGV[1])
+  for i = 1, redis.call('ZCARD', letters) - 1000 do
+    redis.call('DEL', ARGV[8] .. 'dead:' .. redis.call('ZPOPMIN', letters)[1])
+  end
+end
+return 'ok'
+`;
+
+/** Appends events under the fence; it may also suspend the execution, or end it: result, reply, acknowledgement. */
+export const APPEND = defineScript(APPEND_SOURCE);
+
+/** The same for what suspends or ends an execution: a server that is full takes it, since it makes room. */
+export const APPEND_LAST = defineScript(APPEND_SOURCE, { allowOom: true });

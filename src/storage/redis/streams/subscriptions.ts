@@ -1,0 +1,142 @@
+/**
+ * Shares one stream reader among many readers of the same streams, each with a cursor of its own.
+ *
+ * Invariants:
+ * 1. A stream that several follow is read once.
+ * 2. The shared cursor goes back to the one who has read least; the others drop what they know: no gap, no repeat.
+ * 3. Nobody holds more than `BUFFER` entries: who is slower than the stream drops what comes, and reads it again.
+ */
+import { MillraceError } from "../../../lib/errors.ts";
+import { compareEntryIds } from "../../../execution/event.ts";
+import type { StreamReader } from "./stream_reader.ts";
+import type { StreamEntry } from "./stream_replies.ts";
+
+/** How many entries a subscription holds for its reader. */
+const BUFFER = 2000;
+
+/** One reader of one stream. */
+export interface Subscription {
+  /** What has come since the last call, waiting for it at most `timeoutMs`; empty then, on abort and after a loss. */
+  next(options: { signal: AbortSignal; timeoutMs: number }): Promise<StreamEntry[]>;
+  /** True once after entries may have been lost: the stream is gone, or shorter than it was, or was trimmed. */
+  takeLoss(): boolean;
+  close(): void;
+}
+
+/** Takes part in the reading of one stream. */
+class Taker {
+  cursor: string;
+  buffer: StreamEntry[] = [];
+  isLost = false;
+  /** Entries were dropped: they must be read again. */
+  isBehind = false;
+  wake: (() => void) | undefined;
+
+  constructor(cursor: string) {
+    this.cursor = cursor;
+  }
+
+  take(entries: readonly StreamEntry[]): void {
+    for (const entry of entries) {
+      if (compareEntryIds(entry.id, this.cursor) <= 0) continue;
+      this.isBehind ||= this.buffer.length >= BUFFER;
+      if (this.isBehind) break;
+      this.cursor = entry.id;
+      this.buffer.push(entry);
+    }
+    this.wake?.();
+  }
+
+  lose(cursor: string): void {
+    this.isLost = true;
+    if (compareEntryIds(cursor, this.cursor) < 0) this.cursor = cursor;
+    this.wake?.();
+  }
+}
+
+/** Subscriptions over one blocked connection. */
+export class Subscriptions {
+  readonly #reader: StreamReader;
+  readonly #limit: number;
+  readonly #takers = new Map<string, Set<Taker>>();
+
+  constructor(reader: StreamReader, options: { limit: number }) {
+    this.#reader = reader;
+    this.#limit = options.limit;
+  }
+
+  /** Follows a stream from behind `after`. Throws `too_many_waiters` past the limit of streams. */
+  subscribe(stream: string, after: string): Subscription {
+    const takers = this.#takers.get(stream) ?? new Set();
+    if (takers.size === 0 && this.#takers.size >= this.#limit) {
+      throw new MillraceError("too_many_waiters", `${this.#limit} streams are followed on this instance already`, {
+        headers: { "retry-after": "1" },
+      });
+    }
+    const taker = new Taker(after);
+    takers.add(taker);
+    this.#takers.set(stream, takers);
+    this.#follow(stream);
+    return {
+      next: async ({ signal, timeoutMs }) => {
+        if (taker.buffer.length === 0 && !taker.isLost) {
+          await wakeUp((resolve) => taker.wake = resolve, { signal, timeoutMs });
+        }
+        taker.wake = undefined;
+        const entries = taker.buffer;
+        taker.buffer = [];
+        if (taker.isBehind) {
+          taker.isBehind = false;
+          this.#follow(stream);
+        }
+        return signal.aborted ? [] : entries;
+      },
+      takeLoss: () => {
+        const { isLost } = taker;
+        taker.isLost = false;
+        return isLost;
+      },
+      close: () => {
+        takers.delete(taker);
+        if (takers.size > 0 || this.#takers.get(stream) !== takers) return;
+        this.#takers.delete(stream);
+        this.#reader.unfollow(stream);
+      },
+    };
+  }
+
+  /** Reads on from where the one is who has read least. One who is behind will come back for it. */
+  #follow(stream: string): void {
+    const takers = this.#takers.get(stream);
+    if (takers === undefined) return;
+    const [first = "0-0", ...others] = [...takers].filter(({ isBehind }) => !isBehind).map(({ cursor }) => cursor);
+    const cursor = others.reduce((least, other) => compareEntryIds(other, least) < 0 ? other : least, first);
+    this.#reader.follow(
+      stream,
+      cursor,
+      (entries) => {
+        for (const taker of takers) taker.take(entries);
+      },
+      (lost) => {
+        for (const taker of takers) taker.lose(lost);
+      },
+    );
+  }
+}
+
+function wakeUp(
+  set: (resolve: () => void) => void,
+  { signal, timeoutMs }: { signal: AbortSignal; timeoutMs: number },
+): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, timeoutMs);
+    signal.addEventListener("abort", done, { once: true });
+    set(done);
+  });
+}

@@ -1,0 +1,80 @@
+/**
+ * Following one log: history first, then the live entries from its last one on, so there is no gap and no repeat.
+ */
+import { UnavailableError } from "../../lib/errors.ts";
+import { pause } from "../../lib/delay.ts";
+import type { Subscriptions } from "./streams/subscriptions.ts";
+import { isTerminal, type StoredEvent } from "../../execution/event.ts";
+import type { LogReader } from "./log_reader.ts";
+
+/** How often an idle reader looks whether its log still exists, in milliseconds. */
+const EXISTS_MS = 5000;
+
+/** How long it waits before it asks again for values that could not be loaded, in milliseconds. */
+const AGAIN_MS = 250;
+
+/** What {@linkcode followLog} takes. */
+export interface FollowOptions {
+  readonly signal: AbortSignal;
+  /** The name of the log's stream. */
+  readonly stream: string;
+  readonly after: string | undefined;
+  readonly subscriptions: Subscriptions;
+  readonly executionId: string;
+  readonly reader: LogReader;
+  /** Whether large values are loaded. */
+  readonly values: boolean;
+  readonly exists: () => Promise<boolean>;
+}
+
+/**
+ * Events after `after`. Ends after the terminal event, when the log has expired, and on abort. It outlives an outage
+ * of Redis, which only its first read tells of: it throws `UnavailableError`.
+ */
+export async function* followLog(options: FollowOptions): AsyncIterable<StoredEvent> {
+  const { signal, stream, subscriptions, executionId, reader, values, exists } = options;
+  let after = options.after;
+  for await (const page of reader.pages(executionId, { values, ...(after !== undefined && { after }) })) {
+    for (const event of page) {
+      yield event;
+      after = event.id;
+      if (isTerminal(event) || signal.aborted) return;
+    }
+  }
+  // Nothing may be all that there will ever be.
+  if (after === options.after && !signal.aborted && !(await mayExist(exists))) return;
+  const live = subscriptions.subscribe(stream, after ?? "0-0");
+  try {
+    while (!signal.aborted) {
+      const entries = await live.next({ signal, timeoutMs: EXISTS_MS });
+      for (let left = entries; left.length > 0 && !signal.aborted;) {
+        try {
+          for await (const page of reader.decodeAll(executionId, left, { values })) {
+            left = left.slice(page.length);
+            for (const event of page) {
+              yield event;
+              if (isTerminal(event) || signal.aborted) return;
+            }
+          }
+        } catch (error) {
+          if (!(error instanceof UnavailableError)) throw error;
+          await pause(AGAIN_MS, signal);
+        }
+      }
+      const isLost = live.takeLoss();
+      if ((entries.length === 0 || isLost) && !signal.aborted && !(await mayExist(exists))) return;
+    }
+  } finally {
+    live.close();
+  }
+}
+
+/** While Redis is away, nobody knows. */
+async function mayExist(exists: () => Promise<boolean>): Promise<boolean> {
+  try {
+    return await exists();
+  } catch (error) {
+    if (error instanceof UnavailableError) return true;
+    throw error;
+  }
+}

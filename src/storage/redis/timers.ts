@@ -1,0 +1,73 @@
+/**
+ * What waits for a time: retries, long delays, deadlines of executions that nobody runs, workflows' queues. It lies in
+ * a sorted set a partition; every worker looks there, and whoever comes first puts what is due on the work stream.
+ */
+import type { RedisConnection } from "./connection/connection.ts";
+import type { Keys } from "./keys.ts";
+import { runScript } from "./connection/script.ts";
+import { WAKE } from "./scripts/scripts.ts";
+
+/** How long a timer that another worker set may go unseen, in milliseconds. */
+const LOOK_EVERY_MS = 500;
+/** How many timers one script moves. */
+const BATCH = 100;
+
+/** What timers are made of. */
+export interface TimersOptions {
+  readonly keys: Keys;
+  readonly commands: RedisConnection;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Looks for what is due until it is stopped. */
+export class Timers {
+  readonly #options: TimersOptions;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** By the monotonic clock: a system clock that is set back must not keep what is due waiting. */
+  #firesAt = Infinity;
+  #stopped = true;
+  #looking: Promise<void> | undefined;
+
+  constructor(options: TimersOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#stopped = false;
+    this.arm(0);
+  }
+
+  /** Looks again `delayMs` from now, unless it does so earlier. */
+  arm(delayMs: number): void {
+    const at = performance.now() + delayMs;
+    if (this.#stopped || at >= this.#firesAt) return;
+    clearTimeout(this.#timer);
+    this.#firesAt = at;
+    this.#timer = setTimeout(() => this.#looking = this.#look(), delayMs);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await this.#looking;
+  }
+
+  async #look(): Promise<void> {
+    const { keys, commands, onError } = this.#options;
+    this.#firesAt = Infinity;
+    let nextMs = LOOK_EVERY_MS;
+    try {
+      for (let partition = 0; partition < keys.partitions && commands.ready; partition++) {
+        const [moved, untilNext] = await runScript<[number, string]>(commands, WAKE, {
+          keys: [keys.timers(partition)],
+          args: [String(BATCH), keys.base(partition)],
+        });
+        if (moved === BATCH) nextMs = 0;
+        else if (untilNext !== "") nextMs = Math.min(nextMs, Number(untilNext) + 1);
+      }
+    } catch (error) {
+      onError(error);
+    }
+    this.arm(nextMs);
+  }
+}

@@ -1,0 +1,223 @@
+/**
+ * The work streams: one consumer group, `workers`, in which every worker is a consumer under its instance's name.
+ *
+ * A work entry is deleted in the step that ends or suspends its execution, never before.
+ */
+import type { Clock } from "../../lib/clock.ts";
+import { FencedError } from "../../lib/errors.ts";
+import type { RedisConnection } from "./connection/connection.ts";
+import { forgetConsumers } from "./streams/consumer_group.ts";
+import { GroupReader } from "./streams/group_reader.ts";
+import type { Keys } from "./keys.ts";
+import type { MemoryWatch } from "./connection/memory_watch.ts";
+import { runScript } from "./connection/script.ts";
+import type {
+  AppendOptions,
+  Claim,
+  FinishOptions,
+  SuspendOptions,
+  WorkQueue,
+  WorkSignal,
+} from "../../execution/work_queue.ts";
+import type { ExecutionResult } from "../../execution/result.ts";
+import type { WaitOptions } from "../../execution/log.ts";
+import { logLimit } from "../../execution/refusals.ts";
+import { type AppendAnswer, type AppendEnd, Appender } from "./appender.ts";
+import { BEGIN, REQUEUE } from "./scripts/claim_scripts.ts";
+import { type EncodedEvents, encodeEvents, encodeResult, referTo } from "./codec.ts";
+import { Leases } from "./leases.ts";
+import { resend } from "./resend.ts";
+import { Taker } from "./taker.ts";
+import { Timers } from "./timers.ts";
+import { WrittenValues } from "./written_values.ts";
+
+/** What a work queue is made of. */
+export interface WorkQueueOptions {
+  readonly keys: Keys;
+  readonly commands: RedisConnection;
+  readonly clock: Clock;
+  readonly memory: MemoryWatch;
+  /** Opens the connection that blocked reads have to themselves. */
+  readonly openBlocked: () => Promise<RedisConnection>;
+  /** The consumer's name. */
+  readonly instance: string;
+  readonly group: string;
+  readonly leaseMs: number;
+  readonly maxDeliveries: number;
+  /** The largest log of an execution. */
+  readonly logLimitBytes: number;
+  readonly onError: (error: unknown) => void;
+}
+
+/** {@linkcode WorkQueue} on Redis Streams. */
+export class RedisWorkQueue implements WorkQueue {
+  readonly #options: WorkQueueOptions;
+  readonly #streams: readonly string[];
+  readonly #leases: Leases;
+  readonly #timers: Timers;
+  readonly #appender: Appender;
+  readonly #values = new WrittenValues();
+  readonly #listeners: ((executionId: string, signal: WorkSignal) => void)[] = [];
+  readonly #reader: GroupReader;
+  readonly #taker: Taker;
+
+  constructor(options: WorkQueueOptions) {
+    this.#options = options;
+    const { keys, instance, openBlocked } = options;
+    this.#streams = keys.each((partition) => keys.work(partition));
+    this.#appender = new Appender(options);
+    this.#timers = new Timers(options);
+    this.#leases = new Leases({
+      ...options,
+      onLost: (executionId) => this.signal(executionId, "lost"),
+      onDead: (claim) => this.#bury(claim),
+      onUnsure: () => this.#reader.again(),
+    });
+    this.#reader = new GroupReader({
+      ...options,
+      streams: this.#streams,
+      consumer: instance,
+      openBlocked: async () => {
+        const blocked = await openBlocked();
+        this.#leases.start();
+        this.#timers.start();
+        return blocked;
+      },
+    });
+    this.#taker = new Taker({
+      ...options,
+      leases: this.#leases,
+      reader: this.#reader,
+      streams: this.#streams,
+      requeue: (claim) => this.requeue(claim),
+    });
+  }
+
+  take(options: WaitOptions & { count: number; suspects?: number; blockMs: number }): Promise<Claim[]> {
+    return this.#taker.take(options);
+  }
+
+  async begin(claim: Claim): Promise<void> {
+    const { keys, commands } = this.#options;
+    const { executionId, epoch } = claim;
+    const begun = await resend(
+      commands,
+      () => runScript(commands, BEGIN, { keys: [keys.meta(executionId)], args: [String(epoch)] }),
+    );
+    if (begun === 1) return;
+    this.release(claim);
+    throw new FencedError(`Epoch ${epoch} of ${executionId} may not begin`);
+  }
+
+  async append(claim: Claim, options: AppendOptions): Promise<{ paused: boolean }> {
+    const { reply, sequence } = options;
+    const events = encodeEvents(options.events);
+    const early = reply === undefined || claim.replyTo === undefined
+      ? undefined
+      : referTo(reply, this.#values.nameOf(claim, events));
+    const answer = await this.#send(claim, { sequence, events }, {
+      reply: early === undefined ? "" : "early",
+      payload: early ?? "",
+    });
+    return { paused: answer === "paused" };
+  }
+
+  async suspend(claim: Claim, options: SuspendOptions): Promise<"suspended" | "resumed"> {
+    const { delayMs, forPause = false, sequence } = options;
+    const events = encodeEvents(options.events);
+    const wait = String(Math.max(0, Math.ceil(delayMs)));
+    const answer = await this.#send(claim, { sequence, events }, {
+      outcome: forPause ? "pause" : "suspend",
+      payload: wait,
+    });
+    if (answer === "resumed") return "resumed";
+    this.#leases.drop(claim);
+    this.#timers.arm(delayMs + 1);
+    return "suspended";
+  }
+
+  async finish(claim: Claim, options: FinishOptions, deadLetter = ""): Promise<void> {
+    const { sequence } = options;
+    const events = encodeEvents(options.events);
+    const { stored, large } = await encodeResult(options.result, this.#values.nameOf(claim, events));
+    await this.#send(claim, { sequence, events }, {
+      reply: claim.replyTo === undefined ? "" : large ? "stored" : "result",
+      outcome: options.result.status,
+      payload: stored,
+      deadLetter,
+    });
+    this.#leases.drop(claim);
+  }
+
+  release(claim: Claim, { cutOff = false }: { cutOff?: boolean } = {}): void {
+    this.#leases.drop(claim);
+    if (cutOff) this.#reader.again();
+  }
+
+  async requeue(claim: Claim): Promise<void> {
+    const { keys, commands, group } = this.#options;
+    const { executionId, epoch } = claim;
+    const partition = keys.partitionOf(executionId);
+    this.#leases.drop(claim);
+    await resend(commands, () =>
+      runScript(commands, REQUEUE, {
+        keys: [keys.meta(executionId), keys.work(partition)],
+        args: [executionId, String(epoch), group, keys.base(partition)],
+      }));
+  }
+
+  onSignal(listener: (executionId: string, signal: WorkSignal) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Tells those who listen what happened to an execution from outside. */
+  signal(executionId: string, signal: WorkSignal): void {
+    for (const listener of this.#listeners) listener(executionId, signal);
+  }
+
+  /** Forgets workers that are gone. Any instance may do it, now and then. */
+  async sweep(): Promise<void> {
+    const { commands, group } = this.#options;
+    if (!commands.ready) return;
+    for (const stream of this.#streams) await forgetConsumers(commands, stream, { group });
+  }
+
+  /** Closes the blocked connection; what was taken over and not handed out goes back. */
+  async close(): Promise<void> {
+    this.#leases.stop();
+    await this.#timers.stop();
+    const left = this.#leases.inHand.splice(0);
+    await Promise.all(left.map((claim) => this.requeue(claim).catch(() => {})));
+    await this.#reader.close();
+  }
+
+  /** Ends an execution that has ended too many workers. */
+  async #bury(claim: Claim): Promise<void> {
+    const { deliveries } = claim;
+    const error = { code: "dead_letter", message: `The execution ended ${deliveries} workers without progress` };
+    const result: ExecutionResult = { executionId: claim.executionId, status: "failed", error };
+    const events = [{ type: "execution.failed", time: this.#options.clock.now(), data: { error } } as const];
+    await this.finish(claim, { sequence: claim.sequence, events, result }, JSON.stringify(error)).catch((error) => {
+      // It was ended otherwise, or is another's.
+      if (!(error instanceof FencedError)) throw error;
+    });
+  }
+
+  /** Appends, and throws `FencedError` when that is refused. */
+  async #send(
+    claim: Claim,
+    append: { sequence: number; events: EncodedEvents },
+    end: AppendEnd,
+  ): Promise<AppendAnswer> {
+    const answer = await this.#appender.append(claim, append, end);
+    if (answer === "limit") throw logLimit(this.#options.logLimitBytes);
+    this.#values.add(claim, append.events);
+    if (answer === "ok" || answer === "paused" || answer === "suspended" || answer === "resumed") return answer;
+    this.release(claim);
+    // Another claim has written under this epoch: the group was lost, and the entry handed out twice.
+    if (answer === "sequence") {
+      this.#leases.reclaim(claim).then(() => this.#reader.unblock(), this.#options.onError);
+    }
+    throw new FencedError(`Epoch ${claim.epoch} of ${claim.executionId} may not append: ${answer}`);
+  }
+}

@@ -1,0 +1,29 @@
+/**
+ * What a driver is made of.
+ */
+import type { Clock } from "../lib/clock.ts";
+import type { DeadLetters } from "../execution/dead_letters.ts";
+import type { ExecutionLog } from "../execution/log.ts";
+import type { Projections } from "../feed/projections.ts";
+import type { StoreHealth } from "../telemetry/store_health.ts";
+import type { WorkQueue } from "../execution/work_queue.ts";
+import type { WorkflowStore } from "../workflow/workflow_store.ts";
+
+/** A whole driver. */
+export interface Store extends AsyncDisposable {
+  readonly driver: "redis" | "memory";
+  /** How documents are kept. */
+  readonly documents: "RedisJSON" | "strings" | "memory";
+  /** By which the times of events, deadlines and waits go, the same for every process of the store. */
+  readonly clock: Clock;
+  readonly log: ExecutionLog;
+  readonly work: WorkQueue;
+  readonly projections: Projections;
+  readonly workflows: WorkflowStore;
+  readonly deadLetters: DeadLetters;
+  /** How many callers of this instance wait for replies. */
+  waiting(): number;
+  /** Whether the store can do its work now, and if not why. */
+  ready(): { readonly ready: boolean; readonly reason?: string };
+  health(): Promise<StoreHealth>;
+}

@@ -1,0 +1,70 @@
+/**
+ * The instance's own log: one JSON object a line on standard output.
+ *
+ * @example
+ * ```ts
+ * const logger = createLogger({ level: "info", instance: "mill-1" });
+ * logger.info({ port: 8080 }, "listening");
+ * ```
+ */
+import { pino } from "pino";
+import { scrub } from "../lib/credentials.ts";
+
+/** From the fewest lines to all, and none. */
+export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
+
+/** How much is logged. */
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** Writes a line: what is known as an object, then what happened in words. */
+export type LogLine = (fields: object, message: string) => void;
+
+/** What the rest of the code logs to. */
+export interface Logger {
+  readonly debug: LogLine;
+  readonly info: LogLine;
+  readonly warn: LogLine;
+  readonly error: LogLine;
+}
+
+/** What {@linkcode createLogger} takes. */
+export interface LoggerOptions {
+  readonly level: LogLevel;
+  /** Named in every line. */
+  readonly instance: string;
+}
+
+/** Milliseconds that a line may wait for company before it is written. */
+const FLUSH_EVERY_MS = 100;
+/** Bytes that are written without waiting. */
+const BUFFER_BYTES = 4096;
+
+/**
+ * Makes a logger. Lines are gathered for at most 100 ms, so that thousands a second cost few writes; what is gathered
+ * is written when the process exits, uncaught errors included. Only a kill that cannot be caught loses them.
+ * `authorization` and `cookie` headers are never written, nor what is secret in an error's message.
+ */
+export function createLogger({ level, instance }: LoggerOptions): Logger {
+  const destination = pino.destination({
+    dest: 1,
+    sync: false,
+    minLength: BUFFER_BYTES,
+    periodicFlush: FLUSH_EVERY_MS,
+  });
+  return pino({
+    level,
+    base: { instance },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    redact: ["authorization", "cookie", "headers.authorization", "headers.cookie"],
+    serializers: { error: serializeError, err: serializeError },
+  }, destination);
+}
+
+/** An error with its causes: the message, and the stack that begins with it, may hold a URL with its password. */
+function serializeError(error: unknown): unknown {
+  if (!(error instanceof Error)) return typeof error === "string" ? scrub(error) : error;
+  const serialized = pino.stdSerializers.err(error);
+  const stack = serialized.stack.split("\n").map(scrub).join("\n");
+  return { ...serialized, message: scrub(serialized.message), stack };
+}

@@ -1,0 +1,42 @@
+/**
+ * The port between the engine and a node type: a schema for its parameters and a compiler that turns them into a
+ * function that runs.
+ */
+import type { z } from "zod";
+import type { JsonValue } from "../lib/json.ts";
+import type { NodeRun, WebhookTrigger } from "./definition.ts";
+import type { Template } from "../expression/scope.ts";
+
+/** What a node type can use while it compiles a node's parameters. */
+export interface CompileTools {
+  readonly nodeId: string;
+  /**
+   * Compiles a parameter in which strings may hold `{{ expressions }}`. A fault of parsing is reported under
+   * `pointer` (relative to the node's `parameters`, such as `/headers/x-total`) and compiling goes on.
+   */
+  template(value: JsonValue, pointer: string): Template;
+  /** Reports a fault that the schema cannot see, under a pointer relative to the node's `parameters`. */
+  fault(pointer: string, detail: string): void;
+}
+
+/** A strategy that does a node's work. */
+export interface NodeType<Parameters = unknown> {
+  /** Its name in definitions. */
+  readonly type: string;
+  /** A trigger starts executions and is never run. */
+  readonly isTrigger: boolean;
+  /** True when running it twice can be noticed outside. */
+  readonly hasSideEffects: boolean;
+  /** Checks `parameters` and fills in defaults; values may be literals or `{{ expressions }}`. */
+  readonly parameters: z.ZodType<Parameters>;
+  /** The outputs that a connection may name besides `error`; `["main"]` if absent. */
+  outputs?(parameters: Parameters): string[];
+  /** For webhook triggers: what they listen to. */
+  webhook?(parameters: Parameters, nodeId: string): WebhookTrigger;
+  /** Makes the function that runs the node. Triggers have none. */
+  compile?(parameters: Parameters, tools: CompileTools): NodeRun;
+}
+
+/** Node types by name. */
+// deno-lint-ignore no-explicit-any
+export type NodeTypes = ReadonlyMap<string, NodeType<any>>;

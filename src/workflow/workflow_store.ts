@@ -1,0 +1,34 @@
+/**
+ * The port of the workflow store: definitions and their versions.
+ */
+import type { StoredWorkflow, WorkflowDefinition } from "./definition.ts";
+
+/** A webhook path that a definition wants: no request may match paths of two workflows. */
+export interface WebhookRoute {
+  readonly method: string;
+  /** The path with each `:name` as `:`. */
+  readonly shape: string;
+  /** JSON pointer to the node's path, for the fault. */
+  readonly pointer: string;
+}
+
+/** Keeps definitions and their versions. */
+export interface WorkflowStore {
+  /**
+   * Stores a definition as the next version; the same definition again makes no new version. `ifMatch` guards
+   * (`"*"`: it must exist). Throws `version_mismatch` (412) or `webhook_path_taken` (409, `errors` names each).
+   */
+  put(
+    id: string,
+    definition: WorkflowDefinition,
+    options: { routes: readonly WebhookRoute[]; ifMatch?: number | "*"; ifNoneMatch?: "*" },
+  ): Promise<{ workflow: StoredWorkflow; created: boolean }>;
+  /** The newest version, or the one named. */
+  get(id: string, version?: number): Promise<StoredWorkflow | undefined>;
+  /** Ids in order after `cursor`, with their versions. */
+  list(): Promise<{ id: string; version: number }[]>;
+  /** False if it did not exist. Throws `version_mismatch`. */
+  delete(id: string, options?: { ifMatch?: number | "*" }): Promise<boolean>;
+  /** Calls back with the id of each workflow that changed anywhere, and with `undefined` when all must be looked at. */
+  onChange(listener: (id: string | undefined) => void): void;
+}

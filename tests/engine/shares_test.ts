@@ -1,0 +1,142 @@
+// timeout: 240
+/**
+ * What one workflow may hold of a worker's places: the rule, and workers whose one workflow's upstream hangs.
+ */
+import { suite, test } from "uvu";
+import * as assert from "uvu/assert";
+import { mayWait, Shares } from "../../src/engine/shares.ts";
+import { pause } from "../../src/lib/delay.ts";
+import { drivers } from "../storage/drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { chainOf, logToEnd, makeBench } from "./bench_of_work.ts";
+
+const { signal } = new AbortController();
+const options = { signal: () => signal };
+
+test("mayWait() lets wait for what is fast, and for what may yet show that it is", () => {
+  const waiting = 31;
+  assert.is(mayWait({ waiting, endedLastSecond: 0, busyForMs: 100 }), true);
+  assert.is(mayWait({ waiting, endedLastSecond: 0, busyForMs: 1000 }), false);
+  assert.is(mayWait({ waiting, endedLastSecond: 500, busyForMs: 60_000 }), true);
+  assert.is(mayWait({ waiting, endedLastSecond: 20, busyForMs: 60_000 }), false);
+  assert.is(mayWait({ waiting: 0, endedLastSecond: 20, busyForMs: 60_000 }), true);
+});
+
+test("Shares keeps an eighth of the places from one workflow, and gives its own on in order", async () => {
+  const shares = new Shares({ places: 16 });
+  for (let n = 0; n < 14; n++) assert.is(shares.enter("a"), true);
+  assert.is(shares.enter("a"), false);
+  assert.is(shares.enter("b"), true);
+  const order: number[] = [];
+  const waits = [1, 2].map((n) => shares.wait("a", options).then((backMs) => order.push(backMs ?? n)));
+  assert.is(shares.waiting, 2);
+  shares.leave("a");
+  await waits[0];
+  shares.leave("a");
+  await waits[1];
+  assert.equal(order, [1, 2]);
+  assert.equal([shares.enter("a"), shares.waiting], [false, 0]);
+});
+
+test("Shares puts back what waited in vain, for longer the more it is", async () => {
+  const shares = new Shares({ places: 8 });
+  while (shares.enter("a"));
+  const first = await shares.wait("a", options);
+  assert.is(first, 500);
+  const backs: (number | undefined)[] = [];
+  for (let n = 0; n < 3000; n++) backs.push(await shares.wait("a", options));
+  assert.ok(backs.every((backMs) => backMs! >= 500));
+  assert.is(backs.at(-1), 5000);
+  const aborting = new AbortController();
+  const stopped = new Shares({ places: 8 });
+  while (stopped.enter("a"));
+  const waiting = stopped.wait("a", { signal: () => aborting.signal });
+  aborting.abort(new Error("stopped"));
+  assert.match(await waiting.then(() => "", (error) => error.message), "stopped");
+  assert.is(stopped.waiting, 0);
+});
+
+test("Shares takes nothing from fewer than eight places", () => {
+  for (const places of [1, 4, 7]) {
+    const shares = new Shares({ places });
+    for (let n = 0; n < places; n++) assert.is(shares.enter("a"), true);
+    assert.is(shares.enter("a"), false);
+  }
+});
+
+test.run();
+
+for (const driver of drivers()) {
+  const test = suite(`Workers whose one workflow hangs on ${driver.name}`);
+
+  test("another workflow is answered while 600 callers of one hang, and all of those end in the end", async () => {
+    const hanging: (() => void)[] = [];
+    let isHanging = true;
+    const bench = makeBench({
+      hang: () => isHanging ? new Promise((resolve) => hanging.push(() => resolve(1))) : Promise.resolve(1),
+      quick: () => Promise.resolve(2),
+    });
+    bench.define(
+      "hangs",
+      chainOf([{ id: "call", type: "act", parameters: { name: "hang" } }], { timeoutSeconds: 300 }),
+    );
+    bench.define("quick", chainOf([{ id: "call", type: "act", parameters: { name: "quick" } }]));
+    const store = await driver.open("a");
+    const worker = bench.worker(store, "a", 256);
+    try {
+      worker.start();
+      const ids: string[] = [];
+      for (let n = 0; n < 600; n++) ids.push(await bench.request(store, "hangs"));
+      await eventually(() => hanging.length === 224, "its share is taken", { timeoutMs: 60_000 });
+      for (let n = 0; n < 10; n++) {
+        await logToEnd(store, await bench.request(store, "quick"));
+        await pause(50);
+      }
+      assert.is(hanging.length, 224, "no more than its share");
+      isHanging = false;
+      for (const end of hanging) end();
+      const left = new Set(ids);
+      await eventually(
+        async () => {
+          for (const id of left) if ((await store.log.meta(id))?.status === "completed") left.delete(id);
+          return left.size === 0;
+        },
+        "all end",
+        { timeoutMs: 60_000 },
+      );
+      for (const id of ids) assert.is(bench.calls.get(`${id}:call`), 1);
+      assert.equal(await store.deadLetters.list({ limit: 1 }), { deadLetters: [] });
+    } finally {
+      await worker.stop();
+      await store[Symbol.asyncDispose]();
+      await driver.clean();
+    }
+  });
+
+  test("a workflow alone is not put back while it is fast", async () => {
+    const bench = makeBench({ work: () => pause(20).then(() => 1) });
+    bench.define("busy", chainOf([{ id: "call", type: "act", parameters: { name: "work" } }]));
+    const store = await driver.open("b");
+    const { suspend } = store.work;
+    let suspended = 0;
+    store.work.suspend = (...args) => {
+      suspended++;
+      return suspend.apply(store.work, args);
+    };
+    const worker = bench.worker(store, "b", 16);
+    try {
+      const ids: string[] = [];
+      for (let n = 0; n < 400; n++) ids.push(await bench.request(store, "busy"));
+      worker.start();
+      for (const id of ids) await logToEnd(store, id);
+      // A machine that stands still for half a second makes fast work look slow; else there is not one.
+      assert.ok(suspended <= 100, `${suspended} were put back`);
+    } finally {
+      await worker.stop();
+      await store[Symbol.asyncDispose]();
+      await driver.clean();
+    }
+  });
+
+  test.run();
+}

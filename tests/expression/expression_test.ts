@@ -1,0 +1,416 @@
+import fc from "fast-check";
+import jsonata from "jsonata";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import type { TerminalError } from "../../src/lib/errors.ts";
+import type { JsonValue } from "../../src/lib/json.ts";
+import { compileExpression, ExpressionSyntaxError } from "../../src/expression/expression.ts";
+import { scopeOf } from "./scope.ts";
+
+async function evaluate(source: string, input: JsonValue = null): Promise<JsonValue> {
+  return await compileExpression(source).evaluate(scopeOf(input));
+}
+
+/** As text: JSONata makes objects without a prototype. */
+async function text(source: string, input: JsonValue = null): Promise<string> {
+  return JSON.stringify(await evaluate(source, input));
+}
+
+async function failure(source: string, input: JsonValue = null, timeoutMs = 1000): Promise<TerminalError> {
+  try {
+    await compileExpression(source, { timeoutMs }).evaluate(scopeOf(input));
+  } catch (error) {
+    assert.is((error as Error).name, "TerminalError");
+    return error as TerminalError;
+  }
+  throw new Error(`${source} did not fail`);
+}
+
+test("compileExpression() reads the input by bare names and the scope by variables", async () => {
+  const scope = scopeOf({ a: { b: [1, 2] }, n: 2 }, { trigger: { t: 1 }, nodes: { first: { out: "x" } } });
+  const read = async (source: string) => JSON.stringify(await compileExpression(source).evaluate(scope));
+  assert.is(await read("a.b"), "[1,2]");
+  assert.is(await read("$sum(a.b) * n"), "6");
+  assert.is(await read("$trigger.t"), "1");
+  assert.is(await read("$nodes.first.out"), '"x"');
+  assert.is(await read("$execution.workflowId & $execution.version"), '"orders1"');
+  assert.is(await read("missing"), "null");
+  assert.is(await read("missing.more"), "null");
+  assert.is(await read("$"), '{"a":{"b":[1,2]},"n":2}');
+});
+
+test("compileExpression() answers as JSONata does for plain paths over any input", async () => {
+  const key = fc.constantFrom("a", "b", "__proto__", "constructor", "length", "sequence", "_jsonata_lambda");
+  const { value } = fc.letrec<{ value: JsonValue }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      fc.constantFrom<JsonValue>(null, true, false, 0, 1, "", "x"),
+      fc.array(tie("value"), { maxLength: 3 }),
+      fc.array(fc.tuple(key, tie("value")), { maxLength: 4 }).map((list) =>
+        JSON.parse(`{${list.map(([k, v]) => `${JSON.stringify(k)}:${JSON.stringify(v)}`).join()}}`) as JsonValue
+      ),
+    ),
+  }));
+  await fc.assert(
+    fc.asyncProperty(value, fc.array(key, { minLength: 1, maxLength: 4 }), async (input, path) => {
+      const source = path.map((name) => `\`${name}\``).join(".");
+      let expected: unknown;
+      try {
+        expected = await jsonata(source).evaluate(input);
+      } catch {
+        return;
+      }
+      assert.is(await text(source, input), JSON.stringify(expected ?? null));
+      const nested = await compileExpression(`$trigger.${source}`).evaluate(scopeOf(null, { trigger: input }));
+      const nestedExpected: unknown = await jsonata(`$trigger.${source}`).evaluate(null, { trigger: input });
+      assert.is(JSON.stringify(nested), JSON.stringify(nestedExpected ?? null));
+    }),
+    { numRuns: 500 },
+  );
+});
+
+const input = {
+  items: [5, 3, 3, 9, 1].map((price, index) => ({ price, name: `n${index}`, tags: [`t${index % 2}`, "all"] })),
+  text: "one two  three",
+  one: [{ price: 4, name: "only" }],
+  empty: [],
+  map: { x: [1, [2]], y: 3, z: null },
+};
+
+for (
+  const source of [
+    "items^(price).name",
+    "items^(>price, name).name",
+    "items^(>price)[0]",
+    "items^(price)[price > 3].name",
+    "items^(price)[]",
+    "one^(price)",
+    "one^(price)[]",
+    "items^(price)^(name).price",
+    "items^(missing, >name).name",
+    "missing^(price)",
+    "items^($.price)[0].tags",
+    "items^(price){name: price}",
+    "$sort(items.price)",
+    "$sort(items.name)",
+    "$sort(items, function($a, $b) { $a.price < $b.price }).name",
+    "$distinct(items.price)",
+    "$distinct(items.tags)",
+    "$distinct([{'a': 1, 'b': 2}, {'b': 2, 'a': 1}, '1', 1])",
+    "$spread(map)",
+    "$spread(items[[0..1]])",
+    "map.*",
+    "items.*",
+    "*.name",
+    "items[0].*[0]",
+    "**.name",
+    "items{tags[0]: $count($)}",
+    "items.tags{$: $count($)}",
+    "items.tags[0]{$: $count($)}",
+    "items[0]{name: price}",
+    "items[0].tags{$: $}",
+    "nothing{'a': $count($)}",
+    "empty{'a': $count($)}",
+    "map.x{$string($): $}",
+    "map.x[1]{$string($): $}",
+    "[1, 2, [3]]{$string($): $}",
+    "items.[name, price]{$string($): $count($)}",
+    "[items.price].[$]{$string($): 1}",
+    "(items){name: price}.n0",
+    "($i := items; $i{name: price}.n3)",
+    "$append(items, one){name: price}",
+    "items#$n{name: $n}",
+    "items[]{name: price}",
+    "items ~> |$[price > 3]|{'x': $uppercase(name)}, ['tags', 'name']|",
+    "map ~> |$|{'w': $.y}| ~> |$|{'v': w}|",
+    "**[price > 3].name",
+    "map.**",
+    "$count(**)",
+    "items.**.name",
+    "items.tags[0]",
+    "items[price > 2].{'n': name, 'p': price}",
+    "$map(items.name, $uppercase)",
+    "$map(items.price, function($v, $i) { $v * $i })",
+    "$filter(items, function($v) { $v.price > 3 }).name",
+    "$reduce(items.price, function($a, $b) { $a + $b })",
+    "items.price ~> $sum()",
+    "($pad5 := $pad(?, 5, '-'); $pad5('x'))",
+    "items @ $i . { 'n': $i.name }",
+    "items # $n . { 'at': $n, 'n': name }",
+    "items.tags.%.price",
+    "$match(text, /(t\\w)o?/)",
+    "$replace(text, /(\\w+) (\\w+)/, '$2 $1')",
+    "$replace(text, /o/, function($m) { '<' & $m.match & '>' })",
+    "$split(text, /\\s+/)",
+    "$contains(text, /TWO/i)",
+    "(text ~> /o/).start",
+    "$string(items[0]) & ' ' & map.y",
+    "items[0] = items[0] and 3 in items.price",
+    "items ~> |$|{'price': 0}, 'tags'|",
+    "$merge([{'a': 1}, {'b': 2}])",
+    "$zip([1, 2], [3, 4])",
+    "$each(map, function($v, $k) { $k })",
+    "$sift(map, function($v) { $v = 3 })",
+    "$lookup(map, 'y')",
+    "$fromMillis(0, '[Y0001]-[M01]-[D01]')",
+    "$toMillis('02/03/2020', '[D01]/[M01]/[Y0001]')",
+    "$formatNumber(1234.5, '#,##0.00')",
+    "$base64decode($base64encode('text'))",
+    "($f := function($n) { $n <= 1 ? 1 : $n * $f($n - 1) }; $f(10))",
+    "[1..5][$ % 2 = 1]",
+    "{'a': [1, missing, 2], 'b': missing}",
+  ]
+) {
+  test(`compileExpression() answers as JSONata does to ${source}`, async () => {
+    const expected: unknown = await jsonata(source).evaluate(structuredClone(input));
+    assert.is(await text(source, structuredClone(input)), JSON.stringify(expected ?? null));
+  });
+}
+
+test("compileExpression() answers as JSONata does to any expression, and changes nothing", async () => {
+  const leaf = fc.oneof(
+    fc.constantFrom("a", "b.c", "$", "$$", "$trigger", "$trigger.a", "$nodes.a", "$x", "b[0]", "a[-1]", "a[]", "a.b[]"),
+    fc.constantFrom("'x'", "true", "null", "[]", "[1..3]", "0", "1", "-2"),
+  );
+  const { source } = fc.letrec<{ source: string }>((tie) => {
+    const [one, two] = [tie("source"), fc.tuple(tie("source"), tie("source"))];
+    return {
+      source: fc.oneof(
+        { maxDepth: 4, depthIdentifier: "source" },
+        leaf,
+        two.chain(([a, b]) => fc.constantFrom("+", "&", "=", "<", "and", "in").map((op) => `(${a} ${op} ${b})`)),
+        two.map(([a, b]) => `${a}.(${b})`),
+        two.map(([a, b]) => `${a}[${b}]`),
+        two.map(([a, b]) => `(${a}){$string(${b}): $count($)}`),
+        two.map(([a, b]) => `${a}{$string(${b}): $}`),
+        two.map(([a, b]) => `[${a}, ${b}]`),
+        two.map(([a, b]) => `($x := ${a}; ${b})`),
+        two.map(([a, b]) => `(${a} ? ${b} : ${a})`),
+        two.map(([a, b]) => `(${a} ~> |$|{'n': ${b}}|)`),
+        two.map(([a, b]) => `(${a} ~> |a|{'n': ${b}}, 'c'|)`),
+        two.chain(([a, b]) => fc.constantFrom("append", "zip", "lookup").map((name) => `$${name}(${a}, ${b})`)),
+        one.chain((a) => fc.constantFrom("string", "sum", "merge", "distinct", "sort").map((name) => `$${name}(${a})`)),
+        two.map(([a, b]) => `$map(${a}, function($x) { ${b} })`),
+      ),
+    };
+  });
+  const { value } = fc.letrec<{ value: JsonValue }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 4 },
+      fc.constantFrom<JsonValue>(null, true, 0, 1.5, "", "x", [], {}),
+      fc.array(tie("value"), { maxLength: 3 }),
+      fc.dictionary(fc.constantFrom("a", "b", "c"), tie("value"), { maxKeys: 3 }),
+    ),
+  }));
+  await fc.assert(
+    fc.asyncProperty(source, value, value, async (source, input, trigger) => {
+      const scope = scopeOf(input, { trigger, nodes: { a: trigger } });
+      const before = JSON.stringify(scope);
+      let expected: string;
+      try {
+        const { input, ...bindings } = structuredClone(scope);
+        expected = JSON.stringify(
+          await jsonata(source, { timeout: 500, stack: 1000 }).evaluate(input, { ...bindings }) ?? null,
+        );
+        // What it makes of what it has changed is no answer.
+        if (JSON.stringify({ input, ...bindings }) !== before) return;
+      } catch {
+        return;
+      }
+      try {
+        assert.is(JSON.stringify(await compileExpression(source).evaluate(scope)), expected, source);
+      } catch (error) {
+        // A transform of what is not its own, or that makes a circle.
+        if (!source.includes("~>") || (error as Error).name !== "TerminalError") throw error;
+      }
+      assert.is(JSON.stringify(scope), before, source);
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("compileExpression() gives lists that are no JSONata sequences", async () => {
+  const value = await evaluate("{ 'names': items.name, 'made': [items.price, 1] }", input) as Record<string, unknown[]>;
+  for (const list of [value.names, value.made, await evaluate("items.name", input)]) {
+    assert.equal(Reflect.ownKeys(list as unknown[]).filter((key) => !/^\d+$|^length$/.test(String(key))), []);
+  }
+  structuredClone(value);
+});
+
+test("compileExpression() gives null for what JSON has not", async () => {
+  assert.is(await text("1 / 0"), "null");
+  assert.is(await text("[5 % 0, 1]"), "[null,1]");
+});
+
+test("compileExpression() keeps evaluations at the same time apart", async () => {
+  const expression = compileExpression("($x := n; $map([1..20], function($i) { $i * $x }) ~> $sum())");
+  const results = await Promise.all(Array.from({ length: 50 }, (_, n) => expression.evaluate(scopeOf({ n }))));
+  assert.equal(results, Array.from({ length: 50 }, (_, n) => 210 * n));
+});
+
+test("compileExpression() leaves its input as it was", async () => {
+  const before = JSON.stringify(input);
+  for (const source of ["items ~> |$|{'price': 0}|", "items^(price)", "items[].name", "$append(items, 1)"]) {
+    await evaluate(source, input);
+  }
+  assert.is(JSON.stringify(input), before);
+});
+
+test("compileExpression() reads __proto__ and constructor as data only", async () => {
+  const own = JSON.parse('{"__proto__": {"x": 1}, "constructor": 2}') as JsonValue;
+  assert.is(await text("`__proto__`.x", own), "1");
+  assert.is(await text("`constructor`", own), "2");
+  for (const source of ["`__proto__`", "constructor", "$.constructor.constructor", "$lookup($, 'constructor')"]) {
+    assert.is(await text(source, { a: 1 }), "null", source);
+  }
+  for (const source of ["toString()", "hasOwnProperty('a')", "__defineGetter__('x', function(){1})"]) {
+    assert.is((await failure(source, { a: 1 })).code, "expression_error", source);
+  }
+  await evaluate("$ ~> |$|{'__proto__': {'polluted': true}}|", { a: 1 });
+  assert.is(({} as { polluted?: boolean }).polluted, undefined);
+});
+
+test("compileExpression() does not run data that looks like a lambda", async () => {
+  const forged: JsonValue = {
+    f: { _jsonata_lambda: true, thunk: true, body: { type: "string", value: "run", procedure: { type: "value" } } },
+  };
+  assert.is((await failure("(function($x) { $x })(f)", forged)).code, "expression_error");
+  assert.is(await text("f._jsonata_lambda", forged), "null");
+});
+
+test("compileExpression() refuses a result that is a function", async () => {
+  assert.is((await failure("$map")).code, "expression_error");
+  assert.is((await failure("{ 'f': function($x) { $x } }")).code, "expression_error");
+});
+
+test("compileExpression() stops a tail call that never ends", async () => {
+  const error = await failure("($f := function($x) { $f($x) }; $f(1))", null, 100);
+  assert.is(error.code, "expression_timeout");
+  assert.match(error.detail ?? "", "$f := function");
+});
+
+test("compileExpression() stops a recursion that never ends", async () => {
+  assert.is((await failure("($f := function($x) { 1 + $f($x) }; $f(1))")).code, "expression_limit");
+});
+
+for (
+  const source of [
+    "[1..10000000]",
+    "[1..100000].[1..100000]",
+    "$pad('x', 1000000000)",
+    "$pad('x', -1000000000)",
+    "($g := function($s, $n) { $n = 0 ? $s : $g($s & $s, $n - 1) }; $length($g('0123456789', 40)))",
+    "($g := function($s, $n) { $n = 0 ? $s : $g($join([$s, $s]), $n - 1) }; $g('0123456789', 40))",
+    "($g := function($s, $n) { $n = 0 ? $s : $g([[$s], [$s]], $n - 1) }; $g([1, 2], 40) = $g([1, 2], 40))",
+    "($g := function($s, $n) { $n = 0 ? $s : $g({'a': $s, 'b': $s}, $n - 1) }; $string($g(1, 40)))",
+    "($g := function($s, $n) { $n = 0 ? $s : $g($zip($s, $s), $n - 1) }; $g([1, 2], 40))",
+    "($g := function($s, $n) { $n = 0 ? $s : $g({'a': $s, 'b': $s}, $n - 1) }; $g(1, 40) = $g(1, 40))",
+    "$fromMillis(0, '[Y,999999999]')",
+    "$toMillis('11111111111111111111111111111111111111', '[Y]1[M]1[D]1[H]1[m]1[s]x')",
+  ]
+) {
+  test(`compileExpression() stops ${source}`, async () => {
+    assert.is((await failure(source)).code, "expression_limit");
+  });
+}
+
+// Their limit is a number of steps, so what passes here passes on any machine.
+test("compileExpression() matches in linear time", async () => {
+  const big = { text: "a".repeat(100_000) + "b" };
+  assert.is(await text("$contains(text, /(a+)+$/)", big), "false");
+  assert.is(await text("$count($match(text, /(a|aa)+$/))", big), "0");
+  assert.is(await text("$replace(text, /(a*)*c/, '') = text", big), "true");
+  assert.is(await text("$count($split(text, /(x+x+)+y/))", big), "1");
+});
+
+test("compileExpression() sorts and lists what a caller sends within its limit", async () => {
+  const many = {
+    items: Array.from({ length: 20_000 }, (_, index) => ({ n: (index * 7919) % 20_000 })),
+    map: Object.fromEntries(Array.from({ length: 20_000 }, (_, index) => [`k${index}`, [index]])),
+  };
+  assert.is(await text("items^(n)[0].n", many), "0");
+  assert.is(await text("$count(map.*)", many), "20000");
+  assert.is(await text("$count($distinct(items.n))", many), "20000");
+  assert.is(await text("$count($spread(map))", many), "20000");
+  const wide = Object.fromEntries(Array.from({ length: 90_000 }, (_, index) => [`k${index}`, [index]]));
+  assert.is(await text("$count(*)", wide), "90000");
+});
+
+test("compileExpression() lets others run while it works", async () => {
+  let turns = 0;
+  const timer = setInterval(() => turns++, 1);
+  await failure("($f := function($x) { $f($x) }; $f(1))", null, 300);
+  clearInterval(timer);
+  assert.ok(turns >= 5, `${turns} turns`);
+});
+
+test("compileExpression() refuses a result larger than its limit", async () => {
+  const expression = compileExpression("{ 'a': text, 'b': text }", { maxSize: 1000 });
+  await assertRejects(expression.evaluate(scopeOf({ text: "x".repeat(600) })), "expression_limit");
+});
+
+async function assertRejects(promise: JsonValue | Promise<JsonValue>, code: string): Promise<void> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.is((error as TerminalError).code, code);
+    return;
+  }
+  assert.unreachable("it did not fail");
+}
+
+test("compileExpression() quotes what failed, shortened, for operators", async () => {
+  const error = await failure(`$number("x")  /* ${"long ".repeat(100)} */`);
+  assert.is(error.code, "expression_error");
+  assert.ok((error.detail?.length ?? 0) < 300, error.detail);
+  assert.is((await failure("$error('no stock')")).detail, `"$error('no stock')" failed: no stock`);
+});
+
+test("compileExpression() tells callers a code and fixed words, nothing of the source or the data", async () => {
+  const data = { secret: "hunter2", list: ["hunter2"] };
+  for (
+    const source of [
+      "$number(secret)",
+      "$error('hunter2: ' & secret)",
+      "$assert(false, 'hunter2')",
+      "secret + 1",
+      "secret > 1",
+      "list.hunter2()",
+      "secret(1)",
+      "[1..3] ~> $join(secret)",
+      "($hunter2 := function($x) { $hunter2($x) }; $hunter2(secret))",
+      "($hunter2 := function($x) { 1 + $hunter2($x) }; $hunter2(secret))",
+      "$pad(secret, 100000000)",
+    ]
+  ) {
+    try {
+      await compileExpression(source, { timeoutMs: 20 }).evaluate(scopeOf(data));
+    } catch (error) {
+      const { message, code } = error as TerminalError;
+      assert.not.match(message, "hunter2");
+      assert.match(message, /^An expression /);
+      assert.match(code, /^expression_/);
+      continue;
+    }
+    assert.unreachable(`${source} did not fail`);
+  }
+});
+
+test("compileExpression() gives the outputs that there are, not those to come", async () => {
+  for (const source of ["$nodes", "{ 'all': $nodes }", "[$nodes]", "$merge([$nodes])", "($n := $nodes; [$n, $n])"]) {
+    const nodes: Record<string, JsonValue> = { first: { n: 1 } };
+    const value = await compileExpression(source).evaluate(scopeOf(null, { nodes }));
+    const before = JSON.stringify(value);
+    nodes.second = value;
+    assert.is(JSON.stringify(value), before, source);
+    assert.is(JSON.stringify(nodes).length, '{"first":{"n":1},"second":}'.length + before.length);
+  }
+});
+
+for (const source of ["a +", "(", "$eval('1')", "/(?=a)/", "/(a)\\1/", "items#$i^(price)", "x".repeat(20_000)]) {
+  test(`compileExpression() refuses to parse ${source.slice(0, 20)}`, () => {
+    assert.throws(() => compileExpression(source), (error: unknown) => error instanceof ExpressionSyntaxError);
+  });
+}
+
+test.run();

@@ -1,0 +1,268 @@
+import fc from "fast-check";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { TerminalError } from "../../../src/lib/errors.ts";
+import type { JsonValue } from "../../../src/lib/json.ts";
+import { ExpressionThreads } from "../../../src/expression/threads/expression_threads.ts";
+import { compileExpression } from "../../../src/expression/expression.ts";
+import type { ExpressionJob } from "../../../src/expression/expression_runner.ts";
+import type { Scope } from "../../../src/expression/scope.ts";
+import { scopeOf } from "../scope.ts";
+
+const test = suite("ExpressionThreads");
+const errors: unknown[] = [];
+let threads: ExpressionThreads;
+
+test.before(() => {
+  threads = new ExpressionThreads({ threads: 1, onError: (error) => errors.push(error) });
+});
+test.after(async () => {
+  await threads[Symbol.asyncDispose]();
+  assert.equal(errors, []);
+});
+
+/** About 40 ms of work on a fast machine: far past what is done in line, far from the limit. */
+const HEAVY = "$sum([1..5000].($ % 7 + $$.n))";
+const ENDLESS = "($f := function($x) { $f($x) }; $f(1))";
+
+function evaluate(source: string, scope: Scope = scopeOf({ n: 1 }), timeoutMs = 250, runner = threads) {
+  return Promise.resolve(compileExpression(source, { timeoutMs, runner }).evaluate(scope));
+}
+
+/** The value's JSON, or the code that it failed with. */
+async function outcome(value: JsonValue | Promise<JsonValue>): Promise<string> {
+  try {
+    return JSON.stringify(await value);
+  } catch (error) {
+    if ((error as Error).name === "TerminalError") return (error as TerminalError).code;
+    return (error as TerminalError).code ?? String(error);
+  }
+}
+
+function jobOf(source: string, rest: Partial<Scope> = {}, timeoutMs = 60_000): ExpressionJob {
+  const { signal: _, ...scope } = scopeOf(null, rest);
+  const limits = { timeoutMs, maxDepth: 20_000, maxSize: 1 << 24 };
+  return { source, limits, scope: { ...scope, now: 1_700_000_000_000 } };
+}
+
+const run = (job: ExpressionJob, owner = "a", signal?: AbortSignal) => threads.run(job, { owner, signal });
+
+test("evaluates what is too much in line, with what it reads of its scope", async () => {
+  const list = Array.from({ length: 5000 }, (_, n) => ({ n }));
+  const scope = scopeOf({ list, n: 1 }, { trigger: { list, t: 2 }, nodes: { first: { list }, other: { n: 3 } } });
+  const sum = 12_497_500;
+  assert.is(await evaluate("$sum(list.(n + 0))", scope), sum);
+  assert.is(await evaluate("$sum($trigger.list.(n + $trigger.t)) + n", scope), sum + 10_000 + 1);
+  assert.is(await evaluate("$sum($nodes.first.list.(n)) + $nodes.other.n", scope), sum + 3);
+  assert.is(await evaluate("($x := $nodes; $sum($lookup($x, 'first').list.(n)))", scope), sum);
+  assert.is(await evaluate("$execution.workflowId & $sum($$.list.(n))", scope), `orders${sum}`);
+  assert.is(await evaluate("$sum($map(list, function($i) { $i.n }))", scope), sum);
+  assert.is(await evaluate("list.($count($)) ~> $sum()", scope), 5000);
+});
+
+test("gives the time at which the evaluation began in line", async () => {
+  const before = Date.now();
+  const value = await evaluate("($sum([1..5000].($)); [$millis(), $toMillis($now())])") as number[];
+  assert.ok(value[0]! >= before && value[0]! <= Date.now());
+  assert.is(value[0], value[1]);
+  assert.is(await run(jobOf("$millis()")), 1_700_000_000_000);
+});
+
+test("gives what is given in line, for any expression and input", async () => {
+  const names = ["a", "b", "c"];
+  const leaf = fc.oneof(
+    fc.constantFrom("a", "b.c", "$", "$$", "*", "**", "$trigger", "$trigger.a", "$nodes.a", "$nodes", "missing"),
+    fc.integer({ min: -9, max: 9 }).map(String),
+    fc.constantFrom("'x'", "''", "true", "null", "[]", "{}", "[1..3]", "/[ab]+/", "function($v) { $v }", "$count"),
+  );
+  const { source } = fc.letrec<{ source: string }>((tie) => {
+    const part = tie("source");
+    return {
+      source: fc.oneof(
+        { maxDepth: 3, depthIdentifier: "source" },
+        leaf,
+        fc.tuple(part, fc.constantFrom("+", "&", "=", "<", "and", "in", ".", "~>", "*"), part)
+          .map(([a, op, b]) => `(${a} ${op} ${b})`),
+        fc.tuple(part, part).map(([a, b]) => `${a}[${b}]`),
+        fc.tuple(part, part).map(([a, b]) => `(${a})^(${b})`),
+        fc.tuple(part, part).map(([a, b]) => `(${a}){$string(${b}): $count($)}`),
+        fc.tuple(part, part).map(([a, b]) => `{'k': ${a}, 'l': ${b}}`),
+        fc.tuple(part, part).map(([a, b]) => `[${a}, ${b}]`),
+        fc.tuple(part, part).map(([a, b]) => `(${a} ~> |$|{'n': ${b}}|)`),
+        fc.tuple(fc.constantFrom("string", "sum", "keys", "merge", "sort", "distinct", "boolean", "type"), part)
+          .map(([name, a]) => `$${name}(${a})`),
+        fc.tuple(fc.constantFrom("append", "zip", "join", "lookup", "map", "filter", "split", "match"), part, part)
+          .map(([name, a, b]) => `$${name}(${a}, ${b})`),
+        fc.tuple(part, part, part).map(([a, b, c]) => `(${a} ? ${b} : ${c})`),
+        fc.tuple(part, part).map(([a, b]) => `($x := ${a}; $x.(${b}))`),
+      ),
+    };
+  });
+  const { value } = fc.letrec<{ value: JsonValue }>((tie) => ({
+    value: fc.oneof(
+      { maxDepth: 3 },
+      fc.constantFrom<JsonValue>(null, true, 0, -0, 1.5, "", "ab", "\ud800", [], {}),
+      fc.array(tie("value"), { maxLength: 3 }),
+      fc.dictionary(fc.constantFrom(...names, "__proto__", "_jsonata_lambda"), tie("value"), { maxKeys: 3 }),
+    ),
+  }));
+  let compared = 0;
+  await fc.assert(
+    fc.asyncProperty(source, value, value, async (source, input, trigger) => {
+      const scope = scopeOf(input, { trigger, nodes: { a: trigger, b: input } });
+      let inLine: string;
+      try {
+        inLine = await outcome(compileExpression(source, { timeoutMs: 60_000 }).evaluate(scope, new Date(0)));
+      } catch {
+        return;
+      }
+      const { signal: _, ...rest } = scope;
+      const limits = { timeoutMs: 60_000, maxDepth: 20_000, maxSize: 1 << 24 };
+      const { input: sent, ...others } = rest;
+      const job = { source, limits, scope: { ...others, input: sent, now: 0 } };
+      assert.is(await outcome(threads.run(job, { owner: "a", signal: undefined })), inLine, source);
+      // What is read of the scope is enough, also where the whole evaluation goes to the thread.
+      const always = {
+        run: (job: ExpressionJob, options: { owner: string; signal: AbortSignal | undefined }) =>
+          threads.run(job, options),
+      };
+      const padded = `($sum([1..900].($ + 1)); ${source})`;
+      const long = compileExpression(padded, { timeoutMs: 60_000, runner: always }).evaluate(scope, new Date(0));
+      assert.is(await outcome(long), inLine, padded);
+      compared++;
+    }),
+    { numRuns: 150 },
+  );
+  assert.ok(compared > 50, `${compared} were compared`);
+});
+
+test("ends at its limit of processor time what would never end, and goes on", async () => {
+  assert.is(await outcome(evaluate(ENDLESS, scopeOf(null), 50)), "expression_timeout");
+  // One step that the evaluator cannot stop ends with the thread.
+  const quadratic = "$reduce([1..40], function($a, $b) { $append($a, $a) }, [1, 2]) ~> $count()";
+  assert.is(await outcome(evaluate(quadratic, scopeOf(null), 50)), "expression_limit");
+  assert.is(await evaluate(HEAVY), 19_997);
+});
+
+test("stops a match that looks at its text again and again, however long it is", async () => {
+  for (const length of [700_000, 4_000_000]) {
+    const scope = scopeOf({ text: "a".repeat(length) });
+    assert.is(await outcome(evaluate("$count($match(text, /a.*?b|a/))", scope, 50)), "expression_timeout");
+    assert.is(await evaluate("$contains(text, /^a+$/)", scope, 60_000), true);
+  }
+});
+
+test("merges 200,000 objects within its limit, or stops there", async () => {
+  const items = Array.from({ length: 200_000 }, (_, n) => ({ [`k${n}`]: n }));
+  assert.is(await outcome(evaluate("$count($keys($merge(items)))", scopeOf({ items }), 5)), "expression_timeout");
+});
+
+test("an expression that takes too much memory ends alone", async () => {
+  await using small = new ExpressionThreads({ threads: 1, memoryMib: 24, onError: (error) => errors.push(error) });
+  const greedy = "$count($map([1..100], function() { $map([1..1000], function($i) { {'a': {'b': {'c': $i}}} }) }))";
+  const options = { owner: "a", signal: undefined };
+  const jobs = [small.run(jobOf(greedy), options), small.run(jobOf(HEAVY, { input: { n: 1 } }), options)];
+  assert.equal(await Promise.all(jobs.map(outcome)), ["expression_limit", "19997"]);
+});
+
+test("nothing goes on of an evaluation that has failed", async () => {
+  const branches = "[$error('no'), ($f := function($x) { $f($x) }; $f(1)), $map([1..90000], function($i) { $i })]";
+  for (let n = 0; n < 5; n++) assert.is(await outcome(run(jobOf(branches))), "expression_error");
+  assert.is(await run(jobOf("1 + 1", {}, 20)), 2);
+  // Nor in line, where it would hold up everybody.
+  assert.is(await outcome(compileExpression(branches).evaluate(scopeOf(null))), "expression_error");
+});
+
+test("many at once all succeed, though together they take longer than the limit of each", async () => {
+  const values = await Promise.all(Array.from({ length: 50 }, () => outcome(evaluate(HEAVY))));
+  assert.equal(values, Array.from({ length: 50 }, () => "19997"));
+});
+
+test("one owner's many do not hold up another's one", async () => {
+  const order: string[] = [];
+  const jobs = Array.from(
+    { length: 20 },
+    (_, n) => run(jobOf(HEAVY, { input: { n: 1 } }), "many").then(() => order.push(`many${n}`)),
+  );
+  jobs.push(run(jobOf(HEAVY, { input: { n: 1 } }), "one").then(() => order.push("one")));
+  await Promise.all(jobs);
+  assert.ok(order.indexOf("one") <= 2, order.join(" "));
+});
+
+test("what is in line is answered while a thread is at work", async () => {
+  const order: string[] = [];
+  const slow = outcome(run(jobOf(ENDLESS, {}, 300))).then((code) => order.push(code));
+  for (let n = 0; n < 20; n++) {
+    await evaluate("n + 1").then(() => order.push("in line"));
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  await slow;
+  assert.equal(order, [...Array.from({ length: 20 }, () => "in line"), "expression_timeout"]);
+});
+
+test("many that begin at the same time do little in line together, and what was too much is tried for less", async () => {
+  let sent = 0;
+  const counting = {
+    run: (job: ExpressionJob, options: { owner: string; signal: AbortSignal | undefined }) => {
+      sent++;
+      return threads.run(job, options);
+    },
+  };
+  // Some 1500 steps: enough alone, too much for a hundred at the same time.
+  const sum = (n: number) => ({ list: Array.from({ length: n }, () => 1) });
+  const expression = () => compileExpression("$sum(list.($ + 1))", { timeoutMs: 250, runner: counting });
+  const turn = () => new Promise((resolve) => setTimeout(resolve, 5));
+  for (let n = 0; n < 10; n++) {
+    assert.is(await expression().evaluate(scopeOf(sum(400))), 800);
+    await turn();
+  }
+  assert.is(sent, 0);
+  const values = await Promise.all(Array.from({ length: 100 }, () => expression().evaluate(scopeOf(sum(400)))));
+  assert.equal(values, Array.from({ length: 100 }, () => 800));
+  assert.ok(sent > 50 && sent < 100, `${sent} of 100`);
+  sent = 0;
+  const one = expression();
+  for (const n of [4000, 400, 20, 400]) {
+    await turn();
+    assert.is(await one.evaluate(scopeOf(sum(n))), n * 2);
+  }
+  assert.is(sent, 3);
+  for (let n = 0; n < 20; n++) {
+    await turn();
+    await one.evaluate(scopeOf(sum(20)));
+  }
+  assert.is(await one.evaluate(scopeOf(sum(400))), 800);
+  assert.is(sent, 3);
+});
+
+test("drops what nobody waits for any more, in the queue and in a thread", async () => {
+  const controllers = Array.from({ length: 3 }, () => new AbortController());
+  const endless = controllers.map(({ signal }) => outcome(run(jobOf(ENDLESS), "a", signal)));
+  const after = run(jobOf("1 + 1"), "a");
+  const reason = Object.assign(new Error("cancelled"), { code: "cancelled" });
+  for (const controller of controllers) controller.abort(reason);
+  assert.equal(await Promise.all(endless), ["cancelled", "cancelled", "cancelled"]);
+  assert.is(await after, 2);
+  const controller = new AbortController();
+  const begun = outcome(run(jobOf(ENDLESS), "a", controller.signal));
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  controller.abort(reason);
+  assert.is(await begun, "cancelled");
+  assert.is(await run(jobOf("1 + 1")), 2);
+  assert.is(await outcome(run(jobOf("1 + 1"), "a", controller.signal)), "cancelled");
+  const scope = scopeOf(null, { signal: AbortSignal.abort(reason) });
+  assert.is(await outcome(evaluate(ENDLESS, scope)), "cancelled");
+});
+
+test("refuses what exceeds its queue, and everything once it is closed", async () => {
+  const few = new ExpressionThreads({ threads: 1, maxWaiting: 2 });
+  const options = { owner: "a", signal: undefined };
+  const jobs = Array.from({ length: 4 }, () => outcome(few.run(jobOf("1 + 1"), options)));
+  assert.equal(await Promise.all(jobs), ["2", "2", "expression_busy", "expression_busy"]);
+  const pending = [few.run(jobOf(ENDLESS), options), few.run(jobOf(ENDLESS), options)].map(outcome);
+  await few[Symbol.asyncDispose]();
+  assert.equal(await Promise.all(pending), ["expression_busy", "expression_busy"]);
+  assert.is(await outcome(few.run(jobOf("1 + 1"), options)), "expression_busy");
+});
+
+test.run();

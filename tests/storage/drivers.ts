@@ -1,0 +1,150 @@
+/**
+ * The drivers that the contract suites run over: memory, Redis with JSON, Redis without, Redis in several partitions.
+ */
+import { createMemoryStore } from "../../src/storage/memory/store.ts";
+import type { Claim, FinishOptions } from "../../src/execution/work_queue.ts";
+import type { ExecutionRequest } from "../../src/execution/request.ts";
+import type { Store } from "../../src/storage/store.ts";
+import type { LogEvent } from "../../src/execution/event.ts";
+import { openRedisStore } from "../../src/storage/redis/store.ts";
+import { uuidv7 } from "../../src/lib/uuidv7.ts";
+import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
+
+/** How long is waited for what must come: only what never comes takes as long, however slow the machine. */
+const PATIENCE_MS = 60_000;
+
+/** What a test may set of a store; only Redis has leases. */
+export interface OpenOptions {
+  readonly maxWaiters?: number;
+  readonly leaseSeconds?: number;
+  readonly queueLimit?: number;
+  readonly maxDeliveries?: number;
+  readonly logLimitBytes?: number;
+}
+
+/** A driver under test. */
+export interface Driver {
+  readonly name: string;
+  /** Opens a store; several stores of one driver share their data where `isShared`. */
+  open(instance: string, options?: OpenOptions): Promise<Store>;
+  readonly isShared: boolean;
+  readonly url?: string;
+  readonly prefix: string;
+  clean(): Promise<void>;
+}
+
+/** Every driver, each with a corner of its own. */
+export function drivers(): Driver[] {
+  const memory: Driver = {
+    name: "memory",
+    isShared: false,
+    prefix: "",
+    open: (instance, options) => Promise.resolve(createMemoryStore({ instance, ...options })),
+    clean: () => Promise.resolve(),
+  };
+  const redis = redisVariants().map(({ name, url }) => redisDriver({ name, url, partitions: 1 }));
+  const [first] = redisVariants();
+  return [memory, ...redis, redisDriver({ name: "redis in 3 partitions", url: first!.url, partitions: 3 })];
+}
+
+function redisDriver({ name, url, partitions }: { name: string; url: string; partitions: number }): Driver {
+  const prefix = uniquePrefix();
+  return {
+    name,
+    url,
+    prefix,
+    isShared: true,
+    open: (instance, options) => openRedisStore({ url, prefix, partitions, instance, ...options }),
+    clean: async () => {
+      await removeKeys(url, prefix);
+    },
+  };
+}
+
+/** A request with defaults. */
+export function requestOf(options: Partial<ExecutionRequest> = {}): ExecutionRequest {
+  return {
+    executionId: uuidv7(),
+    workflowId: "orders",
+    version: 1,
+    trigger: "hook",
+    input: { body: { n: 1 } },
+    resultTtlSeconds: 60,
+    historyTtlSeconds: 60,
+    timeoutMs: 300_000,
+    ...options,
+  };
+}
+
+/** A request whose id lies where its workflow's slots, or its idempotency key, are. */
+export function placedRequestOf(store: Store, options: Partial<ExecutionRequest> = {}): ExecutionRequest {
+  const { workflowId, concurrency, idempotency } = requestOf(options);
+  const executionId = store.log.makeId({
+    workflowId,
+    limited: concurrency !== undefined,
+    ...(idempotency === undefined ? {} : { idempotencyKey: idempotency.key }),
+  });
+  return requestOf({ executionId, ...options });
+}
+
+/** Takes until the execution comes, failing after a minute. Whatever else comes is let go. */
+export async function takeClaim(store: Store, executionId: string): Promise<Claim> {
+  const [claim] = await takeClaims(store, [executionId]);
+  return claim!;
+}
+
+/**
+ * Takes until all these executions came, failing after a minute; the claims in the order of the ids. As a worker does,
+ * it begins the suspects.
+ */
+export async function takeClaims(store: Store, executionIds: readonly string[]): Promise<Claim[]> {
+  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const taken = new Map<string, Claim>();
+  const missing = () => executionIds.filter((id) => !taken.has(id));
+  while (!signal.aborted && missing().length > 0) {
+    for (const claim of await store.work.take({ count: 10, blockMs: 200, signal })) {
+      if (claim.deliveries > 0) await store.work.begin(claim);
+      taken.set(claim.executionId, claim);
+    }
+  }
+  if (missing().length > 0) throw new Error(`Not handed out within ${PATIENCE_MS} ms: ${missing().join(", ")}`);
+  return executionIds.map((id) => taken.get(id)!);
+}
+
+/** The ids of what is handed out within `forMs`, and by one whole take at least. */
+export async function takenWithin(store: Store, forMs: number): Promise<string[]> {
+  const until = performance.now() + forMs;
+  const { signal } = new AbortController();
+  const ids: string[] = [];
+  for (let leftMs = forMs; leftMs > 0; leftMs = until - performance.now()) {
+    const claims = await store.work.take({ count: 10, blockMs: Math.ceil(leftMs), signal });
+    ids.push(...claims.map(({ executionId }) => executionId));
+  }
+  return ids;
+}
+
+/** A node's completion. */
+export function completed(node: string, output: number | string): LogEvent {
+  return { type: "node.completed", time: Date.now(), node, data: { output } };
+}
+
+/** What ends an execution well. */
+export function ending(claim: Claim, options: Partial<FinishOptions> = {}): FinishOptions {
+  return {
+    sequence: claim.sequence,
+    events: [{ type: "execution.completed", time: Date.now(), data: { lastNode: "sum" } }],
+    result: { executionId: claim.executionId, status: "completed", output: 7 },
+    ...options,
+  };
+}
+
+/** Waits until `check` gives a value, failing after a minute. */
+export async function eventually<T>(check: () => Promise<T | undefined | false>, what: string): Promise<T> {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const value = await check();
+    if (value !== undefined && value !== false) return value;
+    if (performance.now() > until) throw new Error(`Not within ${PATIENCE_MS} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

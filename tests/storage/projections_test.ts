@@ -1,0 +1,174 @@
+/**
+ * The contract of the projections, over every driver.
+ */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { Assembler } from "../../src/feed/assembler.ts";
+import type { FeedEntry, FollowedEntry } from "../../src/feed/projections.ts";
+import type { Store } from "../../src/storage/store.ts";
+import { completed, drivers, ending, eventually, requestOf, takeClaim } from "./drivers.ts";
+
+const workflows = { get: () => Promise.resolve(undefined) };
+
+for (const driver of drivers()) {
+  const test = suite(`Projections on ${driver.name}`);
+  let store: Store;
+
+  test.before.each(async () => {
+    store = await driver.open("a");
+  });
+  test.after.each(async () => {
+    await store[Symbol.asyncDispose]();
+    await driver.clean();
+  });
+
+  test("takeFeed() names every event, and the entry that ends an execution carries its summary", async () => {
+    const request = requestOf({ historyTtlSeconds: 100 });
+    await store.log.request(request);
+    const claim = await takeClaim(store, request.executionId);
+    await store.work.finish(claim, ending(claim));
+    const entries = await takeAll(store, 2);
+    assert.equal(entries.map((entry) => entry.types), [["execution.requested"], ["execution.completed"]]);
+    assert.equal(entries.map((entry) => entry.executionId), [request.executionId, request.executionId]);
+    const events = await store.log.read(request.executionId);
+    assert.equal([entries[0]!.first, entries[1]!.last], [events[0]!.id, events.at(-1)!.id]);
+    const ended = entries[1]!.ended!;
+    assert.is(ended.status, "completed");
+    assert.ok(Math.abs(ended.keptUntil - ended.endedAt - 100_000) < 2000);
+  });
+
+  test("list() pages newest first, by workflow and by status", async () => {
+    const ids: string[] = [];
+    for (const workflowId of ["a", "b", "a", "b", "a"]) {
+      const request = requestOf({ workflowId });
+      ids.unshift(request.executionId);
+      await store.log.request(request);
+    }
+    const claim = await takeClaim(store, ids[0]!);
+    await store.work.finish(claim, ending(claim));
+    const entries = await takeAll(store, 6);
+    await store.projections.applyFeed(entries);
+    await store.projections.applyFeed(entries);
+    const list = async (options: Partial<Parameters<Store["projections"]["list"]>[0]>) => {
+      const { executions, nextCursor } = await store.projections.list({ limit: 10, ...options });
+      return { ids: executions.map((execution) => execution.executionId), nextCursor };
+    };
+    assert.equal(await list({}), { ids, nextCursor: undefined });
+    const first = await list({ limit: 2 });
+    assert.equal(first, { ids: ids.slice(0, 2), nextCursor: ids[1] });
+    assert.equal(await list({ limit: 3, cursor: first.nextCursor! }), { ids: ids.slice(2), nextCursor: undefined });
+    assert.equal((await list({ workflowId: "b" })).ids, [ids[1], ids[3]]);
+    assert.equal((await list({ status: "completed" })).ids, [ids[0]]);
+    assert.equal((await list({ status: "pending" })).ids, ids.slice(1));
+    assert.equal((await list({ status: "pending", workflowId: "a" })).ids, [ids[2], ids[4]]);
+    assert.equal((await list({ status: "failed" })).ids, []);
+  });
+
+  test("sweep() forgets executions whose log has expired", async () => {
+    const ids: string[] = [];
+    for (const historyTtlSeconds of [600, 1]) {
+      const request = requestOf({ resultTtlSeconds: 1, historyTtlSeconds });
+      await store.log.request(request);
+      const claim = await takeClaim(store, request.executionId);
+      await store.work.finish(claim, ending(claim));
+      ids.push(request.executionId);
+    }
+    await store.projections.applyFeed(await takeAll(store, 4));
+    const listed = async () =>
+      (await store.projections.list({ limit: 10 })).executions.map(({ executionId }) => executionId);
+    assert.ok((await listed()).includes(ids[0]!));
+    await eventually(async () => {
+      await store.projections.sweep();
+      return !(await listed()).includes(ids[1]!);
+    }, "the end in the list");
+    assert.equal(await listed(), [ids[0]]);
+  });
+
+  test("the assembler keeps a progress document of what runs", async () => {
+    const assembler = new Assembler({ log: store.log, projections: store.projections, workflows });
+    assembler.start();
+    try {
+      const request = requestOf();
+      await store.log.request(request);
+      const claim = await takeClaim(store, request.executionId);
+      await store.work.append(claim, {
+        sequence: 1,
+        events: [
+          { type: "execution.started", time: Date.now(), data: { epoch: 1, worker: "a" } },
+          completed("sum", 1),
+          { type: "node.started", time: Date.now(), node: "wait", data: { attempt: 1 } },
+        ],
+      });
+      const document = await eventually(async () => {
+        const found = await store.projections.progress(request.executionId);
+        return found?.currentStep === "wait" && found;
+      }, "a progress document at the node wait");
+      assert.equal([document.status, document.progress, document.completedSteps, document.totalSteps], [
+        "running",
+        66,
+        2,
+        3,
+      ]);
+      await store.work.finish(claim, ending(claim, { sequence: 4 }));
+      await eventually(async () => {
+        const found = await store.projections.progress(request.executionId);
+        return found === undefined || found.status === "completed";
+      }, "the end in the progress document");
+    } finally {
+      await assembler.stop();
+    }
+  });
+
+  test("followFeed() gives what comes after it began, and goes on after an entry", async () => {
+    await store.log.request(requestOf());
+    const controller = new AbortController();
+    const seen: (FollowedEntry | "gap")[] = [];
+    const following = (async () => {
+      for await (const entry of store.projections.followFeed({ signal: controller.signal })) seen.push(entry);
+    })();
+    // It has begun once it hears of anything: what came before that is nothing to it.
+    await eventually(async () => {
+      await store.log.request(requestOf({ workflowId: "begin" }));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return seen.length > 0;
+    }, "the first entry of the feed");
+    const requests = [requestOf(), requestOf()];
+    for (const request of requests) await store.log.request(request);
+    const orders = () => seen.filter((entry) => entry === "gap" || entry.workflowId === "orders");
+    await eventually(() => Promise.resolve(orders().length >= 2), "two entries of the feed");
+    controller.abort();
+    await following;
+    const ids = (entries: (FeedEntry | "gap")[]) =>
+      entries.map((entry) => entry === "gap" ? entry : entry.executionId).sort();
+    assert.equal(ids(orders()), requests.map((request) => request.executionId).sort());
+    const again = new AbortController();
+    const { cursor } = orders()[0] as FollowedEntry;
+    for await (const entry of store.projections.followFeed({ signal: again.signal, after: cursor })) {
+      assert.is((entry as FollowedEntry).executionId, (orders()[1] as FollowedEntry).executionId);
+      again.abort();
+    }
+  });
+
+  test("followFeed() says gap when what came after the cursor is gone", async () => {
+    const controller = new AbortController();
+    await store.log.request(requestOf());
+    for await (const entry of store.projections.followFeed({ signal: controller.signal, after: "1-1" })) {
+      assert.is(entry, "gap");
+      controller.abort();
+    }
+  });
+
+  test.run();
+}
+
+async function takeAll(from: Store, count: number): Promise<FeedEntry[]> {
+  const entries: FeedEntry[] = [];
+  const signal = AbortSignal.timeout(60_000);
+  while (entries.length < count && !signal.aborted) {
+    const more = await from.projections.takeFeed({ count: 100, blockMs: 200, signal });
+    for (const entry of more) {
+      if (!entries.some((known) => known.id === entry.id && known.partition === entry.partition)) entries.push(entry);
+    }
+  }
+  return entries;
+}

@@ -1,0 +1,200 @@
+// timeout: 180
+// serial
+/**
+ * A Redis that fills: new requests are refused early and in so many words, what runs ends and is answered, and all is
+ * well again as soon as there is room.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { createApp } from "../../../src/http/app.ts";
+import { loadConfig } from "../../../src/config/config.ts";
+import { AppendRefusedError } from "../../../src/lib/errors.ts";
+import { Worker } from "../../../src/engine/worker.ts";
+import type { Store } from "../../../src/storage/store.ts";
+import { openRedisStore } from "../../../src/storage/redis/store.ts";
+import { createNodeTypes } from "../../../src/nodes/registry.ts";
+import { RedisConnection } from "../../../src/storage/redis/connection/connection.ts";
+import { WorkflowCatalog } from "../../../src/workflow/catalog.ts";
+import { chain } from "../../end_to_end/instance.ts";
+import { completed, ending, placedRequestOf, requestOf, takeClaim } from "../drivers.ts";
+import { endsOnce, hasRetryAfter, refuses, rejects } from "../expectations.ts";
+import { eventually } from "../../support/eventually.ts";
+import { startFaultyRedis } from "../../support/faulty_redis.ts";
+
+const MB = 1024 * 1024;
+const POSTS = 60;
+
+test("posts that would fill Redis get 200 or 503 storage_full, never anything else, and it never runs full", async () => {
+  await using redis = await startFaultyRedis();
+  await using site = await openSite(redis.url);
+  await site.limit(60 * MB);
+  const answers = await Promise.all(Array.from({ length: POSTS }, () => site.post("echo", "x".repeat(2 * MB))));
+  const codes = new Map<string, number>();
+  for (const { status, code } of answers) codes.set(`${status} ${code}`, (codes.get(`${status} ${code}`) ?? 0) + 1);
+  assert.equal([...codes.keys()].sort(), ["200 undefined", "503 storage_full"]);
+  for (const { retryAfter, status } of answers) if (status === 503) assert.match(retryAfter ?? "", /^[1-5]$/);
+  // What is small still fits: it is ready until nothing does.
+  const { ready, reason } = await eventually(async () => {
+    for (const size of [50_000, 1]) {
+      assert.ok([200, 503].includes((await site.post("echo", "x".repeat(size))).status));
+    }
+    const state = site.store.ready();
+    return !state.ready && state;
+  }, "not ready");
+  assert.is(ready, false);
+  assert.match(reason!, /^Redis is nearly full: \d+ of \d+ bytes are used$/);
+  assert.is(await site.refused(), 0);
+  await site.control.send(["CONFIG", "SET", "maxmemory", String(4096 * MB)]);
+  await eventually(() => site.store.ready().ready, "ready again");
+  assert.is((await site.post("echo", "x".repeat(2 * MB))).status, 200);
+});
+
+test("a request to a full Redis is refused at once, and an earlier key's is answered", async () => {
+  await using redis = await startFaultyRedis();
+  await using site = await openSite(redis.url);
+  const { store } = site;
+  const idempotency = { key: "k", fingerprint: "f", ttlSeconds: 60 };
+  const first = placedRequestOf(store, { idempotency });
+  await store.log.request(first);
+  await site.fill();
+  // The watch does not know yet: the server itself says so, and nothing was written.
+  const request = requestOf();
+  hasRetryAfter(await refuses(() => store.log.request(request), "storage_full"));
+  assert.is(await store.log.meta(request.executionId), undefined);
+  await eventually(() => !store.ready().ready, "not ready");
+  assert.equal(await store.log.request(placedRequestOf(store, { idempotency })), {
+    executionId: first.executionId,
+    isNew: false,
+  });
+  const other = { ...idempotency, key: "other" };
+  await refuses(() => store.log.request(placedRequestOf(store, { idempotency: other })), "storage_full");
+});
+
+test("what runs ends though Redis is full: its caller is answered, or it fails with storage_full", async () => {
+  await using redis = await startFaultyRedis();
+  await using site = await openSite(redis.url, { leaseSeconds: 1 });
+  const { store } = site;
+  const [small, large] = [requestOf({ replyTo: "a" }), requestOf({ replyTo: "a" })];
+  const cancelled = requestOf();
+  await store.log.request(cancelled);
+  const claims = [];
+  for (const request of [small, large]) {
+    await store.log.request(request);
+    claims.push(await takeClaim(store, request.executionId));
+  }
+  const signal = AbortSignal.timeout(60_000);
+  const replies = [small, large].map(({ executionId }) => store.log.awaitReply(executionId, { signal }));
+  await site.fill();
+  const [first, second] = claims as [typeof claims[0], typeof claims[0]];
+  await store.work.finish(first!, ending(first!));
+  assert.is((await replies[0]!).status, "completed");
+  await endsOnce(store, small.executionId);
+  assert.is(await store.log.cancel(cancelled.executionId), true);
+  await endsOnce(store, cancelled.executionId);
+  await rejects(
+    () => store.work.append(second!, { sequence: 1, events: [completed("n", "x".repeat(MB))] }),
+    AppendRefusedError,
+  );
+  const error = { code: "storage_full", message: "full" };
+  await store.work.finish(
+    second!,
+    ending(second!, {
+      events: [{ type: "execution.failed", time: 1, data: { error } }],
+      result: { executionId: large.executionId, status: "failed", error },
+    }),
+  );
+  assert.equal((await replies[1]!).error, error);
+  assert.equal((await store.log.result(large.executionId))?.error, error);
+});
+
+test("a workflow whose output does not fit fails with storage_full, and its caller hears it", async () => {
+  await using redis = await startFaultyRedis();
+  await using site = await openSite(redis.url);
+  const pending = site.post("grow", "x".repeat(1000));
+  await eventually(async () => (await site.control.send<number>(["ZCARD", "mr:{0}:timers"])) === 1, "it waits");
+  await site.fill();
+  const { status, code } = await pending;
+  assert.equal([status, code], [500, "execution_failed"]);
+  await eventually(async () => (await site.control.send<number>(["XLEN", "mr:{0}:work"])) === 0, "it ended");
+});
+
+test.run();
+
+async function openSite(url: string, options: { leaseSeconds?: number } = {}) {
+  const errors: unknown[] = [];
+  const onError = (error: unknown) => void errors.push(error);
+  const store: Store = await openRedisStore({ url, instance: "a", onError, ...options });
+  const control = await RedisConnection.open({ url });
+  const nodeTypes = createNodeTypes({ fetch, maxOutputBytes: 8 * MB });
+  const catalog = new WorkflowCatalog({ store: store.workflows, nodeTypes, onError });
+  await catalog.start();
+  const transform = (id: string, output: string) => ({ id, type: "transform", parameters: { output } });
+  await catalog.put("echo", chain("echo", [transform("same", "{{ $length(body) }}")]));
+  await catalog.put(
+    "grow",
+    chain("grow", [
+      { id: "wait", type: "delay", parameters: { seconds: 4 } },
+      transform("big", "{{ $pad(body, 200000, 'x') }}"),
+    ]),
+  );
+  const worker = new Worker({
+    store,
+    workflows: catalog,
+    name: "a",
+    concurrency: 64,
+    outputLimitBytes: 8 * MB,
+    onError,
+  });
+  let isWorking = false;
+  const app = createApp({
+    config: {
+      ...loadConfig({}, { instance: "a" }),
+      bodyLimitBytes: 4 * MB,
+      historyTtlSeconds: 3600,
+      idempotencyTtlSeconds: 60,
+    },
+    store,
+    catalog,
+    logger: { debug() {}, info() {}, warn() {}, error: (fields) => onError(fields) },
+    ready: () => store.ready(),
+    info: { version: "0.0.0" },
+  });
+  return {
+    store,
+    control,
+    errors,
+    post: async (path: string, body: string) => {
+      if (!isWorking) worker.start();
+      isWorking = true;
+      const response = await app.request(`http://localhost/webhook/${path}`, {
+        method: "POST",
+        headers: { "content-type": "text/plain" },
+        body,
+      });
+      const text = await response.text();
+      const code = response.status === 200 ? undefined : JSON.parse(text).code as string;
+      return { status: response.status, code, retryAfter: response.headers.get("retry-after") };
+    },
+    /** Lets Redis use so many bytes more than it does. */
+    limit: async (bytes: number) => {
+      await control.send(["CONFIG", "SET", "maxmemory", String(await used(control) + bytes)]);
+      await new Promise((resolve) => setTimeout(resolve, 1500));
+    },
+    /** Leaves Redis no room at all. */
+    fill: () => control.send(["CONFIG", "SET", "maxmemory", "1"]),
+    /** How many commands were refused because it was full. */
+    refused: async () => {
+      const info = await control.send<string>(["INFO", "errorstats"]);
+      return Number(/^errorstat_OOM:count=(\d+)/m.exec(info)?.[1] ?? 0);
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (isWorking) await worker.stop();
+      await store[Symbol.asyncDispose]();
+      control.close();
+    },
+  };
+}
+
+async function used(control: RedisConnection): Promise<number> {
+  return Number(/^used_memory:(\d+)/m.exec(await control.send<string>(["INFO", "memory"]))![1]);
+}

@@ -1,0 +1,72 @@
+// timeout: 120
+/**
+ * Idempotency keys that lie in another partition than their executions, while links break between the two steps.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import type { ExecutionRequest } from "../../../src/execution/request.ts";
+import type { Store } from "../../../src/storage/store.ts";
+import { openRedisStore } from "../../../src/storage/redis/store.ts";
+import { Keys } from "../../../src/storage/redis/keys.ts";
+import { placedRequestOf, takenWithin } from "../drivers.ts";
+import { startCuttingProxy } from "../../support/cutting_proxy.ts";
+import { redisVariants, removeKeys, uniquePrefix } from "../../support/redis.ts";
+
+const { url } = redisVariants()[0]!;
+const partitions = 16;
+
+test("a request with a key that is cut at any command starts one execution, whoever sends it again", async () => {
+  const prefix = uniquePrefix();
+  await using store = await openRedisStore({ url, prefix, partitions, instance: "a" });
+  const concurrency = { limit: 1000, onOverlap: "queue" as const };
+  const requestOf = (store: Store, key: string, limited: boolean): ExecutionRequest =>
+    placedRequestOf(store, {
+      idempotency: { key, fingerprint: "f", ttlSeconds: 60 },
+      ...(limited ? { concurrency } : {}),
+    });
+  try {
+    const expected: string[] = [];
+    for (const when of ["before", "reply"] as const) {
+      for (let at = 1; at <= 5; at++) {
+        for (const limitedNow of [true, false]) {
+          const key = `${when} ${at} ${limitedNow}`;
+          await using proxy = await startCuttingProxy(Number(new URL(url).port));
+          const crashing = await openRedisStore({ url: proxy.url, prefix, partitions, instance: "b" });
+          proxy.cutAtCommand(at, when);
+          // What its sender hears of it is open; a sender that goes on to send it again is stopped by closing.
+          const sent = crashing.log.request(requestOf(crashing, key, true)).catch(() => undefined);
+          await Promise.race([sent, new Promise((resolve) => setTimeout(resolve, 60))]);
+          await crashing[Symbol.asyncDispose]();
+          const first = await sent;
+          const again = await store.log.request(requestOf(store, key, limitedNow));
+          if (first !== undefined) assert.is(again.executionId, first.executionId);
+          const third = await store.log.request(requestOf(store, key, !limitedNow));
+          assert.equal(third, { executionId: again.executionId, isNew: false });
+          expected.push(again.executionId);
+        }
+      }
+    }
+    assert.equal((await takenWithin(store, 3000)).sort(), expected.sort());
+  } finally {
+    await removeKeys(url, prefix);
+  }
+});
+
+test("keys of one workflow without a limit are spread over the partitions", async () => {
+  const prefix = uniquePrefix();
+  await using store = await openRedisStore({ url, prefix, partitions, instance: "a" });
+  try {
+    const ids = await Promise.all(
+      Array.from({ length: 200 }, async (_, n) => {
+        const request = placedRequestOf(store, { idempotency: { key: `k${n}`, fingerprint: "f", ttlSeconds: 60 } });
+        return (await store.log.request(request)).executionId;
+      }),
+    );
+    const keys = new Keys({ prefix, partitions });
+    assert.ok(new Set(ids.map((id) => keys.partitionOf(id))).size >= 12);
+  } finally {
+    await removeKeys(url, prefix);
+  }
+});
+
+test.run();

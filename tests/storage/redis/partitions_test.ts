@@ -1,0 +1,85 @@
+// timeout: 120
+/**
+ * Many partitions: a worker runs no more than it is told, and serves them all alike.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { openRedisStore } from "../../../src/storage/redis/store.ts";
+import { pause } from "../../../src/lib/delay.ts";
+import { Keys } from "../../../src/storage/redis/keys.ts";
+import { chainOf, makeBench } from "../../engine/bench_of_work.ts";
+import { eventually } from "../../support/eventually.ts";
+import { redisVariants, removeKeys, uniquePrefix } from "../../support/redis.ts";
+
+const PARTITIONS = 16;
+const { url } = redisVariants()[0]!;
+
+for (const { concurrency, executions } of [{ concurrency: 4, executions: 200 }, { concurrency: 40, executions: 400 }]) {
+  test(`WORKER_CONCURRENCY=${concurrency} holds over ${PARTITIONS} partitions, which are served alike`, async () => {
+    const prefix = uniquePrefix();
+    const keys = new Keys({ prefix, partitions: PARTITIONS });
+    await using store = await openRedisStore({ url, prefix, partitions: PARTITIONS, instance: "a" });
+    let [running, most] = [0, 0];
+    const order: number[] = [];
+    const bench = makeBench({
+      work: async ({ key }) => {
+        order.push(keys.partitionOf(key.split(":")[0]!));
+        most = Math.max(most, ++running);
+        await pause(5);
+        running--;
+        return 1;
+      },
+    });
+    bench.define("w", chainOf([{ id: "work", type: "act", parameters: { name: "work" } }]));
+    const worker = bench.worker(store, "a", concurrency);
+    try {
+      // Once with all of them there, once while they come.
+      for (let n = 0; n < executions / 2; n++) await bench.request(store, "w");
+      worker.start();
+      const late = (async () => {
+        for (let n = 0; n < executions / 2; n++) await bench.request(store, "w");
+      })();
+      await late;
+      await eventually(() => order.length === executions && running === 0, "all run", { timeoutMs: 60_000 });
+      assert.ok(most <= concurrency, `${most} ran at once`);
+      const first = order.slice(0, PARTITIONS * 3);
+      const counts = Array.from({ length: PARTITIONS }, (_, p) => first.filter((partition) => partition === p).length);
+      // Each had more than three when it began, or near to it: chance gave them different numbers.
+      assert.ok(Math.max(...counts) <= 9, `of the first ${first.length}: ${counts}`);
+    } finally {
+      await worker.stop();
+      await removeKeys(url, prefix);
+    }
+  });
+}
+
+test("a worker with little room that waits hands on what it has no room for, and nothing waits for it", async () => {
+  const prefix = uniquePrefix();
+  await using store = await openRedisStore({ url, prefix, partitions: PARTITIONS, instance: "a" });
+  await using other = await openRedisStore({ url, prefix, partitions: PARTITIONS, instance: "b" });
+  const opened = new Map<string, () => void>();
+  const bench = makeBench({ gate: ({ key }) => new Promise((resolve) => opened.set(key, () => resolve(1))) });
+  bench.define("g", chainOf([{ id: "gate", type: "act", parameters: { name: "gate" } }]));
+  const workers = [bench.worker(store, "a", 1), bench.worker(other, "b", 1)];
+  try {
+    for (const worker of workers) worker.start();
+    await pause(200);
+    const ids = await Promise.all(Array.from({ length: 12 }, () => bench.request(store, "g")));
+    for (let n = 0; n < ids.length; n++) {
+      const [key, open] = await eventually(() => [...opened][0], "one runs", { timeoutMs: 30_000 });
+      assert.ok(workers.every(({ running }) => running <= 1));
+      opened.delete(key);
+      open();
+    }
+    const left = async () => {
+      for (const id of ids) if ((await store.log.meta(id))?.status !== "completed") return false;
+      return true;
+    };
+    await eventually(left, "all end", { timeoutMs: 30_000 });
+  } finally {
+    for (const worker of workers) await worker.stop();
+    await removeKeys(url, prefix);
+  }
+});
+
+test.run();
