@@ -3,9 +3,13 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { HELP, OptionError, readOptions } from "./chaos/options.ts";
+import { runMutations } from "./chaos/mutations.ts";
 import { runOutage } from "./chaos/outage.ts";
 import { PLANTS } from "./chaos/plants.ts";
 import { run } from "./chaos/run.ts";
+
+/** The exit code of a run that broke off by itself: 0 says that every promise was kept, 1 that one was not. */
+const NO_VERDICT = 3;
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
   // What runs is killed by the exit handlers of the modules that started it.
@@ -15,8 +19,8 @@ try {
   process.exitCode = await main();
 } catch (error) {
   if (error instanceof OptionError) console.error(`chaos: ${error.message}`);
-  else console.error(error);
-  process.exitCode = error instanceof OptionError ? 2 : 1;
+  else console.error("chaos: no verdict: the run could not be made:", error);
+  process.exitCode = error instanceof OptionError ? 2 : NO_VERDICT;
 }
 process.exit();
 
@@ -27,8 +31,13 @@ async function main(): Promise<number> {
     return 0;
   }
   const { plant, outage, json, logDir } = options;
+  if (options.mutations !== undefined) {
+    const table = await runMutations(options, (line) => console.log(line));
+    console.log(table.text);
+    return table.escaped.length === 0 ? 0 : 1;
+  }
   if (logDir !== undefined) mkdirSync(logDir, { recursive: true });
-  console.log(`chaos: seed ${options.seed}${plant === undefined ? "" : `, planted ${plant}: ${PLANTS[plant]}`}`);
+  console.log(`chaos: seed ${options.seed}${plant === undefined ? "" : `, planted ${plant}: ${PLANTS[plant].breaks}`}`);
   const report = await (outage === undefined ? run : runOutage)(options, (line) => console.log(line));
   console.log(report.table());
   if (json !== undefined) writeFileSync(json, `${JSON.stringify(report.summary(), undefined, 2)}\n`);

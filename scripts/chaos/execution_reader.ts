@@ -1,17 +1,31 @@
 /**
  * Reads an execution out of Redis as it lies there, past the product.
  */
+import type { Keys } from "../../src/storage/redis/keys.ts";
 import type { StoredEvent } from "../../src/execution/event.ts";
+import { timesToLive } from "./keyspace.ts";
 import type { Execution } from "./log_check.ts";
 import type { ChaosRedis } from "./redis_process.ts";
 
-/** Its log and, while there is one, its result. */
-export async function readExecution(redis: ChaosRedis, id: string): Promise<Execution> {
-  const [entries, result] = await Promise.all([
-    redis.send<[string, string[]][]>("XRANGE", `mr:{0}:log:${id}`, "-", "+"),
-    redis.send<string | null>("GET", `mr:{0}:execution:result:${id}`),
+/** Its log, its result while there is one, and how long each of its keys is still kept. */
+export async function readExecution(
+  { redis, keys }: { redis: ChaosRedis; keys: Keys },
+  id: string,
+): Promise<Execution> {
+  const names = {
+    log: keys.log(id),
+    meta: keys.meta(id),
+    result: keys.result(id),
+    state: keys.state(id),
+    values: keys.values(id),
+  };
+  const [entries, result, ttls] = await Promise.all([
+    redis.send<[string, string[]][]>("XRANGE", names.log, "-", "+"),
+    redis.send<string | null>("GET", names.result),
+    timesToLive(redis, Object.values(names)),
   ]);
-  return { id, events: entries.map(toEvent), result: result === null ? undefined : JSON.parse(result) };
+  const eternal = Object.keys(names).filter((_, i) => ttls[i] === -1);
+  return { id, events: entries.map(toEvent), result: result === null ? undefined : JSON.parse(result), eternal };
 }
 
 function toEvent([id, words]: [string, string[]]): StoredEvent {

@@ -2,13 +2,20 @@
  * What can go wrong, one fault at a time.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Cluster, LEASE_SECONDS } from "./cluster.ts";
+import type { Cluster } from "./cluster.ts";
 import type { Member } from "./member.ts";
 import type { Random } from "./random.ts";
 
 /** Within how many milliseconds of a fault's end work must flow again. */
 export const RECOVERY_MS = 3000;
-const LEASE_MS = LEASE_SECONDS * 1000;
+
+/** How long leases are not looked at after Redis or a group lost what it knew, in milliseconds. */
+const BLIND_MS = 8000;
+/** How much before the mark Redis may have lost something: it was on its way, or is told by another clock. */
+const MARK_BLUR_MS = 500;
+
+/** How long those who wait for what is gone may wait until they are told, in milliseconds. */
+const TOLD_MS = 4000;
 
 /** A fault that is over. Times are epoch milliseconds. */
 export interface FaultWindow {
@@ -25,11 +32,11 @@ export type Fault = (cluster: Cluster, random: Random) => Promise<FaultWindow>;
 
 /** Every kind, by the name that `--only` takes. */
 export const FAULTS = {
-  "kill-worker": async ({ workers }, random) => {
+  "kill-worker": async ({ workers, leaseMs }, random) => {
     const target = await busiest(workers, random);
     const startedAt = Date.now();
     await target.kill();
-    return { target: target.name, startedAt, since: startedAt, boundMs: LEASE_MS + RECOVERY_MS };
+    return { target: target.name, startedAt, since: startedAt, boundMs: leaseMs + RECOVERY_MS };
   },
   "kill-http": async ({ http }, random) => {
     const target = random.pick(http);
@@ -37,19 +44,19 @@ export const FAULTS = {
     await target.kill();
     return { target: target.name, startedAt, since: Date.now(), boundMs: RECOVERY_MS };
   },
-  "stop-worker": async ({ workers }, random) => {
+  "stop-worker": async ({ workers, leaseMs }, random) => {
     const target = await busiest(workers, random);
-    return await lostWorker(target, async () => {
+    return await lostWorker(target, leaseMs, async () => {
       target.pause();
-      await sleep(LEASE_MS + random.between(500, 1500));
+      await sleep(leaseMs + random.between(500, 1500));
       target.resume();
     });
   },
-  "stop-http": async ({ http }, random) => {
+  "stop-http": async ({ http, leaseMs }, random) => {
     const target = random.pick(http);
     return await passing(target.name, async () => {
       target.pause();
-      await sleep(random.chance(0.3) ? LEASE_MS + 1000 : random.between(500, 2500));
+      await sleep(random.chance(0.3) ? leaseMs + 1000 : random.between(500, 2500));
       target.resume();
     });
   },
@@ -68,11 +75,11 @@ export const FAULTS = {
   "cut-worker": async ({ workers }, random) => await cutLinks([random.pick(workers)], random),
   "cut-http": async ({ http }, random) => await cutLinks([random.pick(http)], random),
   "cut-all": async ({ members }, random) => await cutLinks(members, random),
-  "down-worker": async ({ workers }, random) => {
+  "down-worker": async ({ workers, leaseMs }, random) => {
     const target = await busiest(workers, random);
-    return await lostWorker(target, async () => {
+    return await lostWorker(target, leaseMs, async () => {
       target.proxy.takeDown();
-      await sleep(LEASE_MS + random.between(500, 1500));
+      await sleep(leaseMs + random.between(500, 1500));
       target.proxy.restore();
     });
   },
@@ -94,10 +101,63 @@ export const FAULTS = {
       for (const { proxy } of targets) proxy.restore();
     });
   },
-  "lose-group": async ({ redis }, random) => {
+  "orphan-worker": async ({ workers }, random) => {
+    const target = random.pick(workers);
+    return await passing(target.name, () => Promise.resolve(target.proxy.orphan()));
+  },
+  "lose-replies": async ({ members }, random) => {
+    const target = random.pick(members);
+    return await passing(target.name, () => target.proxy.loseReplies(random.between(50, 300)));
+  },
+  "client-kill": async ({ redis }) =>
+    await passing("all", async () => {
+      await redis.send("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes");
+    }),
+  "script-flush": async ({ redis }) =>
+    await passing("redis", async () => {
+      await redis.send("SCRIPT", "FLUSH");
+    }),
+  "out-of-memory": async ({ redis }, random) =>
+    await passing("redis", async () => {
+      await redis.send("CONFIG", "SET", "maxmemory", "1mb");
+      await sleep(random.between(500, 2500));
+      await redis.send("CONFIG", "SET", "maxmemory", "0");
+    }),
+  "step-clock": async ({ workers }, random) => {
+    const target = workers.find(({ name }) => name === "worker1")!;
+    return await passing(target.name, async () => {
+      target.stepClock();
+      await sleep(random.between(1000, 3000));
+      target.stepClock();
+    });
+  },
+  "rewind": async (cluster, random) =>
+    await losingData(cluster, async () => {
+      const mark = await cluster.redis.mark();
+      const from = Date.now();
+      await sleep(random.between(100, 1000));
+      cluster.monitor.lookAway(BLIND_MS);
+      await cluster.redis.rewind(mark);
+      return from;
+    }),
+  "failover": async (cluster, random) =>
+    await losingData(cluster, async () => {
+      const replica = await cluster.redis.addReplica();
+      replica.lag();
+      const from = Date.now();
+      await sleep(random.between(100, 1000));
+      cluster.monitor.lookAway(BLIND_MS);
+      await replica.promote();
+      cluster.followRedis();
+      return from;
+    }),
+  "lose-group": async ({ redis, keys, monitor }, random) => {
     const [stream, group] = random.pick([["work", "workers"], ["work", "workers"], ["feed", "assembler"]] as const);
     return await passing(group, async () => {
-      await redis.send("XGROUP", "DESTROY", `mr:{0}:${stream}`, group);
+      monitor.lookAway(BLIND_MS);
+      for (const name of keys.each((partition) => keys[stream](partition))) {
+        await redis.send("XGROUP", "DESTROY", name, group);
+      }
     });
   },
   "calm": async (_cluster, random) => await passing("nothing", () => sleep(random.between(1000, 2000))),
@@ -140,10 +200,18 @@ async function halfOpenLink(target: Member, random: Random): Promise<FaultWindow
 }
 
 /** A worker that is away past its lease: its work is taken over while it is away, so its loss counts. */
-async function lostWorker({ name }: Member, harm: () => Promise<void>): Promise<FaultWindow> {
+async function lostWorker({ name }: Member, leaseMs: number, harm: () => Promise<void>): Promise<FaultWindow> {
   const startedAt = Date.now();
   await harm();
-  return { target: name, startedAt, since: startedAt, boundMs: LEASE_MS + RECOVERY_MS };
+  return { target: name, startedAt, since: startedAt, boundMs: leaseMs + RECOVERY_MS };
+}
+
+/** Redis forgets what it was given since a moment, which `harm` says. Whoever waits for what is gone is told. */
+async function losingData({ rewinds }: Cluster, harm: () => Promise<number>): Promise<FaultWindow> {
+  const startedAt = Date.now();
+  const from = await harm();
+  rewinds.push({ from: from - MARK_BLUR_MS, to: Date.now() });
+  return { target: "redis", startedAt, since: Date.now(), boundMs: TOLD_MS + RECOVERY_MS };
 }
 
 function namesOf(members: readonly Member[]): string {

@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Breach } from "./breach.ts";
 import type { Cluster } from "./cluster.ts";
+import { findEternalKeys, findTimers } from "./keyspace.ts";
 import type { Member } from "./member.ts";
 
 /** An inbox is trimmed every two seconds, and keeps the newest entry. */
@@ -31,25 +32,29 @@ export async function findLeaks(
   return held.map((detail) => ({ kind: "leaked", detail }));
 }
 
-async function heldInRedis({ redis }: Cluster): Promise<string[]> {
+async function heldInRedis({ redis, keys, poisoned }: Cluster): Promise<string[]> {
   const held: string[] = [];
   const expectNone = (what: string, count: number) => {
     if (count > 0) held.push(`${what}: ${count}`);
   };
   const pending = async (stream: string, group: string) =>
     (await redis.send<[number]>("XPENDING", stream, group).catch(() => [0] as const))[0];
-  expectNone("pending work entries", await pending("mr:{0}:work", "workers"));
-  expectNone("work entries", await redis.send<number>("XLEN", "mr:{0}:work"));
-  expectNone("pending feed entries", await pending("mr:{0}:feed", "assembler"));
-  expectNone("timers", await redis.send<number>("ZCARD", "mr:{0}:timers"));
-  const active = await redis.send<string[]>("ZRANGE", "mr:{0}:index:status:active", "0", "-1");
-  expectNone(`executions listed as active (${active.slice(0, 3).join(", ")})`, active.length);
-  expectNone("dead letters", await redis.send<number>("ZCARD", "mr:{0}:dead-letters"));
+  for (let partition = 0; partition < keys.partitions; partition++) {
+    expectNone("pending work entries", await pending(keys.work(partition), "workers"));
+    expectNone("work entries", await redis.send<number>("XLEN", keys.work(partition)));
+    expectNone("pending feed entries", await pending(keys.feed(partition), "assembler"));
+    const active = await redis.send<string[]>("ZRANGE", keys.index(partition, "status:active"), "0", "-1");
+    expectNone(`executions listed as active (${active.slice(0, 3).join(", ")})`, active.length);
+    const dead = await redis.send<string[]>("ZRANGE", keys.deadLetters(partition), "0", "-1");
+    expectNone("dead letters of executions that ended nobody", dead.filter((id) => !poisoned.has(id)).length);
+  }
+  const timers = await findTimers(redis, keys);
+  expectNone(`timers (${timers.slice(0, 3).join(", ")})`, timers.length);
   for (const inbox of await redis.send<string[]>("KEYS", "mr:*:inbox:*")) {
     const length = await redis.send<number>("XLEN", inbox);
     if (length > INBOX_LENGTH) held.push(`entries of ${inbox}: ${length}`);
   }
-  return held;
+  return [...held, ...await findEternalKeys(redis, keys)];
 }
 
 async function heldByMembers(cluster: Cluster, filesBefore: ReadonlyMap<number, number>): Promise<string[]> {

@@ -32,6 +32,7 @@ export class Load {
   readonly #agent = new Agent({ headersTimeout: 0, bodyTimeout: 0, connections: 128 });
   #callers: Promise<void>[] = [];
   #stopped = false;
+  #held = false;
   #count = 0;
   #calls: Call[] = [];
 
@@ -52,6 +53,16 @@ export class Load {
     if (now) this.#hangUp.abort(new Error("the client hung up"));
     await Promise.all(this.#callers);
     await this.#agent.destroy();
+  }
+
+  /** Lets no caller begin another call, and waits for those under way, until {@linkcode goOn}. */
+  async hold(): Promise<void> {
+    this.#held = true;
+    while (this.#calls.some(({ settledAt }) => settledAt === undefined)) await sleep(20);
+  }
+
+  goOn(): void {
+    this.#held = false;
   }
 
   /** How many calls were made. */
@@ -102,6 +113,10 @@ export class Load {
 
   async #caller(random: Random): Promise<void> {
     while (!this.#stopped) {
+      if (this.#held) {
+        await sleep(20);
+        continue;
+      }
       const kind = random.pick(this.#kinds);
       const payload = payloadOf(kind, `${this.#run}-${++this.#count}`, random);
       const call: Call = { kind, payload, startedAt: Date.now(), attempts: [], replays: [] };

@@ -12,6 +12,8 @@ export interface Execution {
   readonly events: readonly StoredEvent[];
   /** The stored result, unless it has expired. */
   readonly result: ExecutionResult | undefined;
+  /** Which of its keys are kept for ever: none once it has ended. */
+  readonly eternal?: readonly string[];
 }
 
 /** The key of the call that asked for it: it is in the body that was posted. */
@@ -30,18 +32,28 @@ export function hasEnded({ events }: Execution): boolean {
  * Breaches in an execution that has ended.
  *
  * @param callsOf when a node's `httpRequest` reached the other side, in epoch milliseconds
+ * @param options.rewound part of its log may have been lost, and written again
  */
-export function checkLog(execution: Execution, callsOf: (nodeId: string) => readonly number[]): Breach[] {
-  const { id, events, result } = execution;
+export function checkLog(
+  execution: Execution,
+  callsOf: (nodeId: string) => readonly number[],
+  { rewound = false }: { rewound?: boolean } = {},
+): Breach[] {
+  const { id, events, result, eternal = [] } = execution;
   const breaches: Breach[] = [];
   const found = (kind: Breach["kind"], what: string) => {
     breaches.push({ kind, detail: `${id}: ${what}: ${story(events)}` });
   };
   if (events[0]?.type !== "execution.requested") found("wrong", "the log does not begin with the request");
+  const requests = events.filter(({ type }) => type === "execution.requested").length;
+  if (requests > 1) found("duplicated", `${requests} requests`);
+  if (eternal.length > 0) found("leaked", `kept for ever: ${eternal.join(", ")}`);
   const ends = events.filter(isTerminal);
   if (ends.length !== 1) found("duplicated", `${ends.length} terminal events`);
   else if (events.at(-1) !== ends[0]) found("wrong", "events after the terminal one");
-  const claims = events.filter(({ type }) => type === "execution.started").length;
+  const epochs = events.flatMap((event) => event.type === "execution.started" ? [event.data.epoch] : []);
+  const claims = epochs.length;
+  if (epochs.some((epoch, i) => i > 0 && epoch <= epochs[i - 1]!)) found("duplicated", `epochs ${epochs.join(", ")}`);
   for (const node of new Set(events.flatMap(({ node }) => node === undefined ? [] : [node]))) {
     const its = events.filter((event) => event.node === node);
     const completed = its.filter(({ type }) => type === "node.completed");
@@ -50,6 +62,11 @@ export function checkLog(execution: Execution, callsOf: (nodeId: string) => read
     if (completed.length > 0 && after.some(({ type }) => type === "node.started")) {
       found("duplicated", `${node} started again after it had completed`);
     }
+    const retries = its.flatMap((event) => event.type === "node.retrying" ? [event.data.attempt] : []);
+    if (retries.some((attempt, i) => i > 0 && attempt <= retries[i - 1]!)) {
+      found("wrong", `${node} counted its attempts ${retries.join(", ")}`);
+    }
+    if (rewound) continue;
     const calls = callsOf(node);
     const starts = its.filter(({ type }) => type === "node.started").length;
     // A node in flight may run twice, but each run is in the log before it calls: no call without a start.

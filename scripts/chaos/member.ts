@@ -10,7 +10,8 @@ import { fileURLToPath } from "node:url";
 import { ChaosProxy } from "./proxy.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const START_MS = 30_000;
+/** How long a start may take, in milliseconds: many times what it does on a machine with nothing else to do. */
+const START_MS = 120_000;
 
 /** What a member is started with. */
 export interface MemberOptions {
@@ -115,6 +116,11 @@ export class Member implements AsyncDisposable {
 
   resume(): void {
     this.#child?.kill("SIGCONT");
+  }
+
+  /** Steps its clock, if it was started with `clock_skew.ts`; the next time back. */
+  stepClock(): void {
+    this.#child?.kill("SIGWINCH");
   }
 
   /** Collects its garbage, if it was started with `collect.ts`. */

@@ -3,23 +3,36 @@
  */
 import { parseArgs } from "node:util";
 import { FAULT_NAMES, type FaultName, RECOVERY_MS } from "./faults.ts";
-import { PLANT_NAMES, type PlantName } from "./plants.ts";
-import { SCENARIOS } from "./scenarios.ts";
+import { PLANT_NAMES, type PlantName, PLANTS } from "./plants.ts";
+import { SCENE_NAMES, type SceneName } from "./scenes/scenes.ts";
+
+/** What a round does. */
+export type RoundName = FaultName | SceneName;
+
+/** All that a round may do. */
+export const ROUND_NAMES: readonly RoundName[] = [...FAULT_NAMES, ...SCENE_NAMES];
 
 /** What to run. */
 export interface ChaosOptions {
   readonly rounds: number;
   readonly seconds: number;
   readonly seed: number;
-  readonly only: readonly FaultName[];
+  readonly only: readonly RoundName[];
   readonly callers: number;
   /** Workflows of the load; all of some weight by default. */
   readonly kinds?: readonly string[];
+  readonly partitions: number;
+  readonly leaseSeconds: number | undefined;
+  /** How far the clock of the first worker is ahead, and to where it steps. */
+  readonly clock: { readonly skewMs: number; readonly stepMs: number } | undefined;
   /** Seconds within which work must flow again after a fault. */
   readonly within: number;
   readonly plant: PlantName | undefined;
   /** Seconds of the one long outage that is tried instead of rounds. */
   readonly outage: number | undefined;
+  /** Try every plant, by chaos, by tests, or by both. */
+  readonly mutations: "chaos" | "tests" | "both" | undefined;
+  readonly plants: readonly PlantName[];
   readonly json: string | undefined;
   readonly logDir: string | undefined;
 }
@@ -37,14 +50,16 @@ execution ended once, with one answer, in time. Exit code 1 on any breach.
   --seconds <n>     begin no round after this many seconds
   --seed <n>        order of faults and load, default: random, printed
   --only <faults>   only these, by commas; may be repeated:
-                    ${FAULT_NAMES.slice(0, 6).join(", ")},
-                    ${FAULT_NAMES.slice(6, 11).join(", ")},
-                    ${FAULT_NAMES.slice(11).join(", ")}
+${listOf(ROUND_NAMES)}
   --callers <n>     callers at once, default 24
+  --partitions <n>  partitions, default 1
   --within <n>      seconds within which work must flow again after a fault, default 3; more on a busy machine
   --outage <n>      instead of rounds: one outage of Redis of this many seconds, and what it does to memory
   --plant <bug>     switch a known bug on, which must be found:
-                    ${PLANT_NAMES.join(", ")}
+${listOf(PLANT_NAMES)}
+  --mutations <by>  try the known bugs one after the other, by "chaos", by "tests" or by "both", and print what found
+                    each; with --json what is known already is not tried again
+  --plants <bugs>   only these, by commas
   --json <file>     write the sums there, as JSON
   --logs <folder>   keep what the instances print
   -h, --help        this text
@@ -59,24 +74,40 @@ export function readOptions(
   if (values.help) return undefined;
   if (env.REDIS_URL) throw new OptionError("REDIS_URL is set, but the Redis of this run is killed: unset it");
   const plant = oneOf(values.plant, PLANT_NAMES, "--plant");
-  const scenario = plant === undefined ? undefined : SCENARIOS[plant];
+  const scenario = plant === undefined ? undefined : PLANTS[plant];
   const names = (values.only ?? []).flatMap((list) => list.split(",")).map((name) => name.trim());
-  const only = names.map((name) => oneOf(name, FAULT_NAMES, "--only")!);
+  const only = names.map((name) => oneOf(name, ROUND_NAMES, "--only")!);
   const seconds = number(values.seconds, "--seconds");
   const seed = number(values.seed, "--seed", { least: 0 });
   return {
-    rounds: number(values.rounds, "--rounds") ?? scenario?.rounds ?? (seconds === undefined ? 300 : Infinity),
+    rounds: number(values.rounds, "--rounds") ?? scenario?.rounds ?? scenario?.only.length ??
+      (seconds === undefined ? 300 : Infinity),
     seconds: seconds ?? Infinity,
     seed: seed ?? Math.floor(Math.random() * 1e6),
-    only: only.length > 0 ? only : scenario?.only ?? FAULT_NAMES,
-    callers: number(values.callers, "--callers") ?? scenario?.callers ?? 24,
+    only: only.length > 0 ? only : scenario?.only ?? ROUND_NAMES,
+    callers: number(values.callers, "--callers", { least: 0 }) ?? (scenario === undefined ? 24 : scenario.callers ?? 0),
+    partitions: number(values.partitions, "--partitions") ?? scenario?.partitions ?? 1,
+    leaseSeconds: scenario?.leaseSeconds,
+    clock: scenario?.clock,
     ...(scenario?.kinds === undefined ? {} : { kinds: scenario.kinds }),
     within: number(values.within, "--within") ?? RECOVERY_MS / 1000,
     plant,
     outage: number(values.outage, "--outage"),
+    mutations: oneOf(values.mutations, ["chaos", "tests", "both"] as const, "--mutations"),
+    plants: values.plants?.split(",").map((name) => oneOf(name.trim(), PLANT_NAMES, "--plants")!) ?? PLANT_NAMES,
     json: values.json,
     logDir: values.logs,
   };
+}
+
+/** Names in lines that fit below a flag. */
+function listOf(names: readonly string[]): string {
+  const lines = [""];
+  for (const name of names) {
+    if (lines.at(-1)!.length + name.length > 90) lines.push("");
+    lines.push(`${lines.pop()}${name}, `);
+  }
+  return lines.map((line) => `${" ".repeat(20)}${line.trimEnd()}`).join("\n").replace(/,$/, "");
 }
 
 function parse(args: readonly string[]) {
@@ -89,9 +120,12 @@ function parse(args: readonly string[]) {
         seed: { type: "string" },
         only: { type: "string", multiple: true },
         callers: { type: "string" },
+        partitions: { type: "string" },
         within: { type: "string" },
         outage: { type: "string" },
         plant: { type: "string" },
+        mutations: { type: "string" },
+        plants: { type: "string" },
         json: { type: "string" },
         logs: { type: "string" },
         help: { type: "boolean", short: "h", default: false },

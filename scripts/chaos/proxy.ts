@@ -1,5 +1,6 @@
 /**
- * A TCP proxy between one instance and Redis, whose link can be cut, taken down, half-opened and delayed.
+ * A TCP proxy between one instance and Redis, whose links can be cut, taken down, half-opened, delayed, robbed of their
+ * replies and orphaned.
  *
  * @example
  * ```ts
@@ -19,6 +20,8 @@ interface Link {
   readonly far: Socket;
   /** Nothing passes any more, and neither end is told. */
   dead: boolean;
+  /** What Redis says is lost; what it is told arrives. */
+  deaf: boolean;
 }
 
 /** One instance's way to Redis. */
@@ -27,13 +30,14 @@ export class ChaosProxy implements AsyncDisposable {
   /** How late everything arrives, in each direction, in milliseconds; the order is kept. */
   delayMs = 0;
   readonly #server: Server;
-  readonly #target: number;
+  /** Where new links go. */
+  target: number;
   readonly #links = new Set<Link>();
   #mode: "pass" | "down" | "halfOpen" = "pass";
 
   private constructor(server: Server, target: number) {
     this.#server = server;
-    this.#target = target;
+    this.target = target;
     this.port = (server.address() as { port: number }).port;
     server.on("connection", (near) => this.#accept(near));
   }
@@ -51,6 +55,24 @@ export class ChaosProxy implements AsyncDisposable {
     for (const link of links) link.dead = true;
     await sleep(lostMs);
     for (const link of links) this.#drop(link);
+  }
+
+  /** Lets commands arrive and loses their replies for `forMs`, then resets every link: nobody knows what was done. */
+  async loseReplies(forMs: number): Promise<void> {
+    const links = [...this.#links];
+    for (const link of links) link.deaf = true;
+    await sleep(forMs);
+    for (const link of links) this.#drop(link);
+  }
+
+  /** Resets every link on the instance's side alone: Redis takes each to be alive, and answers what was asked. */
+  orphan(): void {
+    for (const link of this.#links) {
+      link.deaf = true;
+      link.dead = true;
+      link.near.resetAndDestroy();
+      setTimeout(() => this.#drop(link), DEAD_KEPT_MS).unref();
+    }
   }
 
   /** Resets every link, and every new one, until {@linkcode restore}. */
@@ -81,8 +103,8 @@ export class ChaosProxy implements AsyncDisposable {
   #accept(near: Socket): void {
     near.on("error", () => {});
     if (this.#mode === "down") return void near.resetAndDestroy();
-    const far = connect({ port: this.#target, host: "127.0.0.1", noDelay: true });
-    const link: Link = { near, far, dead: false };
+    const far = connect({ port: this.target, host: "127.0.0.1", noDelay: true });
+    const link: Link = { near, far, dead: false, deaf: false };
     this.#links.add(link);
     far.on("error", () => {});
     if (this.#mode === "halfOpen") this.#kill(link);
@@ -107,7 +129,7 @@ export class ChaosProxy implements AsyncDisposable {
     };
     from.on("data", (chunk) => {
       later(() => {
-        if (to.writable) to.write(chunk);
+        if (to.writable && !(link.deaf && to === link.near)) to.write(chunk);
       });
     });
     from.on("close", () => later(() => this.#drop(link)));

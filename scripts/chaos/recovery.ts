@@ -64,7 +64,7 @@ export async function recover({ cluster, load, probes }: Stage, fault: FaultWind
     const took = isDone(call) ? `answered ${ms} ms after the fault, not ${boundMs}` : `unanswered ${ms} ms after it`;
     const tries = call.attempts.map((a) => `${a.instance} ${a.status ?? a.error} at ${a.endedAt}`).join("; ");
     const id = answer?.executionId;
-    const log = id === undefined ? "" : `: ${story((await readExecution(cluster.redis, id)).events)}`;
+    const log = id === undefined ? "" : `: ${story((await readExecution(cluster, id)).events)}`;
     const about = `${kind.id} ${payload.key} of ${call.startedAt} ${took}, since ${since}`;
     breaches.push({ kind: "wedged", detail: `${about} (${tries})${log}` });
   }

@@ -8,6 +8,7 @@ import { checkCall } from "./call_check.ts";
 import type { Cluster } from "./cluster.ts";
 import { readExecution } from "./execution_reader.ts";
 import type { Load } from "./load.ts";
+import { allKeys, OF_AN_EXECUTION } from "./keyspace.ts";
 import { checkLog, type Execution, hasEnded, keyOf } from "./log_check.ts";
 
 /** After how long an execution that has not ended is wedged, in milliseconds: no kind takes as long as that. */
@@ -58,14 +59,31 @@ export class Verifier {
     const done = checked.filter((execution) => !open.has(keyOf(execution) ?? ""));
     for (const execution of done) {
       if (!hasEnded(execution)) continue;
-      breaches.push(...checkLog(execution, (node) => this.#cluster.echo.callsOf(execution.id, node)));
+      const rewound = this.#isRewound(requestedAt(execution.id), execution.events.at(-1)!.time);
+      breaches.push(...checkLog(execution, (node) => this.#cluster.echo.callsOf(execution.id, node), { rewound }));
     }
-    for (const execution of done) breaches.push(...this.#once(execution));
     const calls = this.#load.calls.filter((call) => isOver(call) && !open.has(keyOfCall(call)));
+    const rewoundKeys = new Set(
+      this.#load.calls.filter(({ startedAt, settledAt = Date.now() }) => this.#isRewound(startedAt, settledAt))
+        .map(keyOfCall),
+    );
+    for (const execution of done) {
+      if (!rewoundKeys.has(keyOf(execution) ?? "")) breaches.push(...this.#once(execution));
+    }
     const { cutOffUntil } = this;
-    for (const call of calls) breaches.push(...checkCall(call, byKey.get(keyOfCall(call)) ?? [], { cutOffUntil }));
+    for (const call of calls) {
+      // What Redis has lost, its callers know better than its logs.
+      if (rewoundKeys.has(keyOfCall(call))) continue;
+      breaches.push(...checkCall(call, byKey.get(keyOfCall(call)) ?? [], { cutOffUntil }));
+    }
+    breaches.push(...this.#cluster.takeBreaches());
     await this.#forget(done, new Set(calls));
     return breaches;
+  }
+
+  /** Whether Redis lost something that it was given in this time. */
+  #isRewound(from: number, to: number): boolean {
+    return this.#cluster.rewinds.some((rewind) => from <= rewind.to && to >= rewind.from);
   }
 
   /** A key that comes again after its call was checked. */
@@ -79,37 +97,24 @@ export class Verifier {
 
   /** Says why an execution has not ended: nobody has it any more, or somebody does not get on. */
   async #explain({ id, events }: Execution): Promise<Breach> {
-    const { redis } = this.#cluster;
-    const entry = await redis.send<string | null>("HGET", `mr:{0}:meta:${id}`, "entry");
+    const { redis, keys } = this.#cluster;
+    const partition = keys.partitionOf(id);
+    const entry = await redis.send<string | null>("HGET", keys.meta(id), "entry");
     const queued = entry !== null && entry !== "" &&
-      (await redis.send<unknown[]>("XRANGE", "mr:{0}:work", entry, entry)).length > 0;
-    const timers = await redis.send<string[]>("ZRANGE", "mr:{0}:timers", "0", "-1");
+      (await redis.send<unknown[]>("XRANGE", keys.work(partition), entry, entry)).length > 0;
+    const timers = await redis.send<string[]>("ZRANGE", keys.timers(partition), "0", "-1");
     const seen = events.map(({ type, node }) => node === undefined ? type : `${type} ${node}`).join(", ");
     if (queued || timers.some((timer) => timer.includes(id))) return { kind: "wedged", detail: `${id}: ${seen}` };
     return { kind: "lost", detail: `${id} is on no stream and has no timer: ${seen}` };
   }
 
   async #read(until: number): Promise<Execution[]> {
-    const { redis } = this.#cluster;
-    const names: string[] = [];
-    for (let cursor = "0";;) {
-      const [next, found] = await redis.send<[string, string[]]>(
-        "SCAN",
-        cursor,
-        "MATCH",
-        "mr:*:log:*",
-        "COUNT",
-        "1000",
-      );
-      names.push(...found);
-      cursor = next;
-      if (cursor === "0") break;
-    }
-    const ids = [...new Set(names)].map((name) => name.slice(name.lastIndexOf(":") + 1));
+    const names = await allKeys(this.#cluster.redis, "mr:*:log:*");
+    const ids = names.map((name) => name.slice(name.lastIndexOf(":") + 1));
     const wanted = ids.filter((id) => requestedAt(id) < until);
     const executions: Execution[] = [];
     for (let i = 0; i < wanted.length; i += AT_ONCE) {
-      executions.push(...await Promise.all(wanted.slice(i, i + AT_ONCE).map((id) => readExecution(redis, id))));
+      executions.push(...await Promise.all(wanted.slice(i, i + AT_ONCE).map((id) => readExecution(this.#cluster, id))));
     }
     return executions;
   }
@@ -120,8 +125,9 @@ export class Verifier {
     for (const { id, events } of executions) {
       this.#cluster.echo.forget(id, new Set(events.flatMap(({ node }) => node ?? [])));
     }
-    const names = executions.flatMap(({ id }) =>
-      ["log", "meta", "state", "execution:result"].map((kind) => `mr:{0}:${kind}:${id}`)
+    const { keys } = this.#cluster;
+    const names = executions.filter(hasEnded).flatMap(({ id }) =>
+      OF_AN_EXECUTION.map((kind) => `${keys.base(keys.partitionOf(id))}${kind}:${id}`)
     );
     for (let i = 0; i < names.length; i += 1000) await this.#cluster.redis.send("UNLINK", ...names.slice(i, i + 1000));
   }

@@ -17,6 +17,8 @@ const STORY = [
   ["node.started", "reply", { attempt: 1 }],
   ["node.completed", "reply", { output: response }],
   ["execution.completed", "", { lastNode: "reply", responseNode: "reply" }],
+  ["execution.started", "", { epoch: 2, worker: "v" }],
+  ["node.retrying", "reply", { attempt: 1 }],
 ] as const;
 
 const logTest = suite("checkLog()");
@@ -28,7 +30,7 @@ logTest("finds nothing in a log as it must be", () => {
 });
 
 logTest("allows a node in flight to run again under another claim", () => {
-  assert.equal(checkLog(log([0, 1, 2, 1, 2, 3, 4]), () => [1002, 1004]), []);
+  assert.equal(checkLog(log([0, 1, 2, 5, 2, 3, 4]), () => [1002, 1004]), []);
 });
 
 for (
@@ -38,6 +40,9 @@ for (
     ["a node that completed twice", [0, 1, 2, 1, 2, 3, 3, 4], "duplicated"],
     ["a node that started after it had completed", [0, 1, 2, 3, 2, 4], "duplicated"],
     ["events after the end", [0, 1, 2, 4, 3], "wrong"],
+    ["two requests", [0, 0, 1, 2, 3, 4], "duplicated"],
+    ["two claims of one epoch", [0, 1, 2, 1, 2, 3, 4], "duplicated"],
+    ["attempts that are not counted", [0, 1, 2, 6, 2, 6, 2, 3, 4], "wrong"],
     ["a log without its request", [1, 2, 3, 4], "wrong"],
   ] as const
 ) {
@@ -49,6 +54,16 @@ for (
 logTest("finds calls that no start explains, and calls after the completion", () => {
   assert.is(checkLog(log([0, 1, 2, 3, 4]), () => [1002, 1002])[0]?.kind, "duplicated");
   assert.is(checkLog(log([0, 1, 2, 3, 4]), () => [9999])[0]?.kind, "duplicated");
+});
+
+logTest("finds what is kept for ever", () => {
+  const [breach] = checkLog({ ...log([0, 1, 2, 3, 4]), eternal: ["meta"] }, () => []);
+  assert.is(breach?.kind, "leaked");
+});
+
+logTest("looks away from calls where the log was set back, and from nothing else", () => {
+  assert.equal(checkLog(log([0, 1, 2, 3, 4]), () => [1002, 1002], { rewound: true }), []);
+  assert.is(checkLog(log([0, 1, 2, 3, 4, 4]), () => [], { rewound: true }).length > 0, true);
 });
 
 logTest("finds a result that is not the log's", () => {

@@ -1,0 +1,59 @@
+/**
+ * Bugs that are planted in the scripts that Redis runs: a line is changed on its way there, wherever it stands.
+ */
+import type { PlantName } from "./plants.ts";
+
+/** A text that the product's scripts must have, and what is sent instead. */
+export interface Edit {
+  readonly find: RegExp;
+  readonly put: string;
+}
+
+/** The edits of each plant of this kind; every one of them must find something. */
+export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
+  "no-fence": [
+    { find: /^.*m\[1\] ~= ARGV\[2\] then return ENDED.*$/m, put: "" },
+    { find: /^.*sequence ~= tonumber\(ARGV\[3\]\) then return 'sequence'.*$/m, put: "" },
+  ],
+  "no-epoch": [{ find: /^.*m\[1\] ~= ARGV\[2\] then return ENDED.*$/m, put: "" }],
+  "same-epoch": [{
+    find: /tostring\(redis\.call\('HINCRBY', meta, 'epoch', 1\)\)/,
+    put: "redis.call('HGET', meta, 'epoch')",
+  }],
+  "log-for-ever": [{ find: /redis\.call\('EXPIRE', KEYS\[2\], m\[11\]\)/, put: "" }],
+  "meta-for-ever": [{ find: /redis\.call\('EXPIRE', KEYS\[1\], m\[11\]\)/, put: "" }],
+  "result-for-ever": [{ find: /('SET', KEYS\[5\], ARGV\[7\]), 'EX', m\[10\]/, put: "$1" }],
+  "key-for-ever": [{ find: /redis\.call\('EXPIRE', KEYS\[8\], ARGV\[16\]\)/, put: "" }],
+  "key-not-kept": [{ find: /redis\.call\('HSET', KEYS\[8\], 'execution', .*\)/, put: "" }],
+  "inbox-for-ever": [
+    { find: /if redis\.call\('PEXPIRE', KEYS\[1\], ARGV\[1\]\) == 1/, put: "if redis.call('EXISTS', KEYS[1]) == 1" },
+    { find: /^redis\.call\('PEXPIRE', KEYS\[1\], ARGV\[1\]\)$/m, put: "" },
+  ],
+  "stealing-renewal": [{ find: /if owner == ARGV\[2\] then/, put: "if owner then" }],
+  "no-renewal": [{
+    find: /(if owner == ARGV\[2\] then\n).*XCLAIM.*\n/,
+    put: "$1    local nothing\n",
+  }],
+  "hasty-takeover": [{ find: /('XAUTOCLAIM', KEYS\[1\], ARGV\[1\], ARGV\[2\], )ARGV\[3\]/, put: "$1ARGV[3] / 5" }],
+  "timer-kept": [{ find: /(for _, member in ipairs\(due\) do\n).*ZREM.*\n/, put: "$1" }],
+  "timer-of-cancelled": [{
+    find: /if entry == '' then redis\.call\('ZREM', ARGV\[8\] \.\. 'timers', ARGV\[1\]\) else (.*) end/,
+    put: "if entry ~= '' then $1 end",
+  }],
+  "no-parked-deadline": [{
+    find: /math\.min\(clock\(\) \+ ARGV\[7\], tonumber\(m\[13\]\)\)/,
+    put: "clock() + ARGV[7]",
+  }],
+  "slot-kept": [{ find: /redis\.call\('ZREM', ARGV\[8\] \.\. 'slots:' \.\. m\[4\], ARGV\[1\]\)/, put: "" }],
+  "no-queue-limit": [{ find: /^if redis\.call\('XLEN', KEYS\[3\]\) >= .* then return \{'full'\} end$/m, put: "" }],
+  "request-twice": [{ find: /^if known\[1\] then$/m, put: "if false then" }],
+  "requeue-forgets-reply": [{ find: /^.*if m\[6\] ~= '' then words\[#words \+ 1\] = 'replyTo'.*$/m, put: "" }],
+  "early-reply-lost": [{ find: /if ARGV\[5\] == 'early' then redis\.call\('HSET', KEYS\[1\], 'reply'.*end/, put: "" }],
+  "deliveries-uncounted": [{ find: /^.*then deliveries = deliveries \+ 1 end$/m, put: "" }],
+  "deliveries-kept": [{ find: /redis\.call\('HDEL', KEYS\[1\], 'deliveries'.*?\)/, put: "local nothing" }],
+  "pause-forgotten": [{ find: /m\[4\] or '', (tostring\(deliveries\))/, put: "'', $1" }],
+  "local-timers": [{
+    find: /(-- KEYS {2}1 timers\n[^]*?)local now = clock\(\)/,
+    put: "$1local now = tonumber(ARGV[3])",
+  }],
+};
