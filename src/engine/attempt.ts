@@ -4,7 +4,7 @@
 import { scrub } from "../lib/credentials.ts";
 import type { Clock } from "../lib/clock.ts";
 import { checkJson, type JsonValue } from "../lib/json.ts";
-import { type NodeErrorData, RetryableError, TerminalError } from "../lib/errors.ts";
+import { NodeError, type NodeErrorData, RetryableError, TerminalError } from "../lib/errors.ts";
 import type { CompiledWorkflow, NodeResult, NodeWait } from "../workflow/definition.ts";
 import type { GraphNode } from "../workflow/graph.ts";
 
@@ -83,7 +83,7 @@ export async function attemptNode(
     return { error: { ...OUTPUT_FAULTS[fault](outputLimitBytes), node: node.id }, retryable: false };
   } catch (thrown) {
     const error = limit?.signal.aborted ? limit.signal.reason : thrown;
-    const retryable = error instanceof RetryableError || !(error instanceof TerminalError);
+    const retryable = !(error instanceof TerminalError);
     return { error: { ...errorData(error), node: node.id }, retryable };
   } finally {
     limit?.stop();
@@ -98,7 +98,7 @@ const OUTPUT_FAULTS = {
 
 /** What went wrong, as data; what an error that no node type made says is for operators alone. */
 function errorData(error: unknown): NodeErrorData {
-  if (error instanceof TerminalError) {
+  if (error instanceof NodeError) {
     const { code, message, detail = error.cause instanceof Error ? error.cause.message : undefined } = error;
     return { code, message, ...(detail !== undefined && { detail: scrub(detail) }) };
   }

@@ -116,19 +116,16 @@ export function publicError({ code, message, node }: NodeErrorData): Omit<NodeEr
   return { code, message, ...(node !== undefined && { node }) };
 }
 
-/** What goes with a {@linkcode TerminalError}. */
+/** What goes with a {@linkcode NodeError}. */
 export interface NodeErrorOptions extends ErrorOptions {
   /** For operators: see {@linkcode NodeErrorData.detail}. */
   readonly detail?: string;
 }
 
-/**
- * Thrown by node types: this node has failed, and running it again will not help. The message is for callers, what
- * else there is to say goes into `detail`.
- */
-export class TerminalError extends Error {
-  override readonly name: string = "TerminalError";
+/** A node has failed: thrown as a {@linkcode TerminalError} or a {@linkcode RetryableError}. */
+export abstract class NodeError extends Error {
   readonly code: string;
+  /** For operators: see {@linkcode NodeErrorData.detail}. The message is for callers. */
   readonly detail: string | undefined;
 
   constructor(code: string, message: string, options: NodeErrorOptions = {}) {
@@ -138,9 +135,14 @@ export class TerminalError extends Error {
   }
 }
 
+/** Thrown by node types: this node has failed, and running it again will not help. */
+export class TerminalError extends NodeError {
+  override readonly name = "TerminalError";
+}
+
 /** Thrown by node types: this node has failed, and running it again may help. */
-export class RetryableError extends TerminalError {
-  override readonly name: string = "RetryableError";
+export class RetryableError extends NodeError {
+  override readonly name = "RetryableError";
 }
 
 /** The store cannot be reached, refuses for now, or did not answer in time. */

@@ -20,7 +20,7 @@ export interface GuardedFetchOptions {
   readonly lookup?: LookupFunction;
 }
 
-/** Makes a `fetch` that fails with a cause of `TerminalError` `http_blocked` when it would leave the public internet. */
+/** Makes a `fetch` that fails with a `TerminalError` `http_blocked` as cause when it would leave the public internet. */
 export function createGuardedFetch(options: GuardedFetchOptions): typeof globalThis.fetch {
   const rules = options.allow.map(parseRule);
   const lookup = options.lookup ?? systemLookup as LookupFunction;

@@ -1,7 +1,7 @@
 /** The node type `httpRequest`: calls out and reads the answer. */
 import { z } from "zod";
 import { scrub } from "../lib/credentials.ts";
-import { RetryableError, TerminalError } from "../lib/errors.ts";
+import { NodeError, RetryableError, TerminalError } from "../lib/errors.ts";
 import { checkJson, isJsonObject, type JsonObject, type JsonValue } from "../lib/json.ts";
 import type { NodeContext } from "../workflow/definition.ts";
 import { pointerSegment } from "../expression/template.ts";
@@ -174,7 +174,7 @@ function isAccepted(status: number, accept: true | readonly (number | string)[])
   });
 }
 
-function statusError(status: number, url: URL): TerminalError {
+function statusError(status: number, url: URL): NodeError {
   // Not worth another try at any of the depths: each would be tried again at the one above.
   if (status === 508) {
     return new TerminalError("depth_exceeded", "Workflows call each other in a circle", {
@@ -276,9 +276,9 @@ function encodeBase64(bytes: Uint8Array): string {
 function toNodeError(error: unknown, url: URL): unknown {
   let message = "";
   for (let cause = error, depth = 0; cause instanceof Error && depth < 10; cause = cause.cause, depth++) {
-    if (cause instanceof TerminalError) return cause;
+    if (cause instanceof NodeError) return cause;
     const inner = cause instanceof AggregateError ? cause.errors[0] as unknown : undefined;
-    if (inner instanceof TerminalError) return inner;
+    if (inner instanceof NodeError) return inner;
     message = cause.message || (inner instanceof Error ? inner.message : "") || message;
   }
   return new RetryableError("http_error", "The call failed", {
