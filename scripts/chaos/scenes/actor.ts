@@ -2,6 +2,7 @@
  * What a scene does and sees: it calls webhooks and the API, looks into Redis, and says what was not as promised.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { Agent, fetch } from "undici";
 import type { StoredEvent } from "../../../src/execution/event.ts";
 import type { Breach, BreachKind } from "../breach.ts";
 import type { Cluster } from "../cluster.ts";
@@ -43,6 +44,8 @@ export class Actor {
   readonly #name: string;
   readonly #hangUp = new AbortController();
   readonly #gates = new Set<string>();
+  /** Its own, so that no connection outlives the scene: instances keep idle ones for longer than that. */
+  readonly #agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
 
   constructor(name: string, options: { cluster: Cluster; random: Random; patienceMs: number }) {
     this.#name = `${name}-${options.random.next().toString(36).slice(2, 8)}`;
@@ -77,6 +80,7 @@ export class Actor {
         ...(async ? { prefer: "respond-async" } : {}),
       },
       body: JSON.stringify(payload),
+      dispatcher: this.#agent,
       signal: this.#hangUp.signal,
     });
     const text = await response.text();
@@ -97,7 +101,7 @@ export class Actor {
   /** Asks for something of an execution: `cancel`, `pause`, `resume`. */
   async ask(what: "cancel" | "pause" | "resume", executionId: string, at = this.cluster.http[1]!): Promise<number> {
     const url = `${at.url}/api/executions/${executionId}/${what}`;
-    const response = await fetch(url, { method: "POST", signal: this.#hangUp.signal });
+    const response = await fetch(url, { method: "POST", dispatcher: this.#agent, signal: this.#hangUp.signal });
     await response.body?.cancel();
     return response.status;
   }
@@ -173,10 +177,11 @@ export class Actor {
   }
 
   /** Whoever still waits is let go or left. */
-  leave(): void {
+  async leave(): Promise<void> {
     for (const gate of this.#gates) {
       for (const step of ["one", "two", "after"]) this.cluster.echo.openGate(`${gate}-${step}`);
     }
     this.#hangUp.abort(new SceneOver("the scene is over"));
+    await this.#agent.destroy();
   }
 }

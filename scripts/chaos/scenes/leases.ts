@@ -8,6 +8,8 @@ import type { Actor } from "./actor.ts";
 /** How long a read blocks at most, and how soon a lost link is replaced, in milliseconds, with some room. */
 const BLOCKED_MS = 1300;
 const RELINKED_MS = 300;
+/** More than whoever takes them over begins at once. */
+const MANY = 40;
 
 /** What runs for longer than a lease on workers that live is nobody else's. */
 export async function hold(actor: Actor): Promise<void> {
@@ -47,10 +49,9 @@ export async function stall(actor: Actor): Promise<void> {
 export async function comeback(actor: Actor): Promise<void> {
   const { echo } = actor.cluster;
   const gate = actor.gate();
-  const ids = await actor.atGate(gate, 6);
+  const ids = await actor.atGate(gate, MANY);
   const takenOver = new Map<string, number>();
   await actor.stall(ids[0]!, async () => {
-    await sleep(500);
     for (const id of ids) if (await actor.epoch(id) !== "1") takenOver.set(id, (await actor.log(id)).length);
     // The answers to the calls of the worker that is away are there when it comes back.
     for (const step of ["one", "two"]) echo.openGate(`${gate}-${step}`);

@@ -54,7 +54,7 @@ export async function play(name: SceneName, actor: Actor): Promise<readonly Brea
       actor.breaches.push({ kind: "wrong", detail: `${name}: ${(error as Error).message}` });
     }
   } finally {
-    actor.leave();
+    await actor.leave();
   }
   return actor.breaches;
 }

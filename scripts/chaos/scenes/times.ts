@@ -11,6 +11,7 @@ import { BRIEF_SECONDS, TRIES } from "./workflows.ts";
 /** A wait that leaves its worker, in seconds, and one that outlasts the scene. */
 const PARKED_SECONDS = 3;
 const LONG_SECONDS = 600;
+const MOST_CLAIMS = 4;
 
 /** A long delay ends at its time, and the caller who waits for it is answered. */
 export async function park(actor: Actor): Promise<void> {
@@ -21,6 +22,9 @@ export async function park(actor: Actor): Promise<void> {
   const ms = performance.now() - sentAt;
   const { status, executionId } = answer!;
   await actor.expect(status === 201, "wrong", `a status of ${status}`, executionId);
+  // One before the wait and one after it; a fault that is just over may have cost one more.
+  const claims = (await actor.log(executionId)).filter(({ type }) => type === "execution.started").length;
+  await actor.expect(claims <= MOST_CLAIMS, "duplicated", `${claims} claims for one wait`, executionId);
   await actor.expect(ms > PARKED_SECONDS * 1000 - 50, "wrong", `answered after ${Math.round(ms)} ms`, executionId);
   await noTimerOf(actor, executionId);
 }
