@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { SETTINGS } from "../src/config/config.ts";
+import { SETTINGS } from "../src/config/settings.ts";
 
 function textOf(file: string): string {
   return readFileSync(new URL(`../${file}`, import.meta.url), "utf8");

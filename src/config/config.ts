@@ -1,45 +1,21 @@
 /**
- * What an instance is told by its environment: one table of settings, from which parsing, `millrace --help` and the
- * table in the README come.
+ * The configuration of an instance, read from its environment by the table of settings.
  *
  * @example
  * ```ts
  * const config = loadConfig({ PORT: "9000", REDIS_URL: "redis://127.0.0.1:6379" }, { instance: "mill-1" });
  * ```
  */
+import type { LogLevel } from "../telemetry/logger.ts";
+import type { Setting } from "./setting.ts";
+import { type Role, ROLES, SETTINGS, type SettingValues } from "./settings.ts";
 
-import { z } from "zod";
-import { LOG_LEVELS, type LogLevel } from "../telemetry/logger.ts";
-import {
-  anyText,
-  flag,
-  hostName,
-  listOf,
-  matching,
-  oneOf,
-  optional,
-  origin,
-  redisUrl,
-  type Setting,
-  setting,
-  someOf,
-  type TextSchema,
-  token,
-  wholeNumber,
-} from "./setting.ts";
-
-/** The environment, or the command line, does not make a configuration. The message is a line a fault. */
+/** The environment, or the command line, does not make a configuration. The message has a line for each fault. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
 }
 
-/** The work that an instance may do, in the order in which they are listed. */
-export const ROLES = ["http", "worker", "assembler", "scheduler"] as const;
-
-/** One kind of work that an instance does. */
-export type Role = (typeof ROLES)[number];
-
-/** Where Redis is. */
+/** How to reach Redis. */
 export interface RedisConfig {
   /** The full URL, credentials included: not for logs. */
   readonly url: string;
@@ -47,178 +23,77 @@ export interface RedisConfig {
   readonly safeUrl: string;
 }
 
-/** What an instance is told by its environment: validated once, frozen. {@linkcode SETTINGS} says what each is. */
+/** The configuration of an instance: validated once, frozen. Each field is named after its variable in `SETTINGS`. */
 export interface Config {
-  /** 0: any free port. */
+  /** TCP port that HTTP listens on; 0 is any free one. Default 8080. */
   readonly port: number;
+  /** Address that HTTP listens on, an IPv6 address without brackets. Default 127.0.0.1. */
   readonly host: string;
+  /** Kinds of work that this instance does. Default all of {@linkcode ROLES}. */
   readonly roles: ReadonlySet<Role>;
-  /** `undefined`: the memory driver. */
+  /** How to reach Redis. Default `undefined`: everything is kept in the memory of this process. */
   readonly redis: RedisConfig | undefined;
+  /** First part of every key's name. Default `mr:`. */
   readonly redisPrefix: string;
+  /** What a webhook gets while Redis is away: `reject` is 503 with Retry-After. Default `reject`. */
   readonly redisFallback: "reject";
+  /** Number of slices of the keyspace; fixed when a prefix is first used. Default 1. */
   readonly partitions: number;
+  /** Folder of definitions (*.json) that are stored at start. Default `undefined`: none. */
   readonly workflowsDir: string | undefined;
+  /** Number of executions that one worker runs at once. Default 256. */
   readonly workerConcurrency: number;
+  /** Bearer tokens, one of which `/api` asks for. Default none: only this machine may call. */
   readonly apiTokens: readonly string[];
-  /** Names besides loopback that requests may have in `Host` while there are no tokens. */
+  /** Host names, besides loopback, that `Host` may have while there are no tokens. Default none. */
   readonly allowedHosts: readonly string[];
-  /** `/metrics` takes no token. */
+  /** Whether `/metrics` answers without a token. Default `false`. */
   readonly metricsPublic: boolean;
+  /** Origins that browsers may call from; `*` is any. Default none. */
   readonly corsOrigins: readonly string[];
-  /** What the `httpRequest` node may reach though it is private. */
+  /** Private hosts that `httpRequest` may reach: names, addresses, CIDRs, host:port. Default none. */
   readonly httpAllow: readonly string[];
+  /** Least severe level that is logged. Default `info`. */
   readonly logLevel: LogLevel;
+  /** Bytes of the largest request body. Default 4 MiB. */
   readonly bodyLimitBytes: number;
+  /** Number of values that a JSON body may have. Default 250,000. */
   readonly bodyLimitValues: number;
+  /** Seconds in which the next part of a body must arrive, else 408. Default 10. */
   readonly bodyStallSeconds: number;
+  /** Bytes of request bodies that this instance holds at once, else 503. Default 256 MiB. */
   readonly bodiesLimitBytes: number;
+  /** Bytes of the largest output of a node, as JSON. Default 8 MiB. */
   readonly outputLimitBytes: number;
+  /** Bytes of the largest log of an execution, its values included. Default 64 MiB. */
   readonly logLimitBytes: number;
-  /** `undefined`: a quarter of what the heap may grow to. */
+  /** Bytes of executions that the memory driver keeps. Default `undefined`: a quarter of the largest heap. */
   readonly retentionBytes: number | undefined;
+  /** Milliseconds of processor time that one expression may take. Default 250. */
   readonly expressionTimeoutMs: number;
+  /** Number of callers that may wait for replies on this instance. Default 10,000. */
   readonly maxWaiters: number;
+  /** Number of executions whose logs this instance follows at once. Default 1000. */
   readonly maxFollowers: number;
+  /** Seconds that the log of an ended execution is kept. Default 86,400, a day. */
   readonly historyTtlSeconds: number;
+  /** Seconds without a sign of life after which a worker's executions may be taken over. Default 10. */
   readonly leaseSeconds: number;
+  /** Number of workers that one execution may end, without progress, before it is a dead letter. Default 5. */
   readonly maxDeliveries: number;
+  /** Number of executions that may wait or run at once, else 503. Default 100,000. */
   readonly queueLimit: number;
+  /** Seconds that an idempotency key and its answer are remembered. Default 86,400, a day. */
   readonly idempotencyTtlSeconds: number;
+  /** Seconds that running work gets to end at a shutdown. Default 10. */
   readonly drainSeconds: number;
-  /** The name of this instance: unique among all that share a Redis. */
+  /** Name of this instance, unique among all that share a Redis. Default {@linkcode LoadConfigOptions.instance}. */
   readonly instance: string;
 }
 
-const FALLBACK: TextSchema<"reject"> = anyText
-  .refine((text) => text !== "memory", 'must be reject: "memory" is not built yet')
-  .pipe(oneOf(["reject"]));
-
-/** Every variable that is read, by name, in the order of the help. */
-export const SETTINGS = {
-  PORT: setting("8080", "Port to listen on; 0 is any free one", wholeNumber(0, 65535)),
-  HOST: setting("127.0.0.1", "Address to listen on; any but loopback needs API_TOKENS", anyText),
-  API_TOKENS: setting("", "Bearer tokens for /api, separated by commas, at least 8 characters each", listOf(token)),
-  ROLES: setting(
-    ROLES.join(),
-    "What this instance does, by commas; all, without Redis",
-    someOf(ROLES),
-  ),
-  REDIS_URL: setting(
-    "",
-    "redis://[user:password@]host[:port][/db], rediss:// for TLS; unset: kept in memory",
-    optional(redisUrl),
-  ),
-  REDIS_HOST: setting("", "Host of Redis, where REDIS_URL is unset", optional(hostName)),
-  REDIS_PORT: setting("6379", "Port of Redis, with REDIS_HOST", wholeNumber(1, 65535)),
-  REDIS_PASSWORD: setting("", "Password of Redis, with REDIS_HOST", anyText),
-  REDIS_DB: setting("0", "Database number of Redis, with REDIS_HOST", wholeNumber(0, 65535)),
-  REDIS_ENABLED: setting("true", "false keeps everything in memory, whatever the other settings say", flag),
-  REDIS_PREFIX: setting(
-    "mr:",
-    "What the name of every key begins with",
-    matching(/^[^\s{}]+$/, "without spaces and braces"),
-  ),
-  REDIS_FALLBACK: setting(
-    "reject",
-    "What a webhook gets while Redis is away: reject is 503 with Retry-After",
-    FALLBACK,
-  ),
-  PARTITIONS: setting(
-    "1",
-    "Slices of the keyspace: 1, or 16 for Redis Cluster; fixed at first start",
-    wholeNumber(1, 1024),
-  ),
-  WORKFLOWS_DIR: setting("", "Folder of workflow definitions (*.json) to store at start", optional(anyText)),
-  WORKER_CONCURRENCY: setting(
-    "256",
-    "Executions that run at once on one worker; of one workflow seven eighths at most",
-    wholeNumber(1, 100_000),
-  ),
-  LEASE_SECONDS: setting(
-    "10",
-    "Seconds after which the work of a silent worker may be taken over",
-    wholeNumber(1, 3600),
-  ),
-  MAX_DELIVERIES: setting(
-    "5",
-    "Workers that one execution may end, without progress, before it is a dead letter",
-    wholeNumber(1, 1000),
-  ),
-  QUEUE_LIMIT: setting(
-    "100000",
-    "Executions that may wait or run at once; past it, requests get 503 with Retry-After",
-    wholeNumber(1, 10_000_000),
-  ),
-  IDEMPOTENCY_TTL_SECONDS: setting(
-    "86400",
-    "Seconds for which an Idempotency-Key and its answer are remembered",
-    wholeNumber(1, 2 ** 31),
-  ),
-  DRAIN_SECONDS: setting("10", "Seconds that running work gets to end when told to stop", wholeNumber(0, 3600)),
-  HISTORY_TTL_SECONDS: setting(
-    "86400",
-    "Seconds that the log of an ended execution is kept if saved",
-    wholeNumber(1, 2 ** 31),
-  ),
-  BODY_LIMIT_BYTES: setting("4194304", "Largest request body", wholeNumber(1, 2 ** 28)),
-  BODY_LIMIT_VALUES: setting("250000", "Values that a request body of JSON may have", wholeNumber(1, 2 ** 28)),
-  BODY_STALL_SECONDS: setting("10", "Seconds after which a body that does not come gets 408", wholeNumber(1, 3600)),
-  BODIES_LIMIT_BYTES: setting(
-    "268435456",
-    "Bytes of bodies that one instance holds at once; past it, requests get 503",
-    wholeNumber(1, 2 ** 40),
-  ),
-  OUTPUT_LIMIT_BYTES: setting("8388608", "Largest output of a node, as JSON", wholeNumber(1, 2 ** 28)),
-  LOG_LIMIT_BYTES: setting(
-    "67108864",
-    "Largest log of an execution, its values included; past it, it fails with log_limit",
-    wholeNumber(2 ** 16, 2 ** 40),
-  ),
-  RETENTION_BYTES: setting(
-    "",
-    "Kept of executions in memory, the oldest ended go first; unset: a quarter of the heap",
-    optional(wholeNumber(2 ** 20, 2 ** 40)),
-  ),
-  EXPRESSION_TIMEOUT_MS: setting(
-    "250",
-    "Milliseconds of processor time that one expression may take",
-    wholeNumber(1, 60_000),
-  ),
-  MAX_WAITERS: setting("10000", "Callers that may wait for replies on one instance", wholeNumber(1, 1_000_000)),
-  MAX_FOLLOWERS: setting(
-    "1000",
-    "Executions that one instance follows at once, for SSE and waits",
-    wholeNumber(1, 100_000),
-  ),
-  HTTP_ALLOW: setting(
-    "",
-    "Private hosts that httpRequest may reach: names, IPs, CIDRs, host:port, separated by commas",
-    listOf(matching(/^[^\s/]+(\/\d{1,3})?$/, "host names, IP addresses, CIDRs or host:port")),
-  ),
-  ALLOWED_HOSTS: setting(
-    "",
-    "Host names, besides loopback, that answer without API_TOKENS, separated by commas",
-    listOf(hostName),
-  ),
-  METRICS_PUBLIC: setting("false", "true lets anyone read /metrics; else it takes a token where /api does", flag),
-  CORS_ORIGINS: setting("", "Origins that browsers may call from, separated by commas; * is any", listOf(origin)),
-  LOG_LEVEL: setting("info", LOG_LEVELS.join(", "), oneOf(LOG_LEVELS)),
-  INSTANCE_ID: setting(
-    "",
-    "Unique name of this instance; unset: host name and random digits",
-    optional(matching(/^[\w.:-]{1,128}$/, "at most 128 letters, digits, and _ . : -")),
-  ),
-} satisfies Record<string, Setting<unknown>>;
-
-/** The name of a variable that is read. */
-export type SettingName = keyof typeof SETTINGS;
-
-type Values = { [Name in SettingName]: z.output<(typeof SETTINGS)[Name]["schema"]> };
-
-/** What {@linkcode loadConfig} takes. */
+/** Options of {@linkcode loadConfig}. */
 export interface LoadConfigOptions {
-  /** The name of the instance where `INSTANCE_ID` is unset. */
+  /** Name of the instance where `INSTANCE_ID` is unset. Required. */
   readonly instance: string;
 }
 
@@ -231,7 +106,7 @@ export interface LoadConfigOptions {
 export function loadConfig(env: Readonly<Record<string, string | undefined>>, options: LoadConfigOptions): Config {
   const { values, faults } = readAll(env);
   const redis = values.REDIS_ENABLED === false ? undefined : redisOf(values);
-  faults.push(...faultsTogether(values, redis));
+  faults.push(...crossCheck(values, redis));
   if (faults.length > 0 || !isComplete(values)) throw new ConfigError(faults.join("\n"));
   return Object.freeze({
     port: values.PORT,
@@ -269,29 +144,10 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
   });
 }
 
-/** What `millrace --help` prints: usage, options, and every variable with its default. */
-export function helpText(): string {
-  const width = Math.max(...Object.keys(SETTINGS).map((name) => name.length)) + 2;
-  const rows = Object.entries(SETTINGS).map(([name, setting]) => {
-    const byDefault = setting.default === "" ? "" : ` [${setting.default}]`;
-    return `  ${name.padEnd(width)}${setting.help}${byDefault}`;
-  });
-  return `Usage: millrace [options]
-       millrace dead [list | show <id> | requeue <id> | drop <id>]
-
-Runs workflows behind webhooks, on Redis Streams; without Redis, in the memory of this one process.
-
-Options:
-  ${"-h, --help".padEnd(width)}Print this and exit
-  ${"-v, --version".padEnd(width)}Print the version and exit
-
-Environment [default]:
-${rows.join("\n")}
-`;
-}
-
-/** The values of all variables but those that have a fault. */
-function readAll(env: Readonly<Record<string, string | undefined>>): { values: Partial<Values>; faults: string[] } {
+/** Parses every variable; one that has a fault has no value. */
+function readAll(
+  env: Readonly<Record<string, string | undefined>>,
+): { values: Partial<SettingValues>; faults: string[] } {
   const values: Record<string, unknown> = {};
   const faults: string[] = [];
   for (const [name, { schema, default: byDefault }] of Object.entries<Setting<unknown>>(SETTINGS)) {
@@ -299,15 +155,18 @@ function readAll(env: Readonly<Record<string, string | undefined>>): { values: P
     if (error === undefined) values[name] = data;
     else faults.push(`${name} ${error.issues[0]!.message}`);
   }
-  return { values: values as Partial<Values>, faults };
+  return { values: values as Partial<SettingValues>, faults };
 }
 
-function isComplete(values: Partial<Values>): values is Values {
+function isComplete(values: Partial<SettingValues>): values is SettingValues {
   return Object.keys(SETTINGS).every((name) => name in values);
 }
 
-/** What is wrong with values that are right by themselves; nothing is said about those that are not. */
-function faultsTogether({ ROLES: roles, HOST: host, API_TOKENS: tokens }: Partial<Values>, redis: unknown): string[] {
+/** Faults of settings that are valid each but not together; a setting with a fault of its own is passed over. */
+function crossCheck(
+  { ROLES: roles, HOST: host, API_TOKENS: tokens }: Partial<SettingValues>,
+  redis: unknown,
+): string[] {
   const faults: string[] = [];
   if (redis === undefined && roles !== undefined && roles.size < ROLES.length) {
     faults.push(
@@ -323,8 +182,8 @@ function faultsTogether({ ROLES: roles, HOST: host, API_TOKENS: tokens }: Partia
   return faults;
 }
 
-/** Where Redis is. A variable of it that has a fault counts as one that names a Redis: it is not unset. */
-function redisOf(values: Partial<Values>): RedisConfig | undefined {
+/** How to reach Redis. A variable with a fault counts as set, so that no second fault follows from it. */
+function redisOf(values: Partial<SettingValues>): RedisConfig | undefined {
   if (!("REDIS_URL" in values && "REDIS_HOST" in values)) return Object.freeze({ url: "", safeUrl: "" });
   const url = values.REDIS_URL ?? urlOfHost(values);
   if (!url) return undefined;
@@ -334,7 +193,7 @@ function redisOf(values: Partial<Values>): RedisConfig | undefined {
   return Object.freeze({ url: url.href, safeUrl: safe.href });
 }
 
-function urlOfHost(values: Partial<Values>): URL | undefined {
+function urlOfHost(values: Partial<SettingValues>): URL | undefined {
   const { REDIS_HOST: host, REDIS_PORT: port = 6379, REDIS_DB: db = 0, REDIS_PASSWORD: password = "" } = values;
   if (!host) return undefined;
   const url = new URL(`redis://${host}:${port}/${db}`);

@@ -1,6 +1,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { ConfigError, helpText, loadConfig, SETTINGS } from "../../src/config/config.ts";
+import { ConfigError, loadConfig } from "../../src/config/config.ts";
+import { helpText, SETTINGS } from "../../src/config/settings.ts";
 
 const REDIS_URL = "redis://127.0.0.1:6379";
 

@@ -1,0 +1,182 @@
+/**
+ * The table of settings: every environment variable that an instance reads. Parsing and `millrace --help` come from it;
+ * README.md and .env.example are tested against it.
+ *
+ * @example
+ * ```ts
+ * SETTINGS.PORT.default; // "8080"
+ * ```
+ */
+import type { z } from "zod";
+import { LOG_LEVELS } from "../telemetry/logger.ts";
+import {
+  anyText,
+  flag,
+  hostName,
+  listOf,
+  matching,
+  oneOf,
+  optional,
+  origin,
+  redisUrl,
+  type Setting,
+  setting,
+  someOf,
+  type TextSchema,
+  token,
+  wholeNumber,
+} from "./setting.ts";
+
+/** The work that an instance may do, in the order in which they are listed. */
+export const ROLES = ["http", "worker", "assembler", "scheduler"] as const;
+
+/** One kind of work that an instance does. */
+export type Role = (typeof ROLES)[number];
+
+const FALLBACK: TextSchema<"reject"> = anyText
+  .refine((text) => text !== "memory", 'must be reject: "memory" is not built yet')
+  .pipe(oneOf(["reject"]));
+
+/** Every variable that is read, by name, in the order of the help. */
+export const SETTINGS = {
+  PORT: setting("8080", "Port to listen on; 0 is any free one", wholeNumber(0, 65535)),
+  HOST: setting("127.0.0.1", "Address to listen on; any but loopback needs API_TOKENS", anyText),
+  API_TOKENS: setting("", "Bearer tokens for /api, separated by commas, at least 8 characters each", listOf(token)),
+  ROLES: setting(
+    ROLES.join(),
+    "What this instance does, by commas; all, without Redis",
+    someOf(ROLES),
+  ),
+  REDIS_URL: setting(
+    "",
+    "redis://[user:password@]host[:port][/db], rediss:// for TLS; unset: kept in memory",
+    optional(redisUrl),
+  ),
+  REDIS_HOST: setting("", "Host of Redis, where REDIS_URL is unset", optional(hostName)),
+  REDIS_PORT: setting("6379", "Port of Redis, with REDIS_HOST", wholeNumber(1, 65535)),
+  REDIS_PASSWORD: setting("", "Password of Redis, with REDIS_HOST", anyText),
+  REDIS_DB: setting("0", "Database number of Redis, with REDIS_HOST", wholeNumber(0, 65535)),
+  REDIS_ENABLED: setting("true", "false keeps everything in memory, whatever the other settings say", flag),
+  REDIS_PREFIX: setting(
+    "mr:",
+    "What the name of every key begins with",
+    matching(/^[^\s{}]+$/, "without spaces and braces"),
+  ),
+  REDIS_FALLBACK: setting(
+    "reject",
+    "What a webhook gets while Redis is away: reject is 503 with Retry-After",
+    FALLBACK,
+  ),
+  PARTITIONS: setting(
+    "1",
+    "Slices of the keyspace: 1, or 16 for Redis Cluster; fixed at first start",
+    wholeNumber(1, 1024),
+  ),
+  WORKFLOWS_DIR: setting("", "Folder of workflow definitions (*.json) to store at start", optional(anyText)),
+  WORKER_CONCURRENCY: setting(
+    "256",
+    "Executions that run at once on one worker; of one workflow seven eighths at most",
+    wholeNumber(1, 100_000),
+  ),
+  LEASE_SECONDS: setting(
+    "10",
+    "Seconds after which the work of a silent worker may be taken over",
+    wholeNumber(1, 3600),
+  ),
+  MAX_DELIVERIES: setting(
+    "5",
+    "Workers that one execution may end, without progress, before it is a dead letter",
+    wholeNumber(1, 1000),
+  ),
+  QUEUE_LIMIT: setting(
+    "100000",
+    "Executions that may wait or run at once; past it, requests get 503 with Retry-After",
+    wholeNumber(1, 10_000_000),
+  ),
+  IDEMPOTENCY_TTL_SECONDS: setting(
+    "86400",
+    "Seconds for which an Idempotency-Key and its answer are remembered",
+    wholeNumber(1, 2 ** 31),
+  ),
+  DRAIN_SECONDS: setting("10", "Seconds that running work gets to end when told to stop", wholeNumber(0, 3600)),
+  HISTORY_TTL_SECONDS: setting(
+    "86400",
+    "Seconds that the log of an ended execution is kept if saved",
+    wholeNumber(1, 2 ** 31),
+  ),
+  BODY_LIMIT_BYTES: setting("4194304", "Largest request body", wholeNumber(1, 2 ** 28)),
+  BODY_LIMIT_VALUES: setting("250000", "Values that a request body of JSON may have", wholeNumber(1, 2 ** 28)),
+  BODY_STALL_SECONDS: setting("10", "Seconds after which a body that does not come gets 408", wholeNumber(1, 3600)),
+  BODIES_LIMIT_BYTES: setting(
+    "268435456",
+    "Bytes of bodies that one instance holds at once; past it, requests get 503",
+    wholeNumber(1, 2 ** 40),
+  ),
+  OUTPUT_LIMIT_BYTES: setting("8388608", "Largest output of a node, as JSON", wholeNumber(1, 2 ** 28)),
+  LOG_LIMIT_BYTES: setting(
+    "67108864",
+    "Largest log of an execution, its values included; past it, it fails with log_limit",
+    wholeNumber(2 ** 16, 2 ** 40),
+  ),
+  RETENTION_BYTES: setting(
+    "",
+    "Kept of executions in memory, the oldest ended go first; unset: a quarter of the heap",
+    optional(wholeNumber(2 ** 20, 2 ** 40)),
+  ),
+  EXPRESSION_TIMEOUT_MS: setting(
+    "250",
+    "Milliseconds of processor time that one expression may take",
+    wholeNumber(1, 60_000),
+  ),
+  MAX_WAITERS: setting("10000", "Callers that may wait for replies on one instance", wholeNumber(1, 1_000_000)),
+  MAX_FOLLOWERS: setting(
+    "1000",
+    "Executions that one instance follows at once, for SSE and waits",
+    wholeNumber(1, 100_000),
+  ),
+  HTTP_ALLOW: setting(
+    "",
+    "Private hosts that httpRequest may reach: names, IPs, CIDRs, host:port, separated by commas",
+    listOf(matching(/^[^\s/]+(\/\d{1,3})?$/, "host names, IP addresses, CIDRs or host:port")),
+  ),
+  ALLOWED_HOSTS: setting(
+    "",
+    "Host names, besides loopback, that answer without API_TOKENS, separated by commas",
+    listOf(hostName),
+  ),
+  METRICS_PUBLIC: setting("false", "true lets anyone read /metrics; else it takes a token where /api does", flag),
+  CORS_ORIGINS: setting("", "Origins that browsers may call from, separated by commas; * is any", listOf(origin)),
+  LOG_LEVEL: setting("info", LOG_LEVELS.join(", "), oneOf(LOG_LEVELS)),
+  INSTANCE_ID: setting(
+    "",
+    "Unique name of this instance; unset: host name and random digits",
+    optional(matching(/^[\w.:-]{1,128}$/, "at most 128 letters, digits, and _ . : -")),
+  ),
+} satisfies Record<string, Setting<unknown>>;
+
+/** The name of a variable that is read. */
+export type SettingName = keyof typeof SETTINGS;
+
+/** The values of all variables, each as its schema makes it. */
+export type SettingValues = { [Name in SettingName]: z.output<(typeof SETTINGS)[Name]["schema"]> };
+
+/** What `millrace --help` prints: usage, options, and every variable with its default. */
+export function helpText(): string {
+  const width = Math.max(...Object.keys(SETTINGS).map((name) => name.length)) + 2;
+  const rows = Object.entries(SETTINGS).map(([name, setting]) => {
+    const byDefault = setting.default === "" ? "" : ` [${setting.default}]`;
+    return `  ${name.padEnd(width)}${setting.help}${byDefault}`;
+  });
+  return `Usage: millrace [options]
+       millrace dead [list | show <id> | requeue <id> | drop <id>]
+
+Runs workflows behind webhooks, on Redis Streams; without Redis, in the memory of this one process.
+
+Options:
+  ${"-h, --help".padEnd(width)}Print this and exit
+  ${"-v, --version".padEnd(width)}Print the version and exit
+
+Environment [default]:
+${rows.join("\n")}
+`;
+}
