@@ -9,12 +9,11 @@ import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import type { MemoryWatch } from "./connection/memory_watch.ts";
 import { isFull } from "./connection/refusal.ts";
-import { runScript } from "./connection/script.ts";
 import type { LogEvent } from "../../execution/event.ts";
 import type { Claim } from "../../execution/work_queue.ts";
 import { type EncodedEvents, encodeEvents } from "./codec.ts";
 import { resend } from "./resend.ts";
-import { APPEND, APPEND_LAST } from "./scripts/append_script.ts";
+import { append, type AppendReply } from "./scripts/append.ts";
 
 /** A worker tries longer than a caller would wait: nobody else can write for it while its lease lives. */
 const RESEND_DELAYS_MS = [50, 100, 200, 400, 800, 1600, 2000, 2000];
@@ -22,7 +21,7 @@ const RESEND_DELAYS_MS = [50, 100, 200, 400, 800, 1600, 2000, 2000];
 /** What ends or suspends an execution is written to a Redis that is full, up to this many characters: it makes room. */
 const SMALL = 64 * 1024;
 
-/** What is sent besides the events, in the words of {@linkcode APPEND}. */
+/** What is sent besides the events, in the words of {@linkcode append}. */
 export interface AppendEnd {
   readonly reply?: "early" | "result" | "stored" | "";
   /** `suspend`, `pause` or a terminal status; absent when the execution goes on. */
@@ -32,19 +31,6 @@ export interface AppendEnd {
   /** Why it is a dead letter, as JSON. */
   readonly deadLetter?: string;
 }
-
-/** What the script may answer. */
-export type AppendAnswer =
-  | "ok"
-  | "paused"
-  | "suspended"
-  | "resumed"
-  | "gone"
-  | "ended"
-  | "fenced"
-  | "sequence"
-  | "limit"
-  | "eventless";
 
 /** What appends are sent with. */
 export interface AppenderOptions {
@@ -76,7 +62,7 @@ export class Appender {
     claim: Claim,
     { sequence, events }: { sequence: number; events: EncodedEvents },
     end: AppendEnd,
-  ): Promise<AppendAnswer> {
+  ): Promise<AppendReply> {
     const { executionId, replyTo } = claim;
     const fence = { epoch: String(claim.epoch), sequence: String(sequence), writer: this.#writerOf(claim) };
     try {
@@ -96,7 +82,7 @@ export class Appender {
     execution: { executionId: string; replyTo: string | undefined },
     event: LogEvent,
     end: AppendEnd,
-  ): Promise<AppendAnswer> {
+  ): Promise<AppendReply> {
     return this.#send({
       ...execution,
       fence: { epoch: "cancel", sequence: "0", writer: "" },
@@ -105,44 +91,41 @@ export class Appender {
     });
   }
 
-  #send(append: {
+  #send({ executionId, replyTo, fence, events, end }: {
     executionId: string;
     replyTo: string | undefined;
     fence: { epoch: string; sequence: string; writer: string };
     events: EncodedEvents;
     end: AppendEnd;
-  }): Promise<AppendAnswer> {
+  }): Promise<AppendReply> {
     const { keys, commands, group, memory, logLimitBytes } = this.#options;
-    const { executionId, replyTo, fence, events, end } = append;
     const partition = keys.partitionOf(executionId);
     const work = keys.work(partition);
     const bytes = events.words.reduce((sum, { length }) => sum + length, end.payload.length);
     memory.count(bytes);
-    const makesRoom = end.outcome !== undefined && bytes <= SMALL;
-    return runScript<AppendAnswer>(commands, makesRoom ? APPEND_LAST : APPEND, {
-      keys: [
-        keys.meta(executionId),
-        keys.log(executionId),
-        keys.feed(partition),
+    return append(commands, {
+      keys: {
+        meta: keys.meta(executionId),
+        log: keys.log(executionId),
+        feed: keys.feed(partition),
         work,
-        keys.result(executionId),
-        replyTo === undefined ? work : keys.inbox(partition, replyTo),
-      ],
-      args: [
-        executionId,
-        fence.epoch,
-        fence.sequence,
-        events.types,
-        end.reply ?? "",
-        end.outcome ?? "",
-        end.payload,
-        keys.base(partition),
-        group,
-        fence.writer,
-        end.deadLetter ?? "",
-        String(logLimitBytes),
-        ...events.words,
-      ],
+        result: keys.result(executionId),
+        inbox: replyTo === undefined ? work : keys.inbox(partition, replyTo),
+      },
+      executionId,
+      epoch: fence.epoch,
+      sequence: fence.sequence,
+      types: events.types,
+      reply: end.reply ?? "",
+      outcome: end.outcome ?? "",
+      payload: end.payload,
+      base: keys.base(partition),
+      group,
+      writer: fence.writer,
+      deadLetter: end.deadLetter ?? "",
+      logLimitBytes,
+      words: events.words,
+      makesRoom: end.outcome !== undefined && bytes <= SMALL,
     });
   }
 

@@ -4,21 +4,12 @@
  */
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
-import { defineScript, runScript } from "./connection/script.ts";
+import { announceChange } from "./scripts/announce.ts";
 import { readStreamInfo } from "./streams/stream_info.ts";
 import type { StreamReader } from "./streams/stream_reader.ts";
 import type { StreamEntry } from "./streams/stream_replies.ts";
 import type { RedisWorkQueue } from "./work_queue.ts";
 import type { RedisWorkflowStore } from "./workflow_store.ts";
-
-const ANNOUNCE = defineScript(
-  `
--- KEYS  1 control stream
--- ARGV  1 what happened  2 execution id
-return redis.call('XADD', KEYS[1], 'MAXLEN', '~', 1000, '*', ARGV[1], ARGV[2])
-`,
-  { allowOom: true },
-);
 
 /** Tells every worker what happened to an execution from outside. */
 export async function announce(
@@ -26,7 +17,7 @@ export async function announce(
   keys: Keys,
   { what, executionId }: { what: "cancelled" | "paused" | "resumed"; executionId: string },
 ): Promise<void> {
-  await runScript(commands, ANNOUNCE, { keys: [keys.control()], args: [what, executionId] });
+  await announceChange(commands, { keys: { control: keys.control() }, what, executionId });
 }
 
 /** Hears what happens elsewhere: definitions change, executions are cancelled, paused and resumed. */

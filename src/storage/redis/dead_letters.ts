@@ -4,24 +4,13 @@
  */
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
-import { defineScript, runScript } from "./connection/script.ts";
+import { dropDeadLetter } from "./scripts/drop_dead_letter.ts";
 import type { JsonValue } from "../../lib/json.ts";
 import type { DeadLetter, DeadLetters } from "../../execution/dead_letters.ts";
 import { OldDeadLetters } from "./old_dead_letters.ts";
 
 /** The fields that a list shows: all but what was posted. */
 const SHOWN = ["workflow", "version", "trigger", "requestedAt", "diedAt", "deliveries", "error"] as const;
-
-const DROP = defineScript(
-  `
--- KEYS  1 ids of the partition's dead letters  2 dead letter
--- ARGV  1 execution id
--- Reply 1, or 0 when there was none
-redis.call('ZREM', KEYS[1], ARGV[1])
-return redis.call('DEL', KEYS[2])
-`,
-  { allowOom: true },
-);
 
 /** {@linkcode DeadLetters} on Redis. */
 export class RedisDeadLetters implements DeadLetters {
@@ -81,8 +70,11 @@ export class RedisDeadLetters implements DeadLetters {
   }
 
   async drop(executionId: string): Promise<boolean> {
-    const keys = [this.#keys.deadLetters(this.#keys.partitionOf(executionId)), this.#keys.deadLetter(executionId)];
-    if (await runScript(this.#connection, DROP, { keys, args: [executionId] }) === 1) return true;
+    const keys = {
+      ids: this.#keys.deadLetters(this.#keys.partitionOf(executionId)),
+      letter: this.#keys.deadLetter(executionId),
+    };
+    if (await dropDeadLetter(this.#connection, { keys, executionId })) return true;
     return await this.#old.drop(executionId);
   }
 

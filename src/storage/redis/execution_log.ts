@@ -6,7 +6,6 @@ import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import type { MemoryWatch } from "./connection/memory_watch.ts";
 import { isFull } from "./connection/refusal.ts";
-import { runScript } from "./connection/script.ts";
 import type { Subscriptions } from "./streams/subscriptions.ts";
 import { UnavailableError } from "../../lib/errors.ts";
 import { uuidv7 } from "../../lib/uuidv7.ts";
@@ -20,9 +19,10 @@ import { decodeMeta, decodeResult, META_FIELDS, resolveResult } from "./codec.ts
 import type { Inbox } from "./inbox.ts";
 import { claimKey, type KeyedRequest, keyPartition, releaseKey } from "./key_claims.ts";
 import type { LogReader } from "./log_reader.ts";
-import { LIMIT_AT, requestWords } from "./request_words.ts";
+import { requestWords } from "./request_words.ts";
 import { resend } from "./resend.ts";
-import { PAUSE, REQUEST } from "./scripts/scripts.ts";
+import { pause } from "./scripts/pause.ts";
+import { requestExecution } from "./scripts/request.ts";
 import { followLog } from "./tails.ts";
 
 /** What the log is made of. */
@@ -103,24 +103,19 @@ export class RedisLog implements ExecutionLog {
   async #start(request: ExecutionRequest): Promise<Acceptance> {
     const { keys, commands, memory, inbox, queueLimit } = this.#options;
     const { executionId, idempotency } = request;
-    const { names, args, bytes } = requestWords(request, { keys, queueLimit });
-    if (!memory.hasRoomFor(bytes)) {
-      if (idempotency === undefined) throw storageFull();
-      // Whether the key has been used is still to be said: with a limit of 0 the script starts nothing.
-      args[LIMIT_AT] = "0";
-    }
+    const { words, bytes } = requestWords(request, { keys, queueLimit });
+    const hasRoom = memory.hasRoomFor(bytes);
+    if (!hasRoom && idempotency === undefined) throw storageFull();
+    // Whether the key has been used is still to be said: with a limit of 0 the script starts nothing.
+    const sent = hasRoom ? words : { ...words, queueLimit: 0 };
     memory.count(bytes);
-    const [what = "", ...ids] = await resend(commands, () => this.#send(names, args));
+    const [what, ...ids] = await resend(commands, () => requestExecution(commands, sent).catch(refuseWhenFull));
     if (what === "existing") return { executionId: ids[0]!, isNew: false };
-    if (what === "full" && args[LIMIT_AT] === "0") throw storageFull();
+    if (what === "full" && !hasRoom) throw storageFull();
     if (what !== "ok") throw refusal(what, request);
     inbox.waiters.appended(executionId);
     for (const id of ids) await this.cancel(id, { reason: "A newer execution took its place" });
     return { executionId, isNew: true };
-  }
-
-  async #send(keys: readonly string[], args: readonly string[]): Promise<string[]> {
-    return await runScript<string[]>(this.#options.commands, REQUEST, { keys, args: [...args] }).catch(refuseWhenFull);
   }
 
   awaitReply(executionId: string, options: WaitOptions & { timeoutMs?: number }): Promise<ExecutionResult> {
@@ -208,15 +203,18 @@ export class RedisLog implements ExecutionLog {
   async #pause(executionId: string, what: "paused" | "resumed"): Promise<PauseOutcome> {
     const { keys, commands, group, announce } = this.#options;
     const partition = keys.partitionOf(executionId);
-    const outcome = await runScript<PauseOutcome>(commands, PAUSE, {
-      keys: [
-        keys.meta(executionId),
-        keys.log(executionId),
-        keys.feed(partition),
-        keys.work(partition),
-        keys.timers(partition),
-      ],
-      args: [executionId, what, group, keys.base(partition)],
+    const outcome = await pause(commands, {
+      keys: {
+        meta: keys.meta(executionId),
+        log: keys.log(executionId),
+        feed: keys.feed(partition),
+        work: keys.work(partition),
+        timers: keys.timers(partition),
+      },
+      executionId,
+      what,
+      group,
+      base: keys.base(partition),
     });
     // Told also when nothing changed: whoever asked first may not have come to telling it.
     if (outcome === "done" || outcome === "unchanged") await announce(what, executionId);

@@ -15,7 +15,7 @@
 import { pause } from "../../lib/delay.ts";
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
-import { defineScript, runScript } from "./connection/script.ts";
+import { keepInbox } from "./scripts/keep_inbox.ts";
 import type { StreamReader } from "./streams/stream_reader.ts";
 import type { StreamEntry } from "./streams/stream_replies.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
@@ -36,23 +36,6 @@ const LOOKED_FOR = 500;
 const REFERS = /"(output|response)Of":/;
 /** How long a result is waited for that a reply referred to and that cannot be read, in milliseconds. */
 const FETCH_AGAIN_MS = 250;
-
-const KEEP = defineScript(
-  `
--- KEYS  1 inbox
--- ARGV  1 TTL (ms)  2 instance  3 last entry read
--- Reply '' when the inbox was there; it is trimmed down to the last entry read, so that its last id stays.
---       Otherwise the id of the first entry of one made now
-if redis.call('PEXPIRE', KEYS[1], ARGV[1]) == 1 then
-  redis.call('XTRIM', KEYS[1], 'MINID', ARGV[3])
-  return ''
-end
-local id = redis.call('XADD', KEYS[1], '*', 'opened', ARGV[2])
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
-return id
-`,
-  { allowOom: true },
-);
 
 /** What an inbox is opened with. */
 export interface InboxOptions {
@@ -164,7 +147,7 @@ export class Inbox {
 
   async #keepOne(name: string, cursor: string): Promise<string> {
     const { commands, instance } = this.#options;
-    return await runScript<string>(commands, KEEP, { keys: [name], args: [String(TTL_MS), instance, cursor] });
+    return await keepInbox(commands, { keys: { inbox: name }, ttlMs: TTL_MS, instance, cursor });
   }
 
   /** The reader found the stream gone, or shorter than it was: whatever is in it may be new. */

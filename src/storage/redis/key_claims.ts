@@ -9,33 +9,10 @@
  */
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
-import { defineScript, runScript } from "./connection/script.ts";
+import { claimRecord } from "./scripts/claim_key.ts";
+import { releaseRecord } from "./scripts/release_key.ts";
 import type { ExecutionRequest } from "../../execution/request.ts";
 import { idempotencyKeyReused } from "../../execution/refusals.ts";
-
-const CLAIM_KEY = defineScript(`
--- KEYS  1 idempotency record
--- ARGV  1 execution id  2 fingerprint  3 TTL (s)  4 instance to reply to, or ''  5 '1' to reply early
--- Reply [execution, instance to reply to, '1' to reply early] of whoever claimed it first; [] with another fingerprint
-local record = redis.call('HMGET', KEYS[1], 'execution', 'fingerprint', 'replyTo', 'early')
-if record[1] then
-  return record[2] == ARGV[2] and {record[1], record[3] or '', record[4] or ''} or {}
-end
-redis.call('HSET', KEYS[1], 'execution', ARGV[1], 'fingerprint', ARGV[2], 'replyTo', ARGV[4], 'early', ARGV[5])
-redis.call('EXPIRE', KEYS[1], ARGV[3])
-return {ARGV[1], ARGV[4], ARGV[5]}
-`);
-
-const RELEASE_KEY = defineScript(
-  `
--- KEYS  1 idempotency record
--- ARGV  1 execution id
--- Reply 1 when the record was this execution's
-if redis.call('HGET', KEYS[1], 'execution') ~= ARGV[1] then return 0 end
-return redis.call('DEL', KEYS[1])
-`,
-  { allowOom: true },
-);
 
 /** A request with a key. */
 export type KeyedRequest = ExecutionRequest & Required<Pick<ExecutionRequest, "idempotency">>;
@@ -54,18 +31,22 @@ export async function claimKey(
   request: KeyedRequest,
 ): Promise<KeyedRequest> {
   const { executionId, idempotency: { fingerprint, ttlSeconds }, replyTo = "", replyEarly = false } = request;
-  const [holder, holderReplyTo, early] = await runScript<string[]>(commands, CLAIM_KEY, {
-    keys: [recordOf(keys, request)],
-    args: [executionId, fingerprint, String(ttlSeconds), replyTo, replyEarly ? "1" : ""],
+  const holder = await claimRecord(commands, {
+    keys: { record: recordOf(keys, request) },
+    executionId,
+    fingerprint,
+    ttlSeconds,
+    replyTo,
+    replyEarly,
   });
   if (holder === undefined) throw idempotencyKeyReused();
-  if (holder === executionId) return request;
+  if (holder.executionId === executionId) return request;
   const { replyTo: _replyTo, ...rest } = request;
   return {
     ...rest,
-    executionId: holder,
-    replyEarly: early === "1",
-    ...(holderReplyTo ? { replyTo: holderReplyTo } : {}),
+    executionId: holder.executionId,
+    replyEarly: holder.replyEarly,
+    ...(holder.replyTo ? { replyTo: holder.replyTo } : {}),
   };
 }
 
@@ -74,7 +55,7 @@ export async function releaseKey(
   { keys, commands }: { keys: Keys; commands: RedisConnection },
   request: KeyedRequest,
 ): Promise<void> {
-  await runScript(commands, RELEASE_KEY, { keys: [recordOf(keys, request)], args: [request.executionId] });
+  await releaseRecord(commands, { keys: { record: recordOf(keys, request) }, executionId: request.executionId });
 }
 
 function recordOf(keys: Keys, { workflowId, idempotency: { key } }: KeyedRequest): string {

@@ -9,12 +9,14 @@
  * 4. What became this consumer's in a call whose answer never came is neither held nor renewed: `onUnsure` has it read
  *    again among what is pending.
  */
-import type { RedisConnection, Reply } from "./connection/connection.ts";
+import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
-import { runScript } from "./connection/script.ts";
 import { parseEntries } from "./streams/stream_replies.ts";
 import type { Claim } from "../../execution/work_queue.ts";
-import { CLAIM, RENEW, TAKE_OVER } from "./scripts/claim_scripts.ts";
+import { claim } from "./scripts/claim.ts";
+import { renew } from "./scripts/renew.ts";
+import type { ClaimRow } from "./scripts/script_library.ts";
+import { takeOver } from "./scripts/take_over.ts";
 import { decodeClaim } from "./codec.ts";
 
 /** How often it looks for leases that lapsed, at most, in milliseconds. */
@@ -106,9 +108,11 @@ export class Leases {
       for (let partition = 0; partition < keys.partitions; partition++) {
         const held = this.#heldIn(partition);
         for (let from = 0; from < held.length; from += RENEWED) {
-          const lost = await runScript<string[]>(commands, RENEW, {
-            keys: [keys.work(partition)],
-            args: [group, instance, ...held.slice(from, from + RENEWED)],
+          const lost = await renew(commands, {
+            keys: { work: keys.work(partition) },
+            group,
+            consumer: instance,
+            entryIds: held.slice(from, from + RENEWED),
           });
           for (const entryId of lost) this.#lose(`${partition} ${entryId}`);
         }
@@ -136,16 +140,21 @@ export class Leases {
     if (left === 0) this.#looksAt = 0;
   }
 
-  /** Takes into hand, of entries that are this consumer's, those that it does not hold; see {@linkcode CLAIM}. */
+  /** Takes into hand, of entries that are this consumer's, those that it does not hold; see {@linkcode claim}. */
   async claim(partition: number, entryIds: readonly string[], { counted }: { counted: boolean }): Promise<void> {
     const { keys, commands, instance, group } = this.#options;
     const fresh = entryIds.filter((id) => !this.has(partition, id));
     const claims: Promise<void>[] = [];
     for (let from = 0; from < fresh.length; from += CLAIMED) {
-      const args = [group, instance, keys.base(partition), counted ? "1" : "0", ...fresh.slice(from, from + CLAIMED)];
-      claims.push(
-        runScript<Reply[]>(commands, CLAIM, { keys: [keys.work(partition)], args }).then((rows) => this.#accept(rows)),
-      );
+      const claimed = claim(commands, {
+        keys: { work: keys.work(partition) },
+        group,
+        consumer: instance,
+        base: keys.base(partition),
+        counted,
+        entryIds: fresh.slice(from, from + CLAIMED),
+      });
+      claims.push(claimed.then((rows) => this.#accept(rows)));
     }
     await this.#all(claims);
   }
@@ -157,16 +166,14 @@ export class Leases {
 
   async #look(partition: number, count: number): Promise<number> {
     const { keys, commands, instance, group, leaseMs } = this.#options;
-    const [rows, taken, cursor] = await runScript<[Reply[], number, string]>(commands, TAKE_OVER, {
-      keys: [keys.work(partition)],
-      args: [
-        group,
-        instance,
-        String(leaseMs),
-        String(count),
-        this.#cursors[partition] ?? "0-0",
-        keys.base(partition),
-      ],
+    const { rows, taken, cursor } = await takeOver(commands, {
+      keys: { work: keys.work(partition) },
+      group,
+      consumer: instance,
+      leaseMs,
+      count,
+      cursor: this.#cursors[partition] ?? "0-0",
+      base: keys.base(partition),
     });
     this.#cursors[partition] = cursor;
     // There may be more of them: what has lapsed goes first when there is room again.
@@ -177,10 +184,10 @@ export class Leases {
   }
 
   /** Takes what a script claimed into hand, and ends what has ended too many workers. */
-  async #accept(rows: readonly Reply[]): Promise<void> {
+  async #accept(rows: readonly ClaimRow[]): Promise<void> {
     const { maxDeliveries, onDead } = this.#options;
     const dead: Promise<void>[] = [];
-    for (const [entry, epoch, sequence, paused, deliveries] of rows as [Reply, string, string, string, string][]) {
+    for (const [entry, epoch, sequence, paused, deliveries] of rows) {
       const { input: _input, ...before } = decodeClaim(parseEntries([entry])[0]!);
       const claim: Claim = {
         ...before,

@@ -10,7 +10,7 @@
  */
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
-import { defineScript, runScript } from "./connection/script.ts";
+import { findLost } from "./scripts/find_lost.ts";
 import { executionLost } from "../../execution/refusals.ts";
 import type { Waiters } from "../../execution/waiters.ts";
 
@@ -18,23 +18,6 @@ import type { Waiters } from "../../execution/waiters.ts";
 const CHUNK = 500;
 /** How long the key lives that is touched for the sake of invariant 2: as long as an inbox without its instance. */
 const TTL_MS = 60_000;
-
-const FIND_LOST = defineScript(
-  `
--- KEYS  1 inbox
--- ARGV  1 TTL (ms)  2 base  3.. execution ids
--- Reply those of which there is neither meta nor result. It writes, so that a replica refuses it
-redis.call('PEXPIRE', KEYS[1], ARGV[1])
-local lost = {}
-for i = 3, #ARGV do
-  if redis.call('EXISTS', ARGV[2] .. 'meta:' .. ARGV[i], ARGV[2] .. 'execution:result:' .. ARGV[i]) == 0 then
-    lost[#lost + 1] = ARGV[i]
-  end
-end
-return lost
-`,
-  { allowOom: true },
-);
 
 /** What {@linkcode LostExecutions} is made of. */
 export interface LostExecutionsOptions {
@@ -73,12 +56,13 @@ export class LostExecutions {
     }
     const lost: string[] = [];
     for (const [partition, some] of byPartition) {
-      const args = [String(TTL_MS), keys.base(partition)];
       for (let i = 0; i < some.length; i += CHUNK) {
         lost.push(
-          ...await runScript<string[]>(commands, FIND_LOST, {
-            keys: [keys.inbox(partition, instance)],
-            args: [...args, ...some.slice(i, i + CHUNK)],
+          ...await findLost(commands, {
+            keys: { inbox: keys.inbox(partition, instance) },
+            ttlMs: TTL_MS,
+            base: keys.base(partition),
+            executionIds: some.slice(i, i + CHUNK),
           }),
         );
       }

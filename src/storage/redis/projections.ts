@@ -6,7 +6,7 @@ import type { RedisConnection } from "./connection/connection.ts";
 import { forgetConsumers } from "./streams/consumer_group.ts";
 import type { Documents } from "./connection/documents.ts";
 import type { Keys } from "./keys.ts";
-import { defineScript, runScript } from "./connection/script.ts";
+import { assemble, type EndedEntry } from "./scripts/assemble.ts";
 import type { Subscriptions } from "./streams/subscriptions.ts";
 import { isEnded } from "../../execution/event.ts";
 import type { ExecutionMeta, WaitOptions } from "../../execution/log.ts";
@@ -23,47 +23,6 @@ const ENDED_TTL_MS = 60_000;
 const DAILY_TTL_SECONDS = 35 * 86_400;
 /** At every how many sweeps consumers that are gone are forgotten. */
 const FORGET_EVERY = 60;
-
-const ASSEMBLE = defineScript(`
--- KEYS  1 feed  2 index of all  3 index of the active  4 expiry  5.. indexes of workflows and statuses, daily counters
--- ARGV  1 group  2 TTL of daily counters (s)  3 how many entries end nothing  4 how many executions are active  5 base
---       then the ids of those entries
---       then for each active execution: id, number of its workflow's index in KEYS
---       then for each ended one: id of its feed entry, id, numbers in KEYS of workflow's index, status's index and
---       daily counters, score of its expiry, member of its expiry, status, duration (ms)
--- Reply how many ended executions were counted: those whose entry had not been acknowledged before
-local plain, active = tonumber(ARGV[3]), tonumber(ARGV[4])
-for i = 6, 5 + plain do redis.call('XACK', KEYS[1], ARGV[1], ARGV[i]) end
-local at = 6 + plain
-for _ = 1, active do
-  -- Another assembler may have been told its end already, and have forgotten it: it must not come back.
-  local status = redis.call('HGET', ARGV[5] .. 'meta:' .. ARGV[at], 'status')
-  if status == 'pending' or status == 'running' or status == 'paused' then
-    redis.call('ZADD', KEYS[2], 0, ARGV[at])
-    redis.call('ZADD', KEYS[3], 0, ARGV[at])
-    redis.call('ZADD', KEYS[tonumber(ARGV[at + 1])], 0, ARGV[at])
-  end
-  at = at + 2
-end
-local counted = 0
-while at <= #ARGV do
-  local id = ARGV[at + 1]
-  redis.call('ZREM', KEYS[3], id)
-  redis.call('ZADD', KEYS[2], 0, id)
-  redis.call('ZADD', KEYS[tonumber(ARGV[at + 2])], 0, id)
-  redis.call('ZADD', KEYS[tonumber(ARGV[at + 3])], 0, id)
-  redis.call('ZADD', KEYS[4], ARGV[at + 5], ARGV[at + 6])
-  if redis.call('XACK', KEYS[1], ARGV[1], ARGV[at]) == 1 then
-    counted = counted + 1
-    local daily = KEYS[tonumber(ARGV[at + 4])]
-    redis.call('HINCRBY', daily, ARGV[at + 7], 1)
-    redis.call('HINCRBY', daily, 'durationMs', ARGV[at + 8])
-    redis.call('EXPIRE', daily, ARGV[2])
-  end
-  at = at + 9
-end
-return counted
-`);
 
 /** What projections are made of. */
 export interface RedisProjectionsOptions {
@@ -141,49 +100,46 @@ export class RedisProjections implements Projections {
 
   async #apply(partition: number, entries: readonly FeedEntry[]): Promise<void> {
     const { keys, commands, group } = this.#options;
-    const names = [
-      keys.feed(partition),
-      keys.index(partition, "all"),
-      keys.index(partition, "status:active"),
-      keys.expiry(partition),
-    ];
-    const numbers = new Map<string, string>();
-    const numberOf = (name: string): string => {
-      let number = numbers.get(name);
-      if (number === undefined) numbers.set(name, number = String(names.push(name)));
-      return number;
-    };
     const plain: string[] = [];
     const active = new Map<string, string>();
-    const ended: string[] = [];
+    const ended: EndedEntry[] = [];
     for (const entry of entries) {
       const { id, executionId, workflowId } = entry;
-      const index = numberOf(keys.index(partition, `workflow:${workflowId}`));
+      const workflow = keys.index(partition, `workflow:${workflowId}`);
       if (entry.ended === undefined) {
         plain.push(id);
-        active.set(executionId, index);
+        active.set(executionId, workflow);
         continue;
       }
       const { status, requestedAt, endedAt, keptUntil } = entry.ended;
       active.delete(executionId);
-      const daily = keys.daily(partition, workflowId, new Date(endedAt).toISOString().slice(0, 10));
-      const statusIndex = numberOf(keys.index(partition, `status:${status}`));
-      const member = `${executionId} ${status} ${workflowId}`;
-      ended.push(id, executionId, index, statusIndex, numberOf(daily), String(keptUntil), member);
-      ended.push(status, String(Math.max(0, endedAt - requestedAt)));
+      ended.push({
+        keys: {
+          workflow,
+          status: keys.index(partition, `status:${status}`),
+          daily: keys.daily(partition, workflowId, new Date(endedAt).toISOString().slice(0, 10)),
+        },
+        id,
+        executionId,
+        keptUntil,
+        member: `${executionId} ${status} ${workflowId}`,
+        status,
+        durationMs: Math.max(0, endedAt - requestedAt),
+      });
     }
-    await runScript(commands, ASSEMBLE, {
-      keys: names,
-      args: [
-        group,
-        String(DAILY_TTL_SECONDS),
-        String(plain.length),
-        String(active.size),
-        keys.base(partition),
-        ...plain,
-        ...[...active].flat(),
-        ...ended,
-      ],
+    await assemble(commands, {
+      keys: {
+        feed: keys.feed(partition),
+        all: keys.index(partition, "all"),
+        active: keys.index(partition, "status:active"),
+        expiry: keys.expiry(partition),
+      },
+      group,
+      dailyTtlSeconds: DAILY_TTL_SECONDS,
+      base: keys.base(partition),
+      entryIds: plain,
+      active,
+      ended,
     });
   }
 

@@ -1,48 +1,60 @@
 /**
- * A request as the words that the script takes which appends it.
+ * A request in the words of the script that appends it.
  */
 import type { Keys } from "./keys.ts";
 import type { ExecutionRequest } from "../../execution/request.ts";
 import { encodeEvent } from "../../execution/value.ts";
+import type { RequestOptions } from "./scripts/request.ts";
 
-/** Where in the arguments it stands how many executions may be queued or run. */
-export const LIMIT_AT = 11;
-
-/** KEYS and ARGV of {@linkcode REQUEST}, and how many bytes of them Redis will keep. */
+/** What the script takes, and how many bytes of it Redis will keep. */
 export function requestWords(
   request: ExecutionRequest,
   { keys, queueLimit }: { keys: Keys; queueLimit: number },
-): { names: string[]; args: string[]; bytes: number } {
+): { words: RequestOptions; bytes: number } {
   const { executionId, workflowId, version, trigger, input, replyTo = "", replyEarly = false } = request;
-  const { concurrency, idempotency } = request;
+  const { concurrency, idempotency, resultTtlSeconds, historyTtlSeconds, timeoutMs } = request;
   const partition = keys.partitionOf(executionId);
   const { data, value, json = "null" } = encodeEvent({
     type: "execution.requested",
     time: 0,
     data: { workflowId, version, trigger, input },
   });
-  const names = [keys.meta(executionId), keys.log(executionId), keys.work(partition), keys.feed(partition)];
-  const args = [
+  const words: RequestOptions = {
+    keys: {
+      meta: keys.meta(executionId),
+      log: keys.log(executionId),
+      work: keys.work(partition),
+      feed: keys.feed(partition),
+      values: keys.values(executionId),
+    },
     executionId,
     workflowId,
-    String(version),
+    version,
     trigger,
     data,
     replyTo,
-    replyEarly ? "1" : "",
-    json,
-    String(request.resultTtlSeconds),
-    String(request.historyTtlSeconds),
-    String(request.timeoutMs),
-    String(queueLimit),
-  ];
-  if (concurrency !== undefined || idempotency !== undefined) {
-    names.push(keys.timers(partition), keys.slots(partition, workflowId), keys.waiting(partition, workflowId));
-    names.push(keys.idempotency(partition, workflowId, idempotency?.key ?? ""));
-    args.push(concurrency === undefined ? "" : String(concurrency.limit), concurrency?.onOverlap ?? "");
-    args.push(idempotency?.fingerprint ?? "", String(idempotency?.ttlSeconds ?? 0), keys.base(partition));
-  }
-  names.push(keys.values(executionId));
-  args.push(value === undefined ? "" : "1");
-  return { names, args, bytes: data.length + (value?.json.length ?? 0) };
+    replyEarly,
+    input: json,
+    large: value !== undefined,
+    resultTtlSeconds,
+    historyTtlSeconds,
+    timeoutMs,
+    queueLimit,
+    ...(concurrency === undefined && idempotency === undefined ? {} : {
+      admission: {
+        keys: {
+          timers: keys.timers(partition),
+          slots: keys.slots(partition, workflowId),
+          waiting: keys.waiting(partition, workflowId),
+          record: keys.idempotency(partition, workflowId, idempotency?.key ?? ""),
+        },
+        ...(concurrency === undefined ? {} : { slots: concurrency.limit }),
+        onOverlap: concurrency?.onOverlap ?? "",
+        fingerprint: idempotency?.fingerprint ?? "",
+        recordTtlSeconds: idempotency?.ttlSeconds ?? 0,
+        base: keys.base(partition),
+      },
+    }),
+  };
+  return { words, bytes: data.length + (value?.json.length ?? 0) };
 }

@@ -4,8 +4,7 @@
  */
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
-import { runScript } from "./connection/script.ts";
-import { WAKE } from "./scripts/scripts.ts";
+import { wake } from "./scripts/wake.ts";
 
 /** How long a timer that another worker set may go unseen, in milliseconds. */
 const LOOK_EVERY_MS = 500;
@@ -58,12 +57,13 @@ export class Timers {
     let nextMs = LOOK_EVERY_MS;
     try {
       for (let partition = 0; partition < keys.partitions && commands.ready; partition++) {
-        const [moved, untilNext] = await runScript<[number, string]>(commands, WAKE, {
-          keys: [keys.timers(partition)],
-          args: [String(BATCH), keys.base(partition)],
+        const woken = await wake(commands, {
+          keys: { timers: keys.timers(partition) },
+          count: BATCH,
+          base: keys.base(partition),
         });
-        if (moved === BATCH) nextMs = 0;
-        else if (untilNext !== "") nextMs = Math.min(nextMs, Number(untilNext) + 1);
+        if (woken.due === BATCH) nextMs = 0;
+        else if (woken.nextMs !== undefined) nextMs = Math.min(nextMs, woken.nextMs + 1);
       }
     } catch (error) {
       onError(error);

@@ -10,7 +10,6 @@ import { forgetConsumers } from "./streams/consumer_group.ts";
 import { GroupReader } from "./streams/group_reader.ts";
 import type { Keys } from "./keys.ts";
 import type { MemoryWatch } from "./connection/memory_watch.ts";
-import { runScript } from "./connection/script.ts";
 import type {
   AppendOptions,
   Claim,
@@ -22,8 +21,10 @@ import type {
 import type { ExecutionResult } from "../../execution/result.ts";
 import type { WaitOptions } from "../../execution/log.ts";
 import { logLimit } from "../../execution/refusals.ts";
-import { type AppendAnswer, type AppendEnd, Appender } from "./appender.ts";
-import { BEGIN, REQUEUE } from "./scripts/claim_scripts.ts";
+import { type AppendEnd, Appender } from "./appender.ts";
+import type { AppendReply } from "./scripts/append.ts";
+import { begin } from "./scripts/begin.ts";
+import { requeue } from "./scripts/requeue.ts";
 import { type EncodedEvents, encodeEvents, encodeResult, referTo } from "./codec.ts";
 import { Leases } from "./leases.ts";
 import { resend } from "./resend.ts";
@@ -100,11 +101,7 @@ export class RedisWorkQueue implements WorkQueue {
   async begin(claim: Claim): Promise<void> {
     const { keys, commands } = this.#options;
     const { executionId, epoch } = claim;
-    const begun = await resend(
-      commands,
-      () => runScript(commands, BEGIN, { keys: [keys.meta(executionId)], args: [String(epoch)] }),
-    );
-    if (begun === 1) return;
+    if (await resend(commands, () => begin(commands, { keys: { meta: keys.meta(executionId) }, epoch }))) return;
     this.release(claim);
     throw new FencedError(`Epoch ${epoch} of ${executionId} may not begin`);
   }
@@ -160,9 +157,12 @@ export class RedisWorkQueue implements WorkQueue {
     const partition = keys.partitionOf(executionId);
     this.#leases.drop(claim);
     await resend(commands, () =>
-      runScript(commands, REQUEUE, {
-        keys: [keys.meta(executionId), keys.work(partition)],
-        args: [executionId, String(epoch), group, keys.base(partition)],
+      requeue(commands, {
+        keys: { meta: keys.meta(executionId), work: keys.work(partition) },
+        executionId,
+        epoch,
+        group,
+        base: keys.base(partition),
       }));
   }
 
@@ -208,7 +208,7 @@ export class RedisWorkQueue implements WorkQueue {
     claim: Claim,
     append: { sequence: number; events: EncodedEvents },
     end: AppendEnd,
-  ): Promise<AppendAnswer> {
+  ): Promise<AppendReply> {
     const answer = await this.#appender.append(claim, append, end);
     if (answer === "limit") throw logLimit(this.#options.logLimitBytes);
     this.#values.add(claim, append.events);

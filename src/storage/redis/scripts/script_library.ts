@@ -1,6 +1,7 @@
 /**
  * Lua functions that several scripts share; each script is sent with a copy of what it uses.
  */
+import type { Reply } from "../connection/connection.ts";
 
 /** Time, the work stream, and which states are final. */
 export const LIBRARY = `
@@ -96,3 +97,14 @@ local function claim(base, group, entry, counted)
   return {entry, tostring(redis.call('HINCRBY', meta, 'epoch', 1)), m[3], m[4] or '', tostring(deliveries)}
 end
 `;
+
+/** What a claim replies: the work entry, and what its execution has become. */
+export type ClaimRow = [
+  entry: Reply,
+  epoch: string,
+  sequence: string,
+  /** "1" when the execution is paused. */
+  paused: string,
+  /** How many claims ended without a word since the last progress. */
+  deliveries: string,
+];

@@ -1,7 +1,8 @@
 /**
- * The script that appends to a log, and suspends or ends its execution in the same step; by the rules of `scripts.ts`.
+ * Appends to a log, and suspends or ends its execution in the same step.
  */
-import { defineScript } from "../connection/script.ts";
+import type { RedisConnection } from "../connection/connection.ts";
+import { defineScript, runScript } from "../connection/script.ts";
 import { ADMISSION, LIBRARY } from "./script_library.ts";
 
 const APPEND_SOURCE = `
@@ -115,3 +116,76 @@ export const APPEND = defineScript(APPEND_SOURCE);
 
 /** The same for what suspends or ends an execution: a server that is full takes it, since it makes room. */
 export const APPEND_LAST = defineScript(APPEND_SOURCE, { allowOom: true });
+
+/** What {@linkcode append} takes. */
+export interface AppendScriptOptions {
+  readonly keys: {
+    readonly meta: string;
+    readonly log: string;
+    readonly feed: string;
+    readonly work: string;
+    readonly result: string;
+    /** Any key when there is no reply. */
+    readonly inbox: string;
+  };
+  readonly executionId: string;
+  /** The claim's epoch, or `cancel` to end the execution whoever holds it. */
+  readonly epoch: string;
+  /** How many events claims must have appended so far. */
+  readonly sequence: string;
+  /** The types of the events, by comma. */
+  readonly types: string;
+  readonly reply: "early" | "result" | "stored" | "";
+  /** `suspend`, `pause` or a terminal status; "" when the execution goes on. */
+  readonly outcome: string;
+  /** The result or the early reply; the delay in milliseconds when it is suspended. */
+  readonly payload: string | Uint8Array;
+  readonly base: string;
+  readonly group: string;
+  /** The token of the claim that writes. */
+  readonly writer: string;
+  /** Why it is a dead letter, as JSON, or "". */
+  readonly deadLetter: string;
+  /** The largest log of an execution. */
+  readonly logLimitBytes: number;
+  /** Type, time, node, data and large output of each event, one after the other. */
+  readonly words: readonly string[];
+  /** Whether a full server takes it: for what suspends or ends, and is small. */
+  readonly makesRoom: boolean;
+}
+
+/** What {@linkcode append} replies; see the script's head. */
+export type AppendReply =
+  | "ok"
+  | "paused"
+  | "suspended"
+  | "resumed"
+  | "gone"
+  | "ended"
+  | "fenced"
+  | "sequence"
+  | "limit"
+  | "eventless";
+
+/** Appends events under the fence. */
+export function append(connection: RedisConnection, options: AppendScriptOptions): Promise<AppendReply> {
+  const { keys } = options;
+  return runScript<AppendReply>(connection, options.makesRoom ? APPEND_LAST : APPEND, {
+    keys: [keys.meta, keys.log, keys.feed, keys.work, keys.result, keys.inbox],
+    args: [
+      options.executionId,
+      options.epoch,
+      options.sequence,
+      options.types,
+      options.reply,
+      options.outcome,
+      options.payload,
+      options.base,
+      options.group,
+      options.writer,
+      options.deadLetter,
+      String(options.logLimitBytes),
+      ...options.words,
+    ],
+  });
+}

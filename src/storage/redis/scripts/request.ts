@@ -1,10 +1,12 @@
 /**
- * The scripts of the log: each is one round trip, may be sent twice, and takes its time from Redis.
+ * Requests an execution.
  *
- * Where a script finds executions by itself (a slot that frees, a timer that is due), it makes their keys' names from
- * the base that {@linkcode Keys.base} gives: all of them lie in the partition of its KEYS.
+ * Like every script of the log it is one round trip, may be sent twice, and takes its time from Redis. Where a script
+ * finds executions by itself (a slot that frees, a timer that is due), it makes their keys' names from `base`: all of
+ * them lie in the partition of its KEYS.
  */
-import { defineScript } from "../connection/script.ts";
+import type { RedisConnection } from "../connection/connection.ts";
+import { defineScript, runScript } from "../connection/script.ts";
 import { ADMISSION, LIBRARY } from "./script_library.ts";
 
 /** Appends `execution.requested` and puts the execution on the work stream, or into its workflow's queue. */
@@ -96,73 +98,84 @@ redis.call('ZADD', KEYS[5], 'NX', nowMs + SLOT_MS, 'admit:' .. ARGV[2])
 return ARGV[14] == 'cancelPrevious' and inTheWay(limit) or {'ok'}
 `);
 
-/** Lets no further node start, or lets them start again. */
-export const PAUSE = defineScript(
-  `
--- KEYS  1 meta  2 log  3 feed  4 work  5 timers
--- ARGV  1 execution id  2 'paused' or 'resumed'  3 group  4 base
--- Reply 'done', 'unchanged', 'ended' or 'unknown'
-${LIBRARY}
-local m = redis.call('HMGET', KEYS[1], 'status', 'paused', 'entry', 'queued', 'deadline', 'workflow', 'version')
-if not m[1] then return 'unknown' end
-if ENDED[m[1]] then return 'ended' end
-local pause = ARGV[2] == 'paused'
-if pause == (m[2] == '1') then return 'unchanged' end
-local type = 'execution.' .. ARGV[2]
-local id = redis.call('XADD', KEYS[2], '*', 'type', type, 'time', ms(clock()), 'data', '{}')
-redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[6], 'version', m[7],
-  'first', id, 'last', id, 'types', type)
-redis.call('HSET', KEYS[1], 'paused', pause and '1' or '', 'status', pause and 'paused' or 'running')
-if pause then
-  -- What no worker has been given yet is taken back; a worker that has it is told.
-  if m[3] ~= '' and not holder(KEYS[4], ARGV[3], m[3]) then
-    redis.call('XDEL', KEYS[4], m[3])
-    redis.call('HSET', KEYS[1], 'entry', '')
-    redis.call('ZADD', KEYS[5], m[5], ARGV[1])
-  end
-elseif m[3] == '' and m[4] ~= '1' then
-  redis.call('ZREM', KEYS[5], ARGV[1])
-  requeue(ARGV[4], ARGV[1])
-end
-return 'done'
-`,
-  { allowOom: true },
-);
+/** What {@linkcode requestExecution} takes. */
+export interface RequestOptions {
+  readonly keys: {
+    readonly meta: string;
+    readonly log: string;
+    readonly work: string;
+    readonly feed: string;
+    readonly values: string;
+  };
+  readonly executionId: string;
+  readonly workflowId: string;
+  readonly version: number;
+  readonly trigger: string;
+  /** Data of `execution.requested`, as JSON. */
+  readonly data: string;
+  /** The instance to reply to, or "". */
+  readonly replyTo: string;
+  readonly replyEarly: boolean;
+  /** The trigger's output, as JSON. */
+  readonly input: string;
+  /** Whether `input` is stored beside the log instead of in the work entry. */
+  readonly large: boolean;
+  readonly resultTtlSeconds: number;
+  readonly historyTtlSeconds: number;
+  readonly timeoutMs: number;
+  /** How many executions may be queued or run in this partition. */
+  readonly queueLimit: number;
+  /** Where slots or an idempotency key are at stake. */
+  readonly admission?: AdmissionOptions;
+}
 
-/** Puts what is due back on the work stream. */
-export const WAKE = defineScript(
-  `
--- KEYS  1 timers
--- ARGV  1 how many at most  2 base
--- Reply [how many were due, milliseconds until the next one, or '']
-${LIBRARY}
-${ADMISSION}
-local now = clock()
-local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
-for _, member in ipairs(due) do
-  redis.call('ZREM', KEYS[1], member)
-  if string.sub(member, 1, 6) == 'admit:' then
-    local workflow = string.sub(member, 7)
-    admit(ARGV[2], workflow, now)
-    if redis.call('ZCARD', ARGV[2] .. 'waiting:' .. workflow) > 0 then
-      redis.call('ZADD', KEYS[1], now + SLOT_MS, member)
-    end
-  else
-    local m = redis.call('HMGET', ARGV[2] .. 'meta:' .. member, 'status', 'entry', 'paused', 'deadline', 'queued', 'workflow')
-    if m[1] and not ENDED[m[1]] and m[2] == '' then
-      if m[3] == '1' and now < tonumber(m[4]) then
-        redis.call('ZADD', KEYS[1], m[4], member)
-      else
-        -- One that still waits for a slot has reached its deadline: a worker ends it.
-        if m[5] == '1' then redis.call('ZREM', ARGV[2] .. 'waiting:' .. m[6], member) end
-        requeue(ARGV[2], member)
-        if m[5] == '1' then admit(ARGV[2], m[6], now) end
-      end
-    end
-  end
-end
-local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
-return {#due, next and ms(math.max(0, next - now)) or ''}
-`,
-  { allowOom: true },
-);
+/** What a request draws on besides its own log. */
+export interface AdmissionOptions {
+  readonly keys: {
+    readonly timers: string;
+    readonly slots: string;
+    readonly waiting: string;
+    /** The idempotency record. */
+    readonly record: string;
+  };
+  /** How many executions of the workflow may run at once; absent when there is no limit. */
+  readonly slots?: number;
+  /** What happens when no slot is free, or "". */
+  readonly onOverlap: string;
+  /** The fingerprint of a request with an idempotency key, or "". */
+  readonly fingerprint: string;
+  /** How long the idempotency record is kept. */
+  readonly recordTtlSeconds: number;
+  readonly base: string;
+}
+
+/** What {@linkcode requestExecution} replies: the outcome, and the executions that it concerns. */
+export type RequestReply = [what: "ok" | "existing" | "reused" | "full" | "rejected", ...executionIds: string[]];
+
+/** Appends a request. */
+export function requestExecution(connection: RedisConnection, options: RequestOptions): Promise<RequestReply> {
+  const { keys, admission } = options;
+  const names = [keys.meta, keys.log, keys.work, keys.feed];
+  const args = [
+    options.executionId,
+    options.workflowId,
+    String(options.version),
+    options.trigger,
+    options.data,
+    options.replyTo,
+    options.replyEarly ? "1" : "",
+    options.input,
+    String(options.resultTtlSeconds),
+    String(options.historyTtlSeconds),
+    String(options.timeoutMs),
+    String(options.queueLimit),
+  ];
+  if (admission !== undefined) {
+    const { slots, onOverlap, fingerprint, recordTtlSeconds, base } = admission;
+    names.push(admission.keys.timers, admission.keys.slots, admission.keys.waiting, admission.keys.record);
+    args.push(slots === undefined ? "" : String(slots), onOverlap, fingerprint, String(recordTtlSeconds), base);
+  }
+  names.push(keys.values);
+  args.push(options.large ? "1" : "");
+  return runScript<RequestReply>(connection, REQUEST, { keys: names, args });
+}

@@ -1,0 +1,47 @@
+/**
+ * Claims entries again that are this consumer's.
+ */
+import type { RedisConnection } from "../connection/connection.ts";
+import { defineScript, runScript } from "../connection/script.ts";
+import { CLAIMING, type ClaimRow, LIBRARY } from "./script_library.ts";
+
+/** Claims again what is this consumer's already: what it was handed over a link that broke. */
+export const CLAIM = defineScript(
+  `
+-- KEYS  1 work
+-- ARGV  1 group  2 consumer  3 base  4 '1' when the claims before ended without a word  5.. entries
+-- Reply [[entry, epoch, sequence, '1' if paused, claims that ended without a word nor progress]..], without entries
+--       that are another's, and those whose execution has ended, is gone or has another entry, which are dropped
+${LIBRARY}
+${CLAIMING}
+local claims = {}
+for i = 5, #ARGV do
+  if holder(KEYS[1], ARGV[1], ARGV[i]) == ARGV[2] then
+    local entry = redis.call('XCLAIM', KEYS[1], ARGV[1], ARGV[2], 0, ARGV[i])[1]
+    if entry then claims[#claims + 1] = claim(ARGV[3], ARGV[1], entry, ARGV[4] == '1') end
+  end
+end
+return claims
+`,
+  { allowOom: true },
+);
+
+/** What {@linkcode claim} takes. */
+export interface ClaimOptions {
+  readonly keys: { readonly work: string };
+  readonly group: string;
+  readonly consumer: string;
+  readonly base: string;
+  /** Whether the claims before ended without a word. */
+  readonly counted: boolean;
+  readonly entryIds: readonly string[];
+}
+
+/** Claims entries again; those of others, and those with nothing left to claim, are left out of the reply. */
+export function claim(connection: RedisConnection, options: ClaimOptions): Promise<ClaimRow[]> {
+  const { keys, group, consumer, base, counted, entryIds } = options;
+  return runScript<ClaimRow[]>(connection, CLAIM, {
+    keys: [keys.work],
+    args: [group, consumer, base, counted ? "1" : "0", ...entryIds],
+  });
+}

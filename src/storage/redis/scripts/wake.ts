@@ -1,0 +1,69 @@
+/**
+ * Wakes what is due.
+ */
+import type { RedisConnection } from "../connection/connection.ts";
+import { defineScript, runScript } from "../connection/script.ts";
+import { ADMISSION, LIBRARY } from "./script_library.ts";
+
+/** Puts what is due back on the work stream. */
+export const WAKE = defineScript(
+  `
+-- KEYS  1 timers
+-- ARGV  1 how many at most  2 base
+-- Reply [how many were due, milliseconds until the next one, or '']
+${LIBRARY}
+${ADMISSION}
+local now = clock()
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+for _, member in ipairs(due) do
+  redis.call('ZREM', KEYS[1], member)
+  if string.sub(member, 1, 6) == 'admit:' then
+    local workflow = string.sub(member, 7)
+    admit(ARGV[2], workflow, now)
+    if redis.call('ZCARD', ARGV[2] .. 'waiting:' .. workflow) > 0 then
+      redis.call('ZADD', KEYS[1], now + SLOT_MS, member)
+    end
+  else
+    local m = redis.call('HMGET', ARGV[2] .. 'meta:' .. member, 'status', 'entry', 'paused', 'deadline', 'queued', 'workflow')
+    if m[1] and not ENDED[m[1]] and m[2] == '' then
+      if m[3] == '1' and now < tonumber(m[4]) then
+        redis.call('ZADD', KEYS[1], m[4], member)
+      else
+        -- One that still waits for a slot has reached its deadline: a worker ends it.
+        if m[5] == '1' then redis.call('ZREM', ARGV[2] .. 'waiting:' .. m[6], member) end
+        requeue(ARGV[2], member)
+        if m[5] == '1' then admit(ARGV[2], m[6], now) end
+      end
+    end
+  end
+end
+local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2]
+return {#due, next and ms(math.max(0, next - now)) or ''}
+`,
+  { allowOom: true },
+);
+
+/** What {@linkcode wake} takes. */
+export interface WakeOptions {
+  readonly keys: { readonly timers: string };
+  /** How many timers it moves at most. */
+  readonly count: number;
+  readonly base: string;
+}
+
+/** What {@linkcode wake} replies. */
+export interface Woken {
+  /** How many timers were due. */
+  readonly due: number;
+  /** Milliseconds until the next timer; absent when there is none. */
+  readonly nextMs?: number;
+}
+
+/** Puts executions whose timer is due back on the work stream. */
+export async function wake(connection: RedisConnection, { keys, count, base }: WakeOptions): Promise<Woken> {
+  const [due, next] = await runScript<[number, string]>(connection, WAKE, {
+    keys: [keys.timers],
+    args: [String(count), base],
+  });
+  return next === "" ? { due } : { due, nextMs: Number(next) };
+}
