@@ -115,7 +115,7 @@ function outputOf(node: NodeState): JsonValue {
   return { error: { code: node.error?.code ?? "node_failed", message: node.error?.message ?? "" } };
 }
 
-/** The `httpResponse` nodes that completed, in that order. */
+/** The nodes that respond and have completed, in that order. */
 export function responders(graph: Graph, state: RunState): string[] {
-  return state.completed.filter((id) => graph.get(id)?.definition.type === "httpResponse");
+  return state.completed.filter((id) => graph.get(id)?.responds);
 }

@@ -219,16 +219,16 @@ class Run {
     }
     const { output, outputs } = outcome;
     this.#outputs[node.id] = output;
-    const data = outputs === undefined ? { output } : { output, outputs };
+    const data = { output, ...(outputs && { outputs }), ...(node.responds && { responds: true as const }) };
     const reply = this.#replyOf(node, output);
     this.#apply({ type: "node.completed", node: node.id, data }, reply);
     if (reply !== undefined) await this.#journal.flush();
   }
 
-  /** What the caller is told the moment that the first `httpResponse` node completes, if it asked for that. */
-  #replyOf({ definition }: GraphNode, output: JsonValue): ExecutionResult | undefined {
+  /** What the caller is told the moment that the first node that responds completes, if it asked for that. */
+  #replyOf({ responds }: GraphNode, output: JsonValue): ExecutionResult | undefined {
     const { replyEarly, executionId } = this.#claim;
-    if (!replyEarly || definition.type !== "httpResponse" || this.#responder() !== undefined) return undefined;
+    if (!replyEarly || !responds || this.#responder() !== undefined) return undefined;
     return { executionId, status: "responded", response: output as unknown as ResponseData };
   }
 

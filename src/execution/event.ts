@@ -21,14 +21,14 @@ export interface EventData {
   "execution.started": { epoch: number; worker: string };
   "execution.paused": Record<string, never>;
   "execution.resumed": Record<string, never>;
-  /** `lastNode` names the node whose output is the execution's; `responseNode` the `httpResponse` that answered. */
+  /** `lastNode` names the node whose output is the execution's; `responseNode` the node that responded. */
   "execution.completed": { lastNode: string; responseNode?: string };
   "execution.failed": { error: NodeErrorData; responseNode?: string };
   "execution.cancelled": { reason?: string };
   "node.started": { attempt: number };
   "node.progress": JsonValue;
-  /** `outputs` names the outputs that deliver, `["main"]` if it is absent. */
-  "node.completed": { output: JsonValue; outputs?: string[] };
+  /** `outputs` names the outputs that deliver, `["main"]` if it is absent; `responds`: `output` is a response. */
+  "node.completed": { output: JsonValue; outputs?: string[]; responds?: true };
   /** `handled`: the workflow goes on, by `onError` `continue` or `branch`. */
   "node.failed": { error: NodeErrorData; handled?: "continue" | "branch" };
   "node.skipped": Record<string, never>;

@@ -7,7 +7,7 @@ import { type ExecutionLog, WAIT_OVER } from "./log.ts";
 import type { ExecutionResult } from "./result.ts";
 import { appendRequest, outcomeUnknown } from "./append_request.ts";
 import type { OpenWait, OpenWaits } from "./open_waits.ts";
-import { type FindResponders, waitForResult } from "./wait_on_log.ts";
+import { waitForResult } from "./wait_on_log.ts";
 
 /** What came of starting an execution. */
 export interface Started {
@@ -28,8 +28,8 @@ export interface Started {
 export interface StartOptions {
   /** How long to wait for the reply; 0 does not wait. */
   readonly waitSeconds: number;
-  /** Reply the moment that one of these nodes completes: the `httpResponse` nodes of a version. */
-  readonly responders?: FindResponders | undefined;
+  /** Reply the moment that a node responds, not at the end; default false. */
+  readonly replyEarly?: boolean;
   /** Aborts when the client goes. */
   readonly clientSignal: AbortSignal;
   /** Where the call is found when the instance closes. */
@@ -61,7 +61,7 @@ export async function startExecution(
   request: ExecutionRequest,
   options: StartOptions,
 ): Promise<Started> {
-  const { waitSeconds, responders, clientSignal, waits, onAccepted } = options;
+  const { waitSeconds, replyEarly = false, clientSignal, waits, onAccepted } = options;
   const { executionId } = request;
   const timeoutMs = waitSeconds * 1000;
   const startedAt = performance.now();
@@ -93,7 +93,7 @@ export async function startExecution(
   try {
     const settled = await new Promise<ExecutionResult | typeof CLOSING | typeof EARLIER>((resolve, reject) => {
       const reply = log.awaitReply(executionId, { signal: clientSignal, timeoutMs });
-      const appended = append({ ...request, replyTo: log.instance, replyEarly: responders !== undefined }).then(() => {
+      const appended = append({ ...request, replyTo: log.instance, replyEarly }).then(() => {
         if (accepted.executionId !== executionId) resolve(EARLIER);
       });
       Promise.all([reply, appended]).then(([result]) => resolve(result), reject);
@@ -105,7 +105,7 @@ export async function startExecution(
     const result = await waitForResult(log, accepted.executionId, {
       timeoutMs: timeoutMs - (appendedAt - startedAt),
       signals: [clientSignal, waits.signal],
-      responders,
+      replyEarly,
     });
     if (result === undefined) throw resultNotFound(accepted.executionId);
     if (result !== "stopped") return end({ result });

@@ -54,8 +54,9 @@ export function encodeEvent(event: LogEvent): EncodedData {
     return withValue({ member: "input", name: trigger, json: textOf(input) }, { before: `${head},`, after: "}" });
   }
   if (event.type === "node.completed" && event.node !== undefined) {
-    const { output, outputs } = event.data;
-    const after = outputs === undefined ? "}" : `,"outputs":${JSON.stringify(outputs)}}`;
+    const { output, outputs, responds } = event.data;
+    const named = outputs === undefined ? "" : `,"outputs":${JSON.stringify(outputs)}`;
+    const after = responds ? `${named},"responds":true}` : `${named}}`;
     return withValue({ member: "output", name: event.node, json: textOf(output) }, { before: "{", after });
   }
   return { data: JSON.stringify(event.data) };

@@ -12,7 +12,7 @@ export interface LogWait {
   /** Each of them ends the wait. */
   readonly signals: readonly (AbortSignal | undefined)[];
   /** An event besides the terminal one that ends the wait. */
-  readonly until?: (event: StoredEvent) => boolean | Promise<boolean>;
+  readonly until?: (event: StoredEvent) => boolean;
 }
 
 /**
@@ -37,7 +37,7 @@ export async function waitOnLog(
   }
   try {
     for await (const event of log.tail(executionId, { signal: controller.signal, values: false })) {
-      if (isTerminal(event) || await until?.(event)) return event;
+      if (isTerminal(event) || until?.(event)) return event;
       hasBegun = true;
     }
     return controller.signal.aborted ? "stopped" : hasBegun ? "lost" : "expired";
@@ -50,13 +50,10 @@ export async function waitOnLog(
   }
 }
 
-/** Tells the ids of the nodes whose output is a response, in a version of the workflow. */
-export type FindResponders = (version: number) => Promise<ReadonlySet<string>>;
-
 /** What {@linkcode waitForResult} takes. */
 export interface ResultWait extends Omit<LogWait, "until"> {
-  /** The caller is answered by the first of these nodes that completed, as a `responseNode` webhook's caller is. */
-  readonly responders?: FindResponders | undefined;
+  /** The first response that a node made ends the wait, as it does for a `responseNode` webhook's first caller. */
+  readonly replyEarly: boolean;
 }
 
 /**
@@ -71,13 +68,13 @@ export async function waitForResult(
   executionId: string,
   options: ResultWait,
 ): Promise<ExecutionResult | "stopped" | undefined> {
-  const { responders, ...wait } = options;
+  const { replyEarly, ...wait } = options;
   // The stored result has the response that was made last, so the log tells which one was sent.
-  const stored = responders === undefined ? await log.result(executionId) : undefined;
+  const stored = replyEarly ? undefined : await log.result(executionId);
   if (stored !== undefined) return stored;
   const last = await waitOnLog(log, executionId, {
     ...wait,
-    ...(responders !== undefined && { until: isResponse(responders) }),
+    ...(replyEarly && { until: isResponse }),
   });
   if (last === "stopped") return last;
   if (last === "lost") throw executionLost(executionId);
@@ -90,11 +87,7 @@ export async function waitForResult(
   return await log.result(executionId);
 }
 
-/** True for the completion of a node that responds. Every log begins with the event that names the version. */
-function isResponse(responders: FindResponders): (event: StoredEvent) => Promise<boolean> {
-  let nodes: ReadonlySet<string> = new Set();
-  return async (event) => {
-    if (event.type === "execution.requested") nodes = await responders(event.data.version);
-    return event.type === "node.completed" && event.node !== undefined && nodes.has(event.node);
-  };
+/** True for the completion of a node that responds, as the log says. */
+function isResponse(event: StoredEvent): boolean {
+  return event.type === "node.completed" && event.data.responds === true;
 }

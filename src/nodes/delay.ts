@@ -14,7 +14,6 @@ const parameters = z.strictObject({ seconds: numberOrExpression(0, MAX_SECONDS) 
 /** The node type `delay`. Fails with `invalid_delay` if its expression gives no number of seconds up to a week. */
 export const delay: NodeType<z.infer<typeof parameters>> = {
   type: "delay",
-  isTrigger: false,
   hasSideEffects: false,
   parameters,
   compile({ seconds }, tools) {

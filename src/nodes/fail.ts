@@ -12,7 +12,6 @@ const parameters = z.strictObject({
 /** The node type `fail`. */
 export const fail: NodeType<z.infer<typeof parameters>> = {
   type: "fail",
-  isTrigger: false,
   hasSideEffects: false,
   parameters,
   compile({ message, code }, tools) {

@@ -50,7 +50,6 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
   const { fetch, maxOutputBytes = LIMIT_BYTES } = options;
   return {
     type: "httpRequest",
-    isTrigger: false,
     hasSideEffects: true,
     parameters,
     compile(parameters, tools) {

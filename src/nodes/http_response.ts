@@ -24,7 +24,7 @@ const parameters = z.strictObject({
  */
 export const httpResponse: NodeType<z.infer<typeof parameters>> = {
   type: "httpResponse",
-  isTrigger: false,
+  responds: true,
   hasSideEffects: false,
   parameters,
   compile({ status, headers, body, contentType, bodyBase64 }, tools) {

@@ -5,7 +5,7 @@ import type { NodeType } from "../workflow/node_type.ts";
 /** The node type `manual`. */
 export const manual: NodeType = {
   type: "manual",
-  isTrigger: true,
+  starts: "manual",
   hasSideEffects: false,
   parameters: z.strictObject({}),
 };

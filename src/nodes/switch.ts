@@ -15,7 +15,6 @@ const parameters = z.strictObject({
 /** The node type `switch`; without a case that holds and without `else`, nothing that follows it runs. */
 export const switchNode: NodeType<z.infer<typeof parameters>> = {
   type: "switch",
-  isTrigger: false,
   hasSideEffects: false,
   parameters,
   outputs(parameters) {

@@ -8,7 +8,6 @@ const parameters = z.strictObject({ output: jsonSchema });
 /** The node type `transform`. */
 export const transform: NodeType<z.infer<typeof parameters>> = {
   type: "transform",
-  isTrigger: false,
   hasSideEffects: false,
   parameters,
   compile({ output }, tools) {

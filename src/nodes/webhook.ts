@@ -37,7 +37,7 @@ const parameters = z.strictObject({
 /** The node type `webhook`; the method is POST unless named. */
 export const webhook: NodeType<z.infer<typeof parameters>> = {
   type: "webhook",
-  isTrigger: true,
+  starts: "webhook",
   hasSideEffects: false,
   parameters,
   webhook({ path, method, methods = [method ?? "POST"], responseMode, timeoutSeconds }, nodeId) {

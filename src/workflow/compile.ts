@@ -67,7 +67,7 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
     inputs.push({ index, id, definition, kind: compiled.kind, outputs: compiled.outputs });
     if (compiled.run !== undefined) run.set(id, compiled.run);
     if (compiled.webhook !== undefined) webhooks.push({ trigger: compiled.webhook, index });
-    if (definition.type === "manual") {
+    if (compiled.kind?.starts === "manual") {
       if (manualTrigger === undefined) manualTrigger = id;
       else faults.push({ pointer: `/nodes/${index}/type`, detail: `"${manualTrigger}" is already the manual trigger` });
     }

@@ -8,11 +8,12 @@ import type { Connection, NodeDefinition } from "./definition.ts";
 export interface GraphNode {
   readonly id: string;
   readonly definition: NodeDefinition;
-  /** Position in topological order. */
-  readonly order: number;
   readonly incoming: readonly Connection[];
   readonly outgoing: readonly Connection[];
+  /** It starts executions and is never run. */
   readonly isTrigger: boolean;
+  /** Its output is the response to whoever waits. */
+  readonly responds: boolean;
   /** True when running it twice can be noticed outside: buffered events are flushed before it starts. */
   readonly hasSideEffects: boolean;
 }
@@ -20,13 +21,20 @@ export interface GraphNode {
 /** Nodes by id, in topological order. */
 export type Graph = ReadonlyMap<string, GraphNode>;
 
+/** What a node type says of itself; its interface is `NodeType`. */
+export interface NodeKind {
+  readonly starts?: "webhook" | "manual";
+  readonly responds?: boolean;
+  readonly hasSideEffects: boolean;
+}
+
 /** A node to build a graph of. What could not be read of it is missing, and then nothing is said about it. */
 export interface GraphInput {
   /** Its place in the definition. */
   readonly index: number;
   readonly id: string;
   readonly definition?: NodeDefinition | undefined;
-  readonly kind?: { readonly isTrigger: boolean; readonly hasSideEffects: boolean } | undefined;
+  readonly kind?: NodeKind | undefined;
   /** The outputs that a connection may name besides `error`. */
   readonly outputs?: readonly string[] | undefined;
 }
@@ -76,7 +84,7 @@ function checkConnections(
     const target = byId.get(to);
     if (source === undefined) faults.push({ pointer: `${pointer}/from`, detail: `no node has the id "${from}"` });
     if (target === undefined) faults.push({ pointer: `${pointer}/to`, detail: `no node has the id "${to}"` });
-    if (target?.kind?.isTrigger) {
+    if (target?.kind?.starts) {
       faults.push({ pointer: `${pointer}/to`, detail: `"${to}" is a trigger: nothing leads to it` });
     }
     if (source !== undefined) checkOutput(source, output, { pointer: `${pointer}/output`, faults });
@@ -109,7 +117,7 @@ function checkReach(
   const targets = new Set(connections.map(({ connection }) => connection.to));
   let triggers = 0;
   for (const { id, index, kind } of byId.values()) {
-    if (kind === undefined || kind.isTrigger) triggers++;
+    if (kind === undefined || kind.starts !== undefined) triggers++;
     else if (!targets.has(id)) faults.push({ pointer: `/nodes/${index}`, detail: `nothing leads to the node "${id}"` });
   }
   if (triggers === 0) faults.push({ pointer: "/nodes", detail: "no node is a trigger" });
@@ -140,10 +148,10 @@ function order(byId: ReadonlyMap<string, GraphInput>, edges: readonly PlacedConn
         graph.set(id, {
           id,
           definition,
-          order: graph.size,
           incoming: (incoming.get(id) ?? []).map(({ connection }) => connection),
           outgoing: (outgoing.get(id) ?? []).map(({ connection }) => connection),
-          isTrigger: kind?.isTrigger ?? false,
+          isTrigger: kind?.starts !== undefined,
+          responds: kind?.responds ?? false,
           hasSideEffects: kind?.hasSideEffects ?? true,
         });
       }

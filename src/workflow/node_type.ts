@@ -23,8 +23,10 @@ export interface CompileTools {
 export interface NodeType<Parameters = unknown> {
   /** Its name in definitions. */
   readonly type: string;
-  /** A trigger starts executions and is never run. */
-  readonly isTrigger: boolean;
+  /** What starts an execution at it; a node type that has this is a trigger and is never run. */
+  readonly starts?: "webhook" | "manual";
+  /** True when its output is the response to whoever waits: `{status, headers, body?, bodyBase64?}`. */
+  readonly responds?: boolean;
   /** True when running it twice can be noticed outside. */
   readonly hasSideEffects: boolean;
   /** Checks `parameters` and fills in defaults; values may be literals or `{{ expressions }}`. */

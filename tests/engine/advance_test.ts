@@ -93,7 +93,7 @@ test("responders() names responses in the order of the log, whatever the times s
     nodes: [{ id: "start", type: "manual" }, reply("one"), reply("two")],
     connections: [{ from: "start", to: "one" }, { from: "start", to: "two" }],
   };
-  const nodeTypes = new Map([["manual", manual], ["httpResponse", { ...step, type: "httpResponse" }]]);
+  const nodeTypes = new Map([["manual", manual], ["httpResponse", { ...step, type: "httpResponse", responds: true }]]);
   const { graph } = compileDefinition(definition, { nodeTypes });
   const state = emptyState();
   const requested = { workflowId: "w", version: 1, trigger: "start", input: null };
@@ -137,7 +137,6 @@ function makeWorld(
 
 const step: NodeType<object> = {
   type: "step",
-  isTrigger: false,
   hasSideEffects: false,
   parameters: z.object({}),
   outputs: () => ["main", "alt"],

@@ -34,7 +34,6 @@ export function makeBench(acts: Record<string, Act>): Bench {
   const calls = new Map<string, number>();
   const type = (name: string, hasSideEffects: boolean): NodeType<{ name: string }> => ({
     type: name,
-    isTrigger: false,
     hasSideEffects,
     parameters: z.strictObject({ name: z.string() }),
     compile: ({ name }) => async ({ attempt, signal, idempotencyKey: key }) => {

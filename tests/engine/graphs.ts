@@ -120,7 +120,6 @@ export function stepTypes(onCall: (key: string) => void): [string, NodeType<Step
   });
   return ["step", "effect"].map((type) => [type, {
     type,
-    isTrigger: false,
     hasSideEffects: type === "effect",
     parameters,
     compile: ({ failures, kind, waitMs }) => async ({ scope, nodeId, attempt, waitedUntil, now, idempotencyKey }) => {

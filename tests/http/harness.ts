@@ -95,13 +95,13 @@ async function runWork({ store, claims }: Harness, work: Work, signal: AbortSign
   }
 }
 
-/** Completes an `httpResponse` node and answers the caller early with it; the claim with which to go on. */
+/** Completes a node that responds and answers the caller early with it; the claim with which to go on. */
 export async function respondEarly(store: Store, claim: Claim, node: string, response: ResponseData): Promise<Claim> {
   const { executionId, sequence } = claim;
   const output = response as unknown as JsonValue;
   await store.work.append(claim, {
     sequence,
-    events: [{ type: "node.completed", time: Date.now(), node, data: { output } }],
+    events: [{ type: "node.completed", time: Date.now(), node, data: { output, responds: true } }],
     ...(claim.replyEarly && { reply: { executionId, status: "responded", response } }),
   });
   return { ...claim, sequence: sequence + 1 };

@@ -4,7 +4,7 @@
  * This is the hot path. Its response is made once, with its headers as a plain object, and no middleware touches it.
  */
 import type { Context, Handler } from "hono";
-import { InvalidWorkflowError, MillraceError } from "../../lib/errors.ts";
+import { MillraceError } from "../../lib/errors.ts";
 import type { JsonObject, JsonValue } from "../../lib/json.ts";
 import type { CompiledWorkflow, WebhookTrigger } from "../../workflow/definition.ts";
 import { parseContent, parseForm } from "./content.ts";
@@ -21,7 +21,6 @@ import { bodyLimits, readBytes } from "../protocol/request_body.ts";
 import { allowHeader, methodNotAllowed } from "../frame/resource.ts";
 import { respond } from "./respond.ts";
 import { type Started, startedNothing, startExecution } from "../../execution/start_execution.ts";
-import type { FindResponders } from "../../execution/wait_on_log.ts";
 
 const PREFIX = "/webhook/";
 /** Nobody reads this response: the client went away while it waited. The log shows nginx's number for it. */
@@ -156,7 +155,7 @@ async function answer(deps: AppDeps, call: Call, waits: OpenWaits): Promise<Resp
 
 /** Reads the body, starts the execution with it, or finds the one that the idempotency key had started, and waits. */
 async function start(
-  { catalog, config, store: { log } }: AppDeps,
+  { config, store: { log } }: AppDeps,
   call: Call,
   options: { match: Match; waitSeconds: number; waits: OpenWaits },
 ): Promise<Started> {
@@ -182,7 +181,7 @@ async function start(
   try {
     return await startExecution(log, made, {
       waitSeconds,
-      responders: trigger.responseMode === "responseNode" ? findResponders(catalog, workflow) : undefined,
+      replyEarly: trigger.responseMode === "responseNode",
       clientSignal: request.signal,
       waits,
       onAccepted: (executionId) => call.executionId = executionId,
@@ -192,18 +191,6 @@ async function start(
     if (!startedNothing(error)) call.executionId ??= made.executionId;
     throw error;
   }
-}
-
-/** The `httpResponse` nodes of a version: this one, as a rule, or the one that an earlier execution runs. */
-function findResponders(catalog: AppDeps["catalog"], current: CompiledWorkflow): FindResponders {
-  return async (version) => {
-    const workflow = version === current.version ? current : await catalog.get(current.id, version).catch((cause) => {
-      // The faults of a version that no longer compiles are no caller's business.
-      throw cause instanceof InvalidWorkflowError ? new Error("The version does not compile", { cause }) : cause;
-    });
-    const nodes = workflow?.definition.nodes ?? [];
-    return new Set(nodes.filter(({ type }) => type === "httpResponse").map(({ id }) => id));
-  };
 }
 
 /** Matches the method, and `GET` for `HEAD` where nothing asks for `HEAD` itself (RFC 9110, section 9.3.2). */
