@@ -8,6 +8,7 @@
  */
 import { processClock } from "../../lib/clock.ts";
 import type { Store } from "../store.ts";
+import { STORE_DEFAULTS } from "../store_rules.ts";
 import type { StoreHealth } from "../../telemetry/store_health.ts";
 import { Waiters } from "../../execution/waiters.ts";
 import { MemoryDeadLetters } from "./dead_letters.ts";
@@ -38,8 +39,9 @@ export interface MemoryStoreOptions {
 
 /** Makes a store that lives as long as the process, or until it is disposed of: then no timer is due any more. */
 export function createMemoryStore(options: MemoryStoreOptions): Store {
-  const { instance, maxWaiters = 10_000, queueLimit = 100_000, maxDeliveries = 5 } = options;
-  const { retentionBytes = 2 ** 28, logLimitBytes = 2 ** 26, historyTtlSeconds = 86_400 } = options;
+  const { instance, maxWaiters = STORE_DEFAULTS.maxWaiters, queueLimit = STORE_DEFAULTS.queueLimit } = options;
+  const { maxDeliveries = STORE_DEFAULTS.maxDeliveries, logLimitBytes = STORE_DEFAULTS.logLimitBytes } = options;
+  const { retentionBytes = 2 ** 28, historyTtlSeconds = STORE_DEFAULTS.historyTtlSeconds } = options;
   const deadLetters = new MemoryDeadLetters();
   const state = new MemoryState({ retentionBytes, deadLetters });
   const waiters = new Waiters({ limit: maxWaiters });

@@ -6,7 +6,7 @@
  * 2. An append that was sent before changes nothing; it is told by its sequence and its writer.
  */
 import { processClock } from "../../lib/clock.ts";
-import { FencedError, type NodeErrorData } from "../../lib/errors.ts";
+import { FencedError } from "../../lib/errors.ts";
 import type { JsonValue } from "../../lib/json.ts";
 import { type EventData, isTerminal, type LogEvent } from "../../execution/event.ts";
 import type {
@@ -24,6 +24,7 @@ import type { MemoryDeadLetters } from "./dead_letters.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { type KeptEvent, restoreEvent } from "./kept.ts";
 import { type MemoryExecution, type MemoryState, sumOf } from "./state.ts";
+import { endedWorkers } from "../store_rules.ts";
 
 /** How long an execution whose run failed rests, in milliseconds, so that it does not spin. */
 const REST_MS = 100;
@@ -185,8 +186,7 @@ export class MemoryWorkQueue implements WorkQueue {
     const { request, requestedAt, deliveries } = execution;
     const { executionId, workflowId, version, trigger } = request;
     const diedAt = processClock.now();
-    const message = `The execution ended ${deliveries} workers without progress`;
-    const error: NodeErrorData = { code: "dead_letter", message };
+    const error = endedWorkers(deliveries);
     const what = { executionId, workflowId, version, trigger, requested: execution.events[0]! };
     this.#options.deadLetters.add({ ...what, requestedAt, diedAt, deliveries, error });
     this.#options.dispatcher.end(execution, {

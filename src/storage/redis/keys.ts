@@ -23,14 +23,15 @@ export class Keys {
     return hash % this.partitions;
   }
 
-  /** One name a partition, in their order. */
+  /** One name for each partition, from partition 0 on. */
   each(name: (partition: number) => string): string[] {
     return Array.from({ length: this.partitions }, (_, partition) => name(partition));
   }
 
   /**
-   * What the names of a partition begin with, for scripts that find executions by themselves: they append `timers`,
-   * `work`, `dead-letters`, `dead:<execution>`, `values:<execution>`, `meta:<execution>`, `execution:result:<execution>`, `slots:<workflow>` or `waiting:<workflow>`.
+   * The prefix of a partition's names, for scripts that find executions by themselves: they append `timers`, `work`,
+   * `dead-letters`, `dead:<execution>`, `values:<execution>`, `meta:<execution>`, `execution:result:<execution>`,
+   * `slots:<workflow>` or `waiting:<workflow>`.
    */
   base(partition: number): string {
     return `${this.#prefix}{${partition}}:`;
@@ -110,12 +111,12 @@ export class Keys {
     return `${this.#prefix}{${partition}}:inbox:${instance}`;
   }
 
-  /** Sorted set of execution ids, all of score 0, so that they lie in the order of their UUIDv7. */
+  /** Sorted set of execution ids, all of score 0: sorted by id, which as a UUIDv7 begins with its time. */
   index(partition: number, which: "all" | `workflow:${string}` | `status:${string}`): string {
     return `${this.#prefix}{${partition}}:index:${which}`;
   }
 
-  /** Sorted set of `<id> <workflow> <status>`, scored with the time at which the indexes forget it. */
+  /** Sorted set of `<id> <status> <workflow>`, scored with the time at which the indexes forget it. */
   expiry(partition: number): string {
     return `${this.#prefix}{${partition}}:index-expiry`;
   }

@@ -1,8 +1,8 @@
 /**
  * The Redis driver: opens the connections of an instance and puts its ports together.
  *
- * Connections: one for commands, one for reading what may be large, one blocked on the inbox and the control stream, one blocked on followed logs, and
- * for the worker and the assembler one each. Their number does not depend on how many callers wait.
+ * Connections: one for commands, one for reading what may be large, one blocked on the inbox and the control stream,
+ * one blocked on followed logs, and one each for the worker and the assembler. Their number does not depend on how many callers wait.
  *
  * @example
  * ```ts
@@ -20,6 +20,7 @@ import { StreamReader } from "./streams/stream_reader.ts";
 import { Subscriptions } from "./streams/subscriptions.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
 import type { Store } from "../store.ts";
+import { STORE_DEFAULTS } from "../store_rules.ts";
 import type { StoreHealth } from "../../telemetry/store_health.ts";
 import { announce, followControl } from "./control.ts";
 import { RedisLog } from "./execution_log.ts";
@@ -38,31 +39,43 @@ const SWEEP_EVERY_MS = 60_000;
 
 /** What a store is opened with. */
 export interface RedisStoreOptions {
+  /** As `redis://[[user]:password@]host[:port][/database]`. */
   readonly url: string;
+  /** The name of this process: its replies and its claims go under it. */
   readonly instance: string;
-  /** `mr:` by default. */
+  /** What every key's name begins with; default `mr:`. */
   readonly prefix?: string;
+  /** How many hash tags the keys are spread over; all instances of one Redis need the same; default 1. */
   readonly partitions?: number;
+  /** How many callers of this instance may wait at once; default 10 000. */
   readonly maxWaiters?: number;
+  /** How many followers of logs and of the feed this instance may have at once; default 1000. */
   readonly maxFollowers?: number;
+  /** After how long another worker takes over what this one no longer renews; default 10. */
   readonly leaseSeconds?: number;
+  /** How many claims without progress an execution may have; default 5. */
   readonly maxDeliveries?: number;
+  /** How many executions may be queued or run at once in one partition; default 100 000. */
   readonly queueLimit?: number;
+  /** How long the history of executions is kept at most; default 86 400. */
   readonly historyTtlSeconds?: number;
   /** The largest log of an execution, in bytes, 64 MiB by default. */
   readonly logLimitBytes?: number;
   /** How long the feed is kept for readers who were away, in milliseconds, 60,000 by default. */
   readonly feedKeptMs?: number;
+  /** Hears of lost links and of background work that failed; by default nobody does. */
   readonly onError?: (error: unknown) => void;
-  /** How long the first connection is tried for, in milliseconds. */
+  /** How long the first connection is tried for, in milliseconds; default 10,000. */
   readonly connectTimeoutMs?: number;
 }
 
 /** Connects. Throws when Redis cannot be reached, cannot be trusted, or was set up with other partitions. */
 export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
-  const { instance, prefix = "mr:", partitions = 1, maxWaiters = 10_000, maxFollowers = 1000 } = options;
-  const { leaseSeconds = 10, maxDeliveries = 5, queueLimit = 100_000 } = options;
-  const { historyTtlSeconds = 86_400, logLimitBytes = 2 ** 26, onError = () => {} } = options;
+  const { instance, prefix = "mr:", partitions = 1, maxFollowers = 1000, onError = () => {} } = options;
+  const { maxWaiters = STORE_DEFAULTS.maxWaiters, queueLimit = STORE_DEFAULTS.queueLimit } = options;
+  const { leaseSeconds = 10, maxDeliveries = STORE_DEFAULTS.maxDeliveries } = options;
+  const { logLimitBytes = STORE_DEFAULTS.logLimitBytes } = options;
+  const { historyTtlSeconds = STORE_DEFAULTS.historyTtlSeconds } = options;
   const keys = new Keys({ prefix, partitions });
   const patience = options.connectTimeoutMs === undefined ? {} : { connectTimeoutMs: options.connectTimeoutMs };
   const opened: RedisConnection[] = [];

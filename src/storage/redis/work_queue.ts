@@ -31,6 +31,7 @@ import { resend } from "./resend.ts";
 import { Taker } from "./taker.ts";
 import { Timers } from "./timers.ts";
 import { WrittenValues } from "./written_values.ts";
+import { endedWorkers } from "../store_rules.ts";
 
 /** What a work queue is made of. */
 export interface WorkQueueOptions {
@@ -194,7 +195,7 @@ export class RedisWorkQueue implements WorkQueue {
   /** Ends an execution that has ended too many workers. */
   async #bury(claim: Claim): Promise<void> {
     const { deliveries } = claim;
-    const error = { code: "dead_letter", message: `The execution ended ${deliveries} workers without progress` };
+    const error = endedWorkers(deliveries);
     const result: ExecutionResult = { executionId: claim.executionId, status: "failed", error };
     const events = [{ type: "execution.failed", time: this.#options.clock.now(), data: { error } } as const];
     await this.finish(claim, { sequence: claim.sequence, events, result }, JSON.stringify(error)).catch((error) => {

@@ -11,7 +11,6 @@ export interface Documents {
   /** Writes a whole document, and how long it lives. */
   set(key: string, document: unknown, options: { ttlMs: number }): Promise<void>;
   get<T>(key: string): Promise<T | undefined>;
-  delete(key: string): Promise<void>;
 }
 
 /** Asks the server once whether it has RedisJSON. */
@@ -38,10 +37,6 @@ class JsonDocuments implements Documents {
     const document = await this.#connection.use((client) => client.json.get(key));
     return document === null ? undefined : document as T;
   }
-
-  async delete(key: string): Promise<void> {
-    await this.#connection.send(["UNLINK", key]);
-  }
 }
 
 class StringDocuments implements Documents {
@@ -59,9 +54,5 @@ class StringDocuments implements Documents {
   async get<T>(key: string): Promise<T | undefined> {
     const text = await this.#connection.send<string | null>(["GET", key]);
     return text === null ? undefined : JSON.parse(text) as T;
-  }
-
-  async delete(key: string): Promise<void> {
-    await this.#connection.send(["UNLINK", key]);
   }
 }

@@ -1,0 +1,22 @@
+/**
+ * What every driver does alike: the bounds that it has by default, and what it says of a dead letter.
+ */
+
+/** The bounds of a store whose options do not name them. */
+export const STORE_DEFAULTS = {
+  /** Callers that may wait for replies at once. */
+  maxWaiters: 10_000,
+  /** Executions that may be queued or run at once, in one partition on Redis. */
+  queueLimit: 100_000,
+  /** Claims that may end without progress before an execution is a dead letter. */
+  maxDeliveries: 5,
+  /** The largest log of an execution: 64 MiB. */
+  logLimitBytes: 2 ** 26,
+  /** How long the history of an execution is kept: a day. */
+  historyTtlSeconds: 86_400,
+} as const;
+
+/** The error of an execution that ended one worker after the other. */
+export function endedWorkers(deliveries: number): { code: string; message: string } {
+  return { code: "dead_letter", message: `The execution ended ${deliveries} workers without progress` };
+}
