@@ -23,7 +23,8 @@ import { UnavailableError } from "../../../lib/errors.ts";
 import { pause } from "../../../lib/delay.ts";
 import { type Client, makeClient } from "./client.ts";
 import { DEADLINE_MS, HANDSHAKE_MS, LivedTime, TICK_MS } from "./deadlines.ts";
-import { isStarting, refusalOf } from "./refusal.ts";
+import { Readiness } from "./readiness.ts";
+import { isStarting, refusalOf, refused } from "./refusal.ts";
 
 /** A command's words. */
 export type Command = (string | Uint8Array)[];
@@ -53,16 +54,13 @@ export interface ConnectionOptions {
 export class RedisConnection {
   readonly #options: ConnectionOptions;
   readonly #onReady: (() => void | Promise<void>)[] = [];
-  /** Those who wait for the connection to come back. */
-  readonly #waiting = new Set<() => void>();
+  readonly #readiness = new Readiness();
   /** Lived time at which each command in flight is overdue. */
   readonly #deadlines = new Map<number, number>();
   readonly #lived = new LivedTime();
   readonly #watchdog: ReturnType<typeof setInterval>;
   #client: Client | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
-  #ready = false;
-  #closed = false;
   #id = 0;
   #next = 0;
   /** When the client was made. */
@@ -91,12 +89,12 @@ export class RedisConnection {
 
   /** True while commands can be sent. */
   get ready(): boolean {
-    return this.#ready;
+    return this.#readiness.ready;
   }
 
   /** True once it was closed: it will not be back. */
   get closed(): boolean {
-    return this.#closed;
+    return this.#readiness.closed;
   }
 
   /** The server's number of this connection, for `CLIENT UNBLOCK`. */
@@ -115,19 +113,8 @@ export class RedisConnection {
   }
 
   /** Waits until it is ready; false when it is not after `timeoutMs`, on abort, and once closed. */
-  whenReady({ timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal }): Promise<boolean> {
-    if (this.#ready || this.#closed || signal?.aborted) return Promise.resolve(this.#ready);
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        this.#waiting.delete(done);
-        signal?.removeEventListener("abort", done);
-        resolve(this.#ready);
-      };
-      const timer = setTimeout(done, timeoutMs);
-      this.#waiting.add(done);
-      signal?.addEventListener("abort", done);
-    });
+  whenReady(options: { timeoutMs: number; signal?: AbortSignal }): Promise<boolean> {
+    return this.#readiness.wait(options);
   }
 
   /**
@@ -141,7 +128,7 @@ export class RedisConnection {
   /** Runs commands of the client's own, under the same rules as {@linkcode send}. */
   async use<T>(work: (client: Client) => Promise<T>, options: { deadlineMs?: number } = {}): Promise<T> {
     const client = this.#client;
-    if (client === undefined || !this.#ready) {
+    if (client === undefined || !this.ready) {
       throw new UnavailableError("Redis is away", { cause: this.#lastError, mayHaveHappened: false });
     }
     const ticket = this.#next++;
@@ -169,14 +156,12 @@ export class RedisConnection {
 
   /** Closes at once; what is in flight rejects. */
   close(): void {
-    this.#closed = true;
-    this.#ready = false;
     clearInterval(this.#watchdog);
     clearTimeout(this.#retry);
     const client = this.#client;
     this.#client = undefined;
     client?.destroy();
-    for (const done of [...this.#waiting]) done();
+    this.#readiness.close();
   }
 
   #connect(): void {
@@ -203,11 +188,11 @@ export class RedisConnection {
     } catch (error) {
       return this.#lose(client, error);
     }
-    this.#ready = true;
     this.#readyAt = this.#lived.now;
     this.#reported = undefined;
-    for (const listener of this.#onReady) this.#call(listener);
-    for (const done of [...this.#waiting]) done();
+    this.#readiness.arrive(() => {
+      for (const listener of this.#onReady) this.#call(listener);
+    });
   }
 
   async #answers(client: Client): Promise<boolean> {
@@ -234,7 +219,7 @@ export class RedisConnection {
   #lose(client: Client, error: unknown): void {
     if (client !== this.#client) return;
     this.#client = undefined;
-    this.#ready = false;
+    this.#readiness.lose();
     this.#report(error);
     client.destroy();
     const everyMs = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(this.#losses++, 6));
@@ -246,7 +231,7 @@ export class RedisConnection {
     const now = this.#lived.tick();
     const client = this.#client;
     if (client === undefined) return;
-    if (!this.#ready) {
+    if (!this.ready) {
       if (now > this.#handshakeUntil) this.#lose(client, new Error("Redis did not answer a new connection"));
       return;
     }
@@ -260,9 +245,7 @@ export class RedisConnection {
     const refusal = refusalOf(error);
     if (refusal === "relink") this.#lose(client, error);
     if (refusal !== undefined) {
-      // Where in a script it happened is nothing to callers.
-      const message = (error as Error).message.replace(/ script: [0-9a-f]{40}.*$/s, "");
-      return new UnavailableError(`Redis refuses: ${message}`, { cause: error, mayHaveHappened: false });
+      return refused(error as Error);
     }
     if (error instanceof ErrorReply || error instanceof TypeError) return error;
     return new UnavailableError("Redis went away", { cause: this.#lastError ?? error });

@@ -21,6 +21,12 @@ export function refusalOf(error: unknown): "relink" | "wait" | undefined {
   return NOT_NOW.test(error.message) ? "wait" : undefined;
 }
 
+/** What callers are told of a refusal: nothing was done. Where in a script it happened is left out. */
+export function refused(error: Error): UnavailableError {
+  const message = error.message.replace(/ script: [0-9a-f]{40}.*$/s, "");
+  return new UnavailableError(`Redis refuses: ${message}`, { cause: error, mayHaveHappened: false });
+}
+
 /** True for what comes of the refusal of a server that has used up its `maxmemory`: nothing was written. */
 export function isFull(error: unknown): boolean {
   const reply = error instanceof UnavailableError ? error.cause : error;
