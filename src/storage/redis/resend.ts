@@ -1,5 +1,5 @@
 /**
- * Sends what may be sent twice again when its outcome is unknown.
+ * Retries idempotent sends whose outcome is unknown.
  */
 import { UnavailableError } from "../../lib/errors.ts";
 import { pause } from "../../lib/delay.ts";

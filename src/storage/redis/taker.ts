@@ -1,5 +1,5 @@
 /**
- * How a worker comes by executions: what is its own already, then what lapsed, then what is new, as far as it has room.
+ * Takes executions for a worker: first what it owns already, then lapsed leases, then new work, up to its capacity.
  *
  * Invariants:
  * 1. No more is taken than there is room for, over all partitions together.

@@ -1,6 +1,6 @@
 /**
- * What waits for a time: retries, long delays, deadlines of executions that nobody runs, workflows' queues. It lies in
- * a sorted set a partition; every worker looks there, and whoever comes first puts what is due on the work stream.
+ * Timers: retries, long delays, deadlines of executions that nobody runs, workflows' queues. They are kept in one sorted
+ * set per partition; every worker polls it, and the first to do so puts what is due on the work stream.
  */
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";

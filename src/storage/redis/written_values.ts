@@ -1,5 +1,5 @@
 /**
- * Which values a claim has put beside its log: what comes after refers to them instead of repeating them.
+ * The large values that a claim has stored beside its log: later events and the result refer to them.
  */
 import type { Claim } from "../../execution/work_queue.ts";
 import type { EncodedEvents, NameOf } from "./codec.ts";
