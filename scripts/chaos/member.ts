@@ -4,7 +4,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createWriteStream, type WriteStream } from "node:fs";
-import { readdir } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { ChaosProxy } from "./proxy.ts";
@@ -128,9 +128,13 @@ export class Member implements AsyncDisposable {
     this.#child?.kill("SIGUSR2");
   }
 
-  /** How many file descriptors it has open. */
+  /** How many file descriptors it has open, those of its callers' connections left out: they keep them for a minute. */
   async openFiles(): Promise<number> {
-    return (await readdir(`/proc/${this.pid}/fd`)).length;
+    const files = (await readdir(`/proc/${this.pid}/fd`)).length;
+    const port = Number(new URL(this.url).port).toString(16).toUpperCase().padStart(4, "0");
+    // Local address, remote address and state (01: established) of each connection (proc(5)).
+    const connections = (await readFile("/proc/net/tcp", "utf8")).matchAll(/^ *\d+: \w+:(\w+) \w+:\w+ 01 /gm);
+    return files - [...connections].filter(([, local]) => local === port).length;
   }
 
   /** One of its metrics; NaN when there is no such. */
