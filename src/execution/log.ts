@@ -19,9 +19,6 @@ export interface ExecutionMeta {
   readonly endedAt?: number;
 }
 
-/** What a wait ends with when its time is up. */
-export const WAIT_OVER: unique symbol = Symbol("wait over");
-
 /** Options of everything that waits. */
 export interface WaitOptions {
   readonly signal: AbortSignal;
@@ -57,7 +54,8 @@ export interface ExecutionLog {
   /**
    * Registers a waiter for the reply to an execution and returns it. Register before `request`; whatever number of
    * waiters there is, an instance has one blocked connection for them. The promise rejects with the signal's reason
-   * when it aborts, and with {@linkcode WAIT_OVER} after `timeoutMs`. Throws `too_many_waiters` past the limit.
+   * when it aborts, and with a `TimeoutError` (a `DOMException`) after `timeoutMs`. Throws `too_many_waiters` past the
+   * limit.
    */
   awaitReply(executionId: string, options: WaitOptions & { timeoutMs?: number }): Promise<ExecutionResult>;
 

@@ -3,7 +3,7 @@
  */
 import { type ErrorCode, MillraceError } from "../lib/errors.ts";
 import type { Acceptance, ExecutionRequest } from "./request.ts";
-import { type ExecutionLog, WAIT_OVER } from "./log.ts";
+import type { ExecutionLog } from "./log.ts";
 import type { ExecutionResult } from "./result.ts";
 import { appendRequest, outcomeUnknown } from "./append_request.ts";
 import type { OpenWait, OpenWaits } from "./open_waits.ts";
@@ -111,7 +111,7 @@ export async function startExecution(
     if (result !== "stopped") return end({ result });
     return end(clientSignal.aborted ? { interrupted: "client gone" } : waits.closed ? { interrupted: "closing" } : {});
   } catch (error) {
-    if (error === WAIT_OVER) {
+    if (isTimeout(error) && error !== clientSignal.reason) {
       if (!isAppended) throw outcomeUnknown(request);
       return end({});
     }
@@ -122,6 +122,10 @@ export async function startExecution(
     if (wait !== undefined) waits.delete(wait);
     log.abandonReply(executionId);
   }
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof DOMException && error.name === "TimeoutError";
 }
 
 /** The error for a result that has expired before the execution's history. */

@@ -3,7 +3,6 @@
  */
 import { MillraceError } from "../lib/errors.ts";
 import type { ExecutionResult } from "./result.ts";
-import { WAIT_OVER } from "./log.ts";
 
 interface Waiter {
   resolve(result: ExecutionResult): void;
@@ -36,7 +35,7 @@ export class Waiters {
 
   /**
    * Waits for one reply. Throws `too_many_waiters` past the limit; rejects with the signal's reason when it aborts,
-   * and with `WAIT_OVER` after `timeoutMs`.
+   * and with a `TimeoutError` (a `DOMException`) after `timeoutMs`.
    */
   wait(executionId: string, options: { signal: AbortSignal; timeoutMs?: number }): Promise<ExecutionResult> {
     const { signal, timeoutMs } = options;
@@ -53,7 +52,7 @@ export class Waiters {
         reject(reason);
       };
       const onAbort = () => giveUp(signal.reason);
-      const timer = timeoutMs === undefined ? undefined : setTimeout(giveUp, timeoutMs, WAIT_OVER);
+      const timer = timeoutMs === undefined ? undefined : setTimeout(() => giveUp(timeoutError()), timeoutMs);
       const release = () => {
         clearTimeout(timer);
         signal.removeEventListener("abort", onAbort);
@@ -118,4 +117,9 @@ export class Waiters {
     waiter.resolve(result);
     return true;
   }
+}
+
+/** As `AbortSignal.timeout` gives it (DOM, section 3.3). */
+function timeoutError(): DOMException {
+  return new DOMException("No reply came in time", "TimeoutError");
 }

@@ -57,7 +57,7 @@ export function createLogger({ level, instance }: LoggerOptions): Logger {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     redact: ["authorization", "cookie", "headers.authorization", "headers.cookie"],
-    serializers: { error: serializeError, err: serializeError },
+    serializers: { error: serializeError },
   }, destination);
 }
 

@@ -29,12 +29,12 @@ test("createLogger() loses no line when the process exits at once", () => {
 
 test("createLogger() writes errors with their message, and no credentials", () => {
   const [line] = output(
-    `logger.error({ err: new TypeError("broken"), headers: { authorization: "Bearer sesame" } }, "failed");`,
+    `logger.error({ error: new TypeError("broken"), headers: { authorization: "Bearer sesame" } }, "failed");`,
     "error",
   );
-  const { err, headers } = line as { err: { type: string; message: string }; headers: object };
-  assert.is(err.type, "TypeError");
-  assert.is(err.message, "broken");
+  const { error, headers } = line as { error: { type: string; message: string }; headers: object };
+  assert.is(error.type, "TypeError");
+  assert.is(error.message, "broken");
   assert.equal(headers, { authorization: "[Redacted]" });
 });
 

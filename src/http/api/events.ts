@@ -109,7 +109,7 @@ async function eventStream(c: Context<AppEnv>, deps: AppDeps, open: OpenSource):
   const requestId = c.get("requestId");
   const body = serverSentEvents(await prefetch(open), {
     signal: deps.drainSignal,
-    onError: (err) => deps.logger.warn({ err, requestId }, "event stream ended early"),
+    onError: (error) => deps.logger.warn({ error, requestId }, "event stream ended early"),
   });
   return c.body(body as ReadableStream<Uint8Array<ArrayBuffer>>, 200, headers);
 }

@@ -76,7 +76,7 @@ export function errorResponse(deps: AppDeps, c: Context<AppEnv>, thrown: unknown
 /** Logs errors that are faults of ours, with their cause. */
 export function logIfInternal(deps: AppDeps, thrown: unknown, requestId: string): void {
   const error = toMillraceError(thrown);
-  if (error.code === "internal_error") deps.logger.error({ err: error.cause ?? error, requestId }, "request failed");
+  if (error.code === "internal_error") deps.logger.error({ error: error.cause ?? error, requestId }, "request failed");
 }
 
 /** The id that the client sent as `X-Request-Id`, if it is a harmless one, else a new one. */

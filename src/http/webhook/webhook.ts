@@ -6,7 +6,8 @@
 import type { Context, Handler } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
 import type { JsonObject, JsonValue } from "../../lib/json.ts";
-import type { CompiledWorkflow, WebhookTrigger } from "../../workflow/definition.ts";
+import type { CompiledWorkflow } from "../../workflow/definition.ts";
+import type { WebhookMatch } from "../../workflow/webhook_matcher.ts";
 import { parseContent, parseForm } from "./content.ts";
 import { checkDepth } from "../protocol/depth.ts";
 import type { BodyBudget, BodyShare } from "../protocol/body_budget.ts";
@@ -40,12 +41,6 @@ interface Call {
   executionId?: string;
   appendMs: number;
   waitMs: number;
-}
-
-interface Match {
-  readonly workflow: CompiledWorkflow;
-  readonly trigger: WebhookTrigger;
-  readonly params: Record<string, string>;
 }
 
 /** The handler of all webhooks. */
@@ -157,7 +152,7 @@ async function answer(deps: AppDeps, call: Call, waits: OpenWaits): Promise<Resp
 async function start(
   { config, store: { log } }: AppDeps,
   call: Call,
-  options: { match: Match; waitSeconds: number; waits: OpenWaits },
+  options: { match: WebhookMatch; waitSeconds: number; waits: OpenWaits },
 ): Promise<Started> {
   const { request, path, query } = call;
   const { match: { workflow, trigger, params }, waitSeconds, waits } = options;
@@ -198,7 +193,7 @@ function matchWebhook(
   catalog: AppDeps["catalog"],
   method: string,
   path: string,
-): Match | { allow: string[] } | undefined {
+): WebhookMatch | { allow: string[] } | undefined {
   const match = catalog.matchWebhook(method, path);
   if (method !== "HEAD" || match === undefined || !("allow" in match) || !match.allow.includes("GET")) return match;
   return catalog.matchWebhook("GET", path);
