@@ -1,21 +1,22 @@
 /**
- * Appends a request, and makes sure of it where the store gave no answer: an append that is sent again, under the same
- * id, changes nothing if the first one came through, and says so.
+ * Appends a request, with retries while its outcome is unknown. A retry is idempotent: under the same execution id it
+ * changes nothing if an earlier try succeeded, and returns that try's acceptance.
  */
 import { MillraceError, UnavailableError } from "../lib/errors.ts";
 import type { Acceptance, ExecutionRequest } from "./request.ts";
 import type { ExecutionLog } from "./log.ts";
 import { pause } from "../lib/delay.ts";
 
-/** How long a caller is kept waiting for certainty, at most, in milliseconds. */
+/** Upper bound of the retries of one append, in milliseconds. */
 const CERTAINTY_WITHIN_MS = 10_000;
+/** Pause between two tries, in milliseconds. */
 const AGAIN_AFTER_MS = 100;
 
 /**
- * Appends the request; again while its fate is unknown, until `isOver`.
+ * Appends the request, and retries while its outcome is unknown, until `isOver` returns true.
  *
  * @throws {MillraceError} what `log.request` throws; `unavailable` when nothing was started for certain, and
- * `outcome_unknown` when nobody can say
+ * `outcome_unknown` when the retries ended without an answer
  */
 export async function appendRequest(
   log: Pick<ExecutionLog, "request">,
@@ -37,7 +38,7 @@ export async function appendRequest(
   }
 }
 
-/** The error for an append that had no answer. */
+/** The error for an append whose outcome is unknown. */
 export function outcomeUnknown({ executionId, idempotency }: ExecutionRequest, cause?: unknown): MillraceError {
   const advice = idempotency === undefined
     ? "sent again without an Idempotency-Key it may run twice"

@@ -1,6 +1,6 @@
 /**
- * Makes the request that starts an execution, with what its workflow's settings say of it: the same for webhooks,
- * runs by hand and dead letters that are requeued.
+ * Makes the request that starts an execution, with the bounds from its workflow's settings. Webhooks, runs by hand and
+ * requeued dead letters all use it.
  */
 import type { JsonValue } from "../lib/json.ts";
 import type { Concurrency, ExecutionRequest, Idempotency } from "./request.ts";
@@ -14,7 +14,9 @@ export interface RequestParts {
   readonly trigger: string;
   /** The trigger node's output. */
   readonly input: JsonValue;
+  /** How long the history of a saved execution is kept after its end, in seconds, at least. */
   readonly historyTtlSeconds: number;
+  /** Absent: the request is not deduplicated. */
   readonly idempotency?: Idempotency | undefined;
 }
 

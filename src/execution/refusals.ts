@@ -6,19 +6,19 @@ import { AppendRefusedError, MillraceError } from "../lib/errors.ts";
 /** The longest `Retry-After` of a refusal, in seconds. */
 const RETRY_WITHIN_SECONDS = 5;
 
-/** As many executions wait or run as may. */
+/** The queue limit is reached. */
 export function queueFull(): MillraceError {
   return new MillraceError("queue_full", "Too many executions are waiting already", { headers: retryAfter() });
 }
 
-/** The store has nothing of an execution any more that it had accepted and that has not ended: it was set back. */
+/** The store no longer has an execution that it had accepted and that had not ended: it lost data. */
 export function executionLost(executionId: string): MillraceError {
   const message =
     "The store has lost the execution: it can be sent again, with the same Idempotency-Key if it was sent with one";
   return new MillraceError("execution_lost", message, { extensions: { executionId }, headers: { "retry-after": "1" } });
 }
 
-/** There is no room for another execution. What runs ends, and makes room. */
+/** Storage is full. Executions that end free some of it. */
 export function storageFull(cause?: unknown): MillraceError {
   return new MillraceError("storage_full", "There is no room for another execution at the moment", {
     headers: retryAfter(),
@@ -42,7 +42,7 @@ export function idempotencyKeyReused(): MillraceError {
   return new MillraceError("idempotency_key_reused", "The Idempotency-Key came with another request before");
 }
 
-/** Whole seconds, at random, so that those who were refused together do not come back together. */
+/** Whole seconds with jitter, so that callers that were refused together do not retry together. */
 function retryAfter(): Record<string, string> {
   return { "retry-after": String(1 + Math.floor(Math.random() * RETRY_WITHIN_SECONDS)) };
 }

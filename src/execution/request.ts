@@ -17,9 +17,9 @@ export interface ExecutionRequest {
   readonly replyTo?: string;
   /** Reply with the `httpResponse` node's response the moment it exists, not at the end. */
   readonly replyEarly?: boolean;
-  /** Bounds of what is kept, from the workflow's settings. */
+  /** How long the result lives after the end, in seconds. */
   readonly resultTtlSeconds: number;
-  /** How long log and meta live after the end. */
+  /** How long log and meta live after the end, in seconds. */
   readonly historyTtlSeconds: number;
   /** The longest that the execution may take, its time in queues included, in milliseconds. */
   readonly timeoutMs: number;

@@ -32,13 +32,13 @@ export interface StartOptions {
   readonly replyEarly?: boolean;
   /** Aborts when the client goes. */
   readonly clientSignal: AbortSignal;
-  /** Where the call is found when the instance closes. */
+  /** The registry through which the call is answered when the instance closes. */
   readonly waits: OpenWaits;
-  /** Told the execution's id, once there is one for certain. */
+  /** Called with the execution's id once the request is known to be appended. */
   readonly onAccepted?: (executionId: string) => void;
 }
 
-/** Why the wait for the own reply ended before it. */
+/** Why the wait for the reply on this instance's inbox ended without that reply. */
 const CLOSING: unique symbol = Symbol("the instance closes");
 const EARLIER: unique symbol = Symbol("an earlier execution has the key");
 
@@ -49,7 +49,7 @@ const EARLIER: unique symbol = Symbol("an earlier execution has the key");
  * 2. The waiter is freed on every way out: reply, deadline, client gone, closing, failed append, earlier execution.
  * 3. Neither a deadline, nor a client that goes, nor an instance that closes ends the execution.
  * 4. When the instance closes, callers are told of their executions after these were appended, not before.
- * 5. Nobody is told that an execution runs on of which nobody knows whether it was appended.
+ * 5. A caller is told that its execution runs on only if the request is known to be appended.
  *
  * A request whose idempotency key was used waits for that execution instead, on its log.
  *
@@ -133,7 +133,7 @@ export function resultNotFound(executionId: string): MillraceError {
   return new MillraceError("result_not_found", `The result of the execution "${executionId}" has expired`);
 }
 
-/** True for an error that says for certain that nothing was started. */
+/** True for an error that proves that nothing was started. */
 export function startedNothing(error: unknown): boolean {
   return error instanceof MillraceError && NOTHING_STARTED.has(error.code);
 }

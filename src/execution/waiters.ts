@@ -1,5 +1,5 @@
 /**
- * The callers of this instance that wait for replies: one entry each, whatever carries the replies.
+ * The registry of the callers of this instance that wait for replies: one entry a caller, the same for every driver.
  */
 import { MillraceError } from "../lib/errors.ts";
 import type { ExecutionResult } from "./result.ts";
@@ -7,14 +7,14 @@ import type { ExecutionResult } from "./result.ts";
 interface Waiter {
   resolve(result: ExecutionResult): void;
   reject(reason: unknown): void;
-  /** The request was appended: from then on the store knows the execution, until it ends. */
+  /** The request was appended: the store has the execution from then on, until it ends. */
   isAppended: boolean;
-  /** When the store was last asked whether it does, by the monotonic clock. */
+  /** When the store was last asked whether it still has the execution: monotonic clock, milliseconds. */
   lookedAt: number;
   release(): void;
 }
 
-/** Waiters by execution id. Each is freed by its reply or by its signal, whichever comes first. */
+/** Waiters by execution id. A waiter is freed by its reply, its signal or its deadline, whichever comes first. */
 export class Waiters {
   readonly #limit: number;
   readonly #waiting = new Map<string, Waiter>();
@@ -73,7 +73,7 @@ export class Waiters {
     return this.#waiting.has(executionId);
   }
 
-  /** Says that the request of a waiter, if there is one, was appended. */
+  /** Marks a waiter's request as appended; does nothing if nobody waits for the execution. */
   appended(executionId: string): void {
     const waiter = this.#waiting.get(executionId);
     if (waiter !== undefined) waiter.isAppended = true;
@@ -84,7 +84,10 @@ export class Waiters {
     return this.#waiting.get(executionId)?.isAppended ?? false;
   }
 
-  /** Executions that were appended and not looked at for `everyMs`, at most `most`; they count as looked at now. */
+  /**
+   * At most `most` ids of appended executions that were not checked for `everyMs` milliseconds; marks them as checked
+   * now.
+   */
   due(options: { everyMs: number; most: number }): string[] {
     const now = performance.now();
     const ids: string[] = [];

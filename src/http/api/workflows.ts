@@ -34,7 +34,7 @@ export function workflows(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget):
   });
 }
 
-/** Held until the call is answered: so long its input may be. */
+/** Holds the share until the call is answered, since its input may stay in memory for that long. */
 async function withShare(bodies: BodyBudget, answer: (share: BodyShare) => Promise<Response>): Promise<Response> {
   const share = bodies.open();
   try {

@@ -24,10 +24,10 @@ import { respond } from "./respond.ts";
 import { type Started, startedNothing, startExecution } from "../../execution/start_execution.ts";
 
 const PREFIX = "/webhook/";
-/** Nobody reads this response: the client went away while it waited. The log shows nginx's number for it. */
+/** The client disconnected while it waited. Only the log shows this status: it is the one that nginx logs. */
 const CLIENT_CLOSED_REQUEST = 499;
 
-/** One call of a webhook, as far as it has come. */
+/** The state of one call of a webhook. */
 interface Call {
   readonly request: Request;
   /** Without the prefix, as sent. */
@@ -36,7 +36,7 @@ interface Call {
   readonly startedAt: number;
   /** Headers of the response, filled on the way. */
   readonly headers: Record<string, string>;
-  /** Held until the call is answered: so long its input may be. */
+  /** Held until the call is answered, since its input may stay in memory for that long. */
   readonly share: BodyShare;
   executionId?: string;
   appendMs: number;
