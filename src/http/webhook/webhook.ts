@@ -6,7 +6,6 @@
 import type { Context, Handler } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
 import type { JsonObject, JsonValue } from "../../lib/json.ts";
-import type { CompiledWorkflow } from "../../workflow/definition.ts";
 import type { WebhookMatch } from "../../workflow/webhook_matcher.ts";
 import { parseContent, parseForm } from "./content.ts";
 import { checkDepth } from "../protocol/depth.ts";
