@@ -13,7 +13,7 @@ import { type LogEvent } from "../execution/event.ts";
 import type { Claim, FinishOptions, WorkQueue } from "../execution/work_queue.ts";
 import type { ExecutionResult } from "../execution/result.ts";
 
-/** How long events wait for company, in milliseconds. */
+/** Batching window, in milliseconds. */
 const FLUSH_AFTER_MS = 5;
 
 /** The unwritten tail of one execution's log. */

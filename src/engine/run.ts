@@ -11,6 +11,7 @@
  * 4. After the signal of this run aborts, nothing more is journaled; a node that ends late is not heard.
  */
 import type { Clock } from "../lib/clock.ts";
+import { LONGEST_DELAY_MS } from "../lib/delay.ts";
 import type { JsonValue } from "../lib/json.ts";
 import { AppendRefusedError, TerminalError } from "../lib/errors.ts";
 import type { LogEvent } from "../execution/event.ts";
@@ -50,8 +51,6 @@ export async function runExecution(claim: Claim, options: RunOptions): Promise<E
 
 /** A wait longer than this, with nothing running beside it, is left to the store's timers. */
 const SUSPEND_AFTER_MS = 250;
-/** The longest that `setTimeout` can wait. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 class Run {
   readonly #claim: Claim;
@@ -111,7 +110,7 @@ class Run {
     control.onResume(() => this.#wake?.());
     const givenMs = this.#state.requestedAt + timeoutSeconds * 1000 - this.#now();
     const endsAt = performance.now() + givenMs;
-    const deadline = setTimeout(() => this.#stop(TIMED_OUT), Math.min(Math.max(0, givenMs), MAX_TIMER_MS));
+    const deadline = setTimeout(() => this.#stop(TIMED_OUT), Math.min(Math.max(0, givenMs), LONGEST_DELAY_MS));
     try {
       if (control.signal.aborted) throw control.signal.reason;
       for (;;) {
@@ -183,7 +182,9 @@ class Run {
     let timer: ReturnType<typeof setTimeout> | undefined;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      if (dueAt !== undefined) timer = setTimeout(resolve, Math.min(Math.max(0, dueAt - this.#now()), MAX_TIMER_MS));
+      if (dueAt !== undefined) {
+        timer = setTimeout(resolve, Math.min(Math.max(0, dueAt - this.#now()), LONGEST_DELAY_MS));
+      }
     });
     clearTimeout(timer);
     this.#wake = undefined;

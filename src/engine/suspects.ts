@@ -17,6 +17,7 @@
  * turns.leave(claim);
  * ```
  */
+import { LONGEST_DELAY_MS } from "../lib/delay.ts";
 
 /** What is known of a suspect. */
 export interface Suspect {
@@ -84,7 +85,7 @@ export class Turns<T extends Suspect> {
       return await new Promise<boolean>((resolve) => {
         this.#waiting.set(suspect, resolve);
         signal.addEventListener("abort", giveUp, { once: true });
-        timer = setTimeout(giveUp, Math.min(Math.max(0, mostMs), 2 ** 31 - 1));
+        timer = setTimeout(giveUp, Math.min(Math.max(0, mostMs), LONGEST_DELAY_MS));
         this.#next();
       });
     } finally {

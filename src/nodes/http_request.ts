@@ -2,13 +2,14 @@
 import { z } from "zod";
 import { scrub } from "../lib/credentials.ts";
 import { NodeError, RetryableError, TerminalError } from "../lib/errors.ts";
-import { checkJson, isJsonObject, type JsonObject, type JsonValue } from "../lib/json.ts";
+import { isJsonObject, type JsonObject, type JsonValue } from "../lib/json.ts";
 import type { NodeContext } from "../workflow/definition.ts";
 import { pointerSegment } from "../expression/template.ts";
 import { fetchFollowing } from "./follow_redirects.ts";
 import { checkHeaderName, DEPTH_HEADER, headerValues } from "../lib/header.ts";
 import type { NodeType } from "../workflow/node_type.ts";
 import { jsonSchema, objectSchema } from "./parameter.ts";
+import { parseBody, readBody } from "./response_body.ts";
 
 const DEFAULT_MAX_BYTES = 4 << 20;
 const LIMIT_BYTES = 32 << 20;
@@ -186,42 +187,6 @@ function statusError(status: number, url: URL): NodeError {
   });
 }
 
-async function readBody(
-  response: Response,
-  options: { maxBytes: number; signal: AbortSignal },
-): Promise<Uint8Array> {
-  const { maxBytes, signal } = options;
-  if (response.body === null) return new Uint8Array();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  const reader = response.body.getReader();
-  // Not every runtime ends a read of a body whose call was aborted (seen with Deno 2.9): cancelling it does.
-  const onAbort = () => void reader.cancel(signal.reason).catch(() => {});
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      signal.throwIfAborted();
-      if (done) break;
-      size += value.byteLength;
-      if (size > maxBytes) {
-        await reader.cancel();
-        throw new TerminalError("response_too_large", `The answer has more than ${maxBytes} bytes`);
-      }
-      chunks.push(value);
-    }
-  } finally {
-    signal.removeEventListener("abort", onAbort);
-  }
-  const bytes = new Uint8Array(size);
-  let position = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, position);
-    position += chunk.byteLength;
-  }
-  return bytes;
-}
-
 function responseHeaders(response: Response): JsonObject {
   const headers: JsonObject = {};
   for (const [name, value] of response.headers) {
@@ -230,45 +195,6 @@ function responseHeaders(response: Response): JsonObject {
   const cookies = response.headers.getSetCookie();
   if (cookies.length > 0) headers["set-cookie"] = cookies;
   return headers;
-}
-
-/** JSON by its content type, text as a string, nothing as `null`, else `{base64}`. */
-function parseBody(bytes: Uint8Array, headers: Headers): JsonValue {
-  if (bytes.byteLength === 0) return null;
-  const contentType = headers.get("content-type") ?? "";
-  const [mediaType = ""] = contentType.toLowerCase().split(";", 1);
-  const isJson = /^application\/(.+\+)?json\s*$/.test(mediaType);
-  if (isJson) {
-    try {
-      const value = JSON.parse(new TextDecoder().decode(bytes)) as JsonValue;
-      if (checkJson(value) === undefined) return value;
-    } catch {
-      // What only claims to be JSON is still text.
-      return new TextDecoder().decode(bytes);
-    }
-    throw new TerminalError("response_too_deep", "The answer is JSON that is nested too deeply");
-  }
-  if (/^text\/|^application\/(.+\+)?xml\s*$|^application\/(x-www-form-urlencoded|javascript)\s*$/.test(mediaType)) {
-    return decoderFor(contentType).decode(bytes);
-  }
-  return { base64: encodeBase64(bytes) };
-}
-
-function decoderFor(contentType: string): TextDecoder {
-  const charset = /;\s*charset="?([^";\s]+)/i.exec(contentType)?.[1];
-  try {
-    return new TextDecoder(charset);
-  } catch {
-    return new TextDecoder();
-  }
-}
-
-function encodeBase64(bytes: Uint8Array): string {
-  let binary = "";
-  for (let start = 0; start < bytes.byteLength; start += 0x8000) {
-    binary += String.fromCharCode(...bytes.subarray(start, start + 0x8000));
-  }
-  return btoa(binary);
 }
 
 /** Finds the reason in what `fetch` wraps it in. */

@@ -161,7 +161,8 @@ for (const driver of drivers()) {
     await bench.request(store, "early", { executionId, replyTo: store.log.instance, replyEarly: true });
     const response = { status: 201, headers: {}, body: "early" };
     assert.equal((await reply).response, response);
-    await logToEnd(store, executionId);
+    const marked = (await logToEnd(store, executionId)).filter(({ data }) => "responds" in (data as object));
+    assert.equal(typesOf(marked), ["node.completed reply"]);
     const result = await store.log.result(executionId);
     assert.equal([result?.status, result?.error?.code, result?.response], ["failed", "execution_timeout", response]);
   });

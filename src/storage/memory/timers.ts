@@ -2,9 +2,7 @@
  * The memory driver's timers: at most one a key, each due at a time of the clock, however far off.
  */
 import { processClock } from "../../lib/clock.ts";
-
-/** The longest delay that `setTimeout` keeps; a longer one would be due at once (HTML, 8.7: a signed 32-bit integer). */
-const LONGEST_DELAY_MS = 2 ** 31 - 1;
+import { LONGEST_DELAY_MS } from "../../lib/delay.ts";
 
 /** Timers by key. None outlives {@linkcode Timers.close}, so none keeps the process alive after its store. */
 export class Timers {
