@@ -6,13 +6,13 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { openRedisStore } from "../../src/storage/redis/store.ts";
-import { pause } from "../../src/lib/delay.ts";
-import { eventually } from "../support/eventually.ts";
-import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
-import { startProxy } from "../support/tcp_proxy.ts";
-import { json, post } from "./harness.ts";
-import { openWholeApp } from "./whole_app.ts";
+import { openRedisStore } from "../../../src/storage/redis/store.ts";
+import { pause } from "../../../src/lib/delay.ts";
+import { eventually } from "../../support/eventually.ts";
+import { redisVariants, removeKeys, uniquePrefix } from "../../support/redis.ts";
+import { startProxy } from "../../support/tcp_proxy.ts";
+import { json, post } from "../harness.ts";
+import { openWholeApp } from "../whole_app.ts";
 
 const test = suite("a request whose append had no answer");
 const url = redisVariants()[0]!.url;

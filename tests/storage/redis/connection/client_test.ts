@@ -1,6 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { makeClient } from "../../../src/storage/redis/connection/client.ts";
+import { makeClient } from "../../../../src/storage/redis/connection/client.ts";
 
 const { getPrototypeOf } = Object;
 

@@ -5,13 +5,13 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { ERROR_STATUS } from "../../src/http/protocol/error_status.ts";
-import { AppendRefusedError } from "../../src/lib/errors.ts";
-import { createMemoryStore } from "../../src/storage/memory/store.ts";
-import type { Claim } from "../../src/execution/work_queue.ts";
-import type { Store } from "../../src/storage/store.ts";
-import { completed, ending, placedRequestOf, requestOf, takeClaim } from "./drivers.ts";
-import { hasRetryAfter, refuses, rejects } from "./expectations.ts";
+import { ERROR_STATUS } from "../../../src/http/protocol/error_status.ts";
+import { AppendRefusedError } from "../../../src/lib/errors.ts";
+import { createMemoryStore } from "../../../src/storage/memory/store.ts";
+import type { Claim } from "../../../src/execution/work_queue.ts";
+import type { Store } from "../../../src/storage/store.ts";
+import { completed, ending, placedRequestOf, requestOf, takeClaim } from "../drivers.ts";
+import { hasRetryAfter, refuses, rejects } from "../expectations.ts";
 
 const KB = 1024;
 const open = (retentionBytes = 1024 * KB) => createMemoryStore({ instance: "a", retentionBytes, maxDeliveries: 1 });

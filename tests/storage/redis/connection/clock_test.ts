@@ -3,11 +3,11 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { pause } from "../../../src/lib/delay.ts";
-import { RedisClock } from "../../../src/storage/redis/connection/clock.ts";
-import { RedisConnection } from "../../../src/storage/redis/connection/connection.ts";
-import { withMovedDate } from "../../support/moved_date.ts";
-import { redisVariants } from "../../support/redis.ts";
+import { pause } from "../../../../src/lib/delay.ts";
+import { RedisClock } from "../../../../src/storage/redis/connection/clock.ts";
+import { RedisConnection } from "../../../../src/storage/redis/connection/connection.ts";
+import { withMovedDate } from "../../../support/moved_date.ts";
+import { redisVariants } from "../../../support/redis.ts";
 
 const test = suite("RedisClock");
 const MINUTE_MS = 60_000;

@@ -3,11 +3,11 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { RedisConnection } from "../../../src/storage/redis/connection/connection.ts";
-import { StreamReader } from "../../../src/storage/redis/streams/stream_reader.ts";
-import { Subscriptions } from "../../../src/storage/redis/streams/subscriptions.ts";
-import { eventually } from "../../support/eventually.ts";
-import { redisVariants, removeKeys, uniquePrefix } from "../../support/redis.ts";
+import { RedisConnection } from "../../../../src/storage/redis/connection/connection.ts";
+import { StreamReader } from "../../../../src/storage/redis/streams/stream_reader.ts";
+import { Subscriptions } from "../../../../src/storage/redis/streams/subscriptions.ts";
+import { eventually } from "../../../support/eventually.ts";
+import { redisVariants, removeKeys, uniquePrefix } from "../../../support/redis.ts";
 
 const { url } = redisVariants()[0]!;
 const prefix = uniquePrefix();

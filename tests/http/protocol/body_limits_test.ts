@@ -6,13 +6,13 @@ import { connect } from "node:net";
 import fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { BodyBudget } from "../../src/http/protocol/body_budget.ts";
-import { scanJson } from "../../src/lib/json_scan.ts";
-import { readBytes } from "../../src/http/protocol/request_body.ts";
-import { listen } from "../../src/http/server.ts";
-import { eventually } from "../support/eventually.ts";
-import { finish, json, post, taken, webhookWorkflow, withApp } from "./harness.ts";
-import { chain, openWholeApp } from "./whole_app.ts";
+import { BodyBudget } from "../../../src/http/protocol/body_budget.ts";
+import { scanJson } from "../../../src/lib/json_scan.ts";
+import { readBytes } from "../../../src/http/protocol/request_body.ts";
+import { listen } from "../../../src/http/server.ts";
+import { eventually } from "../../support/eventually.ts";
+import { finish, json, post, taken, webhookWorkflow, withApp } from "../harness.ts";
+import { chain, openWholeApp } from "../whole_app.ts";
 
 const test = suite("bodies");
 
