@@ -81,7 +81,10 @@ for (const where of ["request", "answer"] as const) {
       const response = await harmed.send("marked-2", key);
       return response.status === 200 && response;
     }, "the repetition is answered");
-    assert.is(again.headers.get("execution-id") === problem.executionId, isThere);
+    // A retry of the first append may have come through once links worked again: one execution in either case.
+    const isFirst = await harmed.direct.log.meta(problem.executionId) !== undefined;
+    if (isThere) assert.ok(isFirst);
+    assert.is(again.headers.get("execution-id") === problem.executionId, isFirst);
     assert.equal(await json(again), { n: "marked-2" });
   });
 }
