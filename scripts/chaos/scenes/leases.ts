@@ -5,9 +5,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { MAX_DELIVERIES } from "../cluster.ts";
 import type { Actor } from "./actor.ts";
 
-/** How long a read blocks at most, and how soon a lost link is replaced, in milliseconds, with some room. */
+/** How long a read blocks at most, in milliseconds, with some room. */
 const BLOCKED_MS = 1300;
-const RELINKED_MS = 300;
+/** How often it is tried: the read of a lost link may be over before an entry comes. */
+const ORPHANS = 4;
 /** More than whoever takes them over begins at once. */
 const MANY = 40;
 
@@ -69,20 +70,32 @@ export async function comeback(actor: Actor): Promise<void> {
 /** What Redis hands to a link that its worker has lost is found before its lease is over. */
 export async function orphan(actor: Actor): Promise<void> {
   const [worker, other] = actor.cluster.workers;
-  for (let tries = 0; tries < 4; tries++) {
+  for (let tries = 0; tries < ORPHANS; tries++) {
     other!.pause();
     try {
       // Its own blocked read is over, so that the next entry is handed to the link that waits longest: the lost one.
       await sleep(BLOCKED_MS);
+      await answered(actor, "the answer after which the worker waits anew");
       worker!.proxy.orphan();
-      await sleep(RELINKED_MS);
-      let isAnswered = false;
-      void actor.call("scene-plain").then(() => isAnswered = true, () => {});
-      await actor.until("the answer to who was handed to a lost link", () => isAnswered);
+      await actor.until("the new link of a worker", async () => await blockedReads(actor) !== 1);
+      await answered(actor, "the answer to who was handed to a lost link");
     } finally {
       other!.resume();
     }
   }
+}
+
+async function answered(actor: Actor, what: string): Promise<void> {
+  let isAnswered = false;
+  void actor.call("scene-plain").then(() => isAnswered = true, () => {});
+  await actor.until(what, () => isAnswered);
+}
+
+/** How many links of the first worker wait for work, as Redis sees it: one, two with a lost one, or none at times. */
+async function blockedReads({ cluster: { redis } }: Actor): Promise<number> {
+  const clients = await redis.send<string>("CLIENT", "LIST");
+  const waiting = clients.split("\n").filter((line) => / name=millrace:worker1:worker .* flags=b/.test(line));
+  return waiting.length;
 }
 
 /** What ends every worker that has it is a dead letter, after as many as it may end, and not later. */
