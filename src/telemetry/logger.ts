@@ -41,16 +41,18 @@ const BUFFER_BYTES = 4096;
 
 /**
  * Makes a logger. Lines are gathered for at most 100 ms, so that thousands a second cost few writes; what is gathered
- * is written when the process exits, uncaught errors included. Only a kill that cannot be caught loses them.
+ * is written when the process exits, uncaught errors included. Only a kill that cannot be caught loses them. Writes are
+ * synchronous, as Node's own to pipes are: one that is still in a thread's hands when the process exits would be lost.
  * `authorization` and `cookie` headers are never written, nor what is secret in an error's message.
  */
 export function createLogger({ level, instance }: LoggerOptions): Logger {
   const destination = pino.destination({
     dest: 1,
-    sync: false,
+    sync: true,
     minLength: BUFFER_BYTES,
     periodicFlush: FLUSH_EVERY_MS,
   });
+  process.on("exit", () => destination.flushSync());
   return pino({
     level,
     base: { instance },

@@ -22,8 +22,11 @@ test("createLogger() writes one JSON object a line, with the level and the insta
   assert.equal({ ...line, time: 0 }, { level: "warn", time: 0, instance: "mill-1", port: 1, msg: "listening" });
 });
 
-test("createLogger() loses no line when the process exits at once", () => {
-  const lines = output(`for (let i = 0; i < 500; i++) logger.info({ i }, "line"); process.exit(0);`);
+test("createLogger() loses no line when the process exits at once, while its threads are busy", () => {
+  const lines = output(`const { pbkdf2 } = await import("node:crypto");
+    for (let i = 0; i < 8; i++) pbkdf2("a", "b", 300_000, 64, "sha512", () => {});
+    for (let i = 0; i < 500; i++) logger.info({ i }, "line");
+    process.exit(0);`);
   assert.equal(lines.map((line) => line["i"]), Array.from({ length: 500 }, (_, i) => i));
 });
 
