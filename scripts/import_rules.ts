@@ -1,5 +1,6 @@
 /**
- * Checks which file may import what, as ARCHITECTURE.md has it: `node --import tsx scripts/import_rules.ts`.
+ * Checks the house rules of ARCHITECTURE.md, here which file may import what: `node --import tsx scripts/import_rules.ts`.
+ * What a file's text must keep to is in `text_rules.ts`.
  *
  * Every folder is a room, folders inside folders too, and every room names the rooms it may import from. Type imports
  * count like any other: what a room must know of another is the same whether it is left at run time or not.
@@ -15,18 +16,8 @@ import { builtinModules } from "node:module";
 import { posix } from "node:path";
 import { argv } from "node:process";
 import { fileURLToPath } from "node:url";
-
-/** One import or re-export of a file. */
-export interface Import {
-  /** The importing file, from the repository's root. */
-  readonly file: string;
-  readonly line: number;
-  readonly specifier: string;
-  /** The file that a relative specifier names, else `undefined`. */
-  readonly target: string | undefined;
-  /** `export * from`. */
-  readonly barrel: boolean;
-}
+import { findImports, type Import } from "./imports.ts";
+import { checkTestFolders, checkTexts } from "./text_rules.ts";
 
 /** A room and what it may import from, itself and `lib` left out. A name stands for its inner rooms too. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
@@ -112,23 +103,6 @@ export function checkImports(files: ReadonlyMap<string, string>): string[] {
   return [...broken, ...findCycles(imports)];
 }
 
-/** The imports of a file, by the statements at the beginning of a line, as `deno fmt` puts them, and by `import()`. */
-export function findImports(file: string, text: string): Import[] {
-  const code = text.replace(/\/\*[^]*?\*\/|^\s*\/\/.*$/gm, (comment) => comment.replace(/[^\n]/g, " "));
-  const statement =
-    /^(?:import|export)(?:\s+type)?\s+(?:[\w$*{},\s]+?\sfrom\s+)?["']([^"'\n]+)["']|\bimport\(\s*["']([^"'\n]+)["']/gm;
-  return [...code.matchAll(statement)].map((match) => {
-    const specifier = (match[1] ?? match[2])!;
-    return {
-      file,
-      line: code.slice(0, match.index).split("\n").length,
-      specifier,
-      target: specifier.startsWith(".") ? posix.join(posix.dirname(file), specifier) : undefined,
-      barrel: /^export(\s+type)?\s*\*(?!\s*as\b)/.test(match[0]),
-    };
-  });
-}
-
 /** One line for each import that closes a circle of rooms. */
 function findCycles(imports: readonly Import[]): string[] {
   const edges = new Map<string, Map<string, Import>>();
@@ -162,13 +136,30 @@ function isBuiltin(specifier: string): boolean {
   return specifier.startsWith("node:") || builtinModules.includes(specifier);
 }
 
+/** The texts of all TypeScript below a folder, by their paths from the repository's root. */
+async function readTexts(folder: string): Promise<Map<string, string>> {
+  const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith(".ts")).sort();
+  const texts = names.map(async (name) => [toPath(folder, name), await readFile(`${folder}/${name}`, "utf8")] as const);
+  return new Map(await Promise.all(texts));
+}
+
+async function foldersOf(root: string): Promise<Set<string>> {
+  const entries = await readdir(root, { recursive: true, withFileTypes: true });
+  const folders = entries.filter((entry) => entry.isDirectory());
+  return new Set(folders.map(({ parentPath, name }) => toPath(parentPath, name).slice(root.length + 1)));
+}
+
+function toPath(folder: string, name: string): string {
+  return `${folder}/${name}`.replaceAll("\\", "/");
+}
+
 async function main(): Promise<void> {
-  const names = (await readdir("src", { recursive: true })).filter((name) => name.endsWith(".ts")).sort();
-  const files = new Map<string, string>();
-  for (const name of names) {
-    files.set(`src/${name.replaceAll("\\", "/")}`, await readFile(`src/${name}`, "utf8"));
-  }
-  const broken = checkImports(files);
+  const sources = await readTexts("src");
+  const broken = [
+    ...checkImports(sources),
+    ...checkTexts(new Map([...sources, ...await readTexts("scripts")])),
+    ...checkTestFolders(await foldersOf("tests"), await foldersOf("src")),
+  ];
   for (const line of broken) console.error(line);
   if (broken.length > 0) process.exitCode = 1;
 }
