@@ -9,7 +9,7 @@ import { availableParallelism, hostname } from "node:os";
 import { getHeapStatistics } from "node:v8";
 import { createApp, createHealthApp } from "./http/app.ts";
 import { Assembler } from "./feed/assembler.ts";
-import { runDead } from "./cli/dead.ts";
+import { commandLines, findCommand } from "./cli/commands.ts";
 import { type Config, ConfigError, loadConfig } from "./config/config.ts";
 import { helpText } from "./config/settings.ts";
 import { FencedError, InvalidWorkflowError } from "./lib/errors.ts";
@@ -31,12 +31,20 @@ const ANSWER_MS = 500;
 
 async function main(args: readonly string[]): Promise<void> {
   const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
-  if (args[0] === "dead") {
-    const { print, printError } = { print: console.log, printError: console.error };
-    process.exit(await runDead(args.slice(1), { env: process.env, print, printError, fetch }));
+  const command = findCommand(args[0]);
+  if (command !== undefined) {
+    const { stdout, env } = process;
+    const terminal = stdout.isTTY
+      ? { columns: () => stdout.columns, write: (text: string) => void stdout.write(text) }
+      : undefined;
+    const { log: print, error: printError } = console;
+    // Whoever reads has read enough, as `head` does.
+    stdout.on("error", () => process.exit(0));
+    process.exitCode = await command.run(args.slice(1), { env, print, printError, fetch, terminal });
+    return;
   }
   for (const argument of args) {
-    if (argument === "-h" || argument === "--help") return console.log(helpText());
+    if (argument === "-h" || argument === "--help") return console.log(helpText(commandLines()));
     if (argument === "-v" || argument === "--version") return console.log(version);
     throw new ConfigError(`Unknown argument "${argument}": see millrace --help`);
   }
@@ -226,7 +234,7 @@ function reasonOf(error: unknown): string {
 
 try {
   await main(process.argv.slice(2));
-  process.exit(0);
+  process.exit();
 } catch (error) {
   const isPlain = error instanceof ConfigError || error instanceof StartError || isListenError(error);
   console.error(isPlain ? reasonOf(error).replace(/^/gm, "millrace: ") : error);

@@ -4,9 +4,17 @@
  * @example
  * ```ts
  * const api = createApiClient({ env, fetch });
- * const { deadLetters } = await api("GET", "/api/dead-letters");
+ * const { deadLetters } = await api.call("GET", "/api/dead-letters");
  * ```
  */
+
+/** Where what a command shows can be drawn again over itself. */
+export interface Terminal {
+  /** How many characters a line has. */
+  readonly columns: () => number;
+  /** Writes as it is, control sequences (ECMA-48) too. */
+  readonly write: (text: string) => void;
+}
 
 /** What a command is given of the world. */
 export interface CommandContext {
@@ -16,11 +24,20 @@ export interface CommandContext {
   /** Writes one line to standard error. */
   readonly printError: (line: string) => void;
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
+  /** Absent where lines are all that can be written. */
+  readonly terminal?: Terminal | undefined;
 }
 
 /** The call did not succeed; the message is one line for whoever typed the command. */
 export class ApiCallError extends Error {
   override readonly name = "ApiCallError";
+  /** What the server answered; absent where it did not, or the answer ended early. */
+  readonly status: number | undefined;
+
+  constructor(message: string, options: { status?: number; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.status = options.status;
+  }
 }
 
 /** The arguments make no command. */
@@ -28,16 +45,33 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-/** Calls the API: the JSON of the answer, `undefined` when it has none. Throws {@linkcode ApiCallError}. */
-// deno-lint-ignore no-explicit-any
-export type ApiClient = (method: string, path: string) => Promise<any>;
+/** What goes with a call. */
+export interface CallOptions {
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as JSON. */
+  readonly json?: unknown;
+  /** Sent as it is. */
+  readonly body?: BodyInit;
+  /** The call is given up when its answer has not begun by then; default 30,000. */
+  readonly timeoutMs?: number;
+  /** Ends the call, its answer too. */
+  readonly signal?: AbortSignal;
+}
 
-/** A call that has not been answered by then is given up. */
+/** A client of one server. Both calls throw {@linkcode ApiCallError}. */
+export interface ApiClient {
+  /** The JSON of the answer, `undefined` when it has none. */
+  // deno-lint-ignore no-explicit-any
+  call(method: string, path: string, options?: CallOptions): Promise<any>;
+  /** The answer itself, whose body comes as it is made. */
+  open(method: string, path: string, options?: CallOptions): Promise<Response>;
+}
+
 const TIMEOUT_MS = 30_000;
 
 /**
- * Makes a client of the server at `url`, else at `MILLRACE_URL`, else on this machine at `PORT`; the first of
- * `API_TOKENS` is its bearer token.
+ * Makes a client of the server at `url`, else at `MILLRACE_URL`, else on this machine at `PORT`; `MILLRACE_TOKEN`, else
+ * the first of `API_TOKENS`, is its bearer token.
  *
  * @throws {UsageError} when that is no http URL
  */
@@ -46,22 +80,47 @@ export function createApiClient(
 ): ApiClient {
   const { env, fetch } = options;
   const base = baseUrl(options.url || env["MILLRACE_URL"] || `http://127.0.0.1:${env["PORT"] || 8080}`);
-  const token = env["API_TOKENS"]?.split(",").map((text) => text.trim()).find((text) => text !== "");
-  return async function call(method, path) {
-    let response: Response;
+  const first = env["API_TOKENS"]?.split(",").map((text) => text.trim()).find((text) => text !== "");
+  const token = env["MILLRACE_TOKEN"]?.trim() || first;
+
+  async function open(method: string, path: string, options: CallOptions = {}): Promise<Response> {
+    const { json, body = json === undefined ? undefined : JSON.stringify(json), headers } = options;
+    const timeout = new AbortController();
+    const timer = setTimeout(() => timeout.abort(new Error("it does not answer")), options.timeoutMs ?? TIMEOUT_MS);
+    const signals = [timeout.signal, ...(options.signal === undefined ? [] : [options.signal])];
     try {
-      response = await fetch(`${base}${path}`, {
+      const response = await fetch(`${base}${path}`, {
         method,
-        headers: { accept: "application/json", ...(token !== undefined && { authorization: `Bearer ${token}` }) },
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        headers: {
+          accept: "application/json",
+          ...(json !== undefined && { "content-type": "application/json" }),
+          ...(token !== undefined && { authorization: `Bearer ${token}` }),
+          ...headers,
+        },
+        ...(body !== undefined && { body }),
+        signal: AbortSignal.any(signals),
       });
+      if (response.ok) return response;
+      const problem = await response.json().catch(() => undefined);
+      throw new ApiCallError(faultOf(response.status, problem, base), { status: response.status });
     } catch (error) {
-      throw new ApiCallError(`Cannot reach ${base}: ${reasonOf(error)}; is it running, and is MILLRACE_URL right?`);
+      if (error instanceof ApiCallError) throw error;
+      const reason = reasonOf(error);
+      throw new ApiCallError(`Cannot reach ${base}: ${reason}; is it running, and is MILLRACE_URL right?`, {
+        cause: error,
+      });
+    } finally {
+      clearTimeout(timer);
     }
-    const body = await response.json().catch(() => undefined);
-    if (response.ok && (body !== undefined || response.status === 204)) return body;
-    throw new ApiCallError(faultOf(response.status, body, base));
-  };
+  }
+
+  async function call(method: string, path: string, options: CallOptions = {}): Promise<unknown> {
+    const response = await open(method, path, options);
+    const answer = await response.json().catch(() => undefined);
+    if (answer !== undefined || response.status === 204) return answer;
+    throw new ApiCallError(faultOf(response.status, undefined, base), { status: response.status });
+  }
+  return { call, open };
 }
 
 function baseUrl(text: string): string {
@@ -69,15 +128,26 @@ function baseUrl(text: string): string {
   if (url?.protocol !== "http:" && url?.protocol !== "https:") {
     throw new UsageError(`Expected the server's http URL: received "${text}"`);
   }
-  if (url.username || url.password) throw new UsageError("Expected a URL without credentials: set API_TOKENS instead");
+  if (url.username || url.password) {
+    throw new UsageError("Expected a URL without credentials: set MILLRACE_TOKEN instead");
+  }
   return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
 }
 
 function faultOf(status: number, body: unknown, base: string): string {
-  const { code, detail } = (body ?? {}) as { code?: unknown; detail?: unknown };
+  const { code, detail, errors } = (body ?? {}) as { code?: unknown; detail?: unknown; errors?: unknown };
   if (typeof code !== "string") return `${base} answers ${status}, and not as Millrace does`;
-  if (code === "unauthorized") return `${base} refuses the token: ${detail}; set API_TOKENS as the server has it`;
-  return `${detail} (${status} ${code})`;
+  if (code === "unauthorized") {
+    return `${base} refuses the token: ${detail}; set MILLRACE_TOKEN to one of its API_TOKENS`;
+  }
+  return `${detail}${firstOf(errors)} (${status} ${code})`;
+}
+
+/** Where and what the first of several faults is. */
+function firstOf(errors: unknown): string {
+  if (!Array.isArray(errors) || errors.length === 0) return "";
+  const { pointer, detail } = errors[0] as { pointer?: unknown; detail?: unknown };
+  return `, at ${pointer || "/"}: ${detail}`;
 }
 
 /** `fetch` itself says no more than that it failed. */

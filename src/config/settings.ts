@@ -160,16 +160,19 @@ export type SettingName = keyof typeof SETTINGS;
 /** The values of all variables, each as its schema makes it. */
 export type SettingValues = { [Name in SettingName]: z.output<(typeof SETTINGS)[Name]["schema"]> };
 
-/** What `millrace --help` prints: usage, options, and every variable with its default. */
-export function helpText(): string {
+/**
+ * What `millrace --help` prints: usage, options, and every variable with its default.
+ *
+ * @param commands a line each
+ */
+export function helpText(commands: readonly string[] = []): string {
   const width = Math.max(...Object.keys(SETTINGS).map((name) => name.length)) + 2;
   const rows = Object.entries(SETTINGS).map(([name, setting]) => {
     const byDefault = setting.default === "" ? "" : ` [${setting.default}]`;
     return `  ${name.padEnd(width)}${setting.help}${byDefault}`;
   });
   return `Usage: millrace [options]
-       millrace dead [list | show <id> | requeue <id> | drop <id>]
-
+${commands.map((line) => `       ${line}\n`).join("")}
 Runs workflows behind webhooks, on Redis Streams; without Redis, in the memory of this one process.
 
 Options:

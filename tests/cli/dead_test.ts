@@ -2,7 +2,7 @@ import { serve } from "@hono/node-server";
 import type { AddressInfo } from "node:net";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { runDead } from "../../src/cli/dead.ts";
+import { dead as deadCommand } from "../../src/cli/dead.ts";
 import { uuidv7 } from "../../src/lib/uuidv7.ts";
 import type { DeadLetter } from "../../src/execution/dead_letters.ts";
 
@@ -37,7 +37,7 @@ interface Server {
 
 async function run(args: string[], env: Record<string, string | undefined>): Promise<Run> {
   const [out, err]: [string[], string[]] = [[], []];
-  const code = await runDead(args, {
+  const code = await deadCommand.run(args, {
     env,
     print: (line) => void out.push(line),
     printError: (line) => void err.push(line),
@@ -138,7 +138,10 @@ test("dead exits with 1 and a line that names what the server did not do", () =>
     const base = url.slice(0, -1);
     const refused = await run(["list", "--url", url], { API_TOKENS: "wrong" });
     assert.is(refused.code, 1);
-    assert.is(refused.err, `millrace dead: ${base} refuses the token: No token; set API_TOKENS as the server has it`);
+    assert.is(
+      refused.err,
+      `millrace dead: ${base} refuses the token: No token; set MILLRACE_TOKEN to one of its API_TOKENS`,
+    );
     const other = await runHere("list", `--url=${url}other`);
     assert.is(other.code, 1);
     assert.is(other.err, `millrace dead: ${base}/other answers 200, and not as Millrace does`);
@@ -157,7 +160,7 @@ test("dead exits with 1 when the server cannot be reached, by default on this ma
     assert.not.match(err, /\n/);
   }
   const asked: string[] = [];
-  await runDead(["list"], {
+  await deadCommand.run(["list"], {
     env: { PORT: "" },
     print: () => {},
     printError: () => {},
@@ -165,6 +168,12 @@ test("dead exits with 1 when the server cannot be reached, by default on this ma
   });
   assert.equal(asked, ["http://127.0.0.1:8080/api/dead-letters?limit=500"]);
 });
+
+test("a command sends MILLRACE_TOKEN rather than the first of API_TOKENS", () =>
+  withServer([], async ({ url }) => {
+    const env = { MILLRACE_URL: url, MILLRACE_TOKEN: TOKEN, API_TOKENS: "another-token" };
+    assert.is((await run(["list"], env)).code, 0);
+  }));
 
 test("dead exits with 2 for arguments that make no command, and with 0 for --help", async () => {
   const cases: [string[], RegExp][] = [
