@@ -99,7 +99,7 @@ export class RedisProjections implements Projections {
   }
 
   async #apply(partition: number, entries: readonly FeedEntry[]): Promise<void> {
-    const { keys, commands, group } = this.#options;
+    const { keys, commands, group, instance } = this.#options;
     const plain: string[] = [];
     const active = new Map<string, string>();
     const ended: EndedEntry[] = [];
@@ -135,6 +135,7 @@ export class RedisProjections implements Projections {
         expiry: keys.expiry(partition),
       },
       group,
+      consumer: instance,
       dailyTtlSeconds: DAILY_TTL_SECONDS,
       base: keys.base(partition),
       entryIds: plain,

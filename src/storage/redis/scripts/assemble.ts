@@ -4,44 +4,88 @@
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
 
-/** Acknowledges entries of the feed, and indexes and counts their executions. */
+/** Acknowledges entries of the feed, and indexes and counts their executions: each key it touches by one command. */
 export const ASSEMBLE = defineScript(`
 -- KEYS  1 feed  2 index of all  3 index of the active  4 expiry  5.. indexes of workflows and statuses, daily counters
--- ARGV  1 group  2 TTL of daily counters (s)  3 how many entries end nothing  4 how many executions are active  5 base
+-- ARGV  1 group  2 consumer  3 TTL of daily counters (s)  4 how many entries end nothing  5 how many executions are active
+--       6 base
 --       then the ids of those entries
 --       then for each active execution: id, number of its workflow's index in KEYS
 --       then for each ended one: id of its feed entry, id, numbers in KEYS of workflow's index, status's index and
 --       daily counters, score of its expiry, member of its expiry, status, duration (ms)
 -- Reply how many ended executions were counted: those whose entry had not been acknowledged before
-local plain, active = tonumber(ARGV[3]), tonumber(ARGV[4])
-for i = 6, 5 + plain do redis.call('XACK', KEYS[1], ARGV[1], ARGV[i]) end
-local at = 6 + plain
+local plain, active = tonumber(ARGV[4]), tonumber(ARGV[5])
+local scored, gone, done = {}, {}, {}
+local function put(lists, key, ...)
+  local words = lists[key]
+  if not words then
+    words = {}
+    lists[key] = words
+  end
+  for _, word in ipairs({...}) do words[#words + 1] = word end
+end
+local function send(command, lists, ...)
+  for key, words in pairs(lists) do
+    -- Lua unpacks some thousands at once.
+    for i = 1, #words, 2000 do
+      local some = {...}
+      for j = i, math.min(i + 1999, #words) do some[#some + 1] = words[j] end
+      redis.call(command, key, unpack(some))
+    end
+  end
+end
+for i = 7, 6 + plain do put(done, KEYS[1], ARGV[i]) end
+local at = 7 + plain
 for _ = 1, active do
   -- Another assembler may have been told its end already, and have forgotten it: it must not come back.
-  local status = redis.call('HGET', ARGV[5] .. 'meta:' .. ARGV[at], 'status')
+  local status = redis.call('HGET', ARGV[6] .. 'meta:' .. ARGV[at], 'status')
   if status == 'pending' or status == 'running' or status == 'paused' then
-    redis.call('ZADD', KEYS[2], 0, ARGV[at])
-    redis.call('ZADD', KEYS[3], 0, ARGV[at])
-    redis.call('ZADD', KEYS[tonumber(ARGV[at + 1])], 0, ARGV[at])
+    put(scored, KEYS[2], 0, ARGV[at])
+    put(scored, KEYS[3], 0, ARGV[at])
+    put(scored, KEYS[tonumber(ARGV[at + 1])], 0, ARGV[at])
   end
   at = at + 2
 end
-local counted = 0
+-- Which ends are still this consumer's to count; of one that is another's, XACK itself tells.
+local pending = {}
+if at <= #ARGV then
+  local most = plain + (#ARGV - at + 1) / 9
+  local found = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[at], ARGV[#ARGV - 8], most, ARGV[2])
+  if not found.err then
+    for _, entry in ipairs(found) do pending[entry[1]] = true end
+  end
+end
+local counted, days = 0, {}
 while at <= #ARGV do
   local id = ARGV[at + 1]
-  redis.call('ZREM', KEYS[3], id)
-  redis.call('ZADD', KEYS[2], 0, id)
-  redis.call('ZADD', KEYS[tonumber(ARGV[at + 2])], 0, id)
-  redis.call('ZADD', KEYS[tonumber(ARGV[at + 3])], 0, id)
-  redis.call('ZADD', KEYS[4], ARGV[at + 5], ARGV[at + 6])
-  if redis.call('XACK', KEYS[1], ARGV[1], ARGV[at]) == 1 then
+  put(gone, KEYS[3], id)
+  put(scored, KEYS[2], 0, id)
+  put(scored, KEYS[tonumber(ARGV[at + 2])], 0, id)
+  put(scored, KEYS[tonumber(ARGV[at + 3])], 0, id)
+  put(scored, KEYS[4], ARGV[at + 5], ARGV[at + 6])
+  local counts = pending[ARGV[at]]
+  if counts then
+    pending[ARGV[at]] = false
+    put(done, KEYS[1], ARGV[at])
+  elseif counts == nil then
+    counts = redis.call('XACK', KEYS[1], ARGV[1], ARGV[at]) == 1
+  end
+  if counts then
     counted = counted + 1
-    local daily = KEYS[tonumber(ARGV[at + 4])]
-    redis.call('HINCRBY', daily, ARGV[at + 7], 1)
-    redis.call('HINCRBY', daily, 'durationMs', ARGV[at + 8])
-    redis.call('EXPIRE', daily, ARGV[2])
+    local key = KEYS[tonumber(ARGV[at + 4])]
+    local daily = days[key] or {durationMs = 0}
+    daily[ARGV[at + 7]] = (daily[ARGV[at + 7]] or 0) + 1
+    daily.durationMs = daily.durationMs + ARGV[at + 8]
+    days[key] = daily
   end
   at = at + 9
+end
+send('XACK', done, ARGV[1])
+send('ZREM', gone)
+send('ZADD', scored)
+for key, daily in pairs(days) do
+  for name, number in pairs(daily) do redis.call('HINCRBY', key, name, string.format('%.0f', number)) end
+  redis.call('EXPIRE', key, ARGV[3])
 end
 return counted
 `);
@@ -55,6 +99,8 @@ export interface AssembleOptions {
     readonly expiry: string;
   };
   readonly group: string;
+  /** The name under which this assembler takes entries. */
+  readonly consumer: string;
   /** How long daily counters are kept. */
   readonly dailyTtlSeconds: number;
   readonly base: string;
@@ -86,7 +132,7 @@ export interface EndedEntry {
 
 /** Applies a batch; replies with how many ended executions were counted. */
 export function assemble(connection: RedisConnection, options: AssembleOptions): Promise<number> {
-  const { keys, group, dailyTtlSeconds, base, entryIds, active, ended } = options;
+  const { keys, group, consumer, dailyTtlSeconds, base, entryIds, active, ended } = options;
   const names = [keys.feed, keys.all, keys.active, keys.expiry];
   const numbers = new Map<string, string>();
   const numberOf = (name: string): string => {
@@ -94,7 +140,15 @@ export function assemble(connection: RedisConnection, options: AssembleOptions):
     if (number === undefined) numbers.set(name, number = String(names.push(name)));
     return number;
   };
-  const args = [group, String(dailyTtlSeconds), String(entryIds.length), String(active.size), base, ...entryIds];
+  const args = [
+    group,
+    consumer,
+    String(dailyTtlSeconds),
+    String(entryIds.length),
+    String(active.size),
+    base,
+    ...entryIds,
+  ];
   for (const [executionId, index] of active) args.push(executionId, numberOf(index));
   for (const entry of ended) {
     args.push(entry.id, entry.executionId, numberOf(entry.keys.workflow), numberOf(entry.keys.status));

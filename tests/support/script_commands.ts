@@ -1,0 +1,76 @@
+/**
+ * Counts the commands that scripts call inside Redis, as MONITOR tells them.
+ *
+ * @example
+ * ```ts
+ * const scripts = await watchScripts(redis.url, { append: APPEND });
+ * await append(connection, options);
+ * const { append: calls } = await scripts.counts();
+ * scripts.stop();
+ * ```
+ */
+import { once } from "node:events";
+import { connect } from "node:net";
+import type { Script } from "../../src/storage/redis/connection/script.ts";
+
+/** What {@linkcode watchScripts} gives. */
+export interface WatchedScripts<Name extends string> {
+  /** How many commands each script has called so far, in all its runs. */
+  counts(): Promise<Record<Name, number>>;
+  /** Their names, in order, script by script. */
+  called(): Promise<Record<Name, string[]>>;
+  stop(): void;
+}
+
+/** Begins to count; the server should be the test's own, since MONITOR tells of everyone. */
+export async function watchScripts<Name extends string>(
+  url: string,
+  scripts: Readonly<Record<Name, Script>>,
+): Promise<WatchedScripts<Name>> {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  await once(socket, "connect");
+  const names = new Map(Object.entries<Script>(scripts).map(([name, { sha1 }]) => [sha1, name as Name]));
+  const called = Object.fromEntries([...names.values()].map((name) => [name, []])) as unknown as Record<Name, string[]>;
+  let running: Name | undefined;
+  let text = "";
+  let heard = () => {};
+  const take = (line: string) => {
+    const command = /^\+[\d.]+ \[\d+ (\S+)\] "([^"]+)"(?: "([^"]*)")?/.exec(line);
+    if (command === null) return;
+    const [, from, name = "", first = ""] = command;
+    if (from === "lua") { if (running !== undefined) called[running].push(name.toLowerCase()); }
+    else running = /^evalsha$/i.test(name) ? names.get(first) : undefined;
+    if (name.toLowerCase() === "echo") heard();
+  };
+  socket.setEncoding("latin1").on("data", (chunk: string) => {
+    const lines = (text + chunk).split("\r\n");
+    text = lines.pop()!;
+    for (const line of lines) take(line);
+  });
+  socket.write("MONITOR\r\n");
+  await once(socket, "data");
+  /** What came before has been told once a command of one's own is. */
+  const caughtUp = async () => {
+    const told = new Promise<void>((resolve) => heard = resolve);
+    const own = connect(Number(port), hostname);
+    own.end("ECHO now\r\n");
+    await told;
+  };
+  return {
+    called: async () => {
+      await caughtUp();
+      return called;
+    },
+    counts: async () => {
+      await caughtUp();
+      return Object.fromEntries(
+        Object.entries<string[]>(called).map(([name, calls]) => [name, calls.length]),
+      ) as Record<
+        Name,
+        number
+      >;
+    },
+    stop: () => socket.destroy(),
+  };
+}
