@@ -4,6 +4,7 @@
 import type { Breach } from "./breach.ts";
 import { type Attempt, type Call, isAccepted } from "./call.ts";
 import { type Execution, hasEnded, outcomeOf, sameJson } from "./log_check.ts";
+import { paced } from "./pace.ts";
 import { DEADLINE_SECONDS } from "./workflows.ts";
 
 /** How long past its deadline an answer may come, in milliseconds. */
@@ -26,7 +27,7 @@ export function checkCall(
   };
   for (const attempt of [...attempts, ...replays]) {
     const ms = attempt.endedAt - attempt.sentAt;
-    if (ms > DEADLINE_SECONDS * 1000 + LATE_MS) breach("wedged", `${describe(attempt)} after ${ms} ms`);
+    if (ms > DEADLINE_SECONDS * 1000 + paced(LATE_MS)) breach("wedged", `${describe(attempt)} after ${ms} ms`);
   }
   if (found.length > 1) breach("duplicated", `${found.length} executions: ${found.map(({ id }) => id).join(" ")}`);
   if (answer === undefined) {
@@ -41,7 +42,7 @@ export function checkCall(
   }
   if (answer.status === 504) {
     const endedAt = execution.events.at(-1)!.time;
-    if (answer.endedAt > cutOffUntil && hasEnded(execution) && answer.endedAt - endedAt > LATE_MS) {
+    if (answer.endedAt > cutOffUntil && hasEnded(execution) && answer.endedAt - endedAt > paced(LATE_MS)) {
       breach("wedged", `a 504 although it had ended ${answer.endedAt - endedAt} ms before`);
     }
     return breaches;

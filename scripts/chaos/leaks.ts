@@ -6,6 +6,7 @@ import type { Breach } from "./breach.ts";
 import type { Cluster } from "./cluster.ts";
 import { findEternalKeys, findTimers } from "./keyspace.ts";
 import type { Member } from "./member.ts";
+import { paced } from "./pace.ts";
 
 /** An inbox is trimmed every two seconds, and keeps the newest entry. */
 const INBOX_LENGTH = 100;
@@ -25,7 +26,7 @@ export async function findLeaks(
 ): Promise<Breach[]> {
   const { filesBefore, settleMs } = options;
   let held: string[] = [];
-  for (const until = Date.now() + settleMs; Date.now() < until; await sleep(200)) {
+  for (const from = Date.now(); Date.now() - from < paced(settleMs); await sleep(200)) {
     held = [...await heldInRedis(cluster), ...await heldByMembers(cluster, filesBefore)];
     if (held.length === 0) break;
   }

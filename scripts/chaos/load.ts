@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici";
 import { type Attempt, type Call, settles } from "./call.ts";
 import type { Member } from "./member.ts";
+import { paced } from "./pace.ts";
 import type { Random } from "./random.ts";
 import { DEADLINE_SECONDS, type Kind, payloadOf } from "./workflows.ts";
 
@@ -84,7 +85,7 @@ export class Load {
   async attempt(kind: Kind, payload: Call["payload"], target: Pick<Member, "name" | "url">): Promise<Attempt> {
     const sentAt = Date.now();
     const abort = new AbortController();
-    const limitMs = DEADLINE_SECONDS * 1000 + GRACE_MS;
+    const limitMs = DEADLINE_SECONDS * 1000 + paced(GRACE_MS);
     const timer = setTimeout(() => abort.abort(new Error(`no answer within ${limitMs} ms`)), limitMs);
     try {
       const { statusCode: status, headers, body } = await request(`${target.url}/webhook/${kind.id}`, {
@@ -139,7 +140,7 @@ export class Load {
         break;
       }
       if (this.#hangUp.signal.aborted) call.hungUp = true;
-      if (call.hungUp || Date.now() - call.startedAt > budgetMs) break;
+      if (call.hungUp || Date.now() - call.startedAt > paced(budgetMs)) break;
       await sleep(random.between(50, 200));
     }
     const lost = call.attempts.some(({ error }) => error !== undefined);

@@ -9,6 +9,7 @@ import { readExecution } from "./execution_reader.ts";
 import type { FaultWindow } from "./faults.ts";
 import type { Load } from "./load.ts";
 import { story } from "./log_check.ts";
+import { paced } from "./pace.ts";
 import type { Probes } from "./probes.ts";
 
 /** What is watched. */
@@ -34,25 +35,26 @@ const PATIENCE_MS = 1500;
  * that the fault ended before it.
  */
 export async function recover({ cluster, load, probes }: Stage, fault: FaultWindow): Promise<Recovery> {
-  const { since, boundMs } = fault;
+  const { since } = fault;
+  const boundMs = () => paced(fault.boundMs);
   const endedAt = Date.now();
   const serving = cluster.http.filter(({ alive }) => alive);
   const waiting = load.calls.filter(({ startedAt, answer, settledAt = Infinity }) =>
     startedAt <= endedAt && (answer?.endedAt ?? settledAt) >= since
   );
   const longestMs = Math.max(0, ...waiting.map(({ kind, payload }) => kind.nominalMs(payload)));
-  const giveUpAt = Math.max(endedAt, since + boundMs) + longestMs + PATIENCE_MS;
+  const giveUpAt = () => Math.max(endedAt, since + boundMs()) + longestMs + PATIENCE_MS;
   const isDone = (call: Call) => call.answer !== undefined || call.settledAt !== undefined;
   const isWell = () => serving.every((target) => probes.recovery(target, since) !== undefined) && waiting.every(isDone);
-  while (!isWell() && Date.now() < giveUpAt) await sleep(20);
+  while (!isWell() && Date.now() < giveUpAt()) await sleep(20);
 
   const breaches: Breach[] = [];
   let worstMs = 0;
   for (const target of serving) {
     const ms = probes.recovery(target, since);
     worstMs = Math.max(worstMs, ms ?? Date.now() - since);
-    if (ms !== undefined && ms <= boundMs) continue;
-    const took = ms === undefined ? "serves nothing" : `served again after ${ms} ms, not ${boundMs}`;
+    if (ms !== undefined && ms <= boundMs()) continue;
+    const took = ms === undefined ? "serves nothing" : `served again after ${ms} ms, not ${boundMs()}`;
     breaches.push({ kind: "wedged", detail: `${target.name} ${took}` });
   }
   for (const call of waiting) {
@@ -60,8 +62,8 @@ export async function recover({ cluster, load, probes }: Stage, fault: FaultWind
     const doneAt = answer?.endedAt ?? Date.now();
     const ms = doneAt - Math.max(since, call.startedAt) - kind.nominalMs(payload);
     worstMs = Math.max(worstMs, ms);
-    if (isDone(call) && ms <= boundMs) continue;
-    const took = isDone(call) ? `answered ${ms} ms after the fault, not ${boundMs}` : `unanswered ${ms} ms after it`;
+    if (isDone(call) && ms <= boundMs()) continue;
+    const took = isDone(call) ? `answered ${ms} ms after the fault, not ${boundMs()}` : `unanswered ${ms} ms after it`;
     const tries = call.attempts.map((a) => `${a.instance} ${a.status ?? a.error} at ${a.endedAt}`).join("; ");
     const id = answer?.executionId;
     const log = id === undefined ? "" : `: ${story((await readExecution(cluster, id)).events)}`;

@@ -9,6 +9,7 @@ import { findTimers } from "./keyspace.ts";
 import { countFiles, findLeaks } from "./leaks.ts";
 import { Load } from "./load.ts";
 import type { ChaosOptions, RoundName } from "./options.ts";
+import { paced, watchPace } from "./pace.ts";
 import { Probes } from "./probes.ts";
 import { Random } from "./random.ts";
 import { recover, type Stage } from "./recovery.ts";
@@ -35,6 +36,7 @@ const SCENE_PATIENCE = 4;
 /** Runs until the rounds or the seconds are over; with a plant, until the first breach. */
 export async function run(options: ChaosOptions, say: (line: string) => void): Promise<Report> {
   const { plant, logDir, callers, seed } = options;
+  using _pace = watchPace();
   const random = new Random(seed);
   const report = new Report({ seed, say });
   const { partitions, leaseSeconds, only } = options;
@@ -99,7 +101,7 @@ async function harm(
 ): Promise<FaultWindow & { found?: readonly Breach[] }> {
   if (!(name in SCENES)) return await FAULTS[name as FaultName](cluster, random);
   const startedAt = Date.now();
-  const actor = new Actor(name, { cluster, random, patienceMs: SCENE_PATIENCE * within * 1000 });
+  const actor = new Actor(name, { cluster, random, patienceMs: paced(SCENE_PATIENCE * within * 1000) });
   if (ALONE.has(name)) await load.hold();
   const found = await play(name as SceneName, actor);
   load.goOn();
@@ -109,7 +111,7 @@ async function harm(
 /** Waits until nothing is queued any more, at most for as long as that may take. */
 async function settle({ redis, keys }: Cluster, forMs: number): Promise<void> {
   const streams = keys.each((partition) => keys.work(partition));
-  for (const until = Date.now() + forMs; Date.now() < until; await sleep(100)) {
+  for (const from = Date.now(); Date.now() - from < paced(forMs); await sleep(100)) {
     const lengths = await Promise.all(streams.map((stream) => redis.send<number>("XLEN", stream)));
     if (lengths.every((length) => length === 0) && (await findTimers(redis, keys)).length === 0) break;
   }

@@ -9,6 +9,7 @@ import type { Cluster } from "./cluster.ts";
 import { readExecution } from "./execution_reader.ts";
 import type { Load } from "./load.ts";
 import { allKeys, OF_AN_EXECUTION } from "./keyspace.ts";
+import { paced } from "./pace.ts";
 import { checkLog, type Execution, hasEnded, keyOf } from "./log_check.ts";
 
 /** After how long an execution that has not ended is wedged, in milliseconds: no kind takes as long as that. */
@@ -51,7 +52,7 @@ export class Verifier {
       const key = keyOf(execution) ?? "";
       byKey.set(key, [...byKey.get(key) ?? [], execution]);
       if (!hasEnded(execution)) {
-        if (!final && Date.now() - requestedAt(execution.id) < WEDGED_MS) open.add(key);
+        if (!final && Date.now() - requestedAt(execution.id) < paced(WEDGED_MS)) open.add(key);
         else breaches.push(await this.#explain(execution));
       }
       checked.push(execution);
