@@ -20,6 +20,7 @@ import type { Store } from "./storage/store.ts";
 import { openRedisStore } from "./storage/redis/store.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
+import { createSubmit } from "./execution/submit.ts";
 import { createGuardedFetch } from "./nodes/guarded_fetch.ts";
 import { createNodeTypes } from "./nodes/registry.ts";
 import { pause } from "./lib/delay.ts";
@@ -89,7 +90,7 @@ async function openStore(config: Config, logger: Logger): Promise<Store> {
 async function serve(parts: { config: Config; logger: Logger; store: Store; version: string }): Promise<void> {
   const { config, logger, store, version } = parts;
   const metrics = createMetrics();
-  metrics.watchWaiters(() => store.waiting());
+  metrics.watchWaiters(() => store.replies.size);
   // One processor stays with the thread that answers everybody.
   await using expressions = new ExpressionThreads({
     threads: availableParallelism() - 1,
@@ -109,17 +110,16 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   await loadWorkflows(config.workflowsDir, catalog);
 
   const drain = new AbortController();
-  const close = new AbortController();
   const deps = {
     config,
     store,
+    submit: createSubmit({ ...store, historyTtlSeconds: config.historyTtlSeconds }),
     catalog,
     logger,
     metrics,
     ready: () => drain.signal.aborted ? { ready: false, reason: "It is shutting down" } : store.ready(),
     info: { version },
     drainSignal: drain.signal,
-    closeSignal: close.signal,
   };
   const worker = config.roles.has("worker") ? createWorker({ config, logger, store, catalog, metrics }) : undefined;
   const assembler = config.roles.has("assembler")
@@ -146,7 +146,7 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   }
   const until = performance.now() + config.drainSeconds * 1000;
   // The worker outlives the callers: it may be their executions that it runs.
-  await closeServer(server, { graceMs: config.drainSeconds * 1000, answerAll: () => close.abort() });
+  await closeServer(server, { graceMs: config.drainSeconds * 1000, answerAll: () => store.replies.close() });
   await worker?.stop({ graceMs: Math.max(0, until - performance.now()) });
   await assembler?.stop();
   logger.info({ signal }, "stopped");

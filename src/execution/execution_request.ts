@@ -1,6 +1,5 @@
 /**
- * Makes the request that starts an execution, with the bounds from its workflow's settings. Webhooks, runs by hand and
- * requeued dead letters all use it.
+ * Makes the request that starts an execution, with the bounds from its workflow's settings.
  */
 import type { JsonValue } from "../lib/json.ts";
 import type { Concurrency, ExecutionRequest, Idempotency } from "./request.ts";

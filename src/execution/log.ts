@@ -36,7 +36,7 @@ export interface ReadOptions {
 /** How many bytes of values a page of a log has, with which one more may be begun. */
 export const PAGE_BYTES = 2 ** 21;
 
-/** How callers start executions, wait for them and read them. */
+/** How executions are requested, read and steered. */
 export interface ExecutionLog {
   /**
    * Makes the id of an execution to be requested: a UUIDv7 that lies in the partition where the workflow's slots, or
@@ -50,20 +50,6 @@ export interface ExecutionLog {
    * (429, by `onOverlap: "reject"`), `idempotency_key_reused` (422, the key came with another fingerprint).
    */
   request(request: ExecutionRequest): Promise<Acceptance>;
-
-  /**
-   * Registers a waiter for the reply to an execution and returns it. Register before `request`; whatever number of
-   * waiters there is, an instance has one blocked connection for them. The promise rejects with the signal's reason
-   * when it aborts, and with a `TimeoutError` (a `DOMException`) after `timeoutMs`. Throws `too_many_waiters` past the
-   * limit.
-   */
-  awaitReply(executionId: string, options: WaitOptions & { timeoutMs?: number }): Promise<ExecutionResult>;
-
-  /** Frees the place of a waiter whose request was never appended; its promise stays pending. */
-  abandonReply(executionId: string): void;
-
-  /** The name under which this instance gets replies. */
-  readonly instance: string;
 
   /** What is known of an execution, or `undefined`. */
   meta(executionId: string): Promise<ExecutionMeta | undefined>;

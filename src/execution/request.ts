@@ -1,5 +1,5 @@
 /**
- * What starts an execution.
+ * What starts an execution, as the log takes it.
  */
 import type { JsonValue } from "../lib/json.ts";
 
@@ -37,6 +37,14 @@ export interface Idempotency {
   readonly fingerprint: string;
   /** How long the key is remembered, from the request on; its execution may be forgotten before. */
   readonly ttlSeconds: number;
+}
+
+/** Begins the keys that no client can send: it is no printable ASCII. */
+const OWN = "§";
+
+/** A key for what Millrace itself does once: no client can send it. */
+export function ownKey(what: string): string {
+  return `${OWN}${what}`;
 }
 
 /** The slots of a workflow, and what happens to a request that finds none free. */

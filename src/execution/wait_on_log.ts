@@ -3,14 +3,18 @@
  */
 import { entryIdBefore, isTerminal, type StoredEvent } from "./event.ts";
 import type { ExecutionLog } from "./log.ts";
+import type { Interruption, Replies, Reply, ReplyWait } from "./replies.ts";
 import type { ExecutionResult, ResponseData } from "./result.ts";
 import { executionLost } from "./refusals.ts";
 
+/** The ports through which a log is waited on. */
+export interface LogPorts {
+  readonly log: ExecutionLog;
+  readonly replies: Replies;
+}
+
 /** What {@linkcode waitOnLog} takes. */
-export interface LogWait {
-  readonly timeoutMs: number;
-  /** Each of them ends the wait. */
-  readonly signals: readonly (AbortSignal | undefined)[];
+export interface LogWait extends ReplyWait {
   /** An event besides the terminal one that ends the wait. */
   readonly until?: (event: StoredEvent) => boolean;
 }
@@ -18,40 +22,33 @@ export interface LogWait {
 /**
  * Follows a log, from its beginning, to the event that ends the wait and returns that one, without its large value.
  *
- * @returns `"expired"` when there is no log any more, `"lost"` when it went without such an event, `"stopped"` when the time was over or a signal
- * aborted before
+ * @returns `"expired"` when there is no log any more, `"lost"` when it went without such an event, or why the wait ended
+ * before
  */
 export async function waitOnLog(
-  log: ExecutionLog,
+  { log, replies }: LogPorts,
   executionId: string,
   options: LogWait,
-): Promise<StoredEvent | "expired" | "lost" | "stopped"> {
-  const { timeoutMs, signals, until } = options;
-  const controller = new AbortController();
+): Promise<StoredEvent | "expired" | "lost" | Interruption> {
+  const { until, ...wait } = options;
+  const follower = replies.follow(wait);
   let hasBegun = false;
-  const stop = () => controller.abort();
-  const timer = setTimeout(stop, timeoutMs);
-  for (const signal of signals) {
-    if (signal?.aborted) stop();
-    signal?.addEventListener("abort", stop, { once: true });
-  }
   try {
-    for await (const event of log.tail(executionId, { signal: controller.signal, values: false })) {
+    for await (const event of log.tail(executionId, { signal: follower.signal, values: false })) {
       if (isTerminal(event) || until?.(event)) return event;
       hasBegun = true;
     }
-    return controller.signal.aborted ? "stopped" : hasBegun ? "lost" : "expired";
+    return follower.interrupted ?? (hasBegun ? "lost" : "expired");
   } catch (error) {
-    if (controller.signal.aborted) return "stopped";
+    if (follower.interrupted !== undefined) return follower.interrupted;
     throw error;
   } finally {
-    clearTimeout(timer);
-    for (const signal of signals) signal?.removeEventListener("abort", stop);
+    follower.end();
   }
 }
 
 /** What {@linkcode waitForResult} takes. */
-export interface ResultWait extends Omit<LogWait, "until"> {
+export interface ResultWait extends ReplyWait {
   /** The first response that a node made ends the wait, as it does for a `responseNode` webhook's first caller. */
   readonly replyEarly: boolean;
 }
@@ -64,27 +61,32 @@ export interface ResultWait extends Omit<LogWait, "until"> {
  * @throws {MillraceError} `execution_lost`
  */
 export async function waitForResult(
-  log: ExecutionLog,
+  ports: LogPorts,
   executionId: string,
   options: ResultWait,
-): Promise<ExecutionResult | "stopped" | undefined> {
+): Promise<Reply | undefined> {
+  const { log } = ports;
   const { replyEarly, ...wait } = options;
   // The stored result has the response that was made last, so the log tells which one was sent.
   const stored = replyEarly ? undefined : await log.result(executionId);
-  if (stored !== undefined) return stored;
-  const last = await waitOnLog(log, executionId, {
+  if (stored !== undefined) return { result: stored };
+  const last = await waitOnLog(ports, executionId, {
     ...wait,
     ...(replyEarly && { until: isResponse }),
   });
-  if (last === "stopped") return last;
   if (last === "lost") throw executionLost(executionId);
-  if (last !== "expired" && last.type === "node.completed") {
-    // It was followed without its values.
-    const [event] = await log.read(executionId, { after: entryIdBefore(last.id), limit: 1 });
-    if (event?.type !== "node.completed") return await log.result(executionId);
-    return { executionId, status: "responded", response: event.data.output as unknown as ResponseData };
-  }
-  return await log.result(executionId);
+  if (typeof last === "string" && last !== "expired") return { interrupted: last };
+  const result = last !== "expired" && last.type === "node.completed"
+    ? await readResponse(log, executionId, last.id)
+    : await log.result(executionId);
+  return result && { result };
+}
+
+/** The response that an event of the log carries, which was followed without its values. */
+async function readResponse(log: ExecutionLog, executionId: string, id: string): Promise<ExecutionResult | undefined> {
+  const [event] = await log.read(executionId, { after: entryIdBefore(id), limit: 1 });
+  if (event?.type !== "node.completed") return await log.result(executionId);
+  return { executionId, status: "responded", response: event.data.output as unknown as ResponseData };
 }
 
 /** True for the completion of a node that responds, as the log says. */

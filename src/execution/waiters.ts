@@ -1,87 +1,173 @@
 /**
- * The registry of the callers of this instance that wait for replies: one entry a caller, the same for every driver.
+ * The registry of those who wait on this instance, the same for every driver. The callers' side of it is the port
+ * {@linkcode Replies}; the rest is for the driver, which hands replies in.
  */
 import { MillraceError } from "../lib/errors.ts";
+import { LONGEST_DELAY_MS } from "../lib/delay.ts";
 import type { ExecutionResult } from "./result.ts";
+import type { Follower, Interruption, Replies, Reply, ReplyWait, Waiter } from "./replies.ts";
 
-interface Waiter {
-  resolve(result: ExecutionResult): void;
-  reject(reason: unknown): void;
-  /** The request was appended: the store has the execution from then on, until it ends. */
-  isAppended: boolean;
-  /** When the store was last asked whether it still has the execution: monotonic clock, milliseconds. */
-  lookedAt: number;
-  release(): void;
+/** What every wait has: a deadline, and a signal of whoever waits. */
+abstract class Wait {
+  interrupted: Interruption | undefined;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = () => this.interrupt("caller gone");
+  readonly #timer: ReturnType<typeof setTimeout>;
+
+  constructor({ timeoutMs, signal }: ReplyWait) {
+    this.#signal = signal;
+    this.#timer = setTimeout(() => this.interrupt("deadline"), Math.min(timeoutMs, LONGEST_DELAY_MS));
+    signal?.addEventListener("abort", this.#onAbort);
+  }
+
+  /** Ends the wait without a result. */
+  abstract interrupt(why: Interruption): void;
+
+  protected release(): void {
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+  }
 }
 
-/** Waiters by execution id. A waiter is freed by its reply, its signal or its deadline, whichever comes first. */
-export class Waiters {
-  readonly #limit: number;
-  readonly #waiting = new Map<string, Waiter>();
+/** A caller; it leaves the registry on every way out. */
+class Caller extends Wait implements Waiter {
+  readonly reply: Promise<Reply>;
+  onDeadline: (() => void) | undefined;
+  /** The request was appended: the store has the execution from then on, until it ends. */
+  isAppended = false;
+  /** When the store was last asked whether it still has the execution: monotonic clock, milliseconds. */
+  lookedAt = performance.now();
+  readonly #leave: () => void;
+  #resolve!: (reply: Reply) => void;
+  #reject!: (reason: unknown) => void;
 
-  constructor(options: { limit: number }) {
+  constructor(options: ReplyWait, leave: () => void) {
+    super(options);
+    this.#leave = leave;
+    this.reply = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  override interrupt(why: Interruption): void {
+    this.interrupted = why;
+    this.settle({ interrupted: why });
+    if (why === "deadline") this.onDeadline?.();
+  }
+
+  settle(reply: Reply): void {
+    this.abandon();
+    this.#resolve(reply);
+  }
+
+  fail(reason: unknown): void {
+    this.abandon();
+    this.#reject(reason);
+  }
+
+  abandon(): void {
+    this.release();
+    this.#leave();
+  }
+}
+
+/** Follows an execution's log. */
+class LogFollower extends Wait implements Follower {
+  readonly #leave: (follower: LogFollower) => void;
+  readonly #controller = new AbortController();
+
+  constructor(options: ReplyWait, leave: (follower: LogFollower) => void) {
+    super(options);
+    this.#leave = leave;
+    if (options.signal?.aborted) this.interrupt("caller gone");
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  override interrupt(why: Interruption): void {
+    this.interrupted ??= why;
+    this.end();
+    this.#controller.abort();
+  }
+
+  end(): void {
+    this.release();
+    this.#leave(this);
+  }
+}
+
+/** Those who wait on one instance: callers by the execution that they wait for, and followers of logs. */
+export class Waiters implements Replies {
+  readonly instance: string;
+  readonly #limit: number;
+  readonly #callers = new Map<string, Caller>();
+  readonly #followers = new Set<LogFollower>();
+  #closed = false;
+
+  /** @param options.limit how many callers may wait at once; followers have a limit of their own */
+  constructor(options: { instance: string; limit: number }) {
+    this.instance = options.instance;
     this.#limit = options.limit;
   }
 
-  /** How many callers wait now. */
   get size(): number {
-    return this.#waiting.size;
+    return this.#callers.size;
   }
 
-  /** The ids of the executions that are waited for. */
-  ids(): string[] {
-    return [...this.#waiting.keys()];
+  get closed(): boolean {
+    return this.#closed;
   }
 
-  /**
-   * Waits for one reply. Throws `too_many_waiters` past the limit; rejects with the signal's reason when it aborts,
-   * and with a `TimeoutError` (a `DOMException`) after `timeoutMs`.
-   */
-  wait(executionId: string, options: { signal: AbortSignal; timeoutMs?: number }): Promise<ExecutionResult> {
-    const { signal, timeoutMs } = options;
-    if (this.#waiting.size >= this.#limit) {
+  wait(executionId: string, options: ReplyWait): Waiter {
+    if (this.#closed) throw new MillraceError("shutting_down", "The instance is shutting down and has started nothing");
+    if (this.#callers.size >= this.#limit) {
       throw new MillraceError("too_many_waiters", `${this.#limit} callers are waiting on this instance already`, {
         headers: { "retry-after": "1" },
       });
     }
-    signal.throwIfAborted();
-    return new Promise((resolve, reject) => {
-      const giveUp = (reason: unknown) => {
-        release();
-        this.#waiting.delete(executionId);
-        reject(reason);
-      };
-      const onAbort = () => giveUp(signal.reason);
-      const timer = timeoutMs === undefined ? undefined : setTimeout(() => giveUp(timeoutError()), timeoutMs);
-      const release = () => {
-        clearTimeout(timer);
-        signal.removeEventListener("abort", onAbort);
-      };
-      signal.addEventListener("abort", onAbort);
-      this.#waiting.set(executionId, {
-        resolve,
-        reject: giveUp,
-        release,
-        isAppended: false,
-        lookedAt: performance.now(),
-      });
+    options.signal?.throwIfAborted();
+    const caller: Caller = new Caller(options, () => {
+      // Another may have come to wait for the same execution.
+      if (this.#callers.get(executionId) === caller) this.#callers.delete(executionId);
     });
+    this.#callers.set(executionId, caller);
+    return caller;
+  }
+
+  follow(options: ReplyWait): Follower {
+    const follower = new LogFollower(options, (gone) => this.#followers.delete(gone));
+    if (this.#closed) follower.interrupt("closing");
+    if (follower.interrupted === undefined) this.#followers.add(follower);
+    return follower;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const wait of [...this.#callers.values(), ...this.#followers]) wait.interrupt("closing");
+  }
+
+  /** The ids of the executions that are waited for. */
+  ids(): string[] {
+    return [...this.#callers.keys()];
   }
 
   /** True while somebody waits for this execution. */
   has(executionId: string): boolean {
-    return this.#waiting.has(executionId);
+    return this.#callers.has(executionId);
   }
 
   /** Marks a waiter's request as appended; does nothing if nobody waits for the execution. */
   appended(executionId: string): void {
-    const waiter = this.#waiting.get(executionId);
-    if (waiter !== undefined) waiter.isAppended = true;
+    const caller = this.#callers.get(executionId);
+    if (caller !== undefined) caller.isAppended = true;
   }
 
   /** True while somebody waits for an execution that was appended. */
   isAppended(executionId: string): boolean {
-    return this.#waiting.get(executionId)?.isAppended ?? false;
+    return this.#callers.get(executionId)?.isAppended ?? false;
   }
 
   /**
@@ -91,10 +177,10 @@ export class Waiters {
   due(options: { everyMs: number; most: number }): string[] {
     const now = performance.now();
     const ids: string[] = [];
-    for (const [id, waiter] of this.#waiting) {
+    for (const [id, caller] of this.#callers) {
       if (ids.length === options.most) break;
-      if (!waiter.isAppended || now - waiter.lookedAt < options.everyMs) continue;
-      waiter.lookedAt = now;
+      if (!caller.isAppended || now - caller.lookedAt < options.everyMs) continue;
+      caller.lookedAt = now;
       ids.push(id);
     }
     return ids;
@@ -102,27 +188,13 @@ export class Waiters {
 
   /** Rejects a waiter. */
   fail(executionId: string, reason: unknown): void {
-    this.#waiting.get(executionId)?.reject(reason);
-  }
-
-  /** Frees a place without settling its promise. */
-  abandon(executionId: string): void {
-    this.#waiting.get(executionId)?.release();
-    this.#waiting.delete(executionId);
+    this.#callers.get(executionId)?.fail(reason);
   }
 
   /** Hands a reply to its waiter; false if nobody waits any more. */
   reply(result: ExecutionResult): boolean {
-    const waiter = this.#waiting.get(result.executionId);
-    if (waiter === undefined) return false;
-    this.#waiting.delete(result.executionId);
-    waiter.release();
-    waiter.resolve(result);
-    return true;
+    const caller = this.#callers.get(result.executionId);
+    caller?.settle({ result });
+    return caller !== undefined;
   }
-}
-
-/** As `AbortSignal.timeout` gives it (DOM, section 3.3). */
-function timeoutError(): DOMException {
-  return new DOMException("No reply came in time", "TimeoutError");
 }

@@ -5,6 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { DeadLetters } from "../execution/dead_letters.ts";
 import type { ExecutionLog } from "../execution/log.ts";
 import type { Projections } from "../feed/projections.ts";
+import type { Replies } from "../execution/replies.ts";
 import type { StoreHealth } from "../telemetry/store_health.ts";
 import type { WorkQueue } from "../execution/work_queue.ts";
 import type { WorkflowStore } from "../workflow/workflow_store.ts";
@@ -17,12 +18,11 @@ export interface Store extends AsyncDisposable {
   /** By which the times of events, deadlines and waits go, the same for every process of the store. */
   readonly clock: Clock;
   readonly log: ExecutionLog;
+  readonly replies: Replies;
   readonly work: WorkQueue;
   readonly projections: Projections;
   readonly workflows: WorkflowStore;
   readonly deadLetters: DeadLetters;
-  /** How many callers of this instance wait for replies. */
-  waiting(): number;
   /** Whether the store can do its work now, and if not why. */
   ready(): { readonly ready: boolean; readonly reason?: string };
   health(): Promise<StoreHealth>;

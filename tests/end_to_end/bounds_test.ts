@@ -12,6 +12,7 @@ import { runInNewContext } from "node:vm";
 import { createClient, type RedisClientType, type RedisFunctions, type RedisModules, type RedisScripts } from "redis";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { createSubmit } from "../../src/execution/submit.ts";
 import { createApp } from "../../src/http/app.ts";
 import { Assembler } from "../../src/feed/assembler.ts";
 import { Worker } from "../../src/engine/worker.ts";
@@ -120,12 +121,12 @@ async function openSite(store: Store) {
       bodyStallSeconds: 60,
       metricsPublic: false,
       corsOrigins: [],
-      historyTtlSeconds: 1,
       idempotencyTtlSeconds: 1,
       instance: "bounds",
       roles: new Set(["http"]),
     },
     store,
+    submit: createSubmit({ ...store, historyTtlSeconds: 1 }),
     catalog,
     logger: { debug() {}, info() {}, warn() {}, error: (fields) => fail(fields) },
     ready: () => true,
@@ -186,7 +187,7 @@ async function settled(redis: Redis, store: Store) {
   const measure = async () => ({
     pending: (await redis.xPending("mr:{0}:work", "workers")).pending +
       (await redis.xPending("mr:{0}:feed", "assembler")).pending + await redis.xLen("mr:{0}:work"),
-    waiters: store.waiting(),
+    waiters: store.replies.size,
     redisBytes: Number(/used_memory:(\d+)/.exec(await redis.info("memory"))![1]),
   });
   await eventually(async () => {

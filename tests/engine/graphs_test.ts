@@ -13,7 +13,7 @@ import type { Store } from "../../src/storage/store.ts";
 import { createNodeTypes } from "../../src/nodes/registry.ts";
 import { compileWorkflow } from "../../src/workflow/compile.ts";
 import type { CompiledWorkflow } from "../../src/workflow/definition.ts";
-import { drivers, requestOf, takeClaims } from "../storage/drivers.ts";
+import { awaitReply, drivers, requestOf, takeClaims } from "../storage/drivers.ts";
 import { logToEnd, typesOf } from "./bench_of_work.ts";
 import { expect, type Expected, type Fate } from "./graph_model.ts";
 import { canonical, type Graph, graphs, stepTypes } from "./graphs.ts";
@@ -82,10 +82,10 @@ async function runAll(store: Store, parts: readonly Part[]): Promise<Outcome[]> 
     const definition = graph.definition as never;
     workflows.set(`g${n}`, compileWorkflow({ id: `g${n}`, version: 1, definition, updatedAt: 0 }, { nodeTypes }));
     const { trigger, replyEarly } = graph;
-    return requestOf({ workflowId: `g${n}`, trigger, input: INPUT, replyTo: store.log.instance, replyEarly });
+    return requestOf({ workflowId: `g${n}`, trigger, input: INPUT, replyTo: store.replies.instance, replyEarly });
   });
   const replies = requests.map(({ executionId }) =>
-    store.log.awaitReply(executionId, { signal: AbortSignal.timeout(100_000) })
+    awaitReply(store, executionId, { signal: AbortSignal.timeout(100_000) })
   );
   await Promise.all(requests.map((request) => store.log.request(request)));
   const claims = await takeClaims(store, requests.map(({ executionId }) => executionId));

@@ -7,7 +7,7 @@ import type { Worker } from "../../src/engine/worker.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { uuidv7 } from "../../src/lib/uuidv7.ts";
 import { pause } from "../../src/lib/delay.ts";
-import { drivers, eventually } from "../storage/drivers.ts";
+import { awaitReply, drivers, eventually } from "../storage/drivers.ts";
 import { type Bench, chainOf, failing, logToEnd, makeBench, typesOf } from "./bench_of_work.ts";
 
 const act = (id: string, more: object = {}) => ({ id, type: "act", parameters: { name: id }, ...more });
@@ -116,8 +116,8 @@ for (const driver of drivers()) {
         connections: [{ from: "start", to: "pick" }, { from: "pick", output, to: "two" }, { from: "two", to: "one" }],
       });
       const executionId = store.log.makeId({ workflowId: "nowhere", limited: false });
-      const reply = store.log.awaitReply(executionId, { signal: AbortSignal.timeout(60_000) });
-      await bench.request(store, "nowhere", { executionId, replyTo: store.log.instance });
+      const reply = awaitReply(store, executionId, { signal: AbortSignal.timeout(60_000) });
+      await bench.request(store, "nowhere", { executionId, replyTo: store.replies.instance });
       assert.is((await reply).status, "completed");
       const events = await logToEnd(store, executionId);
       assert.equal(typesOf(events).slice(-3), ["node.skipped two", "node.skipped one", "execution.completed"]);
@@ -147,8 +147,8 @@ for (const driver of drivers()) {
   test("an execution that waits past its deadline ends then, and its caller is answered", async () => {
     const signal = AbortSignal.timeout(60_000);
     const { executionId } = { executionId: store.log.makeId({ workflowId: "short", limited: false }) };
-    const reply = store.log.awaitReply(executionId, { signal });
-    await bench.request(store, "short", { executionId, replyTo: store.log.instance });
+    const reply = awaitReply(store, executionId, { signal });
+    await bench.request(store, "short", { executionId, replyTo: store.replies.instance });
     const result = await reply;
     assert.equal([result.status, result.error?.code], ["failed", "execution_timeout"]);
     const events = await logToEnd(store, executionId);
@@ -157,8 +157,8 @@ for (const driver of drivers()) {
 
   test("an execution that fails after its early response keeps the response in its result", async () => {
     const executionId = store.log.makeId({ workflowId: "early", limited: false });
-    const reply = store.log.awaitReply(executionId, { signal: AbortSignal.timeout(60_000) });
-    await bench.request(store, "early", { executionId, replyTo: store.log.instance, replyEarly: true });
+    const reply = awaitReply(store, executionId, { signal: AbortSignal.timeout(60_000) });
+    await bench.request(store, "early", { executionId, replyTo: store.replies.instance, replyEarly: true });
     const response = { status: 201, headers: {}, body: "early" };
     assert.equal((await reply).response, response);
     const marked = (await logToEnd(store, executionId)).filter(({ data }) => "responds" in (data as object));
@@ -254,11 +254,11 @@ for (const driver of drivers()) {
 
   for (const kind of ["act", "effect"]) {
     test(`a log that grows past its limit ends its execution with log_limit, where ${kind}s made it`, async () => {
-      const replyTo = store.log.instance;
+      const replyTo = store.replies.instance;
       const signal = AbortSignal.timeout(60_000);
       for (const [id, status, code] of [["less heavy", "completed", undefined], ["heavy", "failed", "log_limit"]]) {
         const executionId = uuidv7();
-        const reply = store.log.awaitReply(executionId, { signal });
+        const reply = awaitReply(store, executionId, { signal });
         await bench.request(store, `${id} ${kind}`, { executionId, replyTo });
         const result = await reply;
         assert.equal([result.status, result.error?.code], [status, code]);

@@ -8,9 +8,7 @@ const KEY = { "idempotency-key": "order-1" };
 const WORKFLOWS = [webhookWorkflow({ timeoutSeconds: 600 }), compiled("w1", { manualTrigger: "start" })];
 
 test("callers who wait are answered when the instance closes, and their executions run on", () => {
-  const close = new AbortController();
-  const deps = { closeSignal: close.signal };
-  return withApp({ deps, workflows: WORKFLOWS, work: () => "hold" }, async ({ app, store, claims }) => {
+  return withApp({ workflows: WORKFLOWS, work: () => "hold" }, async ({ app, store, claims }) => {
     const webhook = app.request("/webhook/orders", post({}, KEY));
     const attached = app.request("/webhook/orders", post({}, KEY));
     const preferred = app.request("/webhook/orders", post({}, { prefer: "wait=600" }));
@@ -20,7 +18,7 @@ test("callers who wait are answered when the instance closes, and their executio
     const result = app.request(`/api/executions/${id}/result`, { headers: { prefer: "wait=600" } });
     await taken(claims, 4);
     await new Promise((resolve) => setTimeout(resolve, 5));
-    close.abort();
+    store.replies.close();
 
     const ids = new Set<string>();
     for (const response of [await webhook, await attached]) {
@@ -37,13 +35,12 @@ test("callers who wait are answered when the instance closes, and their executio
       assert.is(response.status, 202);
       assert.ok(response.headers.get("location"));
     }
-    assert.is(store.waiting(), 0);
+    assert.is(store.replies.size, 0);
   });
 });
 
 test("a request whose append is under way when the instance closes is answered after it", () => {
-  const close = new AbortController();
-  return withApp({ deps: { closeSignal: close.signal }, work: () => "hold" }, async ({ app, store, claims }) => {
+  return withApp({ work: () => "hold" }, async ({ app, store, claims }) => {
     const append = store.log.request.bind(store.log);
     let go = () => {};
     store.log.request = async (made) => {
@@ -53,7 +50,7 @@ test("a request whose append is under way when the instance closes is answered a
     let answered = false;
     const call = Promise.resolve(app.request("/webhook/orders", post({}))).finally(() => answered = true);
     await new Promise((resolve) => setTimeout(resolve, 5));
-    close.abort();
+    store.replies.close();
     await new Promise((resolve) => setTimeout(resolve, 5));
     assert.not(answered);
     go();
@@ -65,8 +62,8 @@ test("a request whose append is under way when the instance closes is answered a
 });
 
 test("a closing instance starts nothing for callers who would wait, and still takes those who do not", () => {
-  const deps = { closeSignal: AbortSignal.abort() };
-  return withApp({ deps, work: () => "hold" }, async ({ app, claims }) => {
+  return withApp({ work: () => "hold" }, async ({ app, store, claims }) => {
+    store.replies.close();
     const response = await app.request("/webhook/orders", post({}));
     assert.is(response.status, 503);
     assert.is(response.headers.get("retry-after"), "1");

@@ -2,6 +2,7 @@
  * The app over the memory driver, with a catalog and a worker that the tests control.
  */
 import type { Hono } from "hono";
+import { createSubmit } from "../../src/execution/submit.ts";
 import { createApp } from "../../src/http/app.ts";
 import { MillraceError } from "../../src/lib/errors.ts";
 import type { AppDeps, AppEnv } from "../../src/http/frame/deps.ts";
@@ -26,7 +27,7 @@ export interface Harness {
 }
 
 export interface HarnessOptions {
-  readonly config?: Partial<AppDeps["config"]>;
+  readonly config?: Partial<AppDeps["config"]> & { readonly historyTtlSeconds?: number };
   readonly deps?: Partial<AppDeps>;
   readonly workflows?: readonly CompiledWorkflow[];
   readonly work?: Work;
@@ -55,13 +56,13 @@ export async function withApp(options: HarnessOptions, test: (harness: Harness) 
       bodyStallSeconds: 60,
       metricsPublic: false,
       corsOrigins: [],
-      historyTtlSeconds: 60,
       idempotencyTtlSeconds: 60,
       instance: "test",
       roles: new Set(["http"]),
       ...options.config,
     },
     store,
+    submit: createSubmit({ ...store, historyTtlSeconds: options.config?.historyTtlSeconds ?? 60 }),
     catalog: fakeCatalog(workflows),
     logger: { debug: log("debug"), info: log("info"), warn: log("warn"), error: log("error") },
     ready: () => true,

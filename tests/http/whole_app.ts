@@ -8,6 +8,7 @@
  * ```
  */
 import type { Hono } from "hono";
+import { createSubmit } from "../../src/execution/submit.ts";
 import { createApp } from "../../src/http/app.ts";
 import { Worker } from "../../src/engine/worker.ts";
 import type { AppDeps, AppEnv } from "../../src/http/frame/deps.ts";
@@ -64,13 +65,13 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
       bodyStallSeconds: 60,
       metricsPublic: false,
       corsOrigins: [],
-      historyTtlSeconds: 60,
       idempotencyTtlSeconds: 60,
       instance: "test",
       roles: new Set(["http"]),
       ...options.config,
     },
     store,
+    submit: createSubmit({ ...store, historyTtlSeconds: 60 }),
     catalog,
     logger: { debug: log, info: log, warn: log, error: log },
     ready: () => true,

@@ -8,7 +8,7 @@ import { FencedError } from "../../src/lib/errors.ts";
 import type { Claim } from "../../src/execution/work_queue.ts";
 import type { ExecutionRequest } from "../../src/execution/request.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { completed, drivers, ending, eventually, requestOf, takeClaim } from "./drivers.ts";
+import { awaitReply, completed, drivers, ending, eventually, requestOf, takeClaim } from "./drivers.ts";
 import { endsOnce, rejects } from "./expectations.ts";
 
 for (const driver of drivers()) {
@@ -24,8 +24,8 @@ for (const driver of drivers()) {
   });
 
   test("release() of the last delivery ends the execution, and answers its caller", async () => {
-    const request = requestOf({ replyTo: store.log.instance, input: { body: { n: 7 } } });
-    const reply = store.log.awaitReply(request.executionId, { signal: AbortSignal.timeout(60_000) });
+    const request = requestOf({ replyTo: store.replies.instance, input: { body: { n: 7 } } });
+    const reply = awaitReply(store, request.executionId, { signal: AbortSignal.timeout(60_000) });
     const claim = await bury(store, request);
     const error = { code: "dead_letter", message: "The execution ended 2 workers without progress" };
     const result = { executionId: request.executionId, status: "failed" as const, error };

@@ -4,6 +4,8 @@
 import { createMemoryStore } from "../../src/storage/memory/store.ts";
 import type { Claim, FinishOptions } from "../../src/execution/work_queue.ts";
 import type { ExecutionRequest } from "../../src/execution/request.ts";
+import type { ExecutionResult } from "../../src/execution/result.ts";
+import type { ReplyWait } from "../../src/execution/replies.ts";
 import type { Store } from "../../src/storage/store.ts";
 import type { LogEvent } from "../../src/execution/event.ts";
 import { openRedisStore } from "../../src/storage/redis/store.ts";
@@ -136,6 +138,17 @@ export function ending(claim: Claim, options: Partial<FinishOptions> = {}): Fini
     result: { executionId: claim.executionId, status: "completed", output: 7 },
     ...options,
   };
+}
+
+/** Registers a waiter, and resolves with the result that it is handed. */
+export async function awaitReply(
+  store: Pick<Store, "replies">,
+  executionId: string,
+  options: Partial<ReplyWait> = {},
+): Promise<ExecutionResult> {
+  const { result, interrupted } = await store.replies.wait(executionId, { timeoutMs: PATIENCE_MS, ...options }).reply;
+  if (result === undefined) throw new Error(`No reply: ${interrupted}`);
+  return result;
 }
 
 /** Waits until `check` gives a value, failing after a minute. */

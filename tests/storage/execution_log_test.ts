@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import { FencedError } from "../../src/lib/errors.ts";
 import type { StoredEvent } from "../../src/execution/event.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { completed, drivers, ending, eventually, requestOf, takeClaim } from "./drivers.ts";
+import { awaitReply, completed, drivers, ending, eventually, requestOf, takeClaim } from "./drivers.ts";
 import { endsOnce, refuses, rejects } from "./expectations.ts";
 
 for (const driver of drivers()) {
@@ -95,8 +95,8 @@ for (const driver of drivers()) {
   });
 
   test("finish() ends the log, stores the result, answers the waiter and empties the work stream", async () => {
-    const request = requestOf({ replyTo: store.log.instance });
-    const reply = store.log.awaitReply(request.executionId, { signal });
+    const request = requestOf({ replyTo: store.replies.instance });
+    const reply = awaitReply(store, request.executionId, { signal });
     await store.log.request(request);
     const claim = await takeClaim(store, request.executionId);
     const options = ending(claim, { events: [completed("sum", 7), ...ending(claim).events] });
@@ -113,8 +113,8 @@ for (const driver of drivers()) {
   });
 
   test("finish() delivers a result that is too large to travel", async () => {
-    const request = requestOf({ replyTo: store.log.instance });
-    const reply = store.log.awaitReply(request.executionId, { signal });
+    const request = requestOf({ replyTo: store.replies.instance });
+    const reply = awaitReply(store, request.executionId, { signal });
     await store.log.request(request);
     const claim = await takeClaim(store, request.executionId);
     const result = { executionId: claim.executionId, status: "completed" as const, output: "☃".repeat(50_000) };
@@ -141,8 +141,8 @@ for (const driver of drivers()) {
   });
 
   test("append() with a reply answers the waiter before the end", async () => {
-    const request = requestOf({ replyTo: store.log.instance, replyEarly: true });
-    const reply = store.log.awaitReply(request.executionId, { signal });
+    const request = requestOf({ replyTo: store.replies.instance, replyEarly: true });
+    const reply = awaitReply(store, request.executionId, { signal });
     await store.log.request(request);
     const claim = await takeClaim(store, request.executionId);
     assert.is(claim.replyEarly, true);
@@ -156,17 +156,16 @@ for (const driver of drivers()) {
     await store.work.finish(claim, ending(claim, { sequence: 2 }));
   });
 
-  test("awaitReply() rejects with the signal's reason, frees its place, and has a limit", async () => {
+  test("wait() ends with its caller, frees its place, and has a limit", async () => {
     const controllers = [1, 2, 3].map(() => new AbortController());
     const waits = controllers.map((controller) =>
-      store.log.awaitReply(requestOf().executionId, { signal: controller.signal }).catch((error) => error)
+      store.replies.wait(requestOf().executionId, { timeoutMs: 60_000, signal: controller.signal }).reply
     );
-    assert.is(store.waiting(), 3);
-    await refuses(async () => await store.log.awaitReply(requestOf().executionId, { signal }), "too_many_waiters");
-    const reason = new Error("the client left");
-    for (const controller of controllers) controller.abort(reason);
-    assert.equal(await Promise.all(waits), [reason, reason, reason]);
-    assert.is(store.waiting(), 0);
+    assert.is(store.replies.size, 3);
+    await refuses(async () => await awaitReply(store, requestOf().executionId, { signal }), "too_many_waiters");
+    for (const controller of controllers) controller.abort();
+    assert.equal(await Promise.all(waits), Array(3).fill({ interrupted: "caller gone" }));
+    assert.is(store.replies.size, 0);
   });
 
   test("tail() gives history, then what is appended, and ends after the terminal event", async () => {
@@ -248,8 +247,8 @@ for (const driver of drivers()) {
   });
 
   test("cancel() ends an execution whoever runs it, answers its caller and fences its worker off", async () => {
-    const request = requestOf({ replyTo: store.log.instance });
-    const reply = store.log.awaitReply(request.executionId, { signal });
+    const request = requestOf({ replyTo: store.replies.instance });
+    const reply = awaitReply(store, request.executionId, { signal });
     await store.log.request(request);
     const claim = await takeClaim(store, request.executionId);
     await store.work.append(claim, { sequence: 1, events: [completed("a", 1)] });
@@ -291,8 +290,8 @@ for (const driver of drivers()) {
 
     test("a reply reaches the instance that asked, whichever finishes", async () => {
       await using other = await driver.open("other");
-      const request = requestOf({ replyTo: other.log.instance });
-      const reply = other.log.awaitReply(request.executionId, { signal });
+      const request = requestOf({ replyTo: other.replies.instance });
+      const reply = awaitReply(other, request.executionId, { signal });
       await other.log.request(request);
       const claim = await takeClaim(store, request.executionId);
       await store.work.finish(claim, ending(claim));

@@ -134,13 +134,13 @@ for (const driver of drivers()) {
           const through = i % 3 === 0 ? other ?? store : store;
           const request = keyed(through, {
             key: `order-${n}`,
-            replyTo: through.log.instance,
+            replyTo: through.replies.instance,
             ...(i % 2 === 0 ? { concurrency } : {}),
           });
-          const reply = through.log.awaitReply(request.executionId, { signal: AbortSignal.timeout(30_000) });
+          const waiter = through.replies.wait(request.executionId, { timeoutMs: 30_000 });
           const accepted = await through.log.request(request);
-          if (accepted.executionId !== request.executionId) through.log.abandonReply(request.executionId);
-          return { ...accepted, reply, isOwn: accepted.executionId === request.executionId };
+          if (accepted.executionId !== request.executionId) waiter.abandon();
+          return { ...accepted, reply: waiter.reply, isOwn: accepted.executionId === request.executionId };
         }),
       );
       const ids = new Set(answers.map(({ executionId }) => executionId));
@@ -148,7 +148,7 @@ for (const driver of drivers()) {
       assert.is(answers.filter(({ isNew }) => isNew).length, 1);
       await end(store, [...ids][0]!);
       const first = answers.find(({ isOwn }) => isOwn)!;
-      assert.is((await first.reply).status, "completed");
+      assert.is((await first.reply).result?.status, "completed");
     }
     assert.equal(await takenWithin(store, 100), []);
   });

@@ -8,7 +8,7 @@ import type { LogEvent } from "../../src/execution/event.ts";
 import type { Claim } from "../../src/execution/work_queue.ts";
 import type { ExecutionRequest } from "../../src/execution/request.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { completed, drivers, ending, requestOf, takeClaim, takenWithin } from "./drivers.ts";
+import { awaitReply, completed, drivers, ending, requestOf, takeClaim, takenWithin } from "./drivers.ts";
 import { endsOnce, rejects } from "./expectations.ts";
 
 for (const driver of drivers()) {
@@ -41,11 +41,11 @@ for (const driver of drivers()) {
   });
 
   test("suspend() keeps who waits for the reply", async () => {
-    const claim = await claimed(store, { replyTo: store.log.instance, replyEarly: true });
-    const reply = store.log.awaitReply(claim.executionId, { signal: AbortSignal.timeout(60_000) });
+    const claim = await claimed(store, { replyTo: store.replies.instance, replyEarly: true });
+    const reply = awaitReply(store, claim.executionId, { signal: AbortSignal.timeout(60_000) });
     await store.work.suspend(claim, { sequence: 1, events: [], delayMs: 10 });
     const next = await takeClaim(store, claim.executionId);
-    assert.equal([next.replyTo, next.replyEarly], [store.log.instance, true]);
+    assert.equal([next.replyTo, next.replyEarly], [store.replies.instance, true]);
     await store.work.finish(next, ending(next));
     assert.is((await reply).status, "completed");
   });

@@ -10,7 +10,7 @@ import type { JsonValue } from "../../src/lib/json.ts";
 import type { LogEvent, StoredEvent } from "../../src/execution/event.ts";
 import { PAGE_BYTES } from "../../src/execution/log.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { drivers, ending, requestOf, takeClaim } from "./drivers.ts";
+import { awaitReply, drivers, ending, requestOf, takeClaim } from "./drivers.ts";
 import { endsOnce, rejects } from "./expectations.ts";
 
 const KB = 1024;
@@ -45,8 +45,8 @@ for (const driver of drivers()) {
   };
 
   test("append() and finish() refuse what makes the log larger than its limit; its end alone is taken", async () => {
-    const claim = await started({ input: "x".repeat(300 * KB), replyTo: store.log.instance });
-    const reply = store.log.awaitReply(claim.executionId, { signal });
+    const claim = await started({ input: "x".repeat(300 * KB), replyTo: store.replies.instance });
+    const reply = awaitReply(store, claim.executionId, { signal });
     await store.work.append(claim, { sequence: 1, events: [output("a", "x".repeat(300 * KB))] });
     const large = [output("b", "x".repeat(300 * KB)), output("c", "x".repeat(300 * KB))];
     const result = { executionId: claim.executionId, status: "failed" as const };
@@ -139,12 +139,12 @@ for (const driver of drivers()) {
   test("a result that is an output in the log is the same, for its caller and for who asks later", async () => {
     const response = { status: 200, headers: {}, body: "r".repeat(50 * KB) };
     const value = { rows: "o".repeat(60 * KB) };
-    const claim = await started({ replyTo: store.log.instance, replyEarly: true });
-    const early = store.log.awaitReply(claim.executionId, { signal });
+    const claim = await started({ replyTo: store.replies.instance, replyEarly: true });
+    const early = awaitReply(store, claim.executionId, { signal });
     const reply = { executionId: claim.executionId, status: "responded" as const, response };
     await store.work.append(claim, { sequence: 1, events: [output("reply", response)], reply });
     assert.equal(await early, reply);
-    const late = store.log.awaitReply(claim.executionId, { signal });
+    const late = awaitReply(store, claim.executionId, { signal });
     const result = { executionId: claim.executionId, status: "completed" as const, response, output: value };
     const events = [output("last", value), ...ending(claim).events];
     await store.work.finish(claim, { sequence: 2, events, result });
@@ -165,8 +165,8 @@ for (const driver of drivers()) {
     const value = fc.oneof(json, large, forged);
     await fc.assert(
       fc.asyncProperty(value, fc.array(value, { maxLength: 4 }), async (input, values) => {
-        const claim = await started({ input, replyTo: store.log.instance });
-        const reply = store.log.awaitReply(claim.executionId, { signal });
+        const claim = await started({ input, replyTo: store.replies.instance });
+        const reply = awaitReply(store, claim.executionId, { signal });
         const events = values.map((one, n) => output(`n${n}`, one));
         const result = { executionId: claim.executionId, status: "completed" as const, output: values.at(-1) ?? null };
         const same = (seen: unknown, wanted: unknown) => assert.is(JSON.stringify(seen), JSON.stringify(wanted));

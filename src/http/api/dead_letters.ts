@@ -6,8 +6,7 @@ import type { Context, Hono } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
 import type { CompiledWorkflow } from "../../workflow/definition.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
-import { makeRequest } from "../../execution/execution_request.ts";
-import { ownKey } from "../protocol/idempotency.ts";
+import { ownKey } from "../../execution/request.ts";
 import { cursorParameter, executionIdParameter, integerParameter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
 import { workflowNotFound } from "./workflows.ts";
@@ -45,7 +44,7 @@ async function dropDeadLetter(c: Context<AppEnv>, { store }: AppDeps): Promise<R
  * Starts the newest version with the same input, then drops the dead letter. In this order, and under an idempotency
  * key of the dead letter's own: whatever breaks in between, and however often it is sent, one execution starts.
  */
-async function requeueDeadLetter(c: Context<AppEnv>, { catalog, config, store }: AppDeps): Promise<Response> {
+async function requeueDeadLetter(c: Context<AppEnv>, { catalog, config, store, submit }: AppDeps): Promise<Response> {
   const id = executionIdParameter(c);
   const deadLetter = await store.deadLetters.get(id);
   if (deadLetter === undefined) throw notFound(id);
@@ -53,14 +52,13 @@ async function requeueDeadLetter(c: Context<AppEnv>, { catalog, config, store }:
   const workflow = await catalog.get(workflowId);
   if (workflow === undefined) throw workflowNotFound(workflowId);
   checkTrigger(workflow, trigger);
-  const made = makeRequest(store.log, {
+  const { executionId } = await submit({
     workflow,
     trigger,
     input,
-    historyTtlSeconds: config.historyTtlSeconds,
     idempotency: { key: ownKey(`requeue:${id}`), fingerprint: id, ttlSeconds: config.idempotencyTtlSeconds },
+    signal: c.req.raw.signal,
   });
-  const { executionId } = await store.log.request(made);
   await store.deadLetters.drop(id);
   return c.json({ executionId, requeuedFrom: id, status: "pending" }, 202, {
     "execution-id": executionId,

@@ -11,7 +11,7 @@ import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { choiceParameter, cursorParameter, executionIdParameter, integerParameter } from "../frame/parameters.ts";
 import { applyPreferences, parsePrefer } from "../protocol/prefer.ts";
 import { resource } from "../frame/resource.ts";
-import { resultNotFound } from "../../execution/start_execution.ts";
+import { resultNotFound } from "../../execution/submit.ts";
 import { waitOnLog } from "../../execution/wait_on_log.ts";
 
 const STATUSES = [
@@ -60,7 +60,7 @@ async function getExecution(c: Context<AppEnv>, { catalog, store }: AppDeps): Pr
   return c.json(showState(id, state, workflow ? { nodeIds: [...workflow.graph.keys()] } : {}));
 }
 
-async function getResult(c: Context<AppEnv>, { store, closeSignal, drainSignal }: AppDeps): Promise<Response> {
+async function getResult(c: Context<AppEnv>, { store }: AppDeps): Promise<Response> {
   const { log } = store;
   const id = executionIdParameter(c);
   let result = await log.result(id);
@@ -74,11 +74,9 @@ async function getResult(c: Context<AppEnv>, { store, closeSignal, drainSignal }
   if (preferenceApplied !== undefined) headers["preference-applied"] = preferenceApplied;
   let ended = result !== undefined || isEnded(meta.status as ExecutionStatus);
   if (!ended && waitSeconds > 0 && c.req.method !== "HEAD") {
-    // Not on `drainSignal` where there is a later one: the caller would only come back to the same instance.
-    const signals = [c.req.raw.signal, closeSignal ?? drainSignal];
-    const last = await waitOnLog(log, id, { timeoutMs: waitSeconds * 1000, signals });
+    const last = await waitOnLog(store, id, { timeoutMs: waitSeconds * 1000, signal: c.req.raw.signal });
     if (last === "lost") throw executionLost(id);
-    ended = last !== "stopped";
+    ended = last === "expired" || typeof last !== "string";
   }
   if (ended) result ??= await log.result(id);
   if (result) return c.json(result, 200, headers);

@@ -8,14 +8,11 @@ import type { CompiledWorkflow } from "../../workflow/definition.ts";
 import type { BodyBudget, BodyShare } from "../protocol/body_budget.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { etag, evaluateIfMatch, matchesIfNoneMatch } from "../protocol/entity_tag.ts";
-import { makeRequest } from "../../execution/execution_request.ts";
 import { idempotencyOf, REPLAYED_HEADER } from "../protocol/idempotency.ts";
-import { OpenWaits } from "../../execution/open_waits.ts";
 import { integerParameter, workflowIdParameter } from "../frame/parameters.ts";
 import { applyPreferences, parsePrefer } from "../protocol/prefer.ts";
 import { bodyLimits, readJson, readJsonAndBytes } from "../protocol/request_body.ts";
 import { resource } from "../frame/resource.ts";
-import { startExecution } from "../../execution/start_execution.ts";
 
 /** The longest that `Prefer: wait=N` is granted. */
 const MAX_WAIT_SECONDS = 300;
@@ -28,9 +25,8 @@ export function workflows(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget):
     PUT: (c) => withShare(bodies, (share) => putWorkflow(c, deps, share)),
     DELETE: (c) => deleteWorkflow(c, deps),
   });
-  const waits = new OpenWaits(deps.closeSignal);
   resource(app, "/api/workflows/:id/run", {
-    POST: (c) => withShare(bodies, (share) => runWorkflow(c, deps, { waits, share })),
+    POST: (c) => withShare(bodies, (share) => runWorkflow(c, deps, share)),
   });
 }
 
@@ -113,9 +109,9 @@ async function deleteWorkflow(c: Context<AppEnv>, { catalog }: AppDeps): Promise
 async function runWorkflow(
   c: Context<AppEnv>,
   deps: AppDeps,
-  { waits, share }: { waits: OpenWaits; share: BodyShare },
+  share: BodyShare,
 ): Promise<Response> {
-  const { catalog, config, store: { log } } = deps;
+  const { catalog, config, submit } = deps;
   const id = workflowIdParameter(c);
   const { value: body, bytes } = await readJsonAndBytes(c.req.raw, { ...bodyLimits(config), share });
   if (body !== undefined && !isJsonObject(body)) {
@@ -136,19 +132,16 @@ async function runWorkflow(
     body: bytes,
     ttlSeconds: config.idempotencyTtlSeconds,
   });
-  const made = makeRequest(log, {
+  const { executionId, replayed, reply } = await submit({
     workflow,
     trigger: manualTrigger,
     input: body?.["input"] ?? null,
-    historyTtlSeconds: config.historyTtlSeconds,
     idempotency,
+    wait: waitSeconds === 0 ? undefined : { timeoutMs: waitSeconds * 1000 },
+    signal: c.req.raw.signal,
   });
-  const { executionId, replayed, result } = await startExecution(log, made, {
-    waitSeconds,
-    clientSignal: c.req.raw.signal,
-    waits,
-    onAccepted: (executionId) => c.set("executionId", executionId),
-  });
+  c.set("executionId", executionId);
+  const result = (await reply)?.result;
   return c.json(result ?? { executionId, status: "pending" }, result ? 200 : 202, {
     "execution-id": executionId,
     location: `/api/executions/${executionId}`,

@@ -4,6 +4,8 @@
 import type { Config } from "../../config/config.ts";
 import type { DeadLetters } from "../../execution/dead_letters.ts";
 import type { ExecutionLog } from "../../execution/log.ts";
+import type { Replies } from "../../execution/replies.ts";
+import type { Submit } from "../../execution/submit.ts";
 import type { Projections } from "../../feed/projections.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { StoreHealth } from "../../telemetry/store_health.ts";
@@ -25,6 +27,7 @@ export interface HttpStore {
   /** How documents are kept. */
   readonly documents: "RedisJSON" | "strings" | "memory";
   readonly log: ExecutionLog;
+  readonly replies: Replies;
   readonly projections: Projections;
   readonly deadLetters: DeadLetters;
   health(): Promise<StoreHealth>;
@@ -44,13 +47,14 @@ export interface AppDeps {
     | "bodyLimitValues"
     | "bodyStallSeconds"
     | "corsOrigins"
-    | "historyTtlSeconds"
     | "idempotencyTtlSeconds"
     | "instance"
     | "metricsPublic"
     | "roles"
   >;
   readonly store: HttpStore;
+  /** Starts executions. */
+  readonly submit: Submit;
   readonly catalog: Pick<WorkflowCatalog, "get" | "matchWebhook" | "put" | "delete" | "list">;
   readonly logger: Logger;
   readonly metrics?: HttpMetrics;
@@ -58,8 +62,6 @@ export interface AppDeps {
   readonly info: { readonly version: string };
   /** Aborts when the instance begins to drain: event streams end, so that their readers find another instance. */
   readonly drainSignal?: AbortSignal;
-  /** Aborts when the instance is about to stop serving: every caller who waits is answered at once. */
-  readonly closeSignal?: AbortSignal;
 }
 
 /** Hono's environment: what the frame around each request leaves for handlers. */

@@ -15,7 +15,7 @@
  */
 import { isCredentialHeader } from "../../lib/credentials.ts";
 import { MillraceError } from "../../lib/errors.ts";
-import type { Idempotency } from "../../execution/request.ts";
+import { type Idempotency, ownKey } from "../../execution/request.ts";
 import { encodeBase64 } from "../../lib/base64.ts";
 
 /** On every answer that comes from an execution which an earlier request had started. */
@@ -26,9 +26,6 @@ const MAX_LENGTH = 255;
 const QUOTED = /^"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"$/;
 /** What clients send as well. Without spaces: two header lines, which arrive joined by ", ", are not one key. */
 const BARE = /^[\x21\x23-\x7e][\x21-\x7e]*$/;
-
-/** Begins the keys that no client can send: it is no printable ASCII. */
-const OWN = "§";
 
 const encoder = new TextEncoder();
 
@@ -49,11 +46,6 @@ export interface IdempotencyOptions {
 export function idempotencyOf(request: Request, options: IdempotencyOptions): Promise<Idempotency> | undefined {
   const header = request.headers.get("idempotency-key");
   return header === null ? undefined : withFingerprint(parseKey(header), { ...options, headers: request.headers });
-}
-
-/** A key for what Millrace itself does once. */
-export function ownKey(what: string): string {
-  return `${OWN}${what}`;
 }
 
 /** The key in a header's value, which is quoted or bare; both forms of one text are one key. */

@@ -11,16 +11,15 @@ import { parseContent, parseForm } from "./content.ts";
 import { checkDepth } from "../protocol/depth.ts";
 import type { BodyBudget, BodyShare } from "../protocol/body_budget.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
-import { makeRequest } from "../../execution/execution_request.ts";
 import { corsHeaders, isPreflight, logIfInternal, preflightResponse, requestIdOf, roundMs } from "../frame/frame.ts";
 import { idempotencyOf, REPLAYED_HEADER } from "../protocol/idempotency.ts";
-import { OpenWaits } from "../../execution/open_waits.ts";
 import { applyPreferences, parsePrefer } from "../protocol/prefer.ts";
 import { problemResponse } from "../protocol/problem.ts";
 import { bodyLimits, readBytes } from "../protocol/request_body.ts";
 import { allowHeader, methodNotAllowed } from "../frame/resource.ts";
 import { respond } from "./respond.ts";
-import { type Started, startedNothing, startExecution } from "../../execution/start_execution.ts";
+import type { Reply } from "../../execution/replies.ts";
+import { executionIdOf } from "../../execution/submit.ts";
 
 const PREFIX = "/webhook/";
 /** The client disconnected while it waited. Only the log shows this status: it is the one that nginx logs. */
@@ -44,7 +43,6 @@ interface Call {
 
 /** The handler of all webhooks. */
 export function webhook(deps: AppDeps, bodies: BodyBudget): Handler<AppEnv> {
-  const waits = new OpenWaits(deps.closeSignal);
   return async function callWebhook(c: Context<AppEnv>): Promise<Response> {
     const request = c.req.raw;
     const { path, query } = splitUrl(request.url);
@@ -66,7 +64,7 @@ export function webhook(deps: AppDeps, bodies: BodyBudget): Handler<AppEnv> {
     };
     let response: Response;
     try {
-      response = await answer(deps, call, waits);
+      response = await answer(deps, call);
     } catch (thrown) {
       logIfInternal(deps, thrown, requestId);
       response = problemResponse(thrown, {
@@ -94,7 +92,7 @@ export function webhook(deps: AppDeps, bodies: BodyBudget): Handler<AppEnv> {
   };
 }
 
-async function answer(deps: AppDeps, call: Call, waits: OpenWaits): Promise<Response> {
+async function answer(deps: AppDeps, call: Call): Promise<Response> {
   const { config, catalog } = deps;
   const { request, headers } = call;
   const match = matchWebhook(catalog, request.method, call.path);
@@ -115,22 +113,18 @@ async function answer(deps: AppDeps, call: Call, waits: OpenWaits): Promise<Resp
     });
   if (preferenceApplied !== undefined) headers["preference-applied"] = preferenceApplied;
 
-  const started = await start(deps, call, { match, waitSeconds, waits });
-  const { executionId, interrupted, result } = started;
-  call.executionId = executionId;
-  call.appendMs = started.appendMs;
-  call.waitMs = started.waitMs;
-  if (started.replayed) headers[REPLAYED_HEADER] = "true";
+  const { result, interrupted } = await start(deps, call, { match, waitSeconds });
 
   if (result) {
     // A failure after the response is none of this caller's: the first one had been answered before it.
     const hasResponded = trigger.responseMode === "responseNode" && result.response !== undefined;
     return respond(hasResponded ? { ...result, status: "responded" } : result, finish(call));
   }
-  headers["location"] = `/api/executions/${executionId}`;
-  if (interrupted === "client gone") {
+  if (interrupted === "caller gone") {
     return new Response(null, { status: CLIENT_CLOSED_REQUEST, headers: finish(call) });
   }
+  const { executionId } = call;
+  headers["location"] = `/api/executions/${executionId}`;
   if (!isAsync && preferenceApplied === undefined) {
     if (interrupted === "closing") {
       throw new MillraceError("shutting_down", "The instance is shutting down; the execution runs on");
@@ -147,14 +141,14 @@ async function answer(deps: AppDeps, call: Call, waits: OpenWaits): Promise<Resp
   });
 }
 
-/** Reads the body, starts the execution with it, or finds the one that the idempotency key had started, and waits. */
+/** Reads the body, submits it, and waits for the reply where the webhook's caller does. */
 async function start(
-  { config, store: { log } }: AppDeps,
+  { config, submit }: AppDeps,
   call: Call,
-  options: { match: WebhookMatch; waitSeconds: number; waits: OpenWaits },
-): Promise<Started> {
+  options: { match: WebhookMatch; waitSeconds: number },
+): Promise<Partial<Reply>> {
   const { request, path, query } = call;
-  const { match: { workflow, trigger, params }, waitSeconds, waits } = options;
+  const { match: { workflow, trigger, params }, waitSeconds } = options;
   checkDepth(request.headers);
   const limits = bodyLimits(config);
   const bytes = await readBytes(request, { ...limits, share: call.share });
@@ -165,24 +159,32 @@ async function start(
     body: bytes,
     ttlSeconds: config.idempotencyTtlSeconds,
   });
-  const made = makeRequest(log, {
+  const submission = {
     workflow,
     trigger: trigger.nodeId,
     input: triggerInput(call, params, body),
-    historyTtlSeconds: config.historyTtlSeconds,
     idempotency: idempotency && await idempotency,
-  });
+    wait: waitSeconds === 0
+      ? undefined
+      : { timeoutMs: waitSeconds * 1000, replyEarly: trigger.responseMode === "responseNode" },
+    signal: request.signal,
+  };
+  const submittedAt = performance.now();
   try {
-    return await startExecution(log, made, {
-      waitSeconds,
-      replyEarly: trigger.responseMode === "responseNode",
-      clientSignal: request.signal,
-      waits,
-      onAccepted: (executionId) => call.executionId = executionId,
-    });
+    const { executionId, replayed, reply } = await submit(submission);
+    call.executionId = executionId;
+    if (replayed) call.headers[REPLAYED_HEADER] = "true";
+    const acceptedAt = performance.now();
+    call.appendMs = acceptedAt - submittedAt;
+    if (reply === undefined) return {};
+    const outcome = await reply;
+    call.waitMs = performance.now() - acceptedAt;
+    return outcome;
   } catch (error) {
     // Of an append that had no answer nobody knows whether it was made.
-    if (!startedNothing(error)) call.executionId ??= made.executionId;
+    const executionId = executionIdOf(error);
+    if (executionId !== undefined) call.executionId ??= executionId;
+    if (request.signal.aborted) return { interrupted: "caller gone" };
     throw error;
   }
 }

@@ -14,7 +14,6 @@ import {
   type WaitOptions,
 } from "../../execution/log.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
-import type { Waiters } from "../../execution/waiters.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { concurrencyExceeded, queueFull } from "../../execution/refusals.ts";
 import { type KeptEvent, restoreEvent, textOf } from "./kept.ts";
@@ -28,27 +27,21 @@ const PAGE = 1000;
 
 /** What the log is made of. */
 export interface MemoryLogOptions {
-  readonly instance: string;
   readonly state: MemoryState;
   readonly dispatcher: Dispatcher;
-  readonly waiters: Waiters;
   /** How many executions may be under way. */
   readonly queueLimit: number;
 }
 
 /** {@linkcode ExecutionLog} in memory. */
 export class MemoryLog implements ExecutionLog {
-  readonly instance: string;
   readonly #state: MemoryState;
   readonly #dispatcher: Dispatcher;
-  readonly #waiters: Waiters;
   readonly #queueLimit: number;
 
   constructor(options: MemoryLogOptions) {
-    this.instance = options.instance;
     this.#state = options.state;
     this.#dispatcher = options.dispatcher;
-    this.#waiters = options.waiters;
     this.#queueLimit = options.queueLimit;
   }
 
@@ -71,14 +64,6 @@ export class MemoryLog implements ExecutionLog {
     this.#state.keys.remember(request, execution.requestedAt);
     this.#dispatcher.start(execution);
     return { executionId, isNew: true };
-  }
-
-  awaitReply(executionId: string, options: WaitOptions & { timeoutMs?: number }): Promise<ExecutionResult> {
-    return this.#waiters.wait(executionId, options);
-  }
-
-  abandonReply(executionId: string): void {
-    this.#waiters.abandon(executionId);
   }
 
   meta(executionId: string): Promise<ExecutionMeta | undefined> {

@@ -44,18 +44,18 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
   const { retentionBytes = 2 ** 28, historyTtlSeconds = STORE_DEFAULTS.historyTtlSeconds } = options;
   const deadLetters = new MemoryDeadLetters();
   const state = new MemoryState({ retentionBytes, deadLetters });
-  const waiters = new Waiters({ limit: maxWaiters });
+  const waiters = new Waiters({ instance, limit: maxWaiters });
   const dispatcher = new Dispatcher(state, waiters);
   return {
     driver: "memory",
     documents: "memory",
     clock: processClock,
-    log: new MemoryLog({ instance, state, dispatcher, waiters, queueLimit }),
+    log: new MemoryLog({ state, dispatcher, queueLimit }),
+    replies: waiters,
     work: new MemoryWorkQueue({ state, dispatcher, waiters, deadLetters, maxDeliveries, logLimitBytes }),
     projections: new MemoryProjections(state),
     workflows: new MemoryWorkflowStore({ historyTtlSeconds }),
     deadLetters,
-    waiting: () => waiters.size,
     ready: () => ({ ready: true }),
     health: (): Promise<StoreHealth> => Promise.resolve({ status: "disabled" }),
     [Symbol.asyncDispose]: () => {

@@ -12,11 +12,11 @@ import { uuidv7 } from "../../lib/uuidv7.ts";
 import type { Acceptance, ExecutionRequest } from "../../execution/request.ts";
 import type { ExecutionLog, ExecutionMeta, PauseOutcome, ReadOptions, WaitOptions } from "../../execution/log.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
+import type { Waiters } from "../../execution/waiters.ts";
 import type { StoredEvent } from "../../execution/event.ts";
 import { concurrencyExceeded, idempotencyKeyReused, queueFull, storageFull } from "../../execution/refusals.ts";
 import { Appender } from "./appender.ts";
 import { decodeMeta, decodeResult, META_FIELDS, resolveResult } from "./codec.ts";
-import type { Inbox } from "./inbox.ts";
 import { claimKey, type KeyedRequest, keyPartition, releaseKey } from "./key_claims.ts";
 import type { LogReader } from "./log_reader.ts";
 import { requestWords } from "./request_words.ts";
@@ -31,8 +31,7 @@ export interface RedisLogOptions {
   readonly commands: RedisConnection;
   readonly clock: Clock;
   readonly memory: MemoryWatch;
-  readonly inbox: Inbox;
-  readonly instance: string;
+  readonly waiters: Waiters;
   readonly group: string;
   readonly logLimitBytes: number;
   readonly reader: LogReader;
@@ -46,14 +45,12 @@ export interface RedisLogOptions {
 
 /** {@linkcode ExecutionLog} on Redis Streams. */
 export class RedisLog implements ExecutionLog {
-  readonly instance: string;
   readonly #options: RedisLogOptions;
   readonly #appender: Appender;
 
   constructor(options: RedisLogOptions) {
     this.#options = options;
     this.#appender = new Appender(options);
-    this.instance = options.instance;
   }
 
   makeId(options: { workflowId: string; limited: boolean; idempotencyKey?: string }): string {
@@ -101,7 +98,7 @@ export class RedisLog implements ExecutionLog {
   }
 
   async #start(request: ExecutionRequest): Promise<Acceptance> {
-    const { keys, commands, memory, inbox, queueLimit } = this.#options;
+    const { keys, commands, memory, waiters, queueLimit } = this.#options;
     const { executionId, idempotency } = request;
     const { words, bytes } = requestWords(request, { keys, queueLimit });
     const hasRoom = memory.hasRoomFor(bytes);
@@ -113,17 +110,9 @@ export class RedisLog implements ExecutionLog {
     if (what === "existing") return { executionId: ids[0]!, isNew: false };
     if (what === "full" && !hasRoom) throw storageFull();
     if (what !== "ok") throw refusal(what, request);
-    inbox.waiters.appended(executionId);
+    waiters.appended(executionId);
     for (const id of ids) await this.cancel(id, { reason: "A newer execution took its place" });
     return { executionId, isNew: true };
-  }
-
-  awaitReply(executionId: string, options: WaitOptions & { timeoutMs?: number }): Promise<ExecutionResult> {
-    return this.#options.inbox.waiters.wait(executionId, options);
-  }
-
-  abandonReply(executionId: string): void {
-    this.#options.inbox.waiters.abandon(executionId);
   }
 
   async meta(executionId: string): Promise<ExecutionMeta | undefined> {

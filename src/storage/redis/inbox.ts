@@ -19,7 +19,7 @@ import { keepInbox } from "./scripts/keep_inbox.ts";
 import type { StreamReader } from "./streams/stream_reader.ts";
 import type { StreamEntry } from "./streams/stream_replies.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
-import { Waiters } from "../../execution/waiters.ts";
+import type { Waiters } from "../../execution/waiters.ts";
 import { LostExecutions } from "./lost_executions.ts";
 
 /** How long an inbox outlives its instance, and how often it is trimmed and kept alive, in milliseconds. */
@@ -43,7 +43,8 @@ export interface InboxOptions {
   readonly commands: RedisConnection;
   readonly reader: StreamReader;
   readonly instance: string;
-  readonly maxWaiters: number;
+  /** Those whose replies come here. */
+  readonly waiters: Waiters;
   readonly result: (executionId: string) => Promise<ExecutionResult | undefined>;
   /** Reads a reply, with what it refers to; `undefined` when that has expired. */
   readonly resolve: (reply: string) => Promise<ExecutionResult | undefined>;
@@ -52,7 +53,7 @@ export interface InboxOptions {
 
 /** The replies of one instance. */
 export class Inbox {
-  readonly waiters: Waiters;
+  readonly #waiters: Waiters;
   readonly #options: InboxOptions;
   readonly #lost: LostExecutions;
   /** The last entry read of each inbox. */
@@ -68,8 +69,8 @@ export class Inbox {
 
   constructor(options: InboxOptions) {
     this.#options = options;
-    this.waiters = new Waiters({ limit: options.maxWaiters });
-    this.#lost = new LostExecutions({ ...options, waiters: this.waiters });
+    this.#waiters = options.waiters;
+    this.#lost = new LostExecutions(options);
   }
 
   /** Makes the inboxes and starts to read them. */
@@ -105,13 +106,13 @@ export class Inbox {
   }
 
   /** Answers every waiter whose result exists. */
-  async checkResults(ids: readonly string[] = this.waiters.ids()): Promise<void> {
+  async checkResults(ids: readonly string[] = this.#waiters.ids()): Promise<void> {
     for (let i = 0; i < ids.length; i += CHUNK) {
       await Promise.all(
         ids.slice(i, i + CHUNK).map(async (id) => {
-          if (!this.waiters.has(id)) return;
+          if (!this.#waiters.has(id)) return;
           const result = await this.#options.result(id);
-          if (result !== undefined) this.waiters.reply(result);
+          if (result !== undefined) this.#waiters.reply(result);
         }),
       );
     }
@@ -135,12 +136,12 @@ export class Inbox {
     if (this.#wasLost) {
       this.#wasLost = false;
       this.#lookupsLeft = LOOKUPS;
-      for (const id of this.waiters.ids()) this.#suspects.add(id);
+      for (const id of this.#waiters.ids()) this.#suspects.add(id);
     }
-    for (const id of this.#suspects) if (!this.waiters.has(id)) this.#suspects.delete(id);
-    const due = this.waiters.due({ everyMs: LOOK_EVERY_MS, most: LOOKED_FOR });
+    for (const id of this.#suspects) if (!this.#waiters.has(id)) this.#suspects.delete(id);
+    const due = this.#waiters.due({ everyMs: LOOK_EVERY_MS, most: LOOKED_FOR });
     if (this.#lookupsLeft > 0) await this.checkResults([...this.#suspects]);
-    const appended = [...this.#suspects].filter((id) => this.waiters.isAppended(id));
+    const appended = [...this.#suspects].filter((id) => this.#waiters.isAppended(id));
     await this.#lost.tell([...appended, ...due]);
     if (this.#lookupsLeft > 0 && --this.#lookupsLeft === 0) this.#suspects.clear();
   }
@@ -161,21 +162,21 @@ export class Inbox {
     this.#cursors.set(name, entries.at(-1)!.id);
     for (const { fields } of entries) {
       const executionId = fields.get("execution");
-      if (executionId === undefined || !this.waiters.has(executionId)) continue;
+      if (executionId === undefined || !this.#waiters.has(executionId)) continue;
       const result = fields.get("result");
       // Most refer to nothing: their callers are answered at once.
-      if (result !== undefined && !REFERS.test(result)) this.waiters.reply(JSON.parse(result));
+      if (result !== undefined && !REFERS.test(result)) this.#waiters.reply(JSON.parse(result));
       else void this.#fetch(executionId, result);
     }
   }
 
   /** Gets a result that was too large to travel. */
   async #fetch(executionId: string, reply?: string): Promise<void> {
-    while (this.waiters.has(executionId)) {
+    while (this.#waiters.has(executionId)) {
       try {
         const { resolve, result: find } = this.#options;
         const result = (reply === undefined ? undefined : await resolve(reply)) ?? await find(executionId);
-        this.waiters.reply(
+        this.#waiters.reply(
           result ?? {
             executionId,
             status: "failed",

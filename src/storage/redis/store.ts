@@ -19,6 +19,7 @@ import { checkServer } from "./connection/server_check.ts";
 import { StreamReader } from "./streams/stream_reader.ts";
 import { Subscriptions } from "./streams/subscriptions.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
+import { Waiters } from "../../execution/waiters.ts";
 import type { Store } from "../store.ts";
 import { STORE_DEFAULTS } from "../store_rules.ts";
 import type { StoreHealth } from "../../telemetry/store_health.ts";
@@ -103,9 +104,10 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     const reads = await open("reads");
     const reader = new LogReader({ keys, connection: reads });
     const documents = await openDocuments(commands);
-    const replies = new StreamReader({ blocked: await open("inbox"), commands, onError });
+    const waiters = new Waiters({ instance, limit: maxWaiters });
+    const inboxes = new StreamReader({ blocked: await open("inbox"), commands, onError });
     const logs = new StreamReader({ blocked: await open("logs"), commands, onError });
-    started.push(() => Promise.all([replies.stop(), logs.stop()]));
+    started.push(() => Promise.all([inboxes.stop(), logs.stop()]));
     const subscriptions = new Subscriptions(logs, { limit: maxFollowers });
     const workflows = new RedisWorkflowStore({ keys, commands, clock, documents, historyTtlSeconds });
     const work = new RedisWorkQueue({
@@ -125,9 +127,9 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     const inbox: Inbox = new Inbox({
       keys,
       commands,
-      reader: replies,
+      reader: inboxes,
       instance,
-      maxWaiters,
+      waiters,
       result: async (executionId): Promise<ExecutionResult | undefined> =>
         await log.result(executionId) ?? await log.earlyReply(executionId),
       resolve: (reply) => log.resolve(reply),
@@ -138,8 +140,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       commands,
       clock,
       memory,
-      inbox,
-      instance,
+      waiters,
       group: WORKERS,
       logLimitBytes,
       reader,
@@ -173,7 +174,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     }, SWEEP_EVERY_MS);
     started.push(() => clearInterval(sweeper), () => inbox.close());
     await inbox.open();
-    await followControl({ keys, commands, reader: replies, workflows, work });
+    await followControl({ keys, commands, reader: inboxes, workflows, work });
     commands.onReady(async () => {
       workflows.changed(undefined);
       await agreeOnPartitions(commands, keys).catch(onError);
@@ -184,11 +185,11 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       documents: documents.kind,
       clock,
       log,
+      replies: waiters,
       work,
       projections,
       workflows,
       deadLetters: new RedisDeadLetters({ keys, connection: reads }),
-      waiting: () => inbox.waiters.size,
       ready: () => {
         const reason = probe.reason ?? memory.reason ??
           (opened.every((connection) => connection.ready) ? undefined : "Some connections to Redis are not back yet");

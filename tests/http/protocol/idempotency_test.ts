@@ -34,14 +34,14 @@ test("POST /webhook makes one execution of a hundred requests with one key, and 
   withApp({ work: () => "hold", maxWaiters: 200 }, async ({ app, store, claims }) => {
     const calls = Array.from({ length: 100 }, () => app.request("/webhook/orders", post({ n: 1 }, KEY)));
     await taken(claims);
-    while (store.waiting() > 1) await new Promise((resolve) => setTimeout(resolve));
+    while (store.replies.size > 1) await new Promise((resolve) => setTimeout(resolve));
     await finish(store, claims[0]!, { status: "completed", response: { status: 201, headers: {}, body: { ok: 1 } } });
     const responses = await Promise.all(calls);
     assert.is(responses.filter((response) => response.headers.get("idempotency-replayed") === "true").length, 99);
     const answers = await Promise.all(responses.map(essence));
     for (const answer of answers) assert.equal(answer, [201, '{"ok":1}', claims[0]!.executionId]);
     assert.is(claims.length, 1);
-    assert.is(store.waiting(), 0);
+    assert.is(store.replies.size, 0);
 
     const later = await app.request("/webhook/orders", post({ n: 1 }, KEY));
     assert.is(later.headers.get("idempotency-replayed"), "true");
@@ -285,7 +285,7 @@ test("POST /webhook answers 504 at the repetition's own deadline, with the execu
         assert.is(response.status, 504);
         assert.is((await json(response)).executionId, claims[0]!.executionId);
       }
-      assert.is(store.waiting(), 0);
+      assert.is(store.replies.size, 0);
     },
   ));
 

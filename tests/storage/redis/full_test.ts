@@ -6,6 +6,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { createSubmit } from "../../../src/execution/submit.ts";
 import { createApp } from "../../../src/http/app.ts";
 import { loadConfig } from "../../../src/config/config.ts";
 import { AppendRefusedError } from "../../../src/lib/errors.ts";
@@ -16,7 +17,7 @@ import { createNodeTypes } from "../../../src/nodes/registry.ts";
 import { RedisConnection } from "../../../src/storage/redis/connection/connection.ts";
 import { WorkflowCatalog } from "../../../src/workflow/catalog.ts";
 import { chain } from "../../end_to_end/instance.ts";
-import { completed, ending, placedRequestOf, requestOf, takeClaim } from "../drivers.ts";
+import { awaitReply, completed, ending, placedRequestOf, requestOf, takeClaim } from "../drivers.ts";
 import { endsOnce, hasRetryAfter, refuses, rejects } from "../expectations.ts";
 import { eventually } from "../../support/eventually.ts";
 import { startFaultyRedis } from "../../support/faulty_redis.ts";
@@ -83,7 +84,7 @@ test("what runs ends though Redis is full: its caller is answered, or it fails w
     claims.push(await takeClaim(store, request.executionId));
   }
   const signal = AbortSignal.timeout(60_000);
-  const replies = [small, large].map(({ executionId }) => store.log.awaitReply(executionId, { signal }));
+  const replies = [small, large].map(({ executionId }) => awaitReply(store, executionId, { signal }));
   await site.fill();
   const [first, second] = claims as [typeof claims[0], typeof claims[0]];
   await store.work.finish(first!, ending(first!));
@@ -150,10 +151,10 @@ async function openSite(url: string, options: { leaseSeconds?: number } = {}) {
     config: {
       ...loadConfig({}, { instance: "a" }),
       bodyLimitBytes: 4 * MB,
-      historyTtlSeconds: 3600,
       idempotencyTtlSeconds: 60,
     },
     store,
+    submit: createSubmit({ ...store, historyTtlSeconds: 3600 }),
     catalog,
     logger: { debug() {}, info() {}, warn() {}, error: (fields) => onError(fields) },
     ready: () => store.ready(),

@@ -3,6 +3,8 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { Reply } from "../../../src/execution/replies.ts";
+import { Waiters } from "../../../src/execution/waiters.ts";
 import type { ExecutionResult } from "../../../src/execution/result.ts";
 import { Inbox } from "../../../src/storage/redis/inbox.ts";
 import { RedisConnection } from "../../../src/storage/redis/connection/connection.ts";
@@ -19,6 +21,7 @@ let commands: RedisConnection;
 let blocked: RedisConnection;
 let reader: StreamReader;
 let inbox: Inbox;
+let waiters: Waiters;
 let results: Map<string, ExecutionResult>;
 let lookUp: (id: string) => Promise<ExecutionResult | undefined>;
 
@@ -28,12 +31,13 @@ test.before.each(async () => {
   commands = await RedisConnection.open({ url });
   blocked = await RedisConnection.open({ url });
   reader = new StreamReader({ blocked, commands });
+  waiters = new Waiters({ instance: "a", limit: 10_000 });
   inbox = new Inbox({
     keys,
     commands,
     reader,
     instance: "a",
-    maxWaiters: 10_000,
+    waiters,
     resolve: (reply) => Promise.resolve(JSON.parse(reply)),
     result: (id) => lookUp(id),
     onError: () => {},
@@ -56,23 +60,27 @@ async function reply(id: string, { stored = false, partition = 0 } = {}): Promis
   await commands.send(["XADD", names[partition]!, "NOMKSTREAM", "*", "execution", id, ...words]);
 }
 
-async function answered(waiter: Promise<ExecutionResult>): Promise<void> {
+function wait(id: string): Promise<Reply> {
+  return waiters.wait(id, { timeoutMs: 60_000 }).reply;
+}
+
+async function answered(waiter: Promise<Reply>): Promise<void> {
   let result: ExecutionResult | undefined;
-  waiter.then((value) => result = value, () => {});
+  waiter.then((value) => result = value.result, () => {});
   await eventually(() => result !== undefined, "the answer");
   assert.is(result?.output, 7);
 }
 
 test("a reply reaches its waiter, whole or as a reference", async () => {
-  const waiters = ["x", "y"].map((id) => inbox.waiters.wait(id, { signal: new AbortController().signal }));
+  const waiters = ["x", "y"].map((id) => wait(id));
   await reply("x");
   await reply("y", { stored: true, partition: 1 });
   for (const waiter of waiters) await answered(waiter);
 });
 
 test("an inbox that is gone is made again, and whoever missed a reply meanwhile is answered", async () => {
-  const missed = inbox.waiters.wait("missed", { signal: new AbortController().signal });
-  const later = inbox.waiters.wait("later", { signal: new AbortController().signal });
+  const missed = wait("missed");
+  const later = wait("later");
   await commands.send(["DEL", ...names]);
   await reply("missed");
   await answered(missed);
@@ -85,10 +93,10 @@ test("an inbox that is gone is made again, and whoever missed a reply meanwhile 
 });
 
 test("recover() after a new link looks up thousands of waiters, and again for those that were not found", async () => {
-  const late = inbox.waiters.wait("late", { signal: new AbortController().signal });
+  const late = wait("late");
   const waiters = Array.from(
     { length: 5000 },
-    (_, i) => inbox.waiters.wait(`w${i}`, { signal: new AbortController().signal }),
+    (_, i) => wait(`w${i}`),
   );
   for (let i = 0; i < 5000; i++) results.set(`w${i}`, { executionId: `w${i}`, status: "completed", output: 7 });
   let under = 0;
@@ -110,12 +118,12 @@ test("a lookup that fails is made again", async () => {
   let failures = 3;
   const working = lookUp;
   lookUp = (id) => failures-- > 0 ? Promise.reject(new Error("away")) : working(id);
-  const waiter = inbox.waiters.wait("x", { signal: new AbortController().signal });
+  const waiter = wait("x");
   results.set("x", { executionId: "x", status: "completed", output: 7 });
   commands.reset();
   await answered(waiter);
   failures = 3;
-  const large = inbox.waiters.wait("y", { signal: new AbortController().signal });
+  const large = wait("y");
   await reply("y", { stored: true });
   await answered(large);
 });
@@ -124,14 +132,14 @@ test("replies to an inbox whose ids went back are read", async () => {
   // A failover to a server whose clock is behind, and that never saw the newest replies.
   await commands.send(["DEL", names[0]!]);
   await commands.send(["XADD", names[0]!, "5-0", "opened", "a"]);
-  const waiter = inbox.waiters.wait("x", { signal: new AbortController().signal });
+  const waiter = wait("x");
   await commands.send(["XADD", names[0]!, "6-0", "execution", "x", "result", `{"executionId":"x","output":7}`]);
   blocked.reset();
   await answered(waiter);
 });
 
 test("the inbox is trimmed behind what was read, and removed by close()", async () => {
-  const waiters = ["x", "y", "z"].map((id) => inbox.waiters.wait(id, { signal: new AbortController().signal }));
+  const waiters = ["x", "y", "z"].map((id) => wait(id));
   for (const id of ["x", "y", "z"]) await reply(id);
   for (const waiter of waiters) await answered(waiter);
   await eventually(async () => await commands.send(["XLEN", names[0]!]) === 1, "one entry is left");

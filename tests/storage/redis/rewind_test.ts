@@ -8,6 +8,7 @@ import { cp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { createSubmit } from "../../../src/execution/submit.ts";
 import { createApp } from "../../../src/http/app.ts";
 import { loadConfig } from "../../../src/config/config.ts";
 import { MillraceError } from "../../../src/lib/errors.ts";
@@ -16,7 +17,7 @@ import { openRedisStore } from "../../../src/storage/redis/store.ts";
 import type { Store } from "../../../src/storage/store.ts";
 import { RedisConnection } from "../../../src/storage/redis/connection/connection.ts";
 import { webhookWorkflow } from "../../http/harness.ts";
-import { ending, requestOf, takeClaim } from "../drivers.ts";
+import { awaitReply, ending, requestOf, takeClaim } from "../drivers.ts";
 import { eventually } from "../../support/eventually.ts";
 import { harmfulTest, startFaultyRedis } from "../../support/faulty_redis.ts";
 
@@ -64,7 +65,7 @@ for (const partitions of [1, 3]) {
       const claim = await takeClaim(store, before.id);
       await store.work.finish(claim, ending(claim));
       assert.is((await before.reply).status, "completed");
-      assert.is(store.waiting(), 0);
+      assert.is(store.replies.size, 0);
     },
   );
 }
@@ -77,7 +78,7 @@ faulty("a Redis that forgets behind the same link is found out as well", async (
   await site.control.send(["DEL", `mr:{0}:meta:${id}`, `mr:{0}:log:${id}`]);
   assert.is((await reply.then(() => undefined, (error) => error)).code, "execution_lost");
   assert.is(site.control.id, link);
-  assert.is(site.store.waiting(), 1);
+  assert.is(site.store.replies.size, 1);
   const claim = await takeClaim(site.store, kept.id);
   await site.store.work.finish(claim, ending(claim));
   assert.is((await kept.reply).status, "completed");
@@ -86,7 +87,7 @@ faulty("a Redis that forgets behind the same link is found out as well", async (
 faulty("a caller whose request has not been appended yet is not told that it is lost", async () => {
   await using site = await openSite(1);
   const request = requestOf({ replyTo: "a" });
-  const reply = site.store.log.awaitReply(request.executionId, { signal: AbortSignal.timeout(PATIENCE_MS) });
+  const reply = awaitReply(site.store, request.executionId, { signal: AbortSignal.timeout(PATIENCE_MS) });
   reply.catch(() => {});
   // Whoever was appended later has been looked for since, and found to be gone.
   const other = await site.request();
@@ -116,6 +117,7 @@ async function openSite(partitions: number) {
   const app = createApp({
     config: loadConfig({}, { instance: "a" }),
     store,
+    submit: createSubmit({ ...store, historyTtlSeconds: 60 }),
     catalog: {
       get: () => Promise.resolve(workflow),
       matchWebhook: () => ({ workflow, trigger: workflow.webhooks[0], params: {} }),
@@ -142,7 +144,7 @@ async function openSite(partitions: number) {
     request: async () => {
       const request = requestOf({ replyTo: "a" });
       const signal = AbortSignal.timeout(PATIENCE_MS);
-      const reply = store.log.awaitReply(request.executionId, { signal });
+      const reply = awaitReply(store, request.executionId, { signal });
       reply.catch(() => {});
       await store.log.request(request);
       return { id: request.executionId, reply };

@@ -6,6 +6,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { createSubmit } from "../../../src/execution/submit.ts";
 import { uuidv7 } from "../../../src/lib/uuidv7.ts";
 import { createApp } from "../../../src/http/app.ts";
 import { loadConfig } from "../../../src/config/config.ts";
@@ -33,6 +34,7 @@ async function openSite(options: { maxDeliveries?: number; leaseSeconds?: number
   const app = createApp({
     config: loadConfig({}, { instance: "a" }),
     store,
+    submit: createSubmit({ ...store, historyTtlSeconds: 60 }),
     catalog: { get: () => Promise.resolve(undefined) } as never,
     logger: { debug() {}, info() {}, warn() {}, error() {} },
     ready: () => true,

@@ -1,0 +1,72 @@
+/**
+ * The port of replies: who waits on this instance, for an execution that it starts or for another's.
+ *
+ * @example
+ * ```ts
+ * const waiter = replies.wait(executionId, { timeoutMs: 30_000, signal });
+ * await log.request({ ...request, replyTo: replies.instance });
+ * const { result, interrupted } = await waiter.reply;
+ * ```
+ */
+import type { ExecutionResult } from "./result.ts";
+
+/** Why a wait ended without a result; the execution runs on. */
+export type Interruption = "deadline" | "caller gone" | "closing";
+
+/** What a wait came to. */
+export type Reply =
+  | { readonly result: ExecutionResult; readonly interrupted?: undefined }
+  | { readonly result?: undefined; readonly interrupted: Interruption };
+
+/** How long somebody waits. */
+export interface ReplyWait {
+  /** From now, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Aborts when whoever waits goes away. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Somebody who waits for the reply to an execution that is about to be requested. */
+export interface Waiter {
+  /** Rejects with `execution_lost` when the store lost the execution. Stays pending once it was abandoned. */
+  readonly reply: Promise<Reply>;
+  /** Set when the wait has ended without a result. */
+  readonly interrupted: Interruption | undefined;
+  /** Called once when the wait ends at its deadline. */
+  onDeadline: (() => void) | undefined;
+  /** Gives the place up; does nothing once the wait has ended. */
+  abandon(): void;
+}
+
+/** Somebody who reads the log of an execution until it ends. */
+export interface Follower {
+  /** Aborts when the wait ends. */
+  readonly signal: AbortSignal;
+  /** Set when the wait has ended. */
+  readonly interrupted: Interruption | undefined;
+  /** Gives the place up. */
+  end(): void;
+}
+
+/** Who waits on this instance. */
+export interface Replies {
+  /** The name under which this instance gets replies: what a request says to be replied to. */
+  readonly instance: string;
+  /** How many wait for executions that were started here. */
+  readonly size: number;
+  /** True once {@linkcode close} was called. */
+  readonly closed: boolean;
+
+  /**
+   * Registers a waiter. Register before the request: a reply that comes to nobody is dropped.
+   *
+   * @throws {MillraceError} `too_many_waiters`, `shutting_down`; and the signal's reason if it has aborted
+   */
+  wait(executionId: string, options: ReplyWait): Waiter;
+
+  /** Registers somebody who follows a log. */
+  follow(options: ReplyWait): Follower;
+
+  /** Ends every wait as `closing`; from then on nobody may wait for the reply to a new execution. */
+  close(): void;
+}

@@ -1,0 +1,156 @@
+/**
+ * The one way in for whatever starts an execution: webhooks, runs by hand, requeued dead letters, schedules.
+ *
+ * @example
+ * ```ts
+ * const submit = createSubmit({ log: store.log, replies: store.replies, historyTtlSeconds: 86_400 });
+ *
+ * // Nobody waits: the execution is accepted, and will end.
+ * const { executionId } = await submit({ workflow, trigger: "hourly", input: null });
+ *
+ * // Whatever happens once is submitted under a key of its own: however often this is sent, one execution starts.
+ * const idempotency = { key: ownKey(`requeue:${id}`), fingerprint: id, ttlSeconds: 86_400 };
+ * await submit({ workflow, trigger, input, idempotency });
+ *
+ * // Somebody waits.
+ * const { reply } = await submit({ workflow, trigger, input, wait: { timeoutMs: 30_000 } });
+ * const { result, interrupted } = await reply!;
+ * ```
+ */
+import { MillraceError } from "../lib/errors.ts";
+import type { JsonValue } from "../lib/json.ts";
+import type { CompiledWorkflow } from "../workflow/definition.ts";
+import { appendRequest, outcomeUnknown } from "./append_request.ts";
+import { makeRequest } from "./execution_request.ts";
+import type { ExecutionLog } from "./log.ts";
+import type { Replies, Reply, Waiter } from "./replies.ts";
+import type { Acceptance, ExecutionRequest, Idempotency } from "./request.ts";
+import { waitForResult } from "./wait_on_log.ts";
+
+/** What starts an execution of a workflow. */
+export interface Submission {
+  /** The version that runs. */
+  readonly workflow: CompiledWorkflow;
+  /** Id of the trigger node. */
+  readonly trigger: string;
+  /** The trigger node's output. */
+  readonly input: JsonValue;
+  /** Absent: the request is not deduplicated. */
+  readonly idempotency?: Idempotency | undefined;
+  /** Absent: nobody waits for the reply. */
+  readonly wait?: SubmissionWait | undefined;
+  /** Aborts when whoever submits goes away: an append whose outcome is unknown is then not sent again. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** How the reply is waited for. */
+export interface SubmissionWait {
+  /** From the submission on, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Reply the moment that a node responds, not at the end; default false. */
+  readonly replyEarly?: boolean;
+}
+
+/** An execution that was accepted: it ends, whatever happens to this instance. */
+export interface Submitted {
+  /** The execution's id: an earlier one's, where the idempotency key had started it. */
+  readonly executionId: string;
+  /** True for the latter. */
+  readonly replayed: boolean;
+  /**
+   * What the wait came to; absent where nobody waits. Rejects with `execution_lost`, and with `result_not_found` where
+   * the earlier execution's result has expired; a rejection that nobody looks at is none of the process's.
+   */
+  readonly reply?: Promise<Reply>;
+}
+
+/**
+ * Resolves once the execution is accepted.
+ *
+ * 1. The waiter is registered before the request is appended, so no reply can be too early for it.
+ * 2. The waiter is freed on every way out: reply, deadline, caller gone, closing, failed append, earlier execution.
+ * 3. Neither a deadline, nor a caller that goes, nor an instance that closes ends the execution.
+ * 4. When the instance closes, callers are told of their executions after these were appended, not before.
+ * 5. A caller is told that its execution runs on only if the request is known to be appended.
+ *
+ * A request whose idempotency key was used waits for that execution instead, on its log.
+ *
+ * @throws {MillraceError} what `ExecutionLog.request` throws; `unavailable` when nothing was started for certain,
+ * `outcome_unknown` (with the execution's id) when nobody can say, `too_many_waiters` and `shutting_down` when somebody
+ * would wait; and the signal's reason when it had aborted before anything was done
+ */
+export type Submit = (submission: Submission) => Promise<Submitted>;
+
+/** What {@linkcode createSubmit} takes. */
+export interface SubmitOptions {
+  readonly log: ExecutionLog;
+  readonly replies: Replies;
+  /** How long the history of a saved execution is kept after its end, in seconds, at least. */
+  readonly historyTtlSeconds: number;
+}
+
+/** Makes the function with which an instance starts executions. */
+export function createSubmit({ log, replies, historyTtlSeconds }: SubmitOptions): Submit {
+  return async function submit({ wait, signal, ...parts }) {
+    const made = makeRequest(log, { ...parts, historyTtlSeconds });
+    const isOver = () => replies.closed || signal?.aborted === true;
+    if (wait === undefined) {
+      const { executionId } = await appendRequest(log, made, isOver);
+      return { executionId, replayed: executionId !== made.executionId };
+    }
+    const { timeoutMs, replyEarly = false } = wait;
+    const until = performance.now() + timeoutMs;
+    const waiter = replies.wait(made.executionId, { timeoutMs, signal });
+    let accepted: Acceptance;
+    try {
+      accepted = await appendBefore(log, { ...made, replyTo: replies.instance, replyEarly }, waiter);
+    } catch (error) {
+      waiter.abandon();
+      throw error;
+    }
+    const { executionId } = accepted;
+    if (executionId === made.executionId) return { executionId, replayed: false, reply: waiter.reply };
+    waiter.abandon();
+    const reply = waitForEarlier({ log, replies }, executionId, {
+      timeoutMs: until - performance.now(),
+      signal,
+      replyEarly,
+    });
+    reply.catch(() => {});
+    return { executionId, replayed: true, reply };
+  };
+}
+
+/** Appends for a waiter; what is not known to be appended by its deadline has an unknown outcome. */
+function appendBefore(log: ExecutionLog, request: ExecutionRequest, waiter: Waiter): Promise<Acceptance> {
+  return new Promise((resolve, reject) => {
+    waiter.onDeadline = () => reject(outcomeUnknown(request));
+    appendRequest(log, request, () => waiter.interrupted !== undefined).then((accepted) => {
+      waiter.onDeadline = undefined;
+      resolve(accepted);
+    }, reject);
+  });
+}
+
+/** Waits for the answer of an execution that an earlier request had started. */
+async function waitForEarlier(
+  ports: { log: ExecutionLog; replies: Replies },
+  executionId: string,
+  options: { timeoutMs: number; signal: AbortSignal | undefined; replyEarly: boolean },
+): Promise<Reply> {
+  const reply = await waitForResult(ports, executionId, options);
+  if (reply === undefined) throw resultNotFound(executionId);
+  return reply;
+}
+
+/** The error for a result that has expired before the execution's history. */
+export function resultNotFound(executionId: string): MillraceError {
+  return new MillraceError("result_not_found", `The result of the execution "${executionId}" has expired`);
+}
+
+/** The id that an error of {@linkcode Submit} names: of an execution that runs, or of which nobody knows. */
+export function executionIdOf(error: unknown): string | undefined {
+  if (!(error instanceof MillraceError)) return undefined;
+  const id = error.options.extensions?.["executionId"];
+  return typeof id === "string" ? id : undefined;
+}
