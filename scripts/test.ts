@@ -15,8 +15,11 @@ import { TestReport } from "./test_report.ts";
 
 /** How many test files run at once: they wait for Redis and for times as much as they compute. */
 const PARALLEL_FILES = 2 * Math.max(2, availableParallelism());
+/** How many whole instances' tests do: each of them keeps processes of its own busy. */
+const PARALLEL_SITES = Math.max(1, Math.floor(availableParallelism() / 2)) + 1;
 /** What `--quick` leaves out: whatever starts whole instances. */
 const NOT_QUICK = /^tests\/(end_to_end|chaos)\//;
+const SITES = /^tests\/end_to_end\//;
 
 const HELP = `Usage: ./scripts/test [options]
 
@@ -130,8 +133,8 @@ async function testFiles(): Promise<string[]> {
 }
 
 /**
- * Runs the files that may share the machine, {@linkcode PARALLEL_FILES} at once, those first that may take longest, and
- * then the others one by one.
+ * Runs the files that may share the machine, {@linkcode PARALLEL_FILES} at once, those first that may take longest, then
+ * those that start whole instances, {@linkcode PARALLEL_SITES} at once, and then the others one by one.
  */
 async function runFiles(
   paths: readonly string[],
@@ -139,9 +142,10 @@ async function runFiles(
 ): Promise<void> {
   const files = await Promise.all(paths.map(async (path) => ({ path, ...await testFileNeeds(path) })));
   files.sort((a, b) => (b.timeoutSeconds ?? 0) - (a.timeoutSeconds ?? 0));
-  const shared = files.filter(({ serial }) => !serial);
+  const shared = files.filter(({ serial, path }) => !serial && !SITES.test(path));
+  const sites = files.filter(({ serial, path }) => !serial && SITES.test(path));
   const alone = files.filter(({ serial }) => serial);
-  for (const [queue, workers] of [[shared, PARALLEL_FILES], [alone, 1]] as const) {
+  for (const [queue, workers] of [[shared, PARALLEL_FILES], [sites, PARALLEL_SITES], [alone, 1]] as const) {
     const next = async () => {
       for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
         if (options.bail && report.hasFailed) return;

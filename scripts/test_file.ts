@@ -38,7 +38,7 @@ export interface TestFileOptions {
 /** What the first five lines of a test file ask for. */
 export interface TestFileNeeds {
   readonly timeoutSeconds?: number;
-  /** `// serial`, or a file below `end_to_end/`: it runs while no other does. */
+  /** `// serial`: it runs while no other does. */
   readonly serial: boolean;
   /** A test was left with `.only()`: all the others would silently not run. */
   readonly only: boolean;
@@ -64,7 +64,7 @@ export async function testFileNeeds(path: string): Promise<TestFileNeeds> {
   const timeout = head.match(/^\/\/ timeout: (\d+)$/m)?.[1];
   return {
     ...(timeout === undefined ? {} : { timeoutSeconds: Number(timeout) }),
-    serial: path.includes("end_to_end/") || /^\/\/ serial\b/m.test(head),
+    serial: /^\/\/ serial\b/m.test(head),
     only: /^\s*\w+\.only\(/m.test(text),
   };
 }

@@ -3,6 +3,10 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { Agent, setGlobalDispatcher } from "undici";
+
+// A slow machine may take longer to connect, or to answer, than fetch waits by default.
+setGlobalDispatcher(new Agent({ connect: { timeout: 0 }, headersTimeout: 0, bodyTimeout: 0 }));
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
