@@ -12,11 +12,10 @@
  * 6. A decision is complete: once it is carried out, nothing follows from it until a node ends or is due. So skips are
  *    followed to whatever they open, the end included.
  */
-import type { JsonValue } from "../lib/json.ts";
 import type { NodeErrorData } from "../lib/errors.ts";
-import type { Connection } from "../workflow/definition.ts";
 import type { Graph, GraphNode } from "../workflow/graph.ts";
-import type { NodeState, RunState } from "../execution/state.ts";
+import { delivers } from "../execution/node_input.ts";
+import type { RunState } from "../execution/state.ts";
 
 /** What to do next. When `end` is set, `start` is empty, and what is to be skipped comes before it. */
 export interface Decision {
@@ -74,14 +73,6 @@ function fateOf(node: GraphNode, state: RunState, skipped: ReadonlySet<string>):
   return delivered ? "start" : "skip";
 }
 
-function delivers(source: NodeState, { output }: Connection): boolean {
-  if (source.status === "completed") {
-    return source.outputs === undefined ? output === "main" : source.outputs.includes(output);
-  }
-  if (source.status === "failed") return output === (source.handled === "branch" ? "error" : "main");
-  return false;
-}
-
 /**
  * Takes back what the log says of a node that ran when its worker was lost: it is to start again, as the same attempt.
  */
@@ -94,25 +85,6 @@ export function interrupt(state: RunState, nodeId: string): void {
     node.attempts--;
     node.dueAt = 0;
   }
-}
-
-/**
- * The input of a node: the output of its one predecessor or, where the graph gives it several, an object keyed by
- * the ids of those that delivered. A handled failure delivers `{error: {code, message}}`.
- */
-export function inputOf(node: GraphNode, state: RunState): JsonValue {
-  const sources = new Set(node.incoming.map((connection) => connection.from));
-  const delivered: [string, JsonValue][] = [];
-  for (const connection of node.incoming) {
-    const source = state.nodes.get(connection.from);
-    if (source !== undefined && delivers(source, connection)) delivered.push([connection.from, outputOf(source)]);
-  }
-  return sources.size > 1 ? Object.fromEntries(delivered) : delivered[0]?.[1] ?? null;
-}
-
-function outputOf(node: NodeState): JsonValue {
-  if (node.status !== "failed") return node.output ?? null;
-  return { error: { code: node.error?.code ?? "node_failed", message: node.error?.message ?? "" } };
 }
 
 /** The nodes that respond and have completed, in that order. */

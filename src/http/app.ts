@@ -17,6 +17,7 @@ import { events } from "./api/events.ts";
 import { executions } from "./api/executions.ts";
 import { errorResponse, frame } from "./frame/frame.ts";
 import { health } from "./api/health.ts";
+import { recordings } from "./api/recordings.ts";
 import { sameOriginOnly } from "./frame/same_origin.ts";
 import { webhook } from "./webhook/webhook.ts";
 import { workflows } from "./api/workflows.ts";
@@ -38,6 +39,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   workflows(app, deps, bodies);
   executions(app, deps);
   events(app, deps);
+  recordings(app, deps);
   deadLetters(app, deps);
   health(app, deps);
   return app;

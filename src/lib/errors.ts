@@ -31,6 +31,7 @@ export type ErrorCode =
   | "body_timeout"
   | "not_acceptable"
   | "execution_ended"
+  | "recording_too_large"
   | "webhook_path_taken"
   | "no_manual_trigger"
   | "trigger_not_found"

@@ -12,6 +12,7 @@ import { executionNotFound } from "./executions.ts";
 import { feedMessages } from "./feed_messages.ts";
 import { executionIdParameter, integerParameter, resumeParameter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
+import { asksForSpeed, replayedEvents } from "./replayed_events.ts";
 import {
   EVENT_STREAM_HEADERS,
   type OpenSource,
@@ -19,6 +20,7 @@ import {
   serverSentEvents,
   type ServerSentMessage,
 } from "../protocol/server_sent_events.ts";
+import { textStream } from "../protocol/text_stream.ts";
 
 const JSON_TYPE = "application/json";
 const LINES_TYPE = "application/x-ndjson";
@@ -46,7 +48,9 @@ const EVENT_TYPES: ReadonlySet<string> = new Set<EventType>([
 
 /** Adds the resources to the app. */
 export function events(app: Hono<AppEnv>, deps: AppDeps): void {
-  resource(app, "/api/executions/:id/events", { GET: (c) => executionEvents(c, deps) });
+  resource(app, "/api/executions/:id/events", {
+    GET: (c) => asksForSpeed(c) ? replayedEvents(c, deps) : executionEvents(c, deps),
+  });
   resource(app, "/api/events", { GET: (c) => allEvents(c, deps) });
 }
 
@@ -66,7 +70,9 @@ async function executionEvents(c: Context<AppEnv>, deps: AppDeps): Promise<Respo
   if (type === LINES_TYPE) {
     // A HEAD request opens nothing: nobody would close it.
     const headers = { "content-type": LINES_TYPE, vary: "Accept" };
-    return c.req.method === "HEAD" ? c.body(null, 200, headers) : c.body(historyLines(log, id, after), 200, headers);
+    return c.req.method === "HEAD"
+      ? c.body(null, 200, headers)
+      : c.body(textStream(historyLines(log, id, after)), 200, headers);
   }
   if (
     after !== undefined && isEnded(meta.status) && (await log.read(id, { after, limit: 1, values: false })).length === 0
@@ -146,23 +152,10 @@ async function jsonPage(log: ExecutionLog, id: string, options: { limit: number;
 }
 
 /** The stored history, one event a line, read page by page as the client takes it. */
-function historyLines(
-  log: ExecutionLog,
-  id: string,
-  from: string | undefined,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  const encoder = new TextEncoder();
-  const pages = log.pages(id, from === undefined ? {} : { after: from })[Symbol.asyncIterator]();
-  return new ReadableStream({
-    async pull(controller) {
-      const { done, value } = await pages.next();
-      if (done) return controller.close();
-      controller.enqueue(encoder.encode(value.map((event) => `${JSON.stringify(toDocument(event))}\n`).join("")));
-    },
-    async cancel() {
-      await pages.return?.();
-    },
-  }, { highWaterMark: 0 });
+async function* historyLines(log: ExecutionLog, id: string, from: string | undefined): AsyncGenerator<string> {
+  for await (const page of log.pages(id, from === undefined ? {} : { after: from })) {
+    yield page.map((event) => `${JSON.stringify(toDocument(event))}\n`).join("");
+  }
 }
 
 function toDocument({ id, type, time, node, data }: StoredEvent): object {

@@ -4,7 +4,8 @@
 import type { Context, Hono } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
 import { type ExecutionStatus, isEnded } from "../../execution/event.ts";
-import { applyEvent, emptyState, showState } from "../../execution/state.ts";
+import { showState } from "../../execution/state.ts";
+import { foldUntil, type Moment, parseMoment } from "../../replay/moment.ts";
 import type { ExecutionLog } from "../../execution/log.ts";
 import { executionLost } from "../../execution/refusals.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
@@ -51,13 +52,35 @@ async function listExecutions(c: Context<AppEnv>, { store }: AppDeps): Promise<R
 
 async function getExecution(c: Context<AppEnv>, { catalog, store }: AppDeps): Promise<Response> {
   const id = executionIdParameter(c);
-  const state = emptyState();
-  // A state tells nothing of values, however large the log is.
-  for await (const page of store.log.pages(id, { values: false })) for (const event of page) applyEvent(state, event);
-  if (state.version === 0) throw executionNotFound(id);
+  const moment = momentParameter(c);
+  const { state, at } = await foldUntil(store.log, id, moment);
+  if (state.version === 0) {
+    if (moment !== undefined && await store.log.meta(id) !== undefined) throw beforeItAll(id);
+    throw executionNotFound(id);
+  }
   // The definition only tells how many nodes there are: the state can be had without it.
   const workflow = await catalog.get(state.workflowId, state.version).catch(() => undefined);
-  return c.json(showState(id, state, workflow ? { nodeIds: [...workflow.graph.keys()] } : {}));
+  const shown = showState(id, state, workflow ? { nodeIds: [...workflow.graph.keys()] } : {});
+  return c.json(moment === undefined ? shown : { ...shown, at });
+}
+
+/** `?at=`: the moment of which the state is asked for; now by default. */
+function momentParameter(c: Context<AppEnv>): Moment | undefined {
+  const text = c.req.query("at");
+  if (text === undefined) return undefined;
+  const moment = parseMoment(text);
+  if (moment !== undefined) return moment;
+  throw new MillraceError(
+    "invalid_parameter",
+    `Expected "at" to be an entry id, the number of an entry or an ISO 8601 time: received "${text}"`,
+    { extensions: { parameter: "at" } },
+  );
+}
+
+function beforeItAll(id: string): MillraceError {
+  return new MillraceError("invalid_parameter", `The execution "${id}" had not been requested at that moment`, {
+    extensions: { parameter: "at" },
+  });
 }
 
 async function getResult(c: Context<AppEnv>, { store }: AppDeps): Promise<Response> {

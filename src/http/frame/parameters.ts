@@ -50,9 +50,9 @@ export function cursorParameter(c: Context<AppEnv>): string | undefined {
   });
 }
 
-/** The execution that the path names, also left for the log line. Throws `invalid_execution_id`. */
-export function executionIdParameter(c: Context<AppEnv>): string {
-  const text = c.req.param("id") ?? "";
+/** The execution that the path names by `name`, also left for the log line. Throws `invalid_execution_id`. */
+export function executionIdParameter(c: Context<AppEnv>, name = "id"): string {
+  const text = c.req.param(name) ?? "";
   const id = text.toLowerCase();
   if (!isExecutionId(id)) throw new MillraceError("invalid_execution_id", `"${text}" is not a UUID of version 7`);
   c.set("executionId", id);

@@ -8,7 +8,7 @@
  * 3. A value that nobody asks for is not loaded. One that is gone reads as null.
  */
 import type { RedisConnection } from "./connection/connection.ts";
-import { Gate } from "./connection/gate.ts";
+import { Gate } from "../../lib/gate.ts";
 import type { Keys } from "./keys.ts";
 import { parseEntries, type StreamEntry } from "./streams/stream_replies.ts";
 import type { StoredEvent } from "../../execution/event.ts";

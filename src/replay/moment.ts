@@ -1,0 +1,72 @@
+/**
+ * Time travel: the state of an execution as it was at any moment of its log.
+ *
+ * @example
+ * ```ts
+ * const { state, at } = await foldUntil(log, executionId, parseMoment("2026-11-26T12:00:00.250Z"));
+ * ```
+ */
+import type { ExecutionLog } from "../execution/log.ts";
+import { compareEntryIds, type StoredEvent } from "../execution/event.ts";
+import { applyEvent, emptyState, type RunState } from "../execution/state.ts";
+
+/** A place in a log: all entries up to this one, itself included. */
+export type Moment =
+  /** A stream entry id; it need not be there. */
+  | { readonly entryId: string }
+  /** The number of an entry, from 0. */
+  | { readonly index: number }
+  /** Epoch milliseconds. */
+  | { readonly time: number };
+
+/** Digits up to this many are an index; more are the milliseconds that an entry id begins with. */
+const INDEX_DIGITS = 9;
+/** The largest count that an entry id takes. */
+const LAST_COUNT = "999999999999999";
+/** Of ISO 8601 what JavaScript's own format has (ECMA-262, 21.4.1.32), and an offset; a date alone is its midnight, UTC. */
+const ISO_TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/;
+
+/** Reads an entry id, an index or an ISO 8601 time; `undefined` for what is none of them. */
+export function parseMoment(text: string): Moment | undefined {
+  if (/^\d{1,15}-\d{1,15}$/.test(text)) return { entryId: text };
+  if (/^\d{1,15}$/.test(text)) {
+    return text.length <= INDEX_DIGITS ? { index: Number(text) } : { entryId: `${text}-${LAST_COUNT}` };
+  }
+  const time = ISO_TIME.test(text) ? Date.parse(text) : NaN;
+  return Number.isNaN(time) ? undefined : { time };
+}
+
+/** The last entry that was folded. */
+export interface FoldedUntil extends Pick<StoredEvent, "id" | "type" | "time"> {
+  /** Its number, from 0. */
+  readonly index: number;
+}
+
+/**
+ * Folds a log up to a moment, without large values; all of it by default. A moment past the end is the end.
+ *
+ * @returns a state of version 0 for an unknown execution; no `at` where no entry was folded
+ */
+export async function foldUntil(
+  log: Pick<ExecutionLog, "pages">,
+  executionId: string,
+  moment?: Moment,
+): Promise<{ state: RunState; at?: FoldedUntil }> {
+  const state = emptyState();
+  let at: FoldedUntil | undefined;
+  folding: for await (const page of log.pages(executionId, { values: false })) {
+    for (const event of page) {
+      const index = (at?.index ?? -1) + 1;
+      if (moment !== undefined && isAfter(event, index, moment)) break folding;
+      applyEvent(state, event);
+      at = { id: event.id, type: event.type, time: event.time, index };
+    }
+  }
+  return at === undefined ? { state } : { state, at };
+}
+
+/** True when an entry comes after the moment. */
+function isAfter({ id, time }: StoredEvent, index: number, moment: Moment): boolean {
+  if ("entryId" in moment) return compareEntryIds(id, moment.entryId) > 0;
+  return "index" in moment ? index > moment.index : time > moment.time;
+}
