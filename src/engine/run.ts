@@ -46,8 +46,7 @@ export interface RunOptions {
  * suspended instead, until a time or a resume. Throws `FencedError`, or the reason for which the control stopped it.
  */
 export async function runExecution(claim: Claim, options: RunOptions): Promise<ExecutionResult | undefined> {
-  const run = await Run.load(claim, options);
-  return await run.run();
+  return await (await Run.load(claim, options)).run();
 }
 
 /** A wait longer than this, with nothing running beside it, is left to the store's timers. */
