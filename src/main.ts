@@ -24,6 +24,7 @@ import { createSubmit } from "./execution/submit.ts";
 import { createGuardedFetch } from "./nodes/guarded_fetch.ts";
 import { createNodeTypes } from "./nodes/registry.ts";
 import { pause } from "./lib/delay.ts";
+import { reasonOf } from "./lib/reason.ts";
 import { ExpressionThreads } from "./expression/threads/expression_threads.ts";
 import { WorkflowCatalog } from "./workflow/catalog.ts";
 
@@ -225,12 +226,6 @@ function stopSignal(): Promise<"SIGTERM" | "SIGINT"> {
 
 /** It could not start, for a reason that one line tells. */
 class StartError extends Error {}
-
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.cause instanceof AggregateError) return reasonOf(error.cause.errors[0]);
-  return error.cause instanceof Error ? `${error.message} (${reasonOf(error.cause)})` : error.message;
-}
 
 try {
   await main(process.argv.slice(2));

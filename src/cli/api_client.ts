@@ -7,6 +7,7 @@
  * const { deadLetters } = await api.call("GET", "/api/dead-letters");
  * ```
  */
+import { reasonOf } from "../lib/reason.ts";
 
 /** Where what a command shows can be drawn again over itself. */
 export interface Terminal {
@@ -148,13 +149,4 @@ function firstOf(errors: unknown): string {
   if (!Array.isArray(errors) || errors.length === 0) return "";
   const { pointer, detail } = errors[0] as { pointer?: unknown; detail?: unknown };
   return `, at ${pointer || "/"}: ${detail}`;
-}
-
-/** `fetch` itself says no more than that it failed. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { cause } = error;
-  if (!(cause instanceof Error)) return error.message;
-  const [first] = cause instanceof AggregateError ? cause.errors : [cause];
-  return first instanceof Error && first.message ? first.message : cause.message || error.message;
 }

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { scrub } from "../lib/credentials.ts";
 import { NodeError, RetryableError, TerminalError } from "../lib/errors.ts";
+import { causesOf, reasonOf } from "../lib/reason.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../lib/json.ts";
 import type { NodeContext } from "../workflow/definition.ts";
 import { pointerSegment } from "../expression/template.ts";
@@ -197,17 +198,12 @@ function responseHeaders(response: Response): JsonObject {
   return headers;
 }
 
-/** Finds the reason in what `fetch` wraps it in. */
+/** A node type's own error where one is among the causes, else `http_error`. */
 function toNodeError(error: unknown, url: URL): unknown {
-  let message = "";
-  for (let cause = error, depth = 0; cause instanceof Error && depth < 10; cause = cause.cause, depth++) {
-    if (cause instanceof NodeError) return cause;
-    const inner = cause instanceof AggregateError ? cause.errors[0] as unknown : undefined;
-    if (inner instanceof NodeError) return inner;
-    message = cause.message || (inner instanceof Error ? inner.message : "") || message;
-  }
+  const own = causesOf(error).find((cause) => cause instanceof NodeError);
+  if (own !== undefined) return own;
   return new RetryableError("http_error", "The call failed", {
-    detail: `Cannot call ${placeOf(url)}: ${message || String(error)}`,
+    detail: `Cannot call ${placeOf(url)}: ${reasonOf(error)}`,
     cause: error,
   });
 }
