@@ -1,16 +1,18 @@
 /**
- * Request bodies: read within a limit, and made into JSON values by their content type.
+ * Request bodies: read within limits of size and time, and as JSON.
  *
  * @example
  * ```ts
  * const bytes = await readBytes(request, { limitBytes: 4_194_304, stallMs: 10_000, share });
- * const body = await parseContent(bytes, request.headers.get("content-type"), { limitValues: 250_000 });
+ * const value = parseJson(bytes, { limitValues: 250_000 });
  * ```
  */
 import type { Config } from "../../config/config.ts";
 import { MillraceError } from "../../lib/errors.ts";
 import type { JsonValue } from "../../lib/json.ts";
 import type { BodyShare } from "./body_budget.ts";
+import { readBounded } from "../../lib/bounded_body.ts";
+import { isJsonType, mediaType } from "../../lib/content_type.ts";
 import { scanJson } from "../../lib/json_scan.ts";
 
 /** How deep JSON may nest. */
@@ -88,40 +90,23 @@ async function readStream(
   options: Pick<BodyLimits, "limitBytes" | "stallMs"> & { share: BodyShare },
 ): Promise<Uint8Array> {
   const { limitBytes, stallMs, share } = options;
-  if (stream === null) return EMPTY;
-  // One buffer that grows: each of a million chunks of a byte would cost a hundred as an object.
-  let bytes = new Uint8Array(Math.min(SMALL_BYTES, limitBytes));
+  const stall = new AbortController();
   let length = 0;
   let seen = 0;
-  let stalled = false;
-  const reader = stream.getReader();
   const timer = setInterval(() => {
-    if (length - seen < PROGRESS_BYTES) {
-      stalled = true;
-      // Ends the read that is under way.
-      reader.cancel().catch(() => {});
-    }
+    if (length - seen < PROGRESS_BYTES) stall.abort(bodyTimeout());
     seen = length;
   }, stallMs);
   try {
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (stalled) throw bodyTimeout();
-      if (done) return bytes.subarray(0, length);
-      if (length + value.length > limitBytes) throw tooLarge(limitBytes);
-      share.add(value.length);
-      if (length + value.length > bytes.length) {
-        const grown = new Uint8Array(Math.min(limitBytes, 2 * (length + value.length)));
-        grown.set(bytes.subarray(0, length));
-        bytes = grown;
-      }
-      bytes.set(value, length);
-      length += value.length;
-    }
-  } catch (error) {
-    // Not waited for: what stalls may not answer this either.
-    reader.cancel().catch(() => {});
-    throw error;
+    return await readBounded(stream, {
+      limitBytes,
+      tooLarge: () => tooLarge(limitBytes),
+      signal: stall.signal,
+      onPart: (bytes) => {
+        share.add(bytes);
+        length += bytes;
+      },
+    });
   } finally {
     clearInterval(timer);
   }
@@ -209,18 +194,6 @@ export function decodeText(bytes: Uint8Array, charset: string = "utf-8"): string
   } catch (error) {
     throw new MillraceError("malformed_body", `The body is not valid ${charset}`, { cause: error });
   }
-}
-
-/** The media type of a `Content-Type`, in lower case and without parameters. */
-export function mediaType(contentType: string | null): string {
-  if (contentType === null) return "";
-  const end = contentType.indexOf(";");
-  return (end === -1 ? contentType : contentType.slice(0, end)).trim().toLowerCase();
-}
-
-/** True for `application/json` and its kin (RFC 6839, section 3.1). */
-export function isJsonType(type: string): boolean {
-  return type === "application/json" || type === "text/json" || type.endsWith("+json");
 }
 
 function tooLarge(limitBytes: number): MillraceError {

@@ -5,7 +5,8 @@
 import { MillraceError } from "../../lib/errors.ts";
 import type { JsonObject, JsonValue } from "../../lib/json.ts";
 import { encodeBase64 } from "../../lib/base64.ts";
-import { type BodyLimits, decodeText, isJsonType, mediaType, parseJson } from "../protocol/request_body.ts";
+import { charsetOf, isJsonType, isTextType, mediaType } from "../../lib/content_type.ts";
+import { type BodyLimits, decodeText, parseJson } from "../protocol/request_body.ts";
 
 /** More fields than any form has; a body of separators alone would otherwise cost far more than its size. */
 const MAX_FIELDS = 10_000;
@@ -25,9 +26,7 @@ export function parseContent(
   if (isJsonType(type)) return parseJson(bytes, options);
   if (type === "application/x-www-form-urlencoded") return parseForm(decodeText(bytes));
   if (type === "multipart/form-data") return parseMultipart(bytes, contentType!);
-  if (type.startsWith("text/") || type === "application/xml" || type.endsWith("+xml")) {
-    return decodeText(bytes, charsetOf(contentType!));
-  }
+  if (isTextType(type)) return decodeText(bytes, charsetOf(contentType!));
   return { base64: encodeBase64(bytes) };
 }
 
@@ -82,10 +81,6 @@ function collect(fields: Iterable<[string, JsonValue]>): JsonObject {
     }
   }
   return Object.fromEntries(values);
-}
-
-function charsetOf(contentType: string): string | undefined {
-  return /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(contentType)?.[1];
 }
 
 function tooManyFields(): MillraceError {

@@ -4,29 +4,14 @@
 import { MillraceError, publicError } from "../../lib/errors.ts";
 import type { ExecutionResult, ResponseData } from "../../execution/result.ts";
 import { decodeBase64 } from "../../lib/base64.ts";
+import { CONNECTION_FIELDS, isHeaderName, isHeaderValue } from "../../lib/header.ts";
 import { depthExceeded } from "../protocol/depth.ts";
 
 /** The body must be null for these (Fetch, section 2.2.3), and 205 has none either (RFC 9110, section 15.3.6). */
 const NULL_BODY_STATUS: ReadonlySet<number> = new Set([204, 205, 304]);
 
-/** Fields of the connection, not of the message (RFC 9110, section 7.6.1), and those that the server sets. */
-const NOT_FORWARDED: ReadonlySet<string> = new Set([
-  "__proto__",
-  "connection",
-  "content-length",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
-
 /** Types that a browser may run scripts of: HTML, and XML in all its kinds (XHTML, SVG, XSLT, RDF, …). */
 const ACTIVE_TYPE = /html|xml|xsl|svg|rdf|multipart/;
-
-const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9a-z-]+$/;
-const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 
 /**
  * Makes the response to an execution that completed or answered early: what its `httpResponse` node set, else 200
@@ -70,9 +55,9 @@ function fromResponseData(
   const repeated: [string, string][] = [];
   for (const [givenName, value] of Object.entries(data.headers)) {
     const name = givenName.toLowerCase();
-    if (NOT_FORWARDED.has(name)) continue;
+    if (CONNECTION_FIELDS.has(name) || name === "__proto__") continue;
     const values = typeof value === "string" ? [value] : value;
-    if (!HEADER_NAME.test(name) || !values.every((one) => HEADER_VALUE.test(one))) {
+    if (!isHeaderName(name) || !values.every(isHeaderValue)) {
       throw invalidResponse("Cannot send the response: a header's name or value is not allowed", executionId);
     }
     if (typeof value === "string") single[name] = value;
