@@ -72,36 +72,33 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
       const headersTemplate = tools.template(parameters.headers, "/headers");
       const bodyTemplate = body === undefined ? undefined : tools.template(body, "/body");
       return async (context) => {
-        const { scope, signal } = context;
+        const { scope } = context;
         const url = toUrl(await urlTemplate(scope), await queryTemplate(scope) as JsonObject);
         const headers = toHeaders(await headersTemplate(scope) as JsonObject, context);
         const content = bodyTemplate === undefined ? undefined : toContent(await bodyTemplate(scope), headers);
         // Not `AbortSignal.timeout`, whose timer would live on for the whole time.
-        const controller = new AbortController();
-        const onAbort = () => controller.abort(signal.reason);
-        signal.throwIfAborted();
-        signal.addEventListener("abort", onAbort, { once: true });
+        const late = new AbortController();
         const timer = setTimeout(() => {
           const message = `No answer came within ${timeoutSeconds} s`;
-          controller.abort(new RetryableError("http_timeout", message, { detail: `No answer of ${placeOf(url)}` }));
+          late.abort(new RetryableError("http_timeout", message, { detail: `No answer of ${placeOf(url)}` }));
         }, timeoutSeconds * 1000);
+        const signal = AbortSignal.any([context.signal, late.signal]);
         try {
-          const request = { method, headers, body: content, signal: controller.signal };
+          const request = { method, headers, body: content, signal };
           const response = await fetchFollowing(fetch, url, request);
           if (!isAccepted(response.status, acceptStatus)) {
             await response.body?.cancel();
             throw statusError(response.status, url);
           }
-          const bytes = await readBody(response, { maxBytes, signal: controller.signal });
+          const bytes = await readBody(response, { maxBytes, signal });
           const body = parseBody(bytes, response.headers);
           return { output: { status: response.status, headers: responseHeaders(response), body } };
         } catch (error) {
           // The signal's reason says more than how the call ended because of it.
-          controller.signal.throwIfAborted();
+          signal.throwIfAborted();
           throw toNodeError(error, url);
         } finally {
           clearTimeout(timer);
-          signal.removeEventListener("abort", onAbort);
         }
       };
     },

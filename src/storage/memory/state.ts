@@ -2,6 +2,7 @@
  * What the memory driver holds: every execution of this process, its work queue and its feed.
  */
 import { processClock } from "../../lib/clock.ts";
+import { waitFor } from "../../lib/delay.ts";
 import { compareEntryIds, type ExecutionStatus, type LogEvent } from "../../execution/event.ts";
 import type { ExecutionRequest } from "../../execution/request.ts";
 import type { FeedEntry } from "../../feed/projections.ts";
@@ -141,21 +142,12 @@ export class MemoryState {
 
   /** Resolves when a topic changes, when the signal aborts, or after `timeoutMs`. */
   change(topic: string, options: { signal: AbortSignal; timeoutMs?: number }): Promise<void> {
-    const { signal, timeoutMs } = options;
-    if (signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
+    return waitFor((done) => {
       let waiting = this.#changed.get(topic);
       if (waiting === undefined) this.#changed.set(topic, waiting = new Set());
-      const done = () => {
-        this.#changed.get(topic)?.delete(done);
-        signal.removeEventListener("abort", done);
-        clearTimeout(timer);
-        resolve();
-      };
-      const timer = timeoutMs === undefined ? undefined : setTimeout(done, timeoutMs);
-      signal.addEventListener("abort", done, { once: true });
       waiting.add(done);
-    });
+      return () => void this.#changed.get(topic)?.delete(done);
+    }, options);
   }
 }
 
