@@ -132,7 +132,10 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
     })
     : undefined;
   const app = config.roles.has("http") ? createApp(deps) : createHealthApp(deps);
-  const server = await listen((request) => app.fetch(request), { hostname: config.host, port: config.port });
+  const server = await listen((request, connection) => app.fetch(request, connection), {
+    hostname: config.host,
+    port: config.port,
+  });
   worker?.start();
   assembler?.start();
   const driver = config.redis === undefined ? "memory" : `redis (${config.redis.safeUrl}, ${store.documents})`;

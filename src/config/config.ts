@@ -75,6 +75,8 @@ export interface Config {
   readonly maxWaiters: number;
   /** Number of executions whose logs this instance follows at once. Default 1000. */
   readonly maxFollowers: number;
+  /** Bytes of events that may wait for one follower, which is cut when it takes none of them. Default 256 KiB. */
+  readonly followerLimitBytes: number;
   /** Seconds that the log of an ended execution is kept. Default 86,400, a day. */
   readonly historyTtlSeconds: number;
   /** Seconds without a sign of life after which a worker's executions may be taken over. Default 10. */
@@ -134,6 +136,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     expressionTimeoutMs: values.EXPRESSION_TIMEOUT_MS,
     maxWaiters: values.MAX_WAITERS,
     maxFollowers: values.MAX_FOLLOWERS,
+    followerLimitBytes: values.FOLLOWER_LIMIT_BYTES,
     historyTtlSeconds: values.HISTORY_TTL_SECONDS,
     leaseSeconds: values.LEASE_SECONDS,
     maxDeliveries: values.MAX_DELIVERIES,

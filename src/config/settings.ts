@@ -134,6 +134,11 @@ export const SETTINGS = {
     "Executions that one instance follows at once, for SSE and waits",
     wholeNumber(1, 100_000),
   ),
+  FOLLOWER_LIMIT_BYTES: setting(
+    "262144",
+    "Bytes that may wait for a follower of events; who takes none for 5 s is cut",
+    wholeNumber(1024, 2 ** 28),
+  ),
   HTTP_ALLOW: setting(
     "",
     "Private hosts that httpRequest may reach: names, IPs, CIDRs, host:port, separated by commas",

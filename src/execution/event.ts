@@ -61,8 +61,11 @@ export function isTerminal(event: { readonly type: string }): boolean {
   return TERMINAL.has(event.type);
 }
 
+/** Every state that a whole execution can be in. */
+export const EXECUTION_STATUSES = ["pending", "running", "paused", "completed", "failed", "cancelled"] as const;
+
 /** The state of a whole execution. */
-export type ExecutionStatus = "pending" | "running" | "paused" | "completed" | "failed" | "cancelled";
+export type ExecutionStatus = (typeof EXECUTION_STATUSES)[number];
 
 /** True for a status that nothing follows. */
 export function isEnded(status: ExecutionStatus): boolean {

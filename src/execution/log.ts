@@ -31,6 +31,8 @@ export interface ReadOptions {
   readonly limit?: number;
   /** False: large values are not loaded, and `null` stands for them. */
   readonly values?: boolean;
+  /** For tails: told that events before the next one may be missing, since the store has lost some. */
+  readonly onLoss?: () => void;
 }
 
 /** How many bytes of values a page of a log has, with which one more may be begun. */
@@ -77,7 +79,6 @@ export interface ExecutionLog {
 
   /** Lets no further node start, on whatever worker, until {@linkcode resume}. Nodes that run come to their end. */
   pause(executionId: string): Promise<PauseOutcome>;
-
   /** Lets a paused execution go on. */
   resume(executionId: string): Promise<PauseOutcome>;
 }

@@ -32,6 +32,13 @@ export interface FollowedEntry extends FeedEntry {
   readonly cursor: string;
 }
 
+/** What one who follows the feed is told besides entries. */
+export type FeedMark =
+  /** Where it is: the first thing that a follower hears which did not say where to begin. */
+  | { readonly mark: "at"; readonly cursor: string }
+  /** Entries after `after` are gone, or may be; `before` is the oldest that is there, if any is. */
+  | { readonly mark: "gap"; readonly after: string; readonly before?: string };
+
 /** Filters and place of a page of executions, newest first. */
 export interface ListOptions {
   readonly workflowId?: string;
@@ -75,8 +82,8 @@ export interface Projections {
   /** A page of executions, newest first. */
   list(options: ListOptions): Promise<{ executions: ExecutionMeta[]; nextCursor?: string }>;
   /**
-   * The feed from `after` on (a cursor that an entry came with, an entry id; or from now), live. `gap` comes first when
+   * The feed from `after` on (a cursor that an entry came with, an entry id; or from now), live. A gap comes first when
    * entries after `after` are gone, or may be. Throws `invalid_last_event_id` for a cursor of other partitions.
    */
-  followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FollowedEntry | "gap">;
+  followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FollowedEntry | FeedMark>;
 }

@@ -4,7 +4,10 @@
 import { getRequestListener, RequestError } from "@hono/node-server";
 import type { AddressInfo } from "node:net";
 import { createServer, type Server } from "node:http";
+import type { AppEnv } from "./frame/deps.ts";
 import { problemResponse } from "./protocol/problem.ts";
+import { acceptWebSockets } from "./upgrade.ts";
+import { SUBPROTOCOL, type Upgrade } from "./protocol/web_socket.ts";
 import { ambiguousPathResponse, isAmbiguous, malformedRequestResponse } from "./frame/request_path.ts";
 
 /** A server that listens. */
@@ -18,13 +21,15 @@ export interface Listener {
 /** Longer than load balancers keep idle connections, so that they close them first: no request meets a closing one. */
 const KEEP_ALIVE_MS = 65_000;
 
-type Handler = (request: Request) => Response | Promise<Response>;
+/** What answers requests, and what it may do with the connection of one. */
+export type Handler = (request: Request, connection: AppEnv["Bindings"]) => Response | Promise<Response>;
 
 /** The part of Deno that is used here. */
 interface DenoHttp {
+  upgradeWebSocket(request: Request, options: { protocol?: string }): { socket: WebSocket; response: Response };
   serve(
     options: { hostname: string; port: number; onListen(): void },
-    handler: Handler,
+    handler: (request: Request) => Response | Promise<Response>,
   ): { readonly addr: { port: number }; shutdown(): Promise<void> };
 }
 
@@ -34,9 +39,13 @@ export async function listen(handler: Handler, options: { hostname: string; port
   if (deno !== undefined) return listenOnDeno(deno, handler, options);
   const server = createServer(getRequestListener(
     // The target as it was sent: the URL of a `Request` has been normalised.
-    (request, { incoming }) => isAmbiguous(incoming.url ?? "") ? ambiguousPathResponse() : handler(request),
+    (request, { incoming }) => {
+      if (isAmbiguous(incoming.url ?? "")) return ambiguousPathResponse();
+      return handler(request, { hangUp: () => incoming.socket.destroy() });
+    },
     { errorHandler: (error) => error instanceof RequestError ? malformedRequestResponse() : problemResponse(error) },
   ));
+  const sockets = acceptWebSockets(server, (request, upgrade) => handler(request, { upgrade }));
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -44,15 +53,21 @@ export async function listen(handler: Handler, options: { hostname: string; port
   });
   return {
     url: urlOf(options.hostname, (server.address() as AddressInfo).port),
-    close: ({ graceMs }) => closeNode(server, graceMs),
+    close: ({ graceMs }) => closeNode(server, { graceMs, endAll: () => sockets.terminate() }),
   };
 }
 
 /** `close` waits for idle keep-alive connections too, unless they are closed, again and again as they fall idle. */
-function closeNode(server: Server, graceMs: number): Promise<void> {
+function closeNode(
+  server: Server,
+  { graceMs, endAll }: { graceMs: number; endAll: () => void },
+): Promise<void> {
   return new Promise((resolve) => {
     const idle = setInterval(() => server.closeIdleConnections(), 50);
-    const all = setTimeout(() => server.closeAllConnections(), graceMs);
+    const all = setTimeout(() => {
+      server.closeAllConnections();
+      endAll();
+    }, graceMs);
     server.close(() => {
       clearInterval(idle);
       clearTimeout(all);
@@ -63,13 +78,37 @@ function closeNode(server: Server, graceMs: number): Promise<void> {
 }
 
 function listenOnDeno(deno: DenoHttp, handler: Handler, options: { hostname: string; port: number }): Listener {
-  const guarded = (request: Request) => isAmbiguous(pathOf(request.url)) ? ambiguousPathResponse() : handler(request);
+  const guarded = (request: Request) => {
+    if (isAmbiguous(pathOf(request.url))) return ambiguousPathResponse();
+    return handler(request, request.headers.has("upgrade") ? { upgrade: denoUpgrade(deno, request) } : {});
+  };
   const server = deno.serve({ ...options, onListen: () => {} }, guarded);
   return {
     url: urlOf(options.hostname, server.addr.port),
     close: ({ graceMs }) => {
       const late = new Promise<void>((resolve) => setTimeout(resolve, graceMs));
       return Promise.race([server.shutdown(), late]);
+    },
+  };
+}
+
+function denoUpgrade(deno: DenoHttp, request: Request): Upgrade {
+  return {
+    accept(onOpen) {
+      const offered = request.headers.get("sec-websocket-protocol")?.split(/\s*,\s*/) ?? [];
+      const protocol = offered.includes(SUBPROTOCOL) ? { protocol: SUBPROTOCOL } : {};
+      const { socket, response } = deno.upgradeWebSocket(request, protocol);
+      socket.onopen = () =>
+        onOpen({
+          send: (text) => socket.send(text),
+          get bufferedBytes() {
+            return socket.bufferedAmount;
+          },
+          close: (code, reason) => socket.close(code, reason),
+          terminate: () => socket.close(),
+          onClose: (listener) => socket.addEventListener("close", listener, { once: true }),
+        });
+      return response;
     },
   };
 }

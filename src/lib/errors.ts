@@ -38,6 +38,7 @@ export type ErrorCode =
   | "version_mismatch"
   | "body_too_large"
   | "unsupported_media_type"
+  | "upgrade_required"
   | "invalid_workflow"
   | "idempotency_key_reused"
   | "concurrency_exceeded"

@@ -122,6 +122,7 @@ async function openSite(store: Store) {
       bodyStallSeconds: 60,
       metricsPublic: false,
       corsOrigins: [],
+      followerLimitBytes: 2 ** 18,
       idempotencyTtlSeconds: 1,
       instance: "bounds",
       roles: new Set(["http"]),

@@ -56,6 +56,7 @@ export async function withApp(options: HarnessOptions, test: (harness: Harness) 
       bodyStallSeconds: 60,
       metricsPublic: false,
       corsOrigins: [],
+      followerLimitBytes: 2 ** 18,
       idempotencyTtlSeconds: 60,
       instance: "test",
       roles: new Set(["http"]),

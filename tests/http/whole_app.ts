@@ -65,6 +65,7 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
       bodyStallSeconds: 60,
       metricsPublic: false,
       corsOrigins: [],
+      followerLimitBytes: 2 ** 18,
       idempotencyTtlSeconds: 60,
       instance: "test",
       roles: new Set(["http"]),

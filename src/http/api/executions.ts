@@ -3,7 +3,7 @@
  */
 import type { Context, Hono } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
-import { type ExecutionStatus, isEnded } from "../../execution/event.ts";
+import { EXECUTION_STATUSES, type ExecutionStatus, isEnded } from "../../execution/event.ts";
 import { showState } from "../../execution/state.ts";
 import { foldUntil, type Moment, parseMoment } from "../../replay/moment.ts";
 import type { ExecutionLog } from "../../execution/log.ts";
@@ -15,14 +15,6 @@ import { resource } from "../frame/resource.ts";
 import { resultNotFound } from "../../execution/submit.ts";
 import { waitOnLog } from "../../execution/wait_on_log.ts";
 
-const STATUSES = [
-  "pending",
-  "running",
-  "paused",
-  "completed",
-  "failed",
-  "cancelled",
-] as const satisfies readonly ExecutionStatus[];
 const MAX_WAIT_SECONDS = 300;
 
 /** Adds the resources to the app. */
@@ -37,7 +29,7 @@ export function executions(app: Hono<AppEnv>, deps: AppDeps): void {
 
 async function listExecutions(c: Context<AppEnv>, { store }: AppDeps): Promise<Response> {
   const limit = integerParameter(c, "limit", { min: 1, max: 500, defaultValue: 50 });
-  const status = choiceParameter(c, "status", STATUSES);
+  const status = choiceParameter(c, "status", EXECUTION_STATUSES);
   const workflowId = c.req.query("workflow");
   const cursor = cursorParameter(c);
   return c.json(

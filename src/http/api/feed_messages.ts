@@ -1,65 +1,73 @@
 /**
- * The feed of all executions as Server-Sent Events. Feed entries only point to events, so each entry that passes the
- * filters costs one read of its execution's log.
+ * The feed of all executions as messages for a follower.
  */
-import { compareEntryIds, entryIdBefore, type StoredEvent } from "../../execution/event.ts";
-import type { FeedEntry, FollowedEntry } from "../../feed/projections.ts";
-import type { AppDeps } from "../frame/deps.ts";
-import type { ServerSentMessage } from "../protocol/server_sent_events.ts";
+import type { FollowedEntry, Projections } from "../../feed/projections.ts";
+import type { SourceMessage } from "../protocol/message_source.ts";
+import type { EntryMessages } from "./entry_messages.ts";
+import { type EventFilters, passes } from "./event_filters.ts";
+
+/** How long a follower whose filters nothing passes is not told where it is, in milliseconds. */
+const PLACE_EVERY_MS = 5_000;
 
 /** What {@linkcode feedMessages} takes. */
 export interface FeedMessagesOptions {
+  readonly projections: Pick<Projections, "followFeed">;
+  readonly entries: EntryMessages;
   readonly signal: AbortSignal;
   /** Cursor to go on after; live from now without it. */
   readonly after?: string;
-  readonly workflowId?: string;
-  readonly types?: ReadonlySet<string>;
+  readonly filters?: EventFilters;
 }
 
 /**
  * Follows the feed. Of the messages of one feed entry only the last has an id, the feed entry's cursor: whoever comes
- * back with it goes on behind the whole entry. A `gap` message stands where entries, or the events that one points to,
- * are gone.
+ * back with it goes on behind the whole entry. A `gap` message stands where entries are gone, `{after, before?}`, or
+ * the events that one points to, `{executionId, first, last}`. A message without data says only where the follower
+ * is: at first, and now and then where nothing passes the filters.
  */
-export async function* feedMessages(
-  store: Pick<AppDeps["store"], "log" | "projections">,
-  options: FeedMessagesOptions,
-): AsyncGenerator<ServerSentMessage[]> {
-  const { signal, after, workflowId, types } = options;
-  const feed = store.projections.followFeed({ signal, ...(after !== undefined && { after }) });
-  for await (const entry of feed) {
-    if (entry === "gap") yield [{ event: "gap", data: "{}" }];
-    else if (workflowId === undefined || entry.workflowId === workflowId) {
-      if (types && !entry.types.some((type) => types.has(type))) continue;
-      yield* messagesOf(store, entry, types);
-    }
+export async function* feedMessages(options: FeedMessagesOptions): AsyncGenerator<SourceMessage[]> {
+  const { projections, entries, signal, after, filters = {} } = options;
+  let placedAt = performance.now();
+  for await (const entry of projections.followFeed({ signal, ...(after !== undefined && { after }) })) {
+    if ("mark" in entry) {
+      const { mark, ...what } = entry;
+      yield [mark === "at" ? { id: entry.cursor } : { event: "gap", data: JSON.stringify(what) }];
+    } else if (isWanted(entry, filters)) {
+      yield* messagesOf(entries, entry, filters);
+    } else if (performance.now() - placedAt > PLACE_EVERY_MS) {
+      yield [{ id: entry.cursor }];
+    } else continue;
+    placedAt = performance.now();
   }
+}
+
+function isWanted(entry: FollowedEntry, filters: EventFilters): boolean {
+  const { workflowId } = filters;
+  if (workflowId !== undefined && entry.workflowId !== workflowId) return false;
+  return entry.types.some((type) => passes(filters, type));
 }
 
 /** The messages of one feed entry, page by page; only the last one has its cursor for an id. */
 async function* messagesOf(
-  { log }: Pick<AppDeps["store"], "log">,
+  entries: EntryMessages,
   entry: FollowedEntry,
-  types: ReadonlySet<string> | undefined,
-): AsyncGenerator<ServerSentMessage[]> {
-  const values = types === undefined || types.has("node.completed") || types.has("execution.requested");
-  const range = { after: entryIdBefore(entry.first), limit: entry.types.length, values };
-  let last: ServerSentMessage | undefined;
+  filters: EventFilters,
+): AsyncGenerator<SourceMessage[]> {
+  const values = passes(filters, "node.completed") || passes(filters, "execution.requested");
+  let last: SourceMessage | undefined;
   let isGone = true;
-  for await (const page of log.pages(entry.executionId, range)) {
-    const events = page.filter(({ id }) => compareEntryIds(id, entry.last) <= 0);
-    if (events.length > 0) isGone = false;
-    const messages = events.filter(({ type }) => !types || types.has(type)).map((event) => toMessage(entry, event));
+  for await (const page of entries.pages(entry, { values })) {
+    isGone = false;
+    const messages: SourceMessage[] = page.filter(({ type }) => passes(filters, type))
+      .map(({ type, data }) => ({ event: type, data }));
     if (messages.length === 0) continue;
     if (last !== undefined) messages.unshift(last);
     last = messages.pop();
     if (messages.length > 0) yield messages;
   }
-  if (isGone) last = { event: "gap", data: JSON.stringify({ executionId: entry.executionId }) };
+  if (isGone) {
+    const { executionId, first, last: end } = entry;
+    last = { event: "gap", data: JSON.stringify({ executionId, first, last: end }) };
+  }
   if (last !== undefined) yield [{ ...last, id: entry.cursor }];
-}
-
-function toMessage({ executionId, workflowId }: FeedEntry, event: StoredEvent): ServerSentMessage {
-  const { type, time, node, data } = event;
-  return { event: type, data: JSON.stringify({ executionId, workflowId, type, time, node, data }) };
 }

@@ -8,7 +8,8 @@ import { paced } from "../../replay/pace.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { executionIdParameter, resumeParameter } from "../frame/parameters.ts";
 import { negotiate } from "../protocol/accept.ts";
-import { EVENT_STREAM_HEADERS, serverSentEvents, type ServerSentMessage } from "../protocol/server_sent_events.ts";
+import type { SourceMessage } from "../protocol/message_source.ts";
+import { EVENT_STREAM_HEADERS, serverSentEvents } from "../protocol/server_sent_events.ts";
 import { executionNotFound } from "./executions.ts";
 
 const MAX_SPEED = 1_000_000;
@@ -40,6 +41,8 @@ export async function replayedEvents(c: Context<AppEnv>, deps: AppDeps): Promise
   const body = serverSentEvents(
     (signal) => messages(log, id, { speed, signal, ...(after !== undefined && { after }) }),
     {
+      limitBytes: deps.config.followerLimitBytes,
+      hangUp: c.env?.hangUp,
       signal: deps.drainSignal,
       onError: (error) => deps.logger.warn({ error, requestId }, "event stream ended early"),
     },
@@ -56,7 +59,7 @@ async function* messages(
   log: ExecutionLog,
   executionId: string,
   options: { speed: number; signal: AbortSignal; after?: string },
-): AsyncGenerator<ServerSentMessage[]> {
+): AsyncGenerator<SourceMessage[]> {
   const { speed, signal, after } = options;
   const events = log.tail(executionId, { signal, ...(after !== undefined && { after }) });
   for await (const { id, type, time, node, data } of paced(events, { speed, signal })) {

@@ -15,11 +15,25 @@ import type { AppEnv } from "./deps.ts";
 export function bearerAuth(tokens: readonly string[]): MiddlewareHandler<AppEnv> {
   const check = tokenCheck(tokens);
   return async function authenticate(c, next) {
-    const found = await check(c.req.header("authorization"));
+    const found = await check(c.req.header("authorization") ?? offeredToken(c.req.header("sec-websocket-protocol")));
     if (found === "none") throw unauthorized("Bearer", "This call needs an Authorization header with a Bearer token");
     if (found === "wrong") throw unauthorized('Bearer error="invalid_token"', "The Bearer token is not accepted");
     await next();
   };
+}
+
+/**
+ * The token among the subprotocols that a WebSocket offers, as the header that browsers let no page set with one:
+ * `bearer.<the token in base64url>`, beside the subprotocol that is to be spoken.
+ */
+function offeredToken(protocols: string | undefined): string | undefined {
+  const [, encoded] = /(?:^|,)\s*bearer\.([\w-]{1,2048})\s*(?:,|$)/.exec(protocols ?? "") ?? [];
+  if (encoded === undefined) return undefined;
+  try {
+    return `Bearer ${atob(encoded.replaceAll("-", "+").replaceAll("_", "/"))}`;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Makes a function that says what an `Authorization` header holds; with no tokens everyone is accepted. */

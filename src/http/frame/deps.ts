@@ -9,6 +9,7 @@ import type { Submit } from "../../execution/submit.ts";
 import type { Projections } from "../../feed/projections.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { StoreHealth } from "../../telemetry/store_health.ts";
+import type { Upgrade } from "../protocol/web_socket.ts";
 import type { WorkflowCatalog } from "../../workflow/catalog.ts";
 
 /** Where numbers for operators go. */
@@ -47,6 +48,7 @@ export interface AppDeps {
     | "bodyLimitValues"
     | "bodyStallSeconds"
     | "corsOrigins"
+    | "followerLimitBytes"
     | "idempotencyTtlSeconds"
     | "instance"
     | "metricsPublic"
@@ -66,5 +68,11 @@ export interface AppDeps {
 
 /** Hono's environment: what the frame around each request leaves for handlers. */
 export interface AppEnv {
+  Bindings: {
+    /** Ends the connection of this request, whatever has been answered: for a client that does not read. */
+    hangUp?: () => void;
+    /** Makes a WebSocket of a request that asks for one. */
+    upgrade?: Upgrade;
+  };
   Variables: { requestId: string; executionId: string };
 }

@@ -3,7 +3,7 @@
  * runs the pages of strangers too; these reach a loopback address by a form or `fetch`, or by a name of their own that
  * they let resolve to it (DNS rebinding).
  */
-import type { MiddlewareHandler } from "hono";
+import type { Context, MiddlewareHandler } from "hono";
 import type { Config } from "../../config/config.ts";
 import { MillraceError } from "../../lib/errors.ts";
 import type { AppEnv } from "./deps.ts";
@@ -48,6 +48,20 @@ export function sameOriginOnly(
     }
     return next();
   };
+}
+
+/**
+ * Refuses pages of another origin than this instance's and those of `corsOrigins`, tokens or not: for what browsers
+ * let any page open, as WebSockets (RFC 6455, section 10.2).
+ *
+ * @throws {MillraceError} `origin_not_allowed`
+ */
+export function checkPage(c: Context<AppEnv>, corsOrigins: readonly string[]): void {
+  const origin = c.req.header("origin");
+  if (origin === undefined || corsOrigins.includes("*") || corsOrigins.includes(origin)) return;
+  const host = (c.req.header("host") ?? new URL(c.req.url).host).toLowerCase();
+  if (isOwn(host, origin, undefined)) return;
+  throw new MillraceError("origin_not_allowed", "Pages of another origin may not open this: CORS_ORIGINS may name it");
 }
 
 /** `Sec-Fetch-Site` comes from browsers alone (Fetch Metadata, section 2.4); `none` is the user's own doing. */

@@ -36,6 +36,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   unsupported_media_type: 415,
   invalid_workflow: 422,
   idempotency_key_reused: 422,
+  upgrade_required: 426,
   concurrency_exceeded: 429,
   execution_failed: 500,
   execution_cancelled: 500,

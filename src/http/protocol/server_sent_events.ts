@@ -7,13 +7,7 @@
  * return new Response(body, { headers: EVENT_STREAM_HEADERS });
  * ```
  */
-
-/** One message. `data` is sent as it is, line by line. */
-export interface ServerSentMessage {
-  readonly id?: string;
-  readonly event?: string;
-  readonly data: string;
-}
+import { MessagesError, type OpenSource, type SourceMessage } from "./message_source.ts";
 
 /** Headers of an event stream; the last one keeps nginx from buffering it. */
 export const EVENT_STREAM_HEADERS = {
@@ -22,36 +16,43 @@ export const EVENT_STREAM_HEADERS = {
   "x-accel-buffering": "no",
 } as const;
 
-/** What opens a source: it gives batches of messages, and ends on its signal. */
-export type OpenSource = (signal: AbortSignal) => AsyncIterable<readonly ServerSentMessage[]>;
-
 /** What {@linkcode serverSentEvents} takes. */
 export interface ServerSentEventsOptions {
   /** Milliseconds between comments that keep proxies from closing an idle connection; default 15,000. */
   readonly heartbeatMs?: number;
+  /** Milliseconds after which a client whose connection is lost comes back; unset: as the client has it. */
+  readonly retryMs?: number;
+  /** Bytes that may wait for the client; default 262,144. One batch of messages always may. */
+  readonly limitBytes?: number;
+  /** How long a client may take nothing while `limitBytes` wait for it, in milliseconds; default 5,000. */
+  readonly stallMs?: number;
+  /** Ends the client's connection; where it is not there the stream fails instead. */
+  readonly hangUp?: (() => void) | undefined;
   /** Ends the stream from this side. */
   readonly signal?: AbortSignal | undefined;
-  /** Told what the source threw. The stream then ends, and the client comes back with its last event id. */
+  /** Told what the source threw, or that the client was cut. It comes back with its last event id. */
   readonly onError?: (error: unknown) => void;
 }
-
-/** How long {@linkcode prefetch} waits for a source that has nothing to give yet, in milliseconds. */
-const PRIME_MS = 50;
 
 /** Line breaks would let a value become a field of its own. */
 const LINE_BREAK = /\r\n|\r|\n/;
 
-function stringify(message: ServerSentMessage): string {
+function stringify({ id, event, data }: SourceMessage): string {
   let text = "";
-  if (message.id !== undefined) text += `id: ${message.id.replace(/[\r\n\0]/g, "")}\n`;
-  if (message.event !== undefined) text += `event: ${message.event.replace(/[\r\n]/g, "")}\n`;
-  for (const line of message.data.split(LINE_BREAK)) text += `data: ${line}\n`;
+  if (id !== undefined) text += `id: ${id.replace(/[\r\n\0]/g, "")}\n`;
+  if (event !== undefined) text += `event: ${event.replace(/[\r\n]/g, "")}\n`;
+  // Without data there is no event, and the id counts all the same (section 9.2.6).
+  if (data !== undefined) { for (const line of data.split(LINE_BREAK)) text += `data: ${line}\n`; }
   return `${text}\n`;
 }
 
 /**
- * Streams messages as they come. The source is asked for more only when the client has taken what there was
- * (backpressure), and its signal aborts when the client goes or `signal` aborts.
+ * Streams messages as they come.
+ *
+ * 1. The source is asked for no more while `limitBytes` wait for the client (backpressure).
+ * 2. A client for which that much waits and that takes none of it for `stallMs` is cut, and so is one that takes
+ *    nothing at all from one heartbeat to the next while something waits: it may come back where it was.
+ * 3. The source's signal aborts when the client goes or is cut, and when `signal` aborts.
  *
  * @param open gives the batches of messages; a batch is written in one piece
  */
@@ -59,17 +60,73 @@ export function serverSentEvents(
   open: OpenSource,
   options: ServerSentEventsOptions = {},
 ): ReadableStream<Uint8Array> {
-  const { heartbeatMs = 15_000, signal, onError = () => {} } = options;
+  const { heartbeatMs = 15_000, limitBytes = 2 ** 18, stallMs = 5_000, retryMs } = options;
+  const { hangUp, signal, onError = () => {} } = options;
   const encoder = new TextEncoder();
   const abort = new AbortController();
   const stop = () => abort.abort();
-  let source: AsyncIterator<readonly ServerSentMessage[]>;
+  let source: AsyncIterator<readonly SourceMessage[]>;
   let heartbeat: ReturnType<typeof setInterval> | undefined;
+  let writtenBytes = 0;
+  /** Wakes who waits until there is room again. */
+  let wake: (() => void) | undefined;
+
+  function write(controller: ReadableStreamDefaultController, text: string): void {
+    const bytes = encoder.encode(text);
+    writtenBytes += bytes.byteLength;
+    controller.enqueue(bytes);
+  }
+
+  /** How much the client has taken so far. */
+  function takenBytes(controller: ReadableStreamDefaultController): number {
+    return writtenBytes - (limitBytes - controller.desiredSize!);
+  }
 
   function release(): void {
     clearInterval(heartbeat);
     signal?.removeEventListener("abort", stop);
     abort.abort();
+    wake?.();
+  }
+
+  function cut(controller: ReadableStreamDefaultController): void {
+    if (abort.signal.aborted) return;
+    const error = new MessagesError("A follower takes nothing of what waits for it");
+    release();
+    if (hangUp === undefined) controller.error(error);
+    else hangUp();
+    source.return?.()?.catch(() => {});
+    onError(error);
+  }
+
+  /** Waits while as much waits for the client as may, and cuts it when it takes nothing of that. */
+  async function room(controller: ReadableStreamDefaultController): Promise<void> {
+    while (!abort.signal.aborted && controller.desiredSize! <= 0) {
+      const before = takenBytes(controller);
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const isLate = await new Promise<boolean>((resolve) => {
+        wake = () => resolve(false);
+        timer = setTimeout(resolve, stallMs, true);
+      });
+      clearTimeout(timer);
+      if (isLate && takenBytes(controller) === before) return cut(controller);
+    }
+  }
+
+  async function pump(controller: ReadableStreamDefaultController): Promise<void> {
+    try {
+      for (let next = await source.next(); !next.done && !abort.signal.aborted; next = await source.next()) {
+        write(controller, next.value.map(stringify).join(""));
+        await room(controller);
+      }
+    } catch (error) {
+      if (!abort.signal.aborted) onError(error);
+    }
+    release();
+    // Closing throws if the client has gone in the meantime, or was cut.
+    try {
+      controller.close();
+    } catch { /* already closed */ }
   }
 
   return new ReadableStream<Uint8Array>({
@@ -77,60 +134,23 @@ export function serverSentEvents(
       if (signal?.aborted) stop();
       signal?.addEventListener("abort", stop, { once: true });
       source = open(abort.signal)[Symbol.asyncIterator]();
+      if (retryMs !== undefined) write(controller, `retry: ${Math.round(retryMs)}\n\n`);
+      let before = -1;
       heartbeat = setInterval(() => {
-        // A client that does not read needs no sign of life.
-        if ((controller.desiredSize ?? 0) > 0) controller.enqueue(encoder.encode(":\n\n"));
+        const taken = takenBytes(controller);
+        if (taken === writtenBytes) write(controller, ":\n\n");
+        else if (taken === before) cut(controller);
+        before = taken;
       }, heartbeatMs);
+      void pump(controller);
     },
-    async pull(controller) {
-      try {
-        const { done, value } = await source.next();
-        if (!done) return controller.enqueue(encoder.encode(value.map(stringify).join("")));
-      } catch (error) {
-        if (!abort.signal.aborted) onError(error);
-      }
-      release();
-      // Closing throws if the client has gone in the meantime.
-      try {
-        controller.close();
-      } catch { /* already closed */ }
+    pull() {
+      wake?.();
     },
     cancel() {
       release();
       // Not awaited: a source that waits ends by its signal.
       source.return?.()?.catch(() => {});
     },
-  });
-}
-
-/**
- * Opens a source before the response has begun, so that what it throws at once can still become a status. A source
- * that only waits is given a moment, in which its beginning may fail, and is taken as it is then.
- *
- * @returns what opens the source that is open already: for one use
- */
-export async function prefetch(open: OpenSource): Promise<OpenSource> {
-  const abort = new AbortController();
-  const source = open(abort.signal)[Symbol.asyncIterator]();
-  const first = source.next();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const moment = new Promise((resolve) => timer = setTimeout(resolve, PRIME_MS));
-  try {
-    await Promise.race([first, moment]);
-  } finally {
-    clearTimeout(timer);
-  }
-  async function* rest() {
-    for (let next = await first; !next.done; next = await source.next()) yield next.value;
-  }
-  return (signal) => {
-    const stop = () => {
-      abort.abort();
-      // What is suspended where it gave something does not see its signal.
-      source.return?.()?.catch(() => {});
-    };
-    if (signal.aborted) stop();
-    signal.addEventListener("abort", stop, { once: true });
-    return rest();
-  };
+  }, new ByteLengthQueuingStrategy({ highWaterMark: limitBytes }));
 }

@@ -1,8 +1,16 @@
 /**
  * The memory driver's projections: lists are read off the executions themselves, in the order of their UUIDv7 ids.
  */
+import { compareEntryIds } from "../../execution/event.ts";
 import type { ExecutionMeta, WaitOptions } from "../../execution/log.ts";
-import type { FeedEntry, FollowedEntry, ListOptions, ProgressDocument, Projections } from "../../feed/projections.ts";
+import type {
+  FeedEntry,
+  FeedMark,
+  FollowedEntry,
+  ListOptions,
+  ProgressDocument,
+  Projections,
+} from "../../feed/projections.ts";
 import { metaOf } from "./execution_log.ts";
 import { decodeFeedCursor } from "../../feed/feed_cursor.ts";
 import { indexAfter, type MemoryState } from "./state.ts";
@@ -69,11 +77,19 @@ export class MemoryProjections implements Projections {
     return Promise.resolve({ executions });
   }
 
-  async *followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FollowedEntry | "gap"> {
-    const { signal } = options;
-    if (options.after !== undefined) decodeFeedCursor(options.after, 1);
-    let after = options.after ?? this.#state.feed.at(-1)?.id;
-    if (options.after !== undefined && !this.#state.feed.some((entry) => entry.id === options.after)) yield "gap";
+  async *followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FollowedEntry | FeedMark> {
+    const { signal, after: asked } = options;
+    if (asked !== undefined) decodeFeedCursor(asked, 1);
+    let after = asked === undefined || compareEntryIds(asked, this.#state.fedTo) > 0 ? this.#state.fedTo : asked;
+    if (asked === undefined) yield { mark: "at", cursor: after };
+    else if (this.#state.isTrimmed(asked)) {
+      const before = this.#state.feed[0]?.id;
+      yield {
+        mark: "gap",
+        after: asked,
+        ...(before !== undefined && compareEntryIds(before, asked) > 0 && { before }),
+      };
+    }
     while (!signal.aborted) {
       const { feed } = this.#state;
       const entries = feed.slice(indexAfter(feed, after));

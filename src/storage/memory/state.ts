@@ -53,6 +53,11 @@ export class MemoryState {
   feed: FeedEntry[] = [];
   /** Executions known to the assembler, by id. */
   readonly listed = new Set<string>();
+  /** Of the newest entry of the feed; before any, of the time when it began. */
+  fedTo: string = `${processClock.now()}-0`;
+  /** Of the newest entry that is no longer in the feed; before any is, of the time when it began. */
+  #trimmedTo = this.fedTo;
+  #isWhole = true;
   readonly #changed = new Map<string, Set<() => void>>();
   #lastMs = 0;
   #lastCount = 0;
@@ -98,10 +103,21 @@ export class MemoryState {
       types: stored.map((event) => event.type),
       ...(endedAt === undefined ? {} : { ended: { status, requestedAt, endedAt, keptUntil: expiresAt! } }),
     });
-    if (this.feed.length > 2 * FEED_LENGTH) this.feed = this.feed.slice(-FEED_LENGTH);
+    this.fedTo = this.feed.at(-1)!.id;
+    if (this.feed.length > 2 * FEED_LENGTH) {
+      this.#isWhole = false;
+      this.#trimmedTo = this.feed.at(-FEED_LENGTH - 1)!.id;
+      this.feed = this.feed.slice(-FEED_LENGTH);
+    }
     this.retention.grow(execution, bytes);
     this.wake(executionId);
     this.wake("feed");
+  }
+
+  /** Whether entries of the feed after an id are gone, or it is of another process's feed. */
+  isTrimmed(after: string): boolean {
+    if (compareEntryIds(after, "0-0") === 0) return !this.#isWhole;
+    return compareEntryIds(after, this.#trimmedTo) < 0 || compareEntryIds(after, this.fedTo) > 0;
   }
 
   /** The live execution of that id, if it is known and has not expired. */

@@ -142,6 +142,7 @@ export class RedisLog implements ExecutionLog {
       executionId,
       reader,
       values: options.values ?? true,
+      onLoss: options.onLoss,
       exists: async () => await commands.send(["EXISTS", stream]) === 1,
     });
   }

@@ -5,9 +5,9 @@ import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import { readStreamInfo, type StreamInfo } from "./streams/stream_info.ts";
 import type { Subscriptions } from "./streams/subscriptions.ts";
-import { compareEntryIds } from "../../execution/event.ts";
+import { compareEntryIds, isEntryId } from "../../execution/event.ts";
 import { decodeFeedCursor, encodeFeedCursor } from "../../feed/feed_cursor.ts";
-import type { FollowedEntry } from "../../feed/projections.ts";
+import type { FeedMark, FollowedEntry } from "../../feed/projections.ts";
 import type { WaitOptions } from "../../execution/log.ts";
 import { decodeFeedEntry } from "./codec.ts";
 
@@ -23,17 +23,21 @@ export interface FeedFollowOptions {
 }
 
 /**
- * Entries after `after`, or from now on. `gap` stands wherever entries may be missing: those after `after` were
+ * Entries after `after`, or from now on. A gap stands wherever entries may be missing: those after `after` were
  * trimmed away, or Redis lost data, or trimmed the feed while the link was down.
  */
 export async function* followFeed(
   { keys, commands, subscriptions }: FeedFollowOptions,
   { signal, after }: WaitOptions & { after?: string },
-): AsyncIterable<FollowedEntry | "gap"> {
+): AsyncIterable<FollowedEntry | FeedMark> {
   const feeds = keys.each((partition) => keys.feed(partition));
   const asked = after === undefined ? undefined : decodeFeedCursor(after, feeds.length);
   const infos = await Promise.all(feeds.map((feed) => readStreamInfo(commands, feed)));
-  if (asked !== undefined && (!asked.isExact || asked.ids.some((id, i) => isGone(infos[i], id)))) yield "gap";
+  // What is missing is said where it can be found out: a gap is one all the same.
+  const infoOf = (partition: number) => readStreamInfo(commands, feeds[partition]!).catch(() => undefined);
+  if (after !== undefined && (!asked!.isExact || asked!.ids.some((id, i) => isGone(infos[i], id)))) {
+    yield gapAfter(after, infos);
+  }
   /** Where each partition is. */
   const places = infos.map((info, partition) => {
     const lastId = info?.lastId ?? "0-0";
@@ -43,10 +47,11 @@ export async function* followFeed(
   const live = feeds.map((feed, partition) => subscriptions.subscribe(feed, places[partition]!));
   try {
     const timeoutMs = live.length > 1 ? WAIT_PARTITIONS_MS : WAIT_MS;
+    if (after === undefined) yield { mark: "at", cursor: encodeFeedCursor(places) };
     while (!signal.aborted) {
       const batches = await Promise.all(live.map((subscription) => subscription.next({ signal, timeoutMs })));
       for (const [partition, entries] of batches.entries()) {
-        if (live[partition]!.takeLoss()) yield "gap";
+        if (live[partition]!.takeLoss()) yield gapAfter(encodeFeedCursor(places), [await infoOf(partition)]);
         for (const entry of entries) {
           places[partition] = entry.id;
           yield { ...decodeFeedEntry(entry, partition), cursor: encodeFeedCursor(places) };
@@ -57,6 +62,13 @@ export async function* followFeed(
   } finally {
     for (const subscription of live) subscription.close();
   }
+}
+
+function gapAfter(after: string, infos: readonly (StreamInfo | undefined)[]): FeedMark {
+  const oldest = infos.flatMap((info) => info?.firstId ?? []).sort(compareEntryIds)[0];
+  // One who was ahead of everything misses nothing up to the oldest.
+  const isAhead = oldest === undefined || (isEntryId(after) && compareEntryIds(oldest, after) <= 0);
+  return { mark: "gap", after, ...(!isAhead && { before: oldest }) };
 }
 
 /** True when entries after an id have been trimmed away, or were lost: the feed never came that far. */

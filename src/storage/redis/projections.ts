@@ -10,7 +10,14 @@ import { assemble, type EndedEntry } from "./scripts/assemble.ts";
 import type { Subscriptions } from "./streams/subscriptions.ts";
 import { isEnded } from "../../execution/event.ts";
 import type { ExecutionMeta, WaitOptions } from "../../execution/log.ts";
-import type { FeedEntry, FollowedEntry, ListOptions, ProgressDocument, Projections } from "../../feed/projections.ts";
+import type {
+  FeedEntry,
+  FeedMark,
+  FollowedEntry,
+  ListOptions,
+  ProgressDocument,
+  Projections,
+} from "../../feed/projections.ts";
 import { followFeed } from "./feed_follow.ts";
 import { FeedReader } from "./feed_reader.ts";
 import { trimFeed } from "./feed_trim.ts";
@@ -89,7 +96,7 @@ export class RedisProjections implements Projections {
     return listExecutions(this.#options, options);
   }
 
-  followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FollowedEntry | "gap"> {
+  followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FollowedEntry | FeedMark> {
     return followFeed(this.#options, options);
   }
 

@@ -25,6 +25,8 @@ export interface FollowOptions {
   /** Whether large values are loaded. */
   readonly values: boolean;
   readonly exists: () => Promise<boolean>;
+  /** Told that events may be missing. */
+  readonly onLoss?: (() => void) | undefined;
 }
 
 /**
@@ -62,6 +64,7 @@ export async function* followLog(options: FollowOptions): AsyncIterable<StoredEv
         }
       }
       const isLost = live.takeLoss();
+      if (isLost) options.onLoss?.();
       if ((entries.length === 0 || isLost) && !signal.aborted && !(await mayExist(exists))) return;
     }
   } finally {

@@ -243,7 +243,8 @@ test("event streams answer 503 with Retry-After when no more may follow", () =>
     }
     store.log.tail = refuse;
     store.projections.followFeed = refuse;
-    for (const path of [`/api/executions/${id}/events`, "/api/events"]) {
+    const [event] = await store.log.read(id);
+    for (const path of [`/api/executions/${id}/events?from=${event!.id}`, "/api/events"]) {
       const response = await app.request(path, STREAM);
       assert.is(response.status, 503, path);
       assert.is(response.headers.get("content-type"), "application/problem+json");
@@ -347,7 +348,7 @@ test("GET /api/events gives all events of one append, or those that were asked f
 test("GET /api/events says gap where entries, or the events they point to, are gone", () =>
   withApp({}, async ({ app, store }) => {
     store.projections.followFeed = async function* () {
-      yield "gap";
+      yield { mark: "gap", after: "1-0", before: "4-0" } as const;
       const types = ["execution.requested"];
       const executionId = uuidv7();
       yield {
@@ -364,6 +365,7 @@ test("GET /api/events says gap where entries, or the events they point to, are g
     };
     const messages = await readMessages(await app.request("/api/events"));
     assert.equal(messages.map(({ id, event }) => [id, event]), [[undefined, "gap"], ["5-0", "gap"]]);
+    assert.equal(messages[0]!.data, { after: "1-0", before: "4-0" });
     assert.ok(messages[1]!.data.executionId);
   }));
 

@@ -1,15 +1,16 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { serverSentEvents, type ServerSentMessage } from "../../../src/http/protocol/server_sent_events.ts";
+import type { SourceMessage } from "../../../src/http/protocol/message_source.ts";
+import { serverSentEvents } from "../../../src/http/protocol/server_sent_events.ts";
 
-async function* messages(...batches: ServerSentMessage[][]): AsyncGenerator<ServerSentMessage[]> {
+async function* messages(...batches: SourceMessage[][]): AsyncGenerator<SourceMessage[]> {
   yield* batches;
 }
 
 /** A source that gives one message after another for ever, and tells what happened to it. */
 function endless() {
   const seen = { given: 0, ended: false };
-  async function* source(signal: AbortSignal): AsyncGenerator<ServerSentMessage[]> {
+  async function* source(signal: AbortSignal): AsyncGenerator<SourceMessage[]> {
     try {
       while (!signal.aborted) {
         seen.given++;
@@ -24,9 +25,14 @@ function endless() {
 
 /** A source that gives nothing until its signal aborts. */
 // deno-lint-ignore require-yield
-async function* silent(signal: AbortSignal): AsyncGenerator<ServerSentMessage[]> {
+async function* silent(signal: AbortSignal): AsyncGenerator<SourceMessage[]> {
   if (signal.aborted) return;
   await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
+
+async function assertRejects(work: () => Promise<unknown>): Promise<void> {
+  const failed = await work().then(() => false, () => true);
+  assert.ok(failed, "It did not fail");
 }
 
 test("serverSentEvents() writes id, event and every line of data", async () => {
@@ -39,14 +45,60 @@ test("serverSentEvents() lets no field break out of its line", async () => {
   assert.is(await new Response(stream).text(), "id: 1data: evil\nevent: aid: 2\ndata: x\n\n");
 });
 
-test("serverSentEvents() asks its source for no more than the client takes", async () => {
+test("serverSentEvents() asks its source for no more than may wait for the client", async () => {
   const { seen, source } = endless();
-  const reader = serverSentEvents(source).getReader();
+  const reader = serverSentEvents(source, { limitBytes: 20 }).getReader();
   await reader.read();
   await new Promise((resolve) => setTimeout(resolve, 20));
-  assert.ok(seen.given <= 3, `${seen.given} were given for one that was read`);
+  assert.ok(seen.given <= 5, `${seen.given} were given for one that was read`);
   await reader.cancel();
   assert.ok(seen.ended);
+});
+
+test("serverSentEvents() cuts who takes nothing of what waits, and not who takes it slowly", async () => {
+  for (const reads of [0, 8]) {
+    const { seen, source } = endless();
+    const errors: unknown[] = [];
+    const stream = serverSentEvents(source, {
+      limitBytes: 20,
+      stallMs: 100,
+      onError: (error) => errors.push(error),
+    });
+    const reader = stream.getReader();
+    for (let read = 0; read < reads; read++) {
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      assert.not((await reader.read()).done);
+    }
+    assert.equal(errors, []);
+    await assertRejects(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      for (;;) await reader.read();
+    });
+    assert.is((errors[0] as Error).name, "MessagesError");
+    assert.ok(seen.ended);
+  }
+});
+
+test("serverSentEvents() hangs up on who is cut, where it can", async () => {
+  const { source } = endless();
+  await new Promise<void>((hangUp) => {
+    serverSentEvents(source, { limitBytes: 20, stallMs: 10, hangUp });
+  });
+});
+
+test("serverSentEvents() cuts who takes nothing between two heartbeats while anything waits", async () => {
+  async function* one(signal: AbortSignal): AsyncGenerator<SourceMessage[]> {
+    yield [{ data: "x" }];
+    yield* silent(signal);
+  }
+  await new Promise<void>((hangUp) => {
+    serverSentEvents(one, { heartbeatMs: 10, hangUp });
+  });
+});
+
+test("serverSentEvents() says when to come back, and where the client is without an event", async () => {
+  const stream = serverSentEvents(() => messages([{ id: "7-0" }]), { retryMs: 1500.4 });
+  assert.is(await new Response(stream).text(), "retry: 1500\n\nid: 7-0\n\n");
 });
 
 test("serverSentEvents() aborts its source when the client goes", async () => {
@@ -73,7 +125,7 @@ test("serverSentEvents() sends a comment while there is nothing else to send", a
 
 test("serverSentEvents() ends, and says why, when its source throws", async () => {
   const errors: unknown[] = [];
-  async function* broken(): AsyncGenerator<ServerSentMessage[]> {
+  async function* broken(): AsyncGenerator<SourceMessage[]> {
     yield [{ data: "x" }];
     throw new Error("lost");
   }

@@ -4,15 +4,17 @@
  * Invariants:
  * 1. A stream that several follow is read once.
  * 2. The shared cursor goes back to the one who has read least; the others drop what they know: no gap, no repeat.
- * 3. Nobody holds more than `BUFFER` entries: who is slower than the stream drops what comes, and reads it again.
+ * 3. Nobody holds more than `BUFFER` entries, or `BUFFER_CHARACTERS` of them and one entry: who is slower than the
+ *    stream drops what comes, and reads it again.
  */
 import { MillraceError } from "../../../lib/errors.ts";
 import { compareEntryIds } from "../../../execution/event.ts";
 import type { StreamReader } from "./stream_reader.ts";
 import type { StreamEntry } from "./stream_replies.ts";
 
-/** How many entries a subscription holds for its reader. */
+/** How many entries a subscription holds for its reader, and how many characters of them. */
 const BUFFER = 2000;
+const BUFFER_CHARACTERS = 2 ** 20;
 
 /** One reader of one stream. */
 export interface Subscription {
@@ -27,6 +29,7 @@ export interface Subscription {
 class Taker {
   cursor: string;
   buffer: StreamEntry[] = [];
+  characters = 0;
   isLost = false;
   /** Entries were dropped: they must be read again. */
   isBehind = false;
@@ -36,15 +39,24 @@ class Taker {
     this.cursor = cursor;
   }
 
-  take(entries: readonly StreamEntry[]): void {
-    for (const entry of entries) {
+  take(entries: readonly StreamEntry[], sizes: readonly number[]): void {
+    for (const [i, entry] of entries.entries()) {
       if (compareEntryIds(entry.id, this.cursor) <= 0) continue;
-      this.isBehind ||= this.buffer.length >= BUFFER;
+      this.isBehind ||= this.buffer.length >= BUFFER || this.characters >= BUFFER_CHARACTERS;
       if (this.isBehind) break;
       this.cursor = entry.id;
       this.buffer.push(entry);
+      this.characters += sizes[i]!;
     }
     this.wake?.();
+  }
+
+  /** Hands out what there is. */
+  empty(): StreamEntry[] {
+    const { buffer } = this;
+    this.buffer = [];
+    this.characters = 0;
+    return buffer;
   }
 
   lose(cursor: string): void {
@@ -83,8 +95,7 @@ export class Subscriptions {
           await wakeUp((resolve) => taker.wake = resolve, { signal, timeoutMs });
         }
         taker.wake = undefined;
-        const entries = taker.buffer;
-        taker.buffer = [];
+        const entries = taker.empty();
         if (taker.isBehind) {
           taker.isBehind = false;
           this.#follow(stream);
@@ -115,13 +126,20 @@ export class Subscriptions {
       stream,
       cursor,
       (entries) => {
-        for (const taker of takers) taker.take(entries);
+        const sizes = entries.map(sizeOf);
+        for (const taker of takers) taker.take(entries, sizes);
       },
       (lost) => {
         for (const taker of takers) taker.lose(lost);
       },
     );
   }
+}
+
+function sizeOf({ fields }: StreamEntry): number {
+  let characters = 0;
+  for (const text of fields.values()) characters += text.length;
+  return characters;
 }
 
 function wakeUp(

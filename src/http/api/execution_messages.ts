@@ -1,0 +1,75 @@
+/**
+ * The events of one execution as messages for a follower: what there is, then what happens, to the end.
+ */
+import { compareEntryIds, isTerminal, type StoredEvent } from "../../execution/event.ts";
+import type { ExecutionLog } from "../../execution/log.ts";
+import type { SourceMessage } from "../protocol/message_source.ts";
+import { type EventFilters, passes } from "./event_filters.ts";
+
+/** What {@linkcode executionMessages} takes. */
+export interface ExecutionMessagesOptions {
+  readonly signal: AbortSignal;
+  /** The last event that the follower has; from the beginning without it. */
+  readonly after?: string;
+  readonly filters?: EventFilters;
+}
+
+/**
+ * Messages behind `after`. A `gap` message, `{executionId, after?, before?}`, stands where events between these two are
+ * gone. An end that does not pass the filters is a message without data: its id tells that there is no more to come.
+ */
+export async function* executionMessages(
+  log: ExecutionLog,
+  executionId: string,
+  options: ExecutionMessagesOptions,
+): AsyncGenerator<SourceMessage[]> {
+  const { signal, filters = {} } = options;
+  let { after } = options;
+  const toMessages = (events: readonly StoredEvent[]) => {
+    const messages: SourceMessage[] = [];
+    for (const event of events) {
+      if (passes(filters, event.type)) messages.push(toMessage(executionId, event));
+      else if (isTerminal(event)) messages.push({ id: event.id });
+    }
+    return messages;
+  };
+
+  let isLost = after !== undefined && await startsBehind(log, executionId, after);
+  const gapBefore = ({ id }: StoredEvent): SourceMessage => {
+    isLost = false;
+    return { event: "gap", data: JSON.stringify({ executionId, after, before: id }) };
+  };
+  for await (const page of log.pages(executionId, after === undefined ? {} : { after })) {
+    if (isLost || (after === undefined && !isFirst(page[0]!))) yield [gapBefore(page[0]!)];
+    after = page.at(-1)!.id;
+    const messages = toMessages(page);
+    if (messages.length > 0) yield messages;
+    if (isTerminal(page.at(-1)!) || signal.aborted) return;
+  }
+  const tail = log.tail(executionId, {
+    signal,
+    onLoss: () => isLost = true,
+    ...(after !== undefined && { after }),
+  });
+  for await (const event of tail) {
+    if (isLost) yield [gapBefore(event)];
+    after = event.id;
+    const messages = toMessages([event]);
+    if (messages.length > 0) yield messages;
+  }
+}
+
+/** Every log begins with the request: one that does not has been trimmed. */
+function isFirst({ type }: StoredEvent): boolean {
+  return type === "execution.requested";
+}
+
+/** Whether a log begins behind an id of its own, and not with its first event. */
+async function startsBehind(log: ExecutionLog, executionId: string, after: string): Promise<boolean> {
+  const [first] = await log.read(executionId, { limit: 1, values: false });
+  return first !== undefined && !isFirst(first) && compareEntryIds(after, first.id) < 0;
+}
+
+function toMessage(executionId: string, { id, type, time, node, data }: StoredEvent): SourceMessage {
+  return { id, event: type, data: JSON.stringify({ executionId, type, time, node, data }) };
+}
