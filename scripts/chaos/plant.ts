@@ -55,7 +55,7 @@ const PATCHES: Partial<Record<PlantName, () => void>> = {
     );
   },
   "call-before-start": () => {
-    mustFind(/if \(node\.hasSideEffects\) \{\s+await this\.#journal\.flush\(\);/);
+    mustFind(/if \(node\.hasSideEffects\) \{\s+await flush\(\);/);
     const { flush } = Journal.prototype;
     // The appends go out, but nobody waits for them.
     Journal.prototype.flush = function () {
@@ -68,10 +68,10 @@ const PATCHES: Partial<Record<PlantName, () => void>> = {
     Inbox.prototype.checkResults = () => Promise.resolve();
   },
   "cancel-unheard": () => {
-    mustFind(/this\.signal\(executionId, "lost"\)/);
-    const { signal } = RedisWorkQueue.prototype;
-    RedisWorkQueue.prototype.signal = function (executionId, what) {
-      if (what !== "lost") signal.call(this, executionId, what);
+    mustFind(/this\.control\(executionId, "lost"\)/);
+    const { control } = RedisWorkQueue.prototype;
+    RedisWorkQueue.prototype.control = function (executionId, what) {
+      if (what !== "lost") control.call(this, executionId, what);
     };
   },
   "attempts-forgotten": () => {

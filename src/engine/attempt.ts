@@ -21,8 +21,7 @@ export interface Attempt {
 export interface AttemptContext {
   readonly executionId: string;
   readonly workflow: CompiledWorkflow;
-  /** The trigger's output. */
-  readonly trigger: JsonValue;
+  readonly triggerOutput: JsonValue;
   /** Outputs of the nodes that completed. */
   readonly outputs: Readonly<Record<string, JsonValue>>;
   /** The largest output of a node, in characters of JSON. */
@@ -46,7 +45,7 @@ export async function attemptNode(
   { input, attempt, waitedUntil }: Attempt,
   context: AttemptContext,
 ): Promise<NodeResult | NodeWait | Failure> {
-  const { executionId, workflow, trigger, outputs, outputLimitBytes, clock, signal } = context;
+  const { executionId, workflow, triggerOutput, outputs, outputLimitBytes, clock, signal } = context;
   const { timeoutSeconds } = node.definition;
   const limit = timeoutSeconds === undefined ? undefined : startLimit(timeoutSeconds, clock);
   const signalOf = () => limit === undefined ? signal() : AbortSignal.any([signal(), limit.signal]);
@@ -54,7 +53,7 @@ export async function attemptNode(
     const done = workflow.run.get(node.id)!({
       scope: {
         input,
-        trigger,
+        trigger: triggerOutput,
         nodes: outputs,
         execution: { id: executionId, workflowId: workflow.id, version: workflow.version },
         get signal() {

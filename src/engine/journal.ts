@@ -10,7 +10,8 @@
  *    refused for want of room, only the terminal event is.
  */
 import { type LogEvent } from "../execution/event.ts";
-import type { Claim, FinishOptions, WorkQueue } from "../execution/work_queue.ts";
+import type { Claim } from "../execution/claim.ts";
+import type { FinishOptions, WorkQueue } from "../execution/work_queue.ts";
 import type { ExecutionResult } from "../execution/result.ts";
 
 /** Batching window, in milliseconds. */

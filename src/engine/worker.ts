@@ -8,11 +8,13 @@
  * 4. What has lost a worker begins when its turn comes (see {@linkcode Turns}), and has not begun before.
  */
 import { FencedError, UnavailableError } from "../lib/errors.ts";
-import type { Claim, WorkQueue, WorkSignal } from "../execution/work_queue.ts";
+import type { Claim } from "../execution/claim.ts";
+import type { ControlMessage, WorkQueue } from "../execution/work_queue.ts";
 import type { ExecutionResult } from "../execution/result.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { ExecutionLog } from "../execution/log.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
+import { failureOf } from "./outcome.ts";
 import { runExecution, type RunOptions } from "./run.ts";
 import { RunControl, WorkerStoppedError } from "./run_control.ts";
 import { Shares } from "./shares.ts";
@@ -62,7 +64,7 @@ export class Worker {
     this.#mostSuspects = Math.ceil(options.concurrency / 4);
     this.#shares = new Shares({ places: options.concurrency });
     this.#turns = new Turns({ maxDeliveries: options.maxDeliveries ?? 5 });
-    options.store.work.onSignal((executionId, signal) => this.#steer(executionId, signal));
+    options.store.work.onControl((executionId, message) => this.#steer(executionId, message));
   }
 
   /** How many executions run here now. */
@@ -205,10 +207,10 @@ export class Worker {
     };
   }
 
-  #steer(executionId: string, signal: WorkSignal): void {
+  #steer(executionId: string, message: ControlMessage): void {
     const run = this.#running.get(executionId);
-    if (signal === "lost") run?.stop(new FencedError(`The claim of ${executionId} was lost`));
-    else if (signal === "paused") run?.pause();
+    if (message === "lost") run?.stop(new FencedError(`The claim of ${executionId} was lost`));
+    else if (message === "paused") run?.pause();
     else run?.resume();
   }
 
@@ -231,12 +233,8 @@ export class Worker {
       message: "The version of the workflow no longer exists",
       detail: `Version ${claim.version} of the workflow "${claim.workflowId}" no longer exists`,
     };
-    const result: ExecutionResult = { executionId: claim.executionId, status: "failed", error };
-    await this.#options.store.work.finish(claim, {
-      sequence: claim.sequence,
-      events: [{ type: "execution.failed", time: this.#options.store.clock.now(), data: { error } }],
-      result,
-    });
+    const { last, result } = failureOf(claim.executionId, error, this.#options.store.clock.now());
+    await this.#options.store.work.finish(claim, { sequence: claim.sequence, events: [last], result });
     return result;
   }
 }

@@ -1,37 +1,10 @@
 /**
  * The port of the work queue: how workers take, advance and end executions.
  */
+import type { Claim } from "./claim.ts";
 import type { WaitOptions } from "./log.ts";
 import type { ExecutionResult } from "./result.ts";
-import type { JsonValue } from "../lib/json.ts";
 import type { LogEvent } from "./event.ts";
-
-/** What a worker holds while it runs an execution. */
-export interface Claim {
-  readonly executionId: string;
-  readonly workflowId: string;
-  readonly version: number;
-  readonly trigger: string;
-  /** Counts the claims; the store refuses what comes with a lower one. */
-  readonly epoch: number;
-  /** The work entry's id. */
-  readonly entryId: string;
-  /** The instance whose inbox gets the reply, if a caller waits. */
-  readonly replyTo?: string;
-  readonly replyEarly: boolean;
-  /** Epoch milliseconds of `execution.requested`. */
-  readonly requestedAt: number;
-  /** The trigger's output, on a first delivery; absent when the log must be read: later claims, large inputs. */
-  readonly input?: JsonValue;
-  /** How many events claims have appended so far, the request counted: what the next append must name. */
-  readonly sequence: number;
-  /** The execution is paused: no node may start. */
-  readonly paused: boolean;
-  /** The execution holds one of its workflow's slots. */
-  readonly limited: boolean;
-  /** How many claims ended without a word since the execution last made progress: with any, it is a suspect. */
-  readonly deliveries: number;
-}
 
 /** How workers take, advance and end executions. */
 export interface WorkQueue {
@@ -78,11 +51,11 @@ export interface WorkQueue {
   requeue(claim: Claim): Promise<void>;
 
   /** Calls back with what happens from outside to executions that may run here. */
-  onSignal(listener: (executionId: string, signal: WorkSignal) => void): void;
+  onControl(listener: (executionId: string, message: ControlMessage) => void): void;
 }
 
 /** `lost`: it was ended from outside, or its claim went to another. */
-export type WorkSignal = "lost" | "paused" | "resumed";
+export type ControlMessage = "lost" | "paused" | "resumed";
 
 /** What {@linkcode WorkQueue.append} takes. */
 export interface AppendOptions {

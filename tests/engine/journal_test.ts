@@ -5,7 +5,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Journal } from "../../src/engine/journal.ts";
 import type { LogEvent } from "../../src/execution/event.ts";
-import type { Claim, WorkQueue } from "../../src/execution/work_queue.ts";
+import type { Claim } from "../../src/execution/claim.ts";
+import type { WorkQueue } from "../../src/execution/work_queue.ts";
 
 const test = suite("Journal");
 const claim = { executionId: "x", sequence: 1 } as Claim;

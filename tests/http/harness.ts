@@ -9,7 +9,7 @@ import type { AppDeps, AppEnv } from "../../src/http/frame/deps.ts";
 import type { JsonValue } from "../../src/lib/json.ts";
 import type { EventType, LogEvent } from "../../src/execution/event.ts";
 import { createMemoryStore } from "../../src/storage/memory/store.ts";
-import type { Claim } from "../../src/execution/work_queue.ts";
+import type { Claim } from "../../src/execution/claim.ts";
 import type { ExecutionResult, ResponseData } from "../../src/execution/result.ts";
 import type { Store } from "../../src/storage/store.ts";
 import type { CompiledWorkflow, WebhookTrigger, WorkflowDefinition } from "../../src/workflow/definition.ts";

@@ -2,7 +2,7 @@
  * What the store promises while the system's clock is wrong, over every driver.
  */
 import { suite } from "uvu";
-import type { Claim } from "../../src/execution/work_queue.ts";
+import type { Claim } from "../../src/execution/claim.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { RedisConnection } from "../../src/storage/redis/connection/connection.ts";
 import { Keys } from "../../src/storage/redis/keys.ts";

@@ -5,7 +5,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { FencedError } from "../../src/lib/errors.ts";
-import type { Claim } from "../../src/execution/work_queue.ts";
+import type { Claim } from "../../src/execution/claim.ts";
 import type { ExecutionRequest } from "../../src/execution/request.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { awaitReply, completed, drivers, ending, eventually, requestOf, takeClaim } from "./drivers.ts";

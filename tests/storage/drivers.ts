@@ -2,7 +2,8 @@
  * The drivers that the contract suites run over: memory, Redis with JSON, Redis without, Redis in several partitions.
  */
 import { createMemoryStore } from "../../src/storage/memory/store.ts";
-import type { Claim, FinishOptions } from "../../src/execution/work_queue.ts";
+import type { Claim } from "../../src/execution/claim.ts";
+import type { FinishOptions } from "../../src/execution/work_queue.ts";
 import type { ExecutionRequest } from "../../src/execution/request.ts";
 import type { ExecutionResult } from "../../src/execution/result.ts";
 import type { ReplyWait } from "../../src/execution/replies.ts";

@@ -35,7 +35,7 @@ for (const driver of drivers()) {
     const claim = await takeClaim(store, request.executionId);
     assert.equal(claim.input, request.input);
     assert.equal([claim.epoch, claim.sequence, claim.trigger, claim.version], [1, 1, "hook", 1]);
-    assert.equal([claim.paused, claim.limited], [false, false]);
+    assert.is(claim.paused, false);
     const again = await store.work.take({ count: 10, blockMs: 100, signal });
     assert.equal(again, []);
     await store.work.finish(claim, ending(claim));
@@ -252,7 +252,7 @@ for (const driver of drivers()) {
     await store.log.request(request);
     const claim = await takeClaim(store, request.executionId);
     await store.work.append(claim, { sequence: 1, events: [completed("a", 1)] });
-    const lost = new Promise<string[]>((resolve) => store.work.onSignal((...signalled) => resolve(signalled)));
+    const lost = new Promise<string[]>((resolve) => store.work.onControl((...signalled) => resolve(signalled)));
     assert.is(await store.log.cancel(request.executionId, { reason: "not needed" }), true);
     assert.is(await store.log.cancel(request.executionId), false);
     assert.is((await reply).status, "cancelled");

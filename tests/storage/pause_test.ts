@@ -5,7 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { FencedError } from "../../src/lib/errors.ts";
 import { foldState } from "../../src/execution/state.ts";
-import type { Claim } from "../../src/execution/work_queue.ts";
+import type { Claim } from "../../src/execution/claim.ts";
 import type { ExecutionRequest } from "../../src/execution/request.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { completed, drivers, ending, eventually, requestOf, takeClaim, takenWithin } from "./drivers.ts";
@@ -19,7 +19,7 @@ for (const driver of drivers()) {
 
   test.before(async () => {
     store = await driver.open("a");
-    store.work.onSignal((executionId, signal) => signals.push(`${executionId} ${signal}`));
+    store.work.onControl((executionId, signal) => signals.push(`${executionId} ${signal}`));
   });
   test.after(async () => {
     await store[Symbol.asyncDispose]();

@@ -11,7 +11,7 @@
 import { processClock } from "../../lib/clock.ts";
 import { isEnded } from "../../execution/event.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
-import type { WorkSignal } from "../../execution/work_queue.ts";
+import type { ControlMessage } from "../../execution/work_queue.ts";
 import type { Waiters } from "../../execution/waiters.ts";
 import { keep, type KeptEvent, sizeOf } from "./kept.ts";
 import { Slots } from "./slots.ts";
@@ -33,7 +33,7 @@ export class Dispatcher {
   readonly #waiters: Waiters;
   readonly #timers = new Timers();
   readonly #queue: MemoryExecution[] = [];
-  readonly #listeners: ((executionId: string, signal: WorkSignal) => void)[] = [];
+  readonly #listeners: ((executionId: string, message: ControlMessage) => void)[] = [];
 
   constructor(state: MemoryState, waiters: Waiters) {
     this.#state = state;
@@ -44,11 +44,11 @@ export class Dispatcher {
   start(execution: MemoryExecution): void {
     const { workflowId, concurrency } = execution.request;
     if (concurrency === undefined) return this.requeue(execution);
-    execution.place = "waiting";
+    execution.place = "slotless";
     this.slots.join(execution);
     this.#wakeAt(execution, deadlineOf(execution));
     this.#admit(workflowId);
-    if (concurrency.onOverlap !== "cancelPrevious" || execution.place !== "waiting") return;
+    if (concurrency.onOverlap !== "cancelPrevious" || execution.place !== "slotless") return;
     for (const previous of this.slots.inTheWayOf(execution)) {
       this.cancel(previous, { reason: "A newer execution took its place" });
     }
@@ -86,7 +86,7 @@ export class Dispatcher {
   /** Moves an execution whose status has just become, or is no longer, `paused`. */
   pauseChanged(execution: MemoryExecution): void {
     const isPaused = execution.status === "paused";
-    if (execution.place === "held") this.#signal(execution, isPaused ? "paused" : "resumed");
+    if (execution.place === "held") this.#tell(execution, isPaused ? "paused" : "resumed");
     else if (execution.place === "suspended" && !isPaused) this.requeue(execution);
     else if (execution.place === "queued" && isPaused && processClock.now() < deadlineOf(execution)) {
       this.#leaveQueue(execution);
@@ -124,12 +124,12 @@ export class Dispatcher {
       events: this.#state.keep([{ type: "execution.cancelled", time: processClock.now(), data }]),
       result: { executionId, status: "cancelled" },
     });
-    if (place === "held") this.#signal(execution, "lost");
+    if (place === "held") this.#tell(execution, "lost");
     return true;
   }
 
   /** Calls back with what happens to executions while a worker has them. */
-  onSignal(listener: (executionId: string, signal: WorkSignal) => void): void {
+  onControl(listener: (executionId: string, message: ControlMessage) => void): void {
     this.#listeners.push(listener);
   }
 
@@ -151,7 +151,7 @@ export class Dispatcher {
   }
 
   #wake(execution: MemoryExecution): void {
-    if (execution.place === "waiting") {
+    if (execution.place === "slotless") {
       this.slots.leave(execution);
       this.#admit(execution.request.workflowId);
     }
@@ -162,8 +162,8 @@ export class Dispatcher {
     this.#queue.splice(this.#queue.indexOf(execution), 1);
   }
 
-  #signal({ request: { executionId } }: MemoryExecution, signal: WorkSignal): void {
-    for (const listener of this.#listeners) listener(executionId, signal);
+  #tell({ request: { executionId } }: MemoryExecution, message: ControlMessage): void {
+    for (const listener of this.#listeners) listener(executionId, message);
   }
 }
 

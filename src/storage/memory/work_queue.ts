@@ -9,13 +9,13 @@ import { processClock } from "../../lib/clock.ts";
 import { FencedError } from "../../lib/errors.ts";
 import type { JsonValue } from "../../lib/json.ts";
 import { type EventData, isTerminal, type LogEvent } from "../../execution/event.ts";
+import type { Claim } from "../../execution/claim.ts";
 import type {
   AppendOptions,
-  Claim,
+  ControlMessage,
   FinishOptions,
   SuspendOptions,
   WorkQueue,
-  WorkSignal,
 } from "../../execution/work_queue.ts";
 import type { WaitOptions } from "../../execution/log.ts";
 import { logLimit } from "../../execution/refusals.ts";
@@ -109,8 +109,8 @@ export class MemoryWorkQueue implements WorkQueue {
     return Promise.resolve();
   }
 
-  onSignal(listener: (executionId: string, signal: WorkSignal) => void): void {
-    this.#options.dispatcher.onSignal(listener);
+  onControl(listener: (executionId: string, message: ControlMessage) => void): void {
+    this.#options.dispatcher.onControl(listener);
   }
 
   #claimOf(execution: MemoryExecution): Claim {
@@ -127,7 +127,6 @@ export class MemoryWorkQueue implements WorkQueue {
       requestedAt,
       sequence,
       paused: status === "paused",
-      limited: this.#options.dispatcher.slots.holds(execution),
       deliveries,
       ...(replyTo === undefined ? {} : { replyTo }),
       ...(epoch === 1 ? { input: inputOf(execution) } : {}),

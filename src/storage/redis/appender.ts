@@ -10,7 +10,7 @@ import type { Keys } from "./keys.ts";
 import type { MemoryWatch } from "./connection/memory_watch.ts";
 import { isFull } from "./connection/refusal.ts";
 import type { LogEvent } from "../../execution/event.ts";
-import type { Claim } from "../../execution/work_queue.ts";
+import type { Claim } from "../../execution/claim.ts";
 import { type EncodedEvents, encodeEvents } from "./codec.ts";
 import { resend } from "./resend.ts";
 import { append, type AppendReply } from "./scripts/append.ts";

@@ -3,7 +3,7 @@
  */
 import type { StreamEntry } from "./streams/stream_replies.ts";
 import type { ExecutionStatus, LogEvent, StoredEvent } from "../../execution/event.ts";
-import type { Claim } from "../../execution/work_queue.ts";
+import type { Claim } from "../../execution/claim.ts";
 import type { ExecutionMeta } from "../../execution/log.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
 import type { FeedEntry } from "../../feed/projections.ts";
@@ -47,7 +47,6 @@ export function decodeClaim({ id, fields }: StreamEntry): Claim {
     requestedAt: Number(fields.get("at")),
     sequence: Number(fields.get("sequence") ?? 1),
     paused: fields.get("paused") === "1",
-    limited: fields.get("limited") === "1",
     deliveries: Number(fields.get("lost") ?? 0),
     ...(replyTo === undefined ? {} : { replyTo }),
     ...(input === undefined ? {} : { input: JSON.parse(input) }),

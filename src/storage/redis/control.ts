@@ -34,9 +34,9 @@ export async function followControl(parts: {
     for (const { fields } of entries) {
       const workflow = fields.get("workflow");
       if (workflow !== undefined) workflows.changed(workflow);
-      for (const [what, signal] of Object.entries(SIGNALS)) {
+      for (const [what, message] of Object.entries(MESSAGES)) {
         const executionId = fields.get(what);
-        if (executionId !== undefined) work.signal(executionId, signal);
+        if (executionId !== undefined) work.control(executionId, message);
       }
     }
   };
@@ -45,4 +45,4 @@ export async function followControl(parts: {
 }
 
 /** What the control stream says of executions, and what it is to those who run them. */
-const SIGNALS = { cancelled: "lost", paused: "paused", resumed: "resumed" } as const;
+const MESSAGES = { cancelled: "lost", paused: "paused", resumed: "resumed" } as const;

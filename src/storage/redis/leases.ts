@@ -12,7 +12,7 @@
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import { parseEntries } from "./streams/stream_replies.ts";
-import type { Claim } from "../../execution/work_queue.ts";
+import type { Claim } from "../../execution/claim.ts";
 import { claim } from "./scripts/claim.ts";
 import { renew } from "./scripts/renew.ts";
 import type { ClaimRow } from "./scripts/script_library.ts";

@@ -8,7 +8,7 @@
 import type { RedisConnection, Reply } from "./connection/connection.ts";
 import type { GroupReader } from "./streams/group_reader.ts";
 import { parseStreams } from "./streams/stream_replies.ts";
-import type { Claim } from "../../execution/work_queue.ts";
+import type { Claim } from "../../execution/claim.ts";
 import type { WaitOptions } from "../../execution/log.ts";
 import { decodeClaim } from "./codec.ts";
 import type { Leases } from "./leases.ts";

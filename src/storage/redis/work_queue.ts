@@ -10,13 +10,13 @@ import { forgetConsumers } from "./streams/consumer_group.ts";
 import { GroupReader } from "./streams/group_reader.ts";
 import type { Keys } from "./keys.ts";
 import type { MemoryWatch } from "./connection/memory_watch.ts";
+import type { Claim } from "../../execution/claim.ts";
 import type {
   AppendOptions,
-  Claim,
+  ControlMessage,
   FinishOptions,
   SuspendOptions,
   WorkQueue,
-  WorkSignal,
 } from "../../execution/work_queue.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
 import type { WaitOptions } from "../../execution/log.ts";
@@ -59,7 +59,7 @@ export class RedisWorkQueue implements WorkQueue {
   readonly #timers: Timers;
   readonly #appender: Appender;
   readonly #values = new WrittenValues();
-  readonly #listeners: ((executionId: string, signal: WorkSignal) => void)[] = [];
+  readonly #listeners: ((executionId: string, message: ControlMessage) => void)[] = [];
   readonly #reader: GroupReader;
   readonly #taker: Taker;
 
@@ -71,7 +71,7 @@ export class RedisWorkQueue implements WorkQueue {
     this.#timers = new Timers(options);
     this.#leases = new Leases({
       ...options,
-      onLost: (executionId) => this.signal(executionId, "lost"),
+      onLost: (executionId) => this.control(executionId, "lost"),
       onDead: (claim) => this.#bury(claim),
       onUnsure: () => this.#reader.again(),
     });
@@ -167,13 +167,13 @@ export class RedisWorkQueue implements WorkQueue {
       }));
   }
 
-  onSignal(listener: (executionId: string, signal: WorkSignal) => void): void {
+  onControl(listener: (executionId: string, message: ControlMessage) => void): void {
     this.#listeners.push(listener);
   }
 
   /** Tells those who listen what happened to an execution from outside. */
-  signal(executionId: string, signal: WorkSignal): void {
-    for (const listener of this.#listeners) listener(executionId, signal);
+  control(executionId: string, message: ControlMessage): void {
+    for (const listener of this.#listeners) listener(executionId, message);
   }
 
   /** Forgets workers that are gone. Any instance may do it, now and then. */

@@ -1,7 +1,7 @@
 /**
  * The large values that a claim has stored beside its log: later events and the result refer to them.
  */
-import type { Claim } from "../../execution/work_queue.ts";
+import type { Claim } from "../../execution/claim.ts";
 import type { EncodedEvents, NameOf } from "./codec.ts";
 
 /** Large values by claim. A value is known by identity: an equal one that was never written is not taken for it. */

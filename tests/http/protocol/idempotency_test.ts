@@ -1,7 +1,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { idempotencyOf } from "../../../src/http/protocol/idempotency.ts";
-import type { Claim } from "../../../src/execution/work_queue.ts";
+import type { Claim } from "../../../src/execution/claim.ts";
 import type { CompiledWorkflow, NodeDefinition } from "../../../src/workflow/definition.ts";
 import {
   compiled,

@@ -8,7 +8,7 @@ import * as assert from "uvu/assert";
 import { ERROR_STATUS } from "../../../src/http/protocol/error_status.ts";
 import { AppendRefusedError } from "../../../src/lib/errors.ts";
 import { createMemoryStore } from "../../../src/storage/memory/store.ts";
-import type { Claim } from "../../../src/execution/work_queue.ts";
+import type { Claim } from "../../../src/execution/claim.ts";
 import type { Store } from "../../../src/storage/store.ts";
 import { completed, ending, placedRequestOf, requestOf, takeClaim } from "../drivers.ts";
 import { hasRetryAfter, refuses, rejects } from "../expectations.ts";

@@ -7,9 +7,7 @@
  * 2. Silence ends a link: a command without an answer at its deadline, a step of the handshake without one. Time
  *    during which this process was stopped does not count.
  * 3. No command waits for a link: without one it rejects at once.
- * 4. Reconnection never gives up. The time from one attempt to the next grows to 1 s, with jitter, and starts over once
- *    a link has held for 2 s: one that is made and lost again and again (to a replica that stays READONLY) is no hot
- *    loop.
+ * 4. Reconnection never gives up; see {@linkcode Backoff} for its pace.
  * 5. It is ready once the server answers: not while it loads its data.
  *
  * @example
@@ -21,8 +19,9 @@
 import { ErrorReply, RESP_TYPES } from "redis";
 import { UnavailableError } from "../../../lib/errors.ts";
 import { pause } from "../../../lib/delay.ts";
+import { Backoff } from "./backoff.ts";
 import { type Client, makeClient } from "./client.ts";
-import { DEADLINE_MS, HANDSHAKE_MS, LivedTime, TICK_MS } from "./deadlines.ts";
+import { DEADLINE_MS, Deadlines, HANDSHAKE_MS, LivedTime, TICK_MS } from "./deadlines.ts";
 import { Readiness } from "./readiness.ts";
 import { isStarting, refusalOf, refused } from "./refusal.ts";
 
@@ -32,10 +31,6 @@ export type Command = (string | Uint8Array)[];
 /** A reply of Redis (RESP 2). */
 export type Reply = string | number | null | Reply[];
 
-/** From one attempt to the next, in milliseconds, and how long a link must hold for that to start over. */
-const FIRST_DELAY_MS = 50;
-const LAST_DELAY_MS = 1000;
-const STABLE_MS = 2000;
 /** How often a server that loads its data is asked again, in milliseconds. */
 const LOADING_MS = 100;
 
@@ -55,21 +50,16 @@ export class RedisConnection {
   readonly #options: ConnectionOptions;
   readonly #onReady: (() => void | Promise<void>)[] = [];
   readonly #readiness = new Readiness();
-  /** Lived time at which each command in flight is overdue. */
-  readonly #deadlines = new Map<number, number>();
   readonly #lived = new LivedTime();
+  readonly #deadlines = new Deadlines(this.#lived);
+  readonly #backoff = new Backoff();
   readonly #watchdog: ReturnType<typeof setInterval>;
   #client: Client | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #id = 0;
-  #next = 0;
-  /** When the client was made. */
-  #startedAt = 0;
   /** Lived time at which the handshake's step is overdue, and at which the link became ready. */
   #handshakeUntil = 0;
   #readyAt = 0;
-  /** Links lost in a row without one that held. */
-  #losses = 0;
   #lastError: unknown;
   #reported: string | undefined;
 
@@ -131,8 +121,7 @@ export class RedisConnection {
     if (client === undefined || !this.ready) {
       throw new UnavailableError("Redis is away", { cause: this.#lastError, mayHaveHappened: false });
     }
-    const ticket = this.#next++;
-    this.#deadlines.set(ticket, this.#lived.now + (options.deadlineMs ?? DEADLINE_MS));
+    const ticket = this.#deadlines.add(options.deadlineMs ?? DEADLINE_MS);
     try {
       return await work(client);
     } catch (error) {
@@ -167,7 +156,7 @@ export class RedisConnection {
   #connect(): void {
     const client = makeClient(this.#options);
     this.#client = client;
-    this.#startedAt = performance.now();
+    this.#backoff.start();
     this.#handshakeUntil = this.#lived.now + HANDSHAKE_MS;
     client.on("error", (error) => this.#lose(client, error));
     client.on("connect", () => {
@@ -222,9 +211,7 @@ export class RedisConnection {
     this.#readiness.lose();
     this.#report(error);
     client.destroy();
-    const everyMs = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(this.#losses++, 6));
-    const delayMs = Math.max(FIRST_DELAY_MS, everyMs - (performance.now() - this.#startedAt));
-    this.#retry = setTimeout(() => this.#connect(), delayMs * (0.75 + Math.random() / 4));
+    this.#retry = setTimeout(() => this.#connect(), this.#backoff.lose());
   }
 
   #watch(): void {
@@ -235,18 +222,14 @@ export class RedisConnection {
       if (now > this.#handshakeUntil) this.#lose(client, new Error("Redis did not answer a new connection"));
       return;
     }
-    if (now - this.#readyAt > STABLE_MS) this.#losses = 0;
-    for (const deadline of this.#deadlines.values()) {
-      if (deadline < now) return this.#lose(client, new Error("Redis did not answer within the deadline"));
-    }
+    this.#backoff.held(now - this.#readyAt);
+    if (this.#deadlines.isOverdue) this.#lose(client, new Error("Redis did not answer within the deadline"));
   }
 
   #explain(client: Client, error: unknown): unknown {
     const refusal = refusalOf(error);
     if (refusal === "relink") this.#lose(client, error);
-    if (refusal !== undefined) {
-      return refused(error as Error);
-    }
+    if (refusal !== undefined) return refused(error as Error);
     if (error instanceof ErrorReply || error instanceof TypeError) return error;
     return new UnavailableError("Redis went away", { cause: this.#lastError ?? error });
   }

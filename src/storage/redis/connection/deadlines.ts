@@ -41,3 +41,31 @@ export class LivedTime {
     return this.#now;
   }
 }
+
+/** The commands in flight, and until when each may go without an answer, in lived time. */
+export class Deadlines {
+  readonly #until = new Map<number, number>();
+  readonly #lived: LivedTime;
+  #next = 0;
+
+  constructor(lived: LivedTime) {
+    this.#lived = lived;
+  }
+
+  /** Enters a command that was sent; returns its ticket. */
+  add(deadlineMs: number): number {
+    this.#until.set(this.#next, this.#lived.now + deadlineMs);
+    return this.#next++;
+  }
+
+  /** Forgets a command that was answered, or never will be. */
+  delete(ticket: number): void {
+    this.#until.delete(ticket);
+  }
+
+  /** Whether a command has had no answer in time. */
+  get isOverdue(): boolean {
+    for (const until of this.#until.values()) if (until < this.#lived.now) return true;
+    return false;
+  }
+}

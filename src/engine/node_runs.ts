@@ -1,0 +1,96 @@
+/**
+ * The nodes of one run that are under way: starts them, and says what came of each as events.
+ */
+import type { Clock } from "../lib/clock.ts";
+import type { LogEvent } from "../execution/event.ts";
+import { inputOf } from "../execution/node_input.ts";
+import type { ExecutionResult } from "../execution/result.ts";
+import type { GraphNode } from "../workflow/graph.ts";
+import { interrupt } from "./advance.ts";
+import { type Attempt, type AttemptContext, attemptNode, type Failure } from "./attempt.ts";
+import { earlyReplyOf, type Ran } from "./outcome.ts";
+import { retryDelayMs } from "./retry.ts";
+
+/** What the nodes of a run are given. */
+export interface NodeRunsOptions {
+  readonly ran: Ran;
+  readonly context: AttemptContext;
+  readonly clock: Clock;
+  /** Takes an event into state and journal, with a reply that is due with it. */
+  readonly apply: (event: Pick<LogEvent, "type" | "data"> & { node?: string }, reply?: ExecutionResult) => void;
+  /** Writes what was applied. */
+  readonly flush: () => Promise<void>;
+  /** True when no further node may start. */
+  readonly isPaused: () => boolean;
+  /** True when the run is over: what a node does from then on is not heard. */
+  readonly isStopped: () => boolean;
+  /** Hears of each node that is no longer under way, and of what went wrong besides. */
+  readonly onDone: (error?: unknown) => void;
+}
+
+/** Runs nodes, any number of them at once. */
+export class NodeRuns {
+  readonly #options: NodeRunsOptions;
+  readonly #running = new Set<string>();
+
+  constructor(options: NodeRunsOptions) {
+    this.#options = options;
+  }
+
+  /** How many are under way. */
+  get size(): number {
+    return this.#running.size;
+  }
+
+  /** Starts a node, or goes on with one that has waited; does nothing if it is under way. */
+  start(node: GraphNode): void {
+    if (this.#running.has(node.id)) return;
+    const { ran: { state }, apply, onDone } = this.#options;
+    const known = state.nodes.get(node.id);
+    const input = inputOf(node, state);
+    const waited = known?.status === "waiting" ? { waitedUntil: known.dueAt! } : {};
+    const attempt = known?.status === "waiting" ? known.attempts : (known?.attempts ?? 0) + 1;
+    if (known?.status !== "waiting") apply({ type: "node.started", node: node.id, data: { attempt } });
+    this.#running.add(node.id);
+    const done = (error?: unknown) => {
+      this.#running.delete(node.id);
+      onDone(error);
+    };
+    this.#run(node, { input, attempt, ...waited }).then(() => done(), done);
+  }
+
+  async #run(node: GraphNode, attempt: Attempt): Promise<void> {
+    const { ran, context, apply, flush, isPaused, isStopped } = this.#options;
+    if (node.hasSideEffects) {
+      await flush();
+      if (isStopped()) return;
+      // Its start is in the log, but nothing has been done: after the pause it starts again.
+      if (isPaused()) return interrupt(ran.state, node.id);
+    }
+    const outcome = await attemptNode(node, attempt, context);
+    if (isStopped()) return;
+    if ("error" in outcome) return this.#failed(node, attempt.attempt, outcome);
+    if ("waitUntil" in outcome) {
+      return apply({ type: "node.waiting", node: node.id, data: { until: outcome.waitUntil } });
+    }
+    const { output, outputs } = outcome;
+    ran.outputs[node.id] = output;
+    const data = { output, ...(outputs && { outputs }), ...(node.responds && { responds: true as const }) };
+    const reply = earlyReplyOf(ran, node, output);
+    apply({ type: "node.completed", node: node.id, data }, reply);
+    if (reply !== undefined) await flush();
+  }
+
+  /** Tries a failed node again later, or lets it fail. */
+  #failed(node: GraphNode, attempt: number, { error, retryable }: Failure): void {
+    const { apply, clock } = this.#options;
+    const { onError, retry } = node.definition;
+    const delayMs = retryable ? retryDelayMs(retry, attempt) : undefined;
+    if (delayMs !== undefined) {
+      const retryAt = clock.now() + delayMs;
+      return apply({ type: "node.retrying", node: node.id, data: { error, attempt, delayMs, retryAt } });
+    }
+    const handled = onError === "fail" ? {} : { handled: onError };
+    apply({ type: "node.failed", node: node.id, data: { error, ...handled } });
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * What an execution's caller is answered, and with what the execution ends: pure functions of its state.
+ */
+import type { JsonValue } from "../lib/json.ts";
+import type { NodeErrorData } from "../lib/errors.ts";
+import type { Claim } from "../execution/claim.ts";
+import type { LogEvent } from "../execution/event.ts";
+import type { RunState } from "../execution/state.ts";
+import type { ExecutionResult, ResponseData } from "../execution/result.ts";
+import type { Graph, GraphNode } from "../workflow/graph.ts";
+import { type Decision, responders } from "./advance.ts";
+
+/** An execution that was run. */
+export interface Ran {
+  readonly claim: Claim;
+  readonly graph: Graph;
+  readonly state: RunState;
+  /** Outputs of the nodes that completed. */
+  readonly outputs: Record<string, JsonValue>;
+}
+
+/** The terminal event, and the result that is stored with it. */
+export interface Outcome {
+  readonly last: LogEvent;
+  readonly result: ExecutionResult;
+}
+
+/**
+ * What the caller is told the moment that a node completes: its output, if it is the first one that responds and the
+ * caller asked for that.
+ */
+export function earlyReplyOf(ran: Ran, { responds }: GraphNode, output: JsonValue): ExecutionResult | undefined {
+  const { replyEarly, executionId } = ran.claim;
+  if (!replyEarly || !responds || responderOf(ran) !== undefined) return undefined;
+  return { executionId, status: "responded", response: output as unknown as ResponseData };
+}
+
+/** How an execution ends that has come to its end. */
+export function outcomeOf(ran: Ran, end: NonNullable<Decision["end"]>, time: number): Outcome {
+  const { claim: { executionId, replyEarly }, outputs } = ran;
+  const node = responderOf(ran);
+  const responder = node === undefined ? {} : { responseNode: node };
+  const response = node === undefined ? {} : { response: outputs[node] as unknown as ResponseData };
+  if (end.status === "failed") {
+    // A caller that was answered early gets the same answer when it asks again.
+    const answered = replyEarly ? response : {};
+    return {
+      last: { type: "execution.failed", time, data: { error: end.error, ...responder } },
+      result: { executionId, status: "failed", error: end.error, ...answered },
+    };
+  }
+  return {
+    last: { type: "execution.completed", time, data: { lastNode: end.lastNode, ...responder } },
+    result: { executionId, status: "completed", ...response, output: outputs[end.lastNode] ?? null },
+  };
+}
+
+/** How an execution ends that fails for a reason outside of its nodes. */
+export function failureOf(executionId: string, error: NodeErrorData, time: number): Outcome {
+  return {
+    last: { type: "execution.failed", time, data: { error } },
+    result: { executionId, status: "failed", error },
+  };
+}
+
+/** The node whose response is the execution's: the last, or the one that its caller has been answered with. */
+function responderOf({ claim, graph, state }: Ran): string | undefined {
+  const found = responders(graph, state);
+  return claim.replyEarly ? found[0] : found.at(-1);
+}
