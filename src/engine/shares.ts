@@ -5,8 +5,8 @@
  * 1. An eighth of the places (none of fewer than eight) is never taken by executions of one workflow alone.
  * 2. Past its share a workflow's executions wait here for its own places while these come free fast enough: a workflow
  *    that is only busy is as fast as if it were given everything.
- * 3. Where they do not, an execution is put back for a while, the longer the more there are of them, and what is behind
- *    it comes through. It has not begun, so nothing is lost but the time.
+ * 3. Where they do not, an execution is suspended for a while, the longer the more there are of them, and work of other
+ *    workflows is taken meanwhile. It has not begun, so nothing but time is lost.
  *
  * @example
  * ```ts
@@ -21,8 +21,8 @@ const EXPECTED_MS = 250;
 /** For how long a workflow that has just become busy may take to show how fast it is, in milliseconds. */
 const GRACE_MS = 500;
 /**
- * For how long it is put back, at least and at most, and how much longer for each that was in the last seconds: in steps,
- * so that those put back together come back together.
+ * For how long it is suspended, at least and at most, and how much longer for each that was within the last five seconds,
+ * in milliseconds; in steps, so that those suspended together are taken together.
  */
 const BACK_MS = 500;
 const LONGEST_BACK_MS = 5000;
@@ -104,7 +104,7 @@ export class Shares {
 
   /**
    * After {@linkcode enter} said no: waits for a place, and resolves with `undefined` once it has one; else resolves with
-   * how long the execution is to be put back, in milliseconds. Rejects with the signal's reason.
+   * for how long the execution is to be suspended, in milliseconds. Rejects with the signal's reason.
    */
   async wait(workflowId: string, { signal }: { signal: () => AbortSignal }): Promise<number | undefined> {
     const share = this.#shares.get(workflowId)!;

@@ -35,7 +35,7 @@ export function turnMs({ deliveries }: Suspect): number {
   return Math.min(LONGEST_TURN_MS, FIRST_TURN_MS * TURN_FACTOR ** (deliveries - 1));
 }
 
-/** What stands: who waits, in the order in which they came, and who has begun and may still be the guilty one. */
+/** The line of a worker's suspects: those that wait, in the order in which they came, and those that have begun. */
 export interface Line<T extends Suspect> {
   readonly waiting: readonly T[];
   /** With the time at which each began, in milliseconds of the same clock as `now`. */

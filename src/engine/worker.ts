@@ -3,7 +3,7 @@
  *
  * Invariants:
  * 1. It never takes more than it has room for: what it cannot run stays for others.
- * 2. Every claim it took ends in exactly one of: finished, suspended, fenced off, handed back, or left to be taken over.
+ * 2. Every claim it took ends in exactly one of: finished, suspended, fenced off, requeued, or left to be taken over.
  * 3. No workflow takes all of its places (see {@linkcode Shares}).
  * 4. What has lost a worker begins when its turn comes (see {@linkcode Turns}), and has not begun before.
  */
@@ -25,7 +25,7 @@ const BLOCK_MS = 5000;
 /** How long a stop waits for what it aborted, in milliseconds. */
 const ABORT_GRACE_MS = 3000;
 
-/** How long a suspect waits for its turn here, and how long it is then put back, for another worker, in milliseconds. */
+/** How long a suspect waits for its turn here, and for how long it is then suspended, in milliseconds. */
 const TURN_WAIT_MS = 5000;
 const TURN_BACK_MS = 500;
 
@@ -54,8 +54,8 @@ export class Worker {
   /** How many may wait for their turn: the rest of the room is for work that need not wait. */
   readonly #mostSuspects: number;
   readonly #stop = new AbortController();
-  /** How many were put back since it took work last. */
-  #putBack = 0;
+  /** How many claims were suspended before they began since it took work last. */
+  #suspendedUnbegun = 0;
   #roomMade: (() => void) | undefined;
   #loop: Promise<void> | undefined;
 
@@ -76,7 +76,7 @@ export class Worker {
     this.#loop ??= this.#takeAll();
   }
 
-  /** Stops taking, waits at most `graceMs` for what runs, and hands the rest back for other workers. */
+  /** Stops taking, waits at most `graceMs` for what runs, and requeues the rest for other workers. */
   async stop(options: { graceMs?: number } = {}): Promise<void> {
     const { graceMs = 0 } = options;
     this.#stop.abort(new WorkerStoppedError("The worker stopped"));
@@ -102,9 +102,9 @@ export class Worker {
         const suspects = Math.max(0, this.#mostSuspects - this.#turns.waiting);
         const claims = await store.work.take({ count, suspects, blockMs: BLOCK_MS, signal });
         for (const claim of claims) void this.#run(claim);
-        // What is put back is not all that it does.
-        if (this.#putBack > 0) await this.#room(this.#putBack);
-        this.#putBack = 0;
+        // Suspended claims come due again at once: without a pause it would do nothing but take them.
+        if (this.#suspendedUnbegun > 0) await this.#room(this.#suspendedUnbegun);
+        this.#suspendedUnbegun = 0;
       } catch (error) {
         onError?.(error);
         await this.#room(200 + Math.random() * 300);
@@ -173,9 +173,9 @@ export class Worker {
     return claim.requestedAt + workflow.definition.settings.timeoutSeconds * 1000 - this.#options.store.clock.now();
   }
 
-  /** Puts back for a while what has not begun. */
+  /** Suspends for a while what has not begun. */
   async #suspend(claim: Claim, delayMs: number): Promise<void> {
-    this.#putBack++;
+    this.#suspendedUnbegun++;
     await this.#options.store.work.suspend(claim, { sequence: claim.sequence, events: [], delayMs });
   }
 
