@@ -17,7 +17,7 @@ export interface CheckResult {
 const CHECKS = [
   { name: "formatting (deno fmt)", command: "node_modules/.bin/deno", args: ["fmt", "--check"] },
   { name: "lint (deno lint)", command: "node_modules/.bin/deno", args: ["lint"] },
-  { name: "types (tsc)", command: "node_modules/.bin/tsc", args: ["--noEmit"] },
+  { name: "types (tsc)", command: "npm", args: ["run", "--silent", "check"] },
   { name: "import rules", command: process.execPath, args: ["--import", "tsx", "scripts/import_rules.ts"] },
 ] as const;
 

@@ -21,6 +21,9 @@ export interface Listener {
 /** Longer than load balancers keep idle connections, so that they close them first: no request meets a closing one. */
 const KEEP_ALIVE_MS = 65_000;
 
+/** Connections that may wait to be accepted: the system resets what is past it, and Node's default is 511. */
+const BACKLOG = 4096;
+
 /** What answers requests, and what it may do with the connection of one. */
 export type Handler = (request: Request, connection: AppEnv["Bindings"]) => Response | Promise<Response>;
 
@@ -49,7 +52,7 @@ export async function listen(handler: Handler, options: { hostname: string; port
   server.keepAliveTimeout = KEEP_ALIVE_MS;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
-    server.listen(options.port, options.hostname, resolve);
+    server.listen(options.port, options.hostname, BACKLOG, resolve);
   });
   return {
     url: urlOf(options.hostname, (server.address() as AddressInfo).port),

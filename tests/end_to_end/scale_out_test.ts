@@ -115,7 +115,9 @@ test("2,000 callers wait on one instance for executions of 1 s, over no more con
   const before = await connections();
   let during = 0;
   const calls = Array.from({ length: 2000 }, async (_, n) => {
-    const response = await post(`${a.url}/webhook/second`, { n });
+    const response = await post(`${a.url}/webhook/second`, { n }).catch((error) => {
+      throw new Error(`Call ${n}: ${error.cause ?? error}`);
+    });
     assert.is(response.status, 200);
     assert.is(await response.json(), n);
   });
