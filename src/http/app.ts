@@ -17,6 +17,7 @@ import { events } from "./api/events.ts";
 import { executions } from "./api/executions.ts";
 import { errorResponse, frame } from "./frame/frame.ts";
 import { health } from "./api/health.ts";
+import { locks } from "./api/locks.ts";
 import { recordings } from "./api/recordings.ts";
 import { sameOriginOnly } from "./frame/same_origin.ts";
 import { webhook } from "./webhook/webhook.ts";
@@ -41,6 +42,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   events(app, deps);
   recordings(app, deps);
   deadLetters(app, deps);
+  locks(app, deps, bodies);
   health(app, deps);
   return app;
 }

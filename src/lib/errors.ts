@@ -41,6 +41,8 @@ export type ErrorCode =
   | "upgrade_required"
   | "invalid_workflow"
   | "idempotency_key_reused"
+  | "locked"
+  | "lock_not_held"
   | "concurrency_exceeded"
   | "execution_failed"
   | "execution_cancelled"

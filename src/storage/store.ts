@@ -4,6 +4,7 @@
 import type { Clock } from "../lib/clock.ts";
 import type { DeadLetters } from "../execution/dead_letters.ts";
 import type { ExecutionLog } from "../execution/log.ts";
+import type { LockStore } from "../locks/lock_store.ts";
 import type { Projections } from "../feed/projections.ts";
 import type { Replies } from "../execution/replies.ts";
 import type { StoreHealth } from "../telemetry/store_health.ts";
@@ -23,6 +24,7 @@ export interface Store extends AsyncDisposable {
   readonly projections: Projections;
   readonly workflows: WorkflowStore;
   readonly deadLetters: DeadLetters;
+  readonly locks: LockStore;
   /** Whether the store can do its work now, and if not why. */
   ready(): { readonly ready: boolean; readonly reason?: string };
   health(): Promise<StoreHealth>;

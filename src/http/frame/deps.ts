@@ -6,6 +6,7 @@ import type { DeadLetters } from "../../execution/dead_letters.ts";
 import type { ExecutionLog } from "../../execution/log.ts";
 import type { Replies } from "../../execution/replies.ts";
 import type { Submit } from "../../execution/submit.ts";
+import type { LockStore } from "../../locks/lock_store.ts";
 import type { Projections } from "../../feed/projections.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { StoreHealth } from "../../telemetry/store_health.ts";
@@ -31,6 +32,7 @@ export interface HttpStore {
   readonly replies: Replies;
   readonly projections: Projections;
   readonly deadLetters: DeadLetters;
+  readonly locks: LockStore;
   health(): Promise<StoreHealth>;
 }
 

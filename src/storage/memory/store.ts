@@ -14,6 +14,7 @@ import { Waiters } from "../../execution/waiters.ts";
 import { MemoryDeadLetters } from "./dead_letters.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { MemoryLog } from "./execution_log.ts";
+import { MemoryLocks } from "./locks.ts";
 import { MemoryProjections } from "./projections.ts";
 import { MemoryState } from "./state.ts";
 import { MemoryWorkQueue } from "./work_queue.ts";
@@ -46,6 +47,7 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
   const state = new MemoryState({ retentionBytes, deadLetters });
   const waiters = new Waiters({ instance, limit: maxWaiters });
   const dispatcher = new Dispatcher(state, waiters);
+  const locks = new MemoryLocks();
   return {
     driver: "memory",
     documents: "memory",
@@ -56,10 +58,12 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
     projections: new MemoryProjections(state),
     workflows: new MemoryWorkflowStore({ historyTtlSeconds }),
     deadLetters,
+    locks,
     ready: () => ({ ready: true }),
     health: (): Promise<StoreHealth> => Promise.resolve({ status: "disabled" }),
     [Symbol.asyncDispose]: () => {
       dispatcher.close();
+      locks.close();
       return Promise.resolve();
     },
   };

@@ -3,6 +3,7 @@
  *
  * What one execution touches lies in one partition: `{p}` is the hash tag of its slot.
  */
+import type { LockKeys } from "./scripts/lock_library.ts";
 
 /** Names of all keys under one prefix. */
 export class Keys {
@@ -31,7 +32,8 @@ export class Keys {
   /**
    * The prefix of a partition's names, for scripts that find executions by themselves: they append `timers`, `work`,
    * `dead-letters`, `dead:<execution>`, `values:<execution>`, `meta:<execution>`, `execution:result:<execution>`,
-   * `slots:<workflow>` or `waiting:<workflow>`.
+   * `slots:<workflow>` or `waiting:<workflow>`; of a lock `lock:<name>`, `lock-shared:<name>`, `lock-sharers:<name>`,
+   * `lock-queue:<name>`, `lock-fence`, `locks` or `lock-wakes:<instance>`.
    */
   base(partition: number): string {
     return `${this.#prefix}{${partition}}:`;
@@ -109,6 +111,29 @@ export class Keys {
 
   inbox(partition: number, instance: string): string {
     return `${this.#prefix}{${partition}}:inbox:${instance}`;
+  }
+
+  /** What a script about one lock touches. Its partition is that of its name. */
+  lock(name: string): LockKeys {
+    const base = this.base(this.partitionOf(name));
+    return {
+      holder: `${base}lock:${name}`,
+      shared: `${base}lock-shared:${name}`,
+      sharers: `${base}lock-sharers:${name}`,
+      queue: `${base}lock-queue:${name}`,
+      fence: `${base}lock-fence`,
+      index: this.locks(this.partitionOf(name)),
+    };
+  }
+
+  /** Sorted set of the locks that are held, scored with the end of the longest lease (ms) that they were given. */
+  locks(partition: number): string {
+    return `${this.base(partition)}locks`;
+  }
+
+  /** Stream on which an instance hears that locks were granted to it, and taken from it. */
+  lockWakes(partition: number, instance: string): string {
+    return `${this.base(partition)}lock-wakes:${instance}`;
   }
 
   /** Sorted set of execution ids, all of score 0: sorted by id, which as a UUIDv7 begins with its time. */

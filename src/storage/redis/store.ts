@@ -28,6 +28,7 @@ import { RedisLog } from "./execution_log.ts";
 import { RedisDeadLetters } from "./dead_letters.ts";
 import { boundFeeds } from "./feed_trim.ts";
 import { Inbox } from "./inbox.ts";
+import { RedisLocks } from "./locks.ts";
 import { LogReader } from "./log_reader.ts";
 import { RedisProjections } from "./projections.ts";
 import { RedisWorkQueue } from "./work_queue.ts";
@@ -160,6 +161,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       ...(options.feedKeptMs === undefined ? {} : { feedKeptMs: options.feedKeptMs }),
     });
     started.push(() => projections.close());
+    const locks = new RedisLocks({ keys, commands, clock, reader: replies, instance, onError });
+    started.push(() => locks.close());
     const probe = new Probe({
       connection: commands,
       key: keys.probe(instance),
@@ -190,6 +193,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       projections,
       workflows,
       deadLetters: new RedisDeadLetters({ keys, connection: reads }),
+      locks,
       ready: () => {
         const reason = probe.reason ?? memory.reason ??
           (opened.every((connection) => connection.ready) ? undefined : "Some connections to Redis are not back yet");

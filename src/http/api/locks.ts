@@ -1,0 +1,152 @@
+/**
+ * `/api/locks/<name>`: named locks, for whoever is no library.
+ *
+ * The holder's token goes in the header `Lock-Token`, which WebDAV has for the same (RFC 4918, section 10.5); nobody else
+ * is told it.
+ */
+import type { Context, Hono } from "hono";
+import { z } from "zod";
+import { type Fault, MillraceError } from "../../lib/errors.ts";
+import { checkLockName, checkOwner } from "../../locks/lock_rules.ts";
+import { type LockState, TTL_MS } from "../../locks/lock_store.ts";
+import type { AppDeps, AppEnv } from "../frame/deps.ts";
+import { resource } from "../frame/resource.ts";
+import type { BodyBudget } from "../protocol/body_budget.ts";
+import { bodyLimits, readJson } from "../protocol/request_body.ts";
+
+const HEADER = "lock-token";
+/** How long a lock is held without a renewal, and the longest that may be waited for one, in milliseconds. */
+const DEFAULT_TTL_MS = 300_000;
+const MAX_WAIT_MS = 300_000;
+
+const ttlMs = z.number().int().min(TTL_MS.min).max(TTL_MS.max).default(DEFAULT_TTL_MS);
+
+const LOCKING = z.strictObject({
+  owner: z.string().refine((owner) => checkOwner(owner) === undefined, "Expected 1 to 256 printable characters"),
+  mode: z.enum(["exclusive", "shared"]).default("exclusive"),
+  ttlMs,
+  waitMs: z.number().int().min(0).max(MAX_WAIT_MS).default(0),
+  steal: z.boolean().default(false),
+}).refine(({ steal, mode }) => !steal || mode === "exclusive", {
+  path: ["steal"],
+  message: "Only an exclusive lock can be stolen",
+});
+
+const RENEWING = z.strictObject({ ttlMs });
+
+/** Adds the resource to the app. */
+export function locks(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): void {
+  resource(app, "/api/locks/:name", {
+    GET: (c) => inspectLock(c, deps),
+    POST: (c) => takeLock(c, deps, bodies),
+    PUT: (c) => renewLock(c, deps, bodies),
+    DELETE: (c) => releaseLock(c, deps),
+  });
+}
+
+async function inspectLock(c: Context<AppEnv>, { store }: AppDeps): Promise<Response> {
+  return c.json(await store.locks.inspect(nameParameter(c)));
+}
+
+async function takeLock(c: Context<AppEnv>, deps: AppDeps, bodies: BodyBudget): Promise<Response> {
+  const { store, closeSignal, drainSignal } = deps;
+  const name = nameParameter(c);
+  const request = await readBody(c, LOCKING, { deps, bodies });
+  const gone = linked([c.req.raw.signal, closeSignal ?? drainSignal]);
+  try {
+    const { token, fence, expiresAt } = await store.locks.acquire({ name, ...request }, { signal: gone.signal }) ??
+      refuse(await store.locks.inspect(name));
+    // Nobody is there to release it.
+    if (gone.signal.aborted) await store.locks.release(name, token);
+    const location = `/api/locks/${encodeURIComponent(name)}`;
+    return c.json({ name, token, fence, expiresAt }, 201, { [HEADER]: token, location });
+  } catch (error) {
+    if (!gone.signal.aborted || error !== gone.signal.reason) throw error;
+    throw new MillraceError("shutting_down", "This instance is shutting down", { headers: { "retry-after": "1" } });
+  } finally {
+    gone.unlink();
+  }
+}
+
+async function renewLock(c: Context<AppEnv>, deps: AppDeps, bodies: BodyBudget): Promise<Response> {
+  const name = nameParameter(c);
+  const token = tokenHeader(c);
+  const { ttlMs } = await readBody(c, RENEWING, { deps, bodies });
+  const grant = await deps.store.locks.renew(name, { token, ttlMs });
+  if (grant === undefined) throw notHeld(name);
+  return c.json({ name, fence: grant.fence, expiresAt: grant.expiresAt });
+}
+
+async function releaseLock(c: Context<AppEnv>, { store }: AppDeps): Promise<Response> {
+  const name = nameParameter(c);
+  if (!await store.locks.release(name, tokenHeader(c))) throw notHeld(name);
+  return c.body(null, 204);
+}
+
+/** Throws `locked`, with who holds the lock and for how long as yet. */
+function refuse({ name, holders, waiting }: LockState): never {
+  const remainingMs = Math.max(0, ...holders.map((holder) => holder.remainingMs));
+  throw new MillraceError("locked", `The lock "${name}" is held`, {
+    extensions: { holder: holders[0] ?? null, holders, remainingMs, waiting },
+    headers: { "retry-after": String(Math.max(1, Math.ceil(remainingMs / 1000))) },
+  });
+}
+
+function notHeld(name: string): MillraceError {
+  return new MillraceError("lock_not_held", `The token holds no lock "${name}": it lapsed, was released or stolen`);
+}
+
+function nameParameter(c: Context<AppEnv>): string {
+  const name = c.req.param("name") ?? "";
+  const fault = checkLockName(name);
+  if (fault === undefined) return name;
+  throw new MillraceError("invalid_parameter", `Cannot lock "${name}": ${fault}`, {
+    extensions: { parameter: "name" },
+  });
+}
+
+function tokenHeader(c: Context<AppEnv>): string {
+  const token = c.req.header(HEADER) ?? "";
+  if (/^[\x21-\x7e]{1,100}$/.test(token)) return token;
+  throw new MillraceError("invalid_parameter", "Expected the token of the holder as Lock-Token", {
+    extensions: { parameter: HEADER },
+  });
+}
+
+/** Reads a body by its schema. Throws `invalid_parameter`, with every fault by its JSON pointer. */
+async function readBody<S extends z.ZodType>(
+  c: Context<AppEnv>,
+  schema: S,
+  { deps, bodies }: { deps: AppDeps; bodies: BodyBudget },
+): Promise<z.output<S>> {
+  const share = bodies.open();
+  try {
+    const body = await readJson(c.req.raw, { ...bodyLimits(deps.config), share });
+    const parsed = schema.safeParse(body ?? {});
+    if (parsed.success) return parsed.data;
+    const errors = parsed.error.issues.map(({ path, message }): Fault => ({
+      pointer: path.map((name) => `/${String(name)}`).join(""),
+      detail: message,
+    }));
+    const [first] = errors;
+    throw new MillraceError("invalid_parameter", `Cannot lock: ${first!.pointer || "/"}: ${first!.detail}`, {
+      extensions: { parameter: first!.pointer.slice(1), errors },
+    });
+  } finally {
+    share.close();
+  }
+}
+
+/** A signal that aborts with the first of several, as `AbortSignal.any` would: that one is kept by those that live on. */
+function linked(signals: readonly (AbortSignal | undefined)[]): { signal: AbortSignal; unlink: () => void } {
+  const controller = new AbortController();
+  const abort = () => controller.abort();
+  for (const signal of signals) {
+    if (signal?.aborted) abort();
+    signal?.addEventListener("abort", abort, { once: true });
+  }
+  return {
+    signal: controller.signal,
+    unlink: () => signals.forEach((signal) => signal?.removeEventListener("abort", abort)),
+  };
+}
