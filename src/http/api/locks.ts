@@ -18,6 +18,8 @@ const HEADER = "lock-token";
 /** How long a lock is held without a renewal, and the longest that may be waited for one, in milliseconds. */
 const DEFAULT_TTL_MS = 300_000;
 const MAX_WAIT_MS = 300_000;
+/** How long after that the wait has surely ended by itself. */
+const LATE_MS = 60_000;
 
 const ttlMs = z.number().int().min(TTL_MS.min).max(TTL_MS.max).default(DEFAULT_TTL_MS);
 
@@ -49,22 +51,22 @@ async function inspectLock(c: Context<AppEnv>, { store }: AppDeps): Promise<Resp
 }
 
 async function takeLock(c: Context<AppEnv>, deps: AppDeps, bodies: BodyBudget): Promise<Response> {
-  const { store, closeSignal, drainSignal } = deps;
+  const { store } = deps;
   const name = nameParameter(c);
   const request = await readBody(c, LOCKING, { deps, bodies });
-  const gone = linked([c.req.raw.signal, closeSignal ?? drainSignal]);
+  const waiting = store.replies.follow({ timeoutMs: MAX_WAIT_MS + LATE_MS, signal: c.req.raw.signal });
   try {
-    const { token, fence, expiresAt } = await store.locks.acquire({ name, ...request }, { signal: gone.signal }) ??
+    const { token, fence, expiresAt } = await store.locks.acquire({ name, ...request }, { signal: waiting.signal }) ??
       refuse(await store.locks.inspect(name));
     // Nobody is there to release it.
-    if (gone.signal.aborted) await store.locks.release(name, token);
+    if (waiting.interrupted === "caller gone") await store.locks.release(name, token);
     const location = `/api/locks/${encodeURIComponent(name)}`;
     return c.json({ name, token, fence, expiresAt }, 201, { [HEADER]: token, location });
   } catch (error) {
-    if (!gone.signal.aborted || error !== gone.signal.reason) throw error;
+    if (waiting.interrupted === undefined || error instanceof MillraceError) throw error;
     throw new MillraceError("shutting_down", "This instance is shutting down", { headers: { "retry-after": "1" } });
   } finally {
-    gone.unlink();
+    waiting.end();
   }
 }
 
@@ -135,18 +137,4 @@ async function readBody<S extends z.ZodType>(
   } finally {
     share.close();
   }
-}
-
-/** A signal that aborts with the first of several, as `AbortSignal.any` would: that one is kept by those that live on. */
-function linked(signals: readonly (AbortSignal | undefined)[]): { signal: AbortSignal; unlink: () => void } {
-  const controller = new AbortController();
-  const abort = () => controller.abort();
-  for (const signal of signals) {
-    if (signal?.aborted) abort();
-    signal?.addEventListener("abort", abort, { once: true });
-  }
-  return {
-    signal: controller.signal,
-    unlink: () => signals.forEach((signal) => signal?.removeEventListener("abort", abort)),
-  };
 }

@@ -161,7 +161,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       ...(options.feedKeptMs === undefined ? {} : { feedKeptMs: options.feedKeptMs }),
     });
     started.push(() => projections.close());
-    const locks = new RedisLocks({ keys, commands, clock, reader: replies, instance, onError });
+    const locks = new RedisLocks({ keys, commands, clock, reader: inboxes, instance, onError });
     started.push(() => locks.close());
     const probe = new Probe({
       connection: commands,

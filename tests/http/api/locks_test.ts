@@ -69,8 +69,7 @@ test("POST waits for the release", async () => {
 });
 
 test("a caller who leaves gives its place back, and one who waits when the instance closes gets 503", async () => {
-  const close = new AbortController();
-  await withApp({ deps: { closeSignal: close.signal } }, async ({ app, store }) => {
+  await withApp({}, async ({ app, store }) => {
     await call(app, "POST", { owner: "ana" });
     const leaves = new AbortController();
     const left = app.request("/api/locks/nightly", {
@@ -87,7 +86,7 @@ test("a caller who leaves gives its place back, and one who waits when the insta
     leaves.abort();
     await waiting(1);
     await left;
-    close.abort();
+    store.replies.close();
     const closed = await stays;
     assert.is(closed.status, 503);
     assert.is((await json(closed)).code, "shutting_down");
