@@ -2,7 +2,16 @@
  * What a lock may be called, and what may be asked of it: the same for the library and for HTTP.
  */
 import { MillraceError } from "../lib/errors.ts";
-import { LOCK_CROWD, type LockMode, TTL_MS } from "./lock_store.ts";
+import type { LockMode } from "./lock_store.ts";
+
+/** How long a lock is held without a renewal, in milliseconds: from a tenth of a second to a day. */
+export const TTL_MS = { min: 100, max: 86_400_000 } as const;
+
+/** How many may wait for one lock, and how many may share it. */
+export const LOCK_CROWD = 10_000;
+
+/** How many waiters of a lock are shown. */
+export const SHOWN_WAITERS = 100;
 
 /** The longest name, and the longest owner, in UTF-16 code units. */
 const MAX_LENGTH = 256;

@@ -12,15 +12,6 @@
 /** One holder at a time, or many that share it. */
 export type LockMode = "exclusive" | "shared";
 
-/** How long a lock is held without a renewal, in milliseconds: from a tenth of a second to a day. */
-export const TTL_MS = { min: 100, max: 86_400_000 } as const;
-
-/** How many may wait for one lock, and how many may share it. */
-export const LOCK_CROWD = 10_000;
-
-/** How many waiters of a lock are shown. */
-export const SHOWN_WAITERS = 100;
-
 /** Who wants which lock. */
 export interface LockRequest {
   /** See {@linkcode checkLockName}. */

@@ -7,8 +7,8 @@
 import type { Context, Hono } from "hono";
 import { z } from "zod";
 import { type Fault, MillraceError } from "../../lib/errors.ts";
-import { checkLockName, checkOwner } from "../../locks/lock_rules.ts";
-import { type LockState, TTL_MS } from "../../locks/lock_store.ts";
+import { checkLockName, checkOwner, TTL_MS } from "../../locks/lock_rules.ts";
+import type { LockState } from "../../locks/lock_store.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { resource } from "../frame/resource.ts";
 import type { BodyBudget } from "../protocol/body_budget.ts";

@@ -3,16 +3,8 @@
  */
 import { processClock } from "../../lib/clock.ts";
 import { MillraceError, UnavailableError } from "../../lib/errors.ts";
-import { lockCrowded } from "../../locks/lock_rules.ts";
-import {
-  type Grant,
-  LOCK_CROWD,
-  type LockMode,
-  type LockRequest,
-  type LockState,
-  type LockStore,
-  SHOWN_WAITERS,
-} from "../../locks/lock_store.ts";
+import { LOCK_CROWD, lockCrowded, SHOWN_WAITERS } from "../../locks/lock_rules.ts";
+import type { Grant, LockMode, LockRequest, LockState, LockStore } from "../../locks/lock_store.ts";
 import { Timers } from "./timers.ts";
 
 /** How many locks may be held at once. */

@@ -7,17 +7,15 @@
 import type { Clock } from "../../lib/clock.ts";
 import { pause } from "../../lib/delay.ts";
 import { UnavailableError } from "../../lib/errors.ts";
-import { lockCrowded } from "../../locks/lock_rules.ts";
-import {
-  type Grant,
-  LOCK_CROWD,
-  type LockHolder,
-  type LockMode,
-  type LockRequest,
-  type LockState,
-  type LockStore,
-  type LockWaiter,
-  SHOWN_WAITERS,
+import { LOCK_CROWD, lockCrowded, SHOWN_WAITERS } from "../../locks/lock_rules.ts";
+import type {
+  Grant,
+  LockHolder,
+  LockMode,
+  LockRequest,
+  LockState,
+  LockStore,
+  LockWaiter,
 } from "../../locks/lock_store.ts";
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
