@@ -7,9 +7,9 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../lib/json.ts";
 import type { NodeContext } from "../workflow/definition.ts";
 import { pointerSegment } from "../expression/template.ts";
 import { fetchFollowing } from "./follow_redirects.ts";
-import { checkHeaderName, DEPTH_HEADER, headerValues } from "../lib/header.ts";
+import { checkHeaderName, DEPTH_HEADER } from "../lib/header.ts";
 import type { NodeType } from "../workflow/node_type.ts";
-import { jsonSchema, objectSchema } from "./parameter.ts";
+import { jsonSchema, objectSchema, sendableValues } from "./parameter.ts";
 import { parseBody, readBody } from "./response_body.ts";
 
 const DEFAULT_MAX_BYTES = 4 << 20;
@@ -132,14 +132,7 @@ function toHeaders(values: JsonObject, context: NodeContext): Headers {
     [DEPTH_HEADER]: String(depthOf(context.scope.trigger) + 1),
   });
   for (const [name, value] of Object.entries(values)) {
-    const items = headerValues(value);
-    if (items === undefined) {
-      throw new TerminalError(
-        "invalid_header",
-        "Cannot send a header: its value has characters that HTTP has not",
-        { detail: `Cannot send the header "${name}"` },
-      );
-    }
+    const items = sendableValues(name, value);
     headers.delete(name);
     for (const item of items) headers.append(name, item);
   }

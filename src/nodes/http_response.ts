@@ -5,7 +5,7 @@ import type { JsonObject, JsonValue } from "../lib/json.ts";
 import { hasExpression, pointerSegment } from "../expression/template.ts";
 import { checkHeaderName, headerValues } from "../lib/header.ts";
 import type { CompileTools, NodeType } from "../workflow/node_type.ts";
-import { integerOrExpression, jsonSchema, objectSchema } from "./parameter.ts";
+import { integerOrExpression, jsonSchema, objectSchema, sendableValues } from "./parameter.ts";
 
 const parameters = z.strictObject({
   status: integerOrExpression(200, 599).default(200),
@@ -83,14 +83,7 @@ function toHeaders(headers: JsonObject, contentType: JsonValue): JsonObject {
   const entries = Object.entries(headers);
   if (contentType !== null) entries.push(["content-type", contentType]);
   for (const [name, value] of entries) {
-    const values = headerValues(value);
-    if (values === undefined) {
-      throw new TerminalError(
-        "invalid_header",
-        "Cannot send a header: its value has characters that HTTP has not",
-        { detail: `Cannot send the header "${name}"` },
-      );
-    }
+    const values = sendableValues(name, value);
     const [first] = values;
     if (first !== undefined) result[name.toLowerCase()] = values.length === 1 ? first : values;
   }

@@ -1,5 +1,7 @@
-/** Schemas of parameters that may hold `{{ expressions }}`. */
+/** Parameters that may hold `{{ expressions }}`: their schemas, and what is made of their values. */
 import { z } from "zod";
+import { TerminalError } from "../lib/errors.ts";
+import { headerValues } from "../lib/header.ts";
 import type { JsonObject, JsonValue } from "../lib/json.ts";
 import { isJsonObject } from "../lib/json.ts";
 import { hasExpression } from "../expression/template.ts";
@@ -11,7 +13,7 @@ export const jsonSchema = z.custom<JsonValue>((value) => value !== undefined, "i
 export const objectSchema = z.custom<JsonObject>(isJsonObject, "must be an object");
 
 /** A string with an expression in it. */
-export const expressionSchema = z.custom<string>(hasExpression, "must hold an {{ expression }}");
+const expressionSchema = z.custom<string>(hasExpression, "must hold an {{ expression }}");
 
 /** A whole number, or a string whose expression gives one when the node runs. */
 export function integerOrExpression(min: number, max: number) {
@@ -23,4 +25,13 @@ export function integerOrExpression(min: number, max: number) {
 export function numberOrExpression(min: number, max: number) {
   const message = `must be a number from ${min} to ${max}, or an {{ expression }}`;
   return z.union([z.number().min(min).max(max), expressionSchema], { error: message });
+}
+
+/** A header's values as strings. Throws a `TerminalError` `invalid_header` where one of them cannot be sent. */
+export function sendableValues(name: string, value: JsonValue): string[] {
+  const values = headerValues(value);
+  if (values !== undefined) return values;
+  throw new TerminalError("invalid_header", "Cannot send a header: its value has characters that HTTP has not", {
+    detail: `Cannot send the header "${name}"`,
+  });
 }

@@ -13,10 +13,10 @@ import { pointerSegment } from "../expression/template.ts";
 export const WORKFLOW_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
 /** What the id of a node looks like. */
-export const NODE_ID = /^[A-Za-z_][A-Za-z0-9_-]{0,63}$/;
+const NODE_ID = /^[A-Za-z_][A-Za-z0-9_-]{0,63}$/;
 
 /** The bounds of a definition. */
-export const DEFINITION_LIMITS = { nodes: 200, connections: 1000, depth: 64, characters: 1 << 20 } as const;
+const DEFINITION_LIMITS = { nodes: 200, connections: 1000, depth: 64, characters: 1 << 20 } as const;
 
 const seconds = (max: number) => z.number().int().min(1).max(max);
 

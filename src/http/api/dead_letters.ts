@@ -7,7 +7,7 @@ import { MillraceError } from "../../lib/errors.ts";
 import type { CompiledWorkflow } from "../../workflow/definition.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { ownKey } from "../../execution/request.ts";
-import { cursorParameter, executionIdParameter, integerParameter } from "../frame/parameters.ts";
+import { cursorParameter, executionIdParameter, limitParameter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
 import { workflowNotFound } from "./workflows.ts";
 
@@ -22,7 +22,7 @@ export function deadLetters(app: Hono<AppEnv>, deps: AppDeps): void {
 }
 
 async function listDeadLetters(c: Context<AppEnv>, { store }: AppDeps): Promise<Response> {
-  const limit = integerParameter(c, "limit", { min: 1, max: 500, defaultValue: 50 });
+  const limit = limitParameter(c);
   const cursor = cursorParameter(c);
   return c.json(await store.deadLetters.list({ limit, ...(cursor !== undefined && { cursor }) }));
 }

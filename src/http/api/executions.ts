@@ -9,13 +9,11 @@ import { foldUntil, type Moment, parseMoment } from "../../replay/moment.ts";
 import type { ExecutionLog } from "../../execution/log.ts";
 import { executionLost } from "../../execution/refusals.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
-import { choiceParameter, cursorParameter, executionIdParameter, integerParameter } from "../frame/parameters.ts";
-import { applyPreferences, parsePrefer } from "../protocol/prefer.ts";
+import { choiceParameter, cursorParameter, executionIdParameter, limitParameter } from "../frame/parameters.ts";
+import { applyPreferences, MAX_WAIT_SECONDS, parsePrefer } from "../protocol/prefer.ts";
 import { resource } from "../frame/resource.ts";
 import { resultNotFound } from "../../execution/submit.ts";
 import { waitOnLog } from "../../execution/wait_on_log.ts";
-
-const MAX_WAIT_SECONDS = 300;
 
 /** Adds the resources to the app. */
 export function executions(app: Hono<AppEnv>, deps: AppDeps): void {
@@ -28,7 +26,7 @@ export function executions(app: Hono<AppEnv>, deps: AppDeps): void {
 }
 
 async function listExecutions(c: Context<AppEnv>, { store }: AppDeps): Promise<Response> {
-  const limit = integerParameter(c, "limit", { min: 1, max: 500, defaultValue: 50 });
+  const limit = limitParameter(c);
   const status = choiceParameter(c, "status", EXECUTION_STATUSES);
   const workflowId = c.req.query("workflow");
   const cursor = cursorParameter(c);

@@ -9,13 +9,10 @@ import type { BodyBudget, BodyShare } from "../protocol/body_budget.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { etag, evaluateIfMatch, matchesIfNoneMatch } from "../protocol/entity_tag.ts";
 import { idempotencyOf, REPLAYED_HEADER } from "../protocol/idempotency.ts";
-import { integerParameter, workflowIdParameter } from "../frame/parameters.ts";
-import { applyPreferences, parsePrefer } from "../protocol/prefer.ts";
+import { integerParameter, limitParameter, workflowIdParameter } from "../frame/parameters.ts";
+import { applyPreferences, MAX_WAIT_SECONDS, parsePrefer } from "../protocol/prefer.ts";
 import { bodyLimits, readJson, readJsonAndBytes } from "../protocol/request_body.ts";
 import { resource } from "../frame/resource.ts";
-
-/** The longest that `Prefer: wait=N` is granted. */
-const MAX_WAIT_SECONDS = 300;
 
 /** Adds the resources to the app. */
 export function workflows(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): void {
@@ -41,7 +38,7 @@ async function withShare(bodies: BodyBudget, answer: (share: BodyShare) => Promi
 }
 
 function listWorkflows(c: Context<AppEnv>, { catalog }: AppDeps): Response {
-  const limit = integerParameter(c, "limit", { min: 1, max: 500, defaultValue: 50 });
+  const limit = limitParameter(c);
   const cursor = c.req.query("cursor") ?? "";
   const rest = catalog.list().filter(({ id }) => id > cursor).sort((a, b) => a.id < b.id ? -1 : 1);
   const page = rest.slice(0, limit).map(({ id, version, updatedAt, definition, webhooks }) => ({

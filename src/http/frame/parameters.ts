@@ -24,6 +24,11 @@ export function integerParameter(
   });
 }
 
+/** How many a page has: `limit` from the query, 1 to 500, 50 by default. Throws `invalid_parameter`. */
+export function limitParameter(c: Context<AppEnv>): number {
+  return integerParameter(c, "limit", { min: 1, max: 500, defaultValue: 50 });
+}
+
 /** One of a set of words from the query, or `undefined`. Throws `invalid_parameter` for any other. */
 export function choiceParameter<T extends string>(
   c: Context<AppEnv>,

@@ -14,6 +14,9 @@ export interface Preferences {
   readonly waitSeconds?: number;
 }
 
+/** The longest that `Prefer: wait=N` is granted where a webhook's own deadline does not say, in seconds. */
+export const MAX_WAIT_SECONDS = 300;
+
 const NONE: Preferences = { respondAsync: false };
 
 /** One preference: a token, an optional value (token or quoted string), and parameters that nothing here reads. */

@@ -16,7 +16,7 @@ import { isJsonType, mediaType } from "../../lib/content_type.ts";
 import { scanJson } from "../../lib/json_scan.ts";
 
 /** How deep JSON may nest. */
-export const MAX_JSON_DEPTH = 200;
+const MAX_JSON_DEPTH = 200;
 
 const EMPTY = new Uint8Array(0);
 /** `fatal`: bytes that are not UTF-8 are refused, never replaced. A byte order mark is dropped. */
