@@ -20,7 +20,7 @@ import { health } from "./api/health.ts";
 import { locks } from "./api/locks.ts";
 import { recordings } from "./api/recordings.ts";
 import { sameOriginOnly } from "./frame/same_origin.ts";
-import { webhook } from "./webhook/webhook.ts";
+import { webhooks } from "./webhook/webhook.ts";
 import { workflows } from "./api/workflows.ts";
 
 export type { AppDeps } from "./frame/deps.ts";
@@ -34,7 +34,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     errorResponse(deps, c, new MillraceError("not_found", `Nothing is at ${c.req.path}; see /api and /webhook`))
   );
   // Before the frame, which therefore never runs for it: the hot path brings its own.
-  app.all("/webhook/*", webhook(deps, bodies));
+  app.all("/webhook/*", webhooks(deps, bodies));
   app.use("*", frame(deps), sameOriginOnly(deps.config));
   app.use("/api/*", bearerAuth(deps.config.apiTokens));
   workflows(app, deps, bodies);

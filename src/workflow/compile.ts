@@ -15,7 +15,7 @@ import type {
   NodeDefinition,
   NodeRun,
   StoredWorkflow,
-  WebhookTrigger,
+  Webhook,
   WorkflowDefinition,
 } from "./definition.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
@@ -36,7 +36,7 @@ export interface CompileOptions {
 export interface CompiledDefinition {
   readonly definition: WorkflowDefinition;
   readonly graph: Graph;
-  readonly webhooks: readonly WebhookTrigger[];
+  readonly webhooks: readonly Webhook[];
   readonly manualTrigger: string | undefined;
   readonly run: ReadonlyMap<string, NodeRun>;
 }
@@ -54,7 +54,7 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
   const budget = new ParseBudget();
   const parsed = parseDefinition(raw, faults);
   const run = new Map<string, NodeRun>();
-  const webhooks: { trigger: WebhookTrigger; index: number }[] = [];
+  const webhooks: { webhook: Webhook; index: number }[] = [];
   let manualTrigger: string | undefined;
   const inputs: GraphInput[] = [];
   for (const { index, id, value: definition } of parsed.nodes) {
@@ -66,7 +66,7 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
     const compiled = compileNode(definition, { ...options, index, faults, budget });
     inputs.push({ index, id, definition, kind: compiled.kind, outputs: compiled.outputs });
     if (compiled.run !== undefined) run.set(id, compiled.run);
-    if (compiled.webhook !== undefined) webhooks.push({ trigger: compiled.webhook, index });
+    if (compiled.webhook !== undefined) webhooks.push({ webhook: compiled.webhook, index });
     if (compiled.kind?.starts === "manual") {
       if (manualTrigger === undefined) manualTrigger = id;
       else faults.push({ pointer: `/nodes/${index}/type`, detail: `"${manualTrigger}" is already the manual trigger` });
@@ -85,7 +85,7 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
     nodes: parsed.nodes.map(({ value }) => value as NodeDefinition),
     connections: connections.map(({ connection }) => connection),
   };
-  return { definition, graph, webhooks: webhooks.map(({ trigger }) => trigger), manualTrigger, run };
+  return { definition, graph, webhooks: webhooks.map(({ webhook }) => webhook), manualTrigger, run };
 }
 
 /** Compiles a stored version. Throws `InvalidWorkflowError` if this release no longer takes it. */
@@ -117,9 +117,9 @@ function pathShape(path: string): string {
   return path.split("/").map((segment) => segment.startsWith(":") ? ":" : segment).join("/");
 }
 
-function checkWebhooks(webhooks: readonly { trigger: WebhookTrigger; index: number }[], faults: Fault[]): void {
+function checkWebhooks(webhooks: readonly { webhook: Webhook; index: number }[], faults: Fault[]): void {
   const taken = new Map<string, string>();
-  for (const { trigger: { methods, path, nodeId }, index } of webhooks) {
+  for (const { webhook: { methods, path, nodeId }, index } of webhooks) {
     for (const method of methods) {
       const route = `${method} ${pathShape(path)}`;
       const other = taken.get(route);
@@ -136,7 +136,7 @@ interface CompiledNode {
   readonly kind?: GraphInput["kind"];
   readonly outputs?: readonly string[] | undefined;
   readonly run?: NodeRun | undefined;
-  readonly webhook?: WebhookTrigger | undefined;
+  readonly webhook?: Webhook | undefined;
 }
 
 function compileNode(

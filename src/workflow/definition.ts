@@ -69,14 +69,16 @@ export interface StoredWorkflow {
   updatedAt: number;
 }
 
-/** A webhook trigger of a workflow. */
-export interface WebhookTrigger {
+/** What a webhook trigger listens to, and when its callers are answered. */
+export interface Webhook {
+  /** The trigger's id. */
   readonly nodeId: string;
   /** Without leading slash, with `:name` segments. */
   readonly path: string;
   /** Upper case. */
   readonly methods: readonly string[];
   readonly responseMode: ResponseMode;
+  /** How long a caller waits for the answer, in seconds. */
   readonly timeoutSeconds: number;
 }
 
@@ -87,7 +89,7 @@ export interface CompiledWorkflow {
   readonly definition: WorkflowDefinition;
   readonly updatedAt: number;
   readonly graph: Graph;
-  readonly webhooks: readonly WebhookTrigger[];
+  readonly webhooks: readonly Webhook[];
   /** The id of the `manual` trigger, if the workflow has one. */
   readonly manualTrigger: string | undefined;
   /** Per node id what its type made of its parameters. */

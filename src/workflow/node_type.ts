@@ -4,7 +4,7 @@
  */
 import type { z } from "zod";
 import type { JsonValue } from "../lib/json.ts";
-import type { NodeRun, WebhookTrigger } from "./definition.ts";
+import type { NodeRun, Webhook } from "./definition.ts";
 import type { Template } from "../expression/scope.ts";
 
 /** What a node type can use while it compiles a node's parameters. */
@@ -34,7 +34,7 @@ export interface NodeType<Parameters = unknown> {
   /** The outputs that a connection may name besides `error`; `["main"]` if absent. */
   outputs?(parameters: Parameters): string[];
   /** For webhook triggers: what they listen to. */
-  webhook?(parameters: Parameters, nodeId: string): WebhookTrigger;
+  webhook?(parameters: Parameters, nodeId: string): Webhook;
   /** Makes the function that runs the node. Triggers have none. */
   compile?(parameters: Parameters, tools: CompileTools): NodeRun;
 }

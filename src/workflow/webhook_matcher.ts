@@ -3,19 +3,19 @@
  * to right, among the webhooks that take the request's method.
  */
 import { TrieRouter } from "hono/router/trie-router";
-import type { CompiledWorkflow, WebhookTrigger } from "./definition.ts";
+import type { CompiledWorkflow, Webhook } from "./definition.ts";
 
 /** What a request matched. */
 export interface WebhookMatch {
   readonly workflow: CompiledWorkflow;
-  readonly trigger: WebhookTrigger;
+  readonly webhook: Webhook;
   /** Decoded. */
   readonly params: Record<string, string>;
 }
 
 interface Route {
   readonly workflow: CompiledWorkflow;
-  readonly trigger: WebhookTrigger;
+  readonly webhook: Webhook;
   /** Sorts the most static path first: `0` for a static segment, `1` for a named one. */
   readonly rank: string;
 }
@@ -28,9 +28,9 @@ export class WebhookMatcher {
   constructor(workflows: Iterable<CompiledWorkflow>) {
     for (const workflow of workflows) {
       if (!workflow.definition.active) continue;
-      for (const trigger of workflow.webhooks) {
-        const rank = trigger.path.split("/").map((segment) => segment.startsWith(":") ? "1" : "0").join("");
-        this.#router.add("ALL", `/${trigger.path}`, { workflow, trigger, rank });
+      for (const webhook of workflow.webhooks) {
+        const rank = webhook.path.split("/").map((segment) => segment.startsWith(":") ? "1" : "0").join("");
+        this.#router.add("ALL", `/${webhook.path}`, { workflow, webhook, rank });
       }
     }
   }
@@ -46,13 +46,13 @@ export class WebhookMatcher {
     let best: [Route, Record<string, string>] | undefined;
     const allow = new Set<string>();
     for (const candidate of found) {
-      const [{ trigger, rank }] = candidate;
-      for (const name of trigger.methods) allow.add(name);
-      if (trigger.methods.includes(method) && (best === undefined || rank < best[0].rank)) best = candidate;
+      const [{ webhook, rank }] = candidate;
+      for (const name of webhook.methods) allow.add(name);
+      if (webhook.methods.includes(method) && (best === undefined || rank < best[0].rank)) best = candidate;
     }
     if (best === undefined) return allow.size === 0 ? undefined : { allow: [...allow].sort() };
-    const [{ workflow, trigger }, params] = best;
-    return { workflow, trigger, params: decodeParams(params) };
+    const [{ workflow, webhook }, params] = best;
+    return { workflow, webhook, params: decodeParams(params) };
   }
 }
 

@@ -12,7 +12,7 @@ import { createMemoryStore } from "../../src/storage/memory/store.ts";
 import type { Claim } from "../../src/execution/claim.ts";
 import type { ExecutionResult, ResponseData } from "../../src/execution/result.ts";
 import type { Store } from "../../src/storage/store.ts";
-import type { CompiledWorkflow, WebhookTrigger, WorkflowDefinition } from "../../src/workflow/definition.ts";
+import type { CompiledWorkflow, Webhook, WorkflowDefinition } from "../../src/workflow/definition.ts";
 
 /** What the fake worker makes of an execution; `"hold"` never ends it. */
 export type Work = (claim: Claim) => Omit<ExecutionResult, "executionId"> | "hold";
@@ -138,9 +138,9 @@ export async function request(store: Store, executionId: string): Promise<void> 
 }
 
 /** A workflow with one webhook, `orders/:id?` for POST, unless said otherwise. */
-export function webhookWorkflow(trigger: Partial<WebhookTrigger> & { id?: string } = {}): CompiledWorkflow {
-  const { id = "hooked", ...rest } = trigger;
-  const webhook: WebhookTrigger = {
+export function webhookWorkflow(options: Partial<Webhook> & { id?: string } = {}): CompiledWorkflow {
+  const { id = "hooked", ...rest } = options;
+  const webhook: Webhook = {
     nodeId: "hook",
     path: "orders",
     methods: ["POST"],
@@ -188,10 +188,10 @@ function fakeCatalog(workflows: readonly CompiledWorkflow[]): AppDeps["catalog"]
     },
     matchWebhook(method, path) {
       for (const workflow of byId.values()) {
-        for (const trigger of workflow.webhooks) {
-          if (trigger.path !== path) continue;
-          if (!trigger.methods.includes(method)) return { allow: [...trigger.methods] };
-          return { workflow, trigger, params: {} };
+        for (const webhook of workflow.webhooks) {
+          if (webhook.path !== path) continue;
+          if (!webhook.methods.includes(method)) return { allow: [...webhook.methods] };
+          return { workflow, webhook, params: {} };
         }
       }
       return undefined;

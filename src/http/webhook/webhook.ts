@@ -42,7 +42,7 @@ interface Call {
 }
 
 /** The handler of all webhooks. */
-export function webhook(deps: AppDeps, bodies: BodyBudget): Handler<AppEnv> {
+export function webhooks(deps: AppDeps, bodies: BodyBudget): Handler<AppEnv> {
   return async function callWebhook(c: Context<AppEnv>): Promise<Response> {
     const request = c.req.raw;
     const { path, query } = splitUrl(request.url);
@@ -103,13 +103,13 @@ async function answer(deps: AppDeps, call: Call): Promise<Response> {
     return new Response(null, { status: 204, headers: { ...headers, allow: allowHeader(match.allow) } });
   }
 
-  const { trigger } = match;
-  const isAsync = trigger.responseMode === "onReceived";
+  const { webhook } = match;
+  const isAsync = webhook.responseMode === "onReceived";
   const { waitSeconds, preferenceApplied } = isAsync
     ? { waitSeconds: 0, preferenceApplied: undefined }
     : applyPreferences(parsePrefer(request.headers.get("prefer")), {
-      defaultSeconds: trigger.timeoutSeconds,
-      maxSeconds: trigger.timeoutSeconds,
+      defaultSeconds: webhook.timeoutSeconds,
+      maxSeconds: webhook.timeoutSeconds,
     });
   if (preferenceApplied !== undefined) headers["preference-applied"] = preferenceApplied;
 
@@ -117,7 +117,7 @@ async function answer(deps: AppDeps, call: Call): Promise<Response> {
 
   if (result) {
     // A failure after the response is none of this caller's: the first one had been answered before it.
-    const hasResponded = trigger.responseMode === "responseNode" && result.response !== undefined;
+    const hasResponded = webhook.responseMode === "responseNode" && result.response !== undefined;
     return respond(hasResponded ? { ...result, status: "responded" } : result, finish(call));
   }
   if (interrupted === "caller gone") {
@@ -131,7 +131,7 @@ async function answer(deps: AppDeps, call: Call): Promise<Response> {
     }
     throw new MillraceError(
       "deadline_exceeded",
-      `The execution has not answered within ${trigger.timeoutSeconds} s and runs on`,
+      `The execution has not answered within ${webhook.timeoutSeconds} s and runs on`,
     );
   }
   headers["content-type"] = "application/json";
@@ -148,25 +148,25 @@ async function start(
   options: { match: WebhookMatch; waitSeconds: number },
 ): Promise<Partial<Reply>> {
   const { request, path, query } = call;
-  const { match: { workflow, trigger, params }, waitSeconds } = options;
+  const { match: { workflow, webhook, params }, waitSeconds } = options;
   checkDepth(request.headers);
   const limits = bodyLimits(config);
   const bytes = await readBytes(request, { ...limits, share: call.share });
   const contentType = request.headers.get("content-type");
   const body = bytes.length === 0 ? null : await parseContent(bytes, contentType, limits);
   const idempotency = idempotencyOf(request, {
-    scope: [request.method, trigger.nodeId, path, query],
+    scope: [request.method, webhook.nodeId, path, query],
     body: bytes,
     ttlSeconds: config.idempotencyTtlSeconds,
   });
   const submission = {
     workflow,
-    trigger: trigger.nodeId,
+    trigger: webhook.nodeId,
     input: triggerInput(call, params, body),
     idempotency: idempotency && await idempotency,
     wait: waitSeconds === 0
       ? undefined
-      : { timeoutMs: waitSeconds * 1000, replyEarly: trigger.responseMode === "responseNode" },
+      : { timeoutMs: waitSeconds * 1000, replyEarly: webhook.responseMode === "responseNode" },
     signal: request.signal,
   };
   const submittedAt = performance.now();

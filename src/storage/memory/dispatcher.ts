@@ -1,11 +1,11 @@
 /**
- * Moves executions between their places: waiting for a slot, on the work queue, with a worker, suspended, ended.
+ * Moves executions between their places: in line for a slot, on the work queue, with a worker, suspended, ended.
  *
  * Invariants:
  * 1. An execution is in exactly one place, and only this file changes it.
  * 2. Each time an execution goes on the work queue its epoch rises, so a claim that was given up is never the newest.
  * 3. A paused execution is not put on the work queue before its deadline; from then on a worker must end it.
- * 4. An execution has a timer exactly while it waits for a slot or is suspended; none is due after the deadline.
+ * 4. An execution has a timer exactly while it is in line or suspended; none is due after the deadline.
  * 5. A slot is held from admission to the end, and given up with the end in one step, which admits the next.
  */
 import { processClock } from "../../lib/clock.ts";
@@ -44,11 +44,11 @@ export class Dispatcher {
   start(execution: MemoryExecution): void {
     const { workflowId, concurrency } = execution.request;
     if (concurrency === undefined) return this.requeue(execution);
-    execution.place = "slotless";
+    execution.place = "in line";
     this.slots.join(execution);
     this.#wakeAt(execution, deadlineOf(execution));
     this.#admit(workflowId);
-    if (concurrency.onOverlap !== "cancelPrevious" || execution.place !== "slotless") return;
+    if (concurrency.onOverlap !== "cancelPrevious" || execution.place !== "in line") return;
     for (const previous of this.slots.inTheWayOf(execution)) {
       this.cancel(previous, { reason: "A newer execution took its place" });
     }
@@ -151,7 +151,7 @@ export class Dispatcher {
   }
 
   #wake(execution: MemoryExecution): void {
-    if (execution.place === "slotless") {
+    if (execution.place === "in line") {
       this.slots.leave(execution);
       this.#admit(execution.request.workflowId);
     }

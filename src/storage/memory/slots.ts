@@ -9,62 +9,62 @@
  */
 import type { MemoryExecution } from "./state.ts";
 
-interface Line {
-  /** Oldest first. */
+/** The slots of one workflow. Both sets are oldest first. */
+interface WorkflowSlots {
   readonly holders: Set<MemoryExecution>;
-  readonly waiting: Set<MemoryExecution>;
+  readonly line: Set<MemoryExecution>;
 }
 
 /** The slots of every workflow, in one process. */
 export class Slots {
-  readonly #lines = new Map<string, Line>();
+  readonly #slots = new Map<string, WorkflowSlots>();
 
   /** Whether a request with this limit would get a slot at once. */
   isFree(workflowId: string, limit: number): boolean {
-    const line = this.#lines.get(workflowId);
-    return line === undefined || (line.waiting.size === 0 && line.holders.size < limit);
+    const slots = this.#slots.get(workflowId);
+    return slots === undefined || (slots.line.size === 0 && slots.holders.size < limit);
   }
 
   /** Puts an execution at the end of its workflow's line. */
   join(execution: MemoryExecution): void {
     const { workflowId } = execution.request;
-    let line = this.#lines.get(workflowId);
-    if (line === undefined) this.#lines.set(workflowId, line = { holders: new Set(), waiting: new Set() });
-    line.waiting.add(execution);
+    let slots = this.#slots.get(workflowId);
+    if (slots === undefined) this.#slots.set(workflowId, slots = { holders: new Set(), line: new Set() });
+    slots.line.add(execution);
   }
 
   /** Gives the head of the line a slot and returns it, if there is one free. */
   admit(workflowId: string): MemoryExecution | undefined {
-    const line = this.#lines.get(workflowId);
-    const [head] = line?.waiting ?? [];
-    if (line === undefined || head === undefined || line.holders.size >= limitOf(head)) return undefined;
-    line.waiting.delete(head);
-    line.holders.add(head);
+    const slots = this.#slots.get(workflowId);
+    const [head] = slots?.line ?? [];
+    if (slots === undefined || head === undefined || slots.holders.size >= limitOf(head)) return undefined;
+    slots.line.delete(head);
+    slots.holders.add(head);
     return head;
   }
 
   /** Whether the execution holds a slot. */
   holds(execution: MemoryExecution): boolean {
-    return this.#lines.get(execution.request.workflowId)?.holders.has(execution) ?? false;
+    return this.#slots.get(execution.request.workflowId)?.holders.has(execution) ?? false;
   }
 
   /** What keeps an execution of the line from a slot: those before it in the line, and the oldest holders. */
   inTheWayOf(execution: MemoryExecution): MemoryExecution[] {
-    const line = this.#lines.get(execution.request.workflowId);
-    if (line === undefined) return [];
-    const waiting = [...line.waiting];
-    const tooMany = Math.max(0, line.holders.size - limitOf(execution) + 1);
-    return [...waiting.slice(0, waiting.indexOf(execution)), ...[...line.holders].slice(0, tooMany)];
+    const slots = this.#slots.get(execution.request.workflowId);
+    if (slots === undefined) return [];
+    const line = [...slots.line];
+    const tooMany = Math.max(0, slots.holders.size - limitOf(execution) + 1);
+    return [...line.slice(0, line.indexOf(execution)), ...[...slots.holders].slice(0, tooMany)];
   }
 
   /** Gives up the execution's slot, or its place in the line. */
   leave(execution: MemoryExecution): void {
     const { workflowId } = execution.request;
-    const line = this.#lines.get(workflowId);
-    if (line === undefined) return;
-    line.holders.delete(execution);
-    line.waiting.delete(execution);
-    if (line.holders.size + line.waiting.size === 0) this.#lines.delete(workflowId);
+    const slots = this.#slots.get(workflowId);
+    if (slots === undefined) return;
+    slots.holders.delete(execution);
+    slots.line.delete(execution);
+    if (slots.holders.size + slots.line.size === 0) this.#slots.delete(workflowId);
   }
 }
 

@@ -14,8 +14,8 @@ import { Retention } from "./retention.ts";
 /** How many feed entries are kept for readers who were away. */
 const FEED_LENGTH = 10_000;
 
-/** Where an execution is: without a slot yet (its workflow has a limit), on the work queue, with a worker, suspended, or over. */
-export type Place = "slotless" | "queued" | "held" | "suspended" | "ended";
+/** Where an execution is: in line for a slot, on the work queue, with a worker, suspended, or over. */
+export type Place = "in line" | "queued" | "held" | "suspended" | "ended";
 
 /** One execution in memory. */
 export interface MemoryExecution {

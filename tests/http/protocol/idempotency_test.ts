@@ -258,7 +258,7 @@ test("POST /webhook finds the response by its mark in the log, and reads no defi
   let newest = old;
   const asked: unknown[] = [];
   const catalog = {
-    matchWebhook: () => ({ workflow: newest, trigger: newest.webhooks[0]!, params: {} }),
+    matchWebhook: () => ({ workflow: newest, webhook: newest.webhooks[0]!, params: {} }),
     get: (_id: string, version?: number) => {
       asked.push(version);
       return Promise.resolve(version === 1 ? old : current);

@@ -120,7 +120,7 @@ async function openSite(partitions: number) {
     submit: createSubmit({ ...store, historyTtlSeconds: 60 }),
     catalog: {
       get: () => Promise.resolve(workflow),
-      matchWebhook: () => ({ workflow, trigger: workflow.webhooks[0], params: {} }),
+      matchWebhook: () => ({ workflow, webhook: workflow.webhooks[0], params: {} }),
     } as never,
     logger: { debug() {}, info() {}, warn() {}, error: (fields) => void errors.push(fields) },
     ready: () => true,
