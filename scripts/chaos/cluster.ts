@@ -139,7 +139,10 @@ export class Cluster implements AsyncDisposable {
     ) {
       return undefined;
     }
-    const starts = reply.filter(([, words]) => words.includes("node.started") && words.includes(node)).length;
+    const starts =
+      reply.filter(([, words]) =>
+        words.some((word) => word === "node.started" || word === "startedAt") && words.includes(node)
+      ).length;
     if (starts >= nth || reply.length === 0) return undefined;
     return { kind: "duplicated", detail: `${executionId}: call ${nth} of ${node} while its log has ${starts} starts` };
   };

@@ -2,7 +2,7 @@
  * Reads an execution out of Redis as it lies there, past the product.
  */
 import type { Keys } from "../../src/storage/redis/keys.ts";
-import type { StoredEvent } from "../../src/execution/event.ts";
+import { entryIdBefore, type StoredEvent } from "../../src/execution/event.ts";
 import { timesToLive } from "./keyspace.ts";
 import type { Execution } from "./log_check.ts";
 import type { ChaosRedis } from "./redis_process.ts";
@@ -25,13 +25,15 @@ export async function readExecution(
     timesToLive(redis, Object.values(names)),
   ]);
   const eternal = Object.keys(names).filter((_, i) => ttls[i] === -1);
-  return { id, events: entries.map(toEvent), result: result === null ? undefined : JSON.parse(result), eternal };
+  return { id, events: entries.flatMap(toEvents), result: result === null ? undefined : JSON.parse(result), eternal };
 }
 
-function toEvent([id, words]: [string, string[]]): StoredEvent {
+function toEvents([id, words]: [string, string[]]): StoredEvent[] {
   const fields: Record<string, string> = {};
   for (let i = 0; i + 1 < words.length; i += 2) fields[words[i]!] = words[i + 1]!;
-  const { type, time, node, data = "{}" } = fields;
+  const { type, time, node, data = "{}", startedAt } = fields;
   const event = { id, type, time: Number(time), data: JSON.parse(data), ...(node === undefined ? {} : { node }) };
-  return event as unknown as StoredEvent;
+  if (startedAt === undefined) return [event as unknown as StoredEvent];
+  const start = { id: entryIdBefore(id), type: "node.started", time: Number(startedAt), node, data: { attempt: 1 } };
+  return [start, event] as unknown as StoredEvent[];
 }

@@ -23,7 +23,7 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
   "log-for-ever": [{ find: /redis\.call\('EXPIRE', KEYS\[2\], m\[11\]\)/, put: "" }],
   "meta-for-ever": [{ find: /redis\.call\('EXPIRE', KEYS\[1\], m\[11\]\)/, put: "" }],
   "result-for-ever": [{ find: /('SET', KEYS\[5\], ARGV\[7\]), 'EX', m\[10\]/, put: "$1" }],
-  "key-for-ever": [{ find: /redis\.call\('EXPIRE', KEYS\[8\], ARGV\[16\]\)/, put: "" }],
+  "key-for-ever": [{ find: /redis\.call\('EXPIRE', KEYS\[8\], ARGV\[18\]\)/, put: "" }],
   "key-not-kept": [{ find: /redis\.call\('HSET', KEYS\[8\], 'execution', .*\)/, put: "" }],
   "inbox-for-ever": [
     { find: /if redis\.call\('PEXPIRE', KEYS\[1\], ARGV\[1\]\) == 1/, put: "if redis.call('EXISTS', KEYS[1]) == 1" },
@@ -45,7 +45,7 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
     put: "clock() + ARGV[7]",
   }],
   "slot-kept": [{ find: /redis\.call\('ZREM', ARGV\[8\] \.\. 'slots:' \.\. m\[4\], ARGV\[1\]\)/, put: "" }],
-  "no-queue-limit": [{ find: /^if redis\.call\('XLEN', KEYS\[3\]\) >= .* then return \{'full'\} end$/m, put: "" }],
+  "no-queue-limit": [{ find: /^ +if length >= .* then return \{'full', length\} end$/m, put: "" }],
   "request-twice": [{ find: /^if known\[1\] then$/m, put: "if false then" }],
   "requeue-forgets-reply": [{ find: /^.*if m\[6\] ~= '' then words\[#words \+ 1\] = 'replyTo'.*$/m, put: "" }],
   "early-reply-lost": [{ find: /if ARGV\[5\] == 'early' then redis\.call\('HSET', KEYS\[1\], 'reply'.*end/, put: "" }],

@@ -30,6 +30,10 @@ export async function watchScripts<Name extends string>(
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
   await once(socket, "connect");
+  // Loaded, each is called by its digest.
+  for (const { source } of Object.values<Script>(scripts)) {
+    socket.write(`*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$${Buffer.byteLength(source)}\r\n${source}\r\n`);
+  }
   const names = new Map(Object.entries<Script>(scripts).map(([name, { sha1 }]) => [sha1, name as Name]));
   const called = Object.fromEntries([...names.values()].map((name) => [name, []])) as unknown as Record<Name, string[]>;
   let running: Name | undefined;
@@ -48,8 +52,9 @@ export async function watchScripts<Name extends string>(
     text = lines.pop()!;
     for (const line of lines) take(line);
   });
-  socket.write("MONITOR\r\n");
-  await once(socket, "data");
+  const begun = new Promise<void>((resolve) => heard = resolve);
+  socket.write("MONITOR\r\nECHO now\r\n");
+  await begun;
   /** What came before has been told once a command of one's own is. */
   const caughtUp = async () => {
     const told = new Promise<void>((resolve) => heard = resolve);

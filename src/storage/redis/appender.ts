@@ -124,6 +124,7 @@ export class Appender {
       writer: fence.writer,
       deadLetter: end.deadLetter ?? "",
       logLimitBytes,
+      count: events.count,
       words: events.words,
       makesRoom: end.outcome !== undefined && bytes <= SMALL,
     });

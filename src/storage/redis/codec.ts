@@ -2,7 +2,7 @@
  * How events, results and feed entries look in Redis, and back.
  */
 import type { StreamEntry } from "./streams/stream_replies.ts";
-import type { ExecutionStatus, LogEvent, StoredEvent } from "../../execution/event.ts";
+import { entryIdBefore, type ExecutionStatus, type LogEvent, type StoredEvent } from "../../execution/event.ts";
 import type { Claim } from "../../execution/claim.ts";
 import type { ExecutionMeta } from "../../execution/log.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
@@ -10,12 +10,15 @@ import type { FeedEntry } from "../../feed/projections.ts";
 import { decodeEvent, encodeEvent, LARGE } from "../../execution/value.ts";
 
 /**
- * A log entry's fields as an event: `type`, `time`, `node` (if any), `data` (one JSON text), and where a value stands
+ * A log entry's fields as its events: `type`, `time`, `node` (if any), `data` (one JSON text), and where a value stands
  * beside the log, `value` (the member of `data` that it is) and `bytes` (its length). `json` is that value, if loaded.
+ * The completion of a node has in `startedAt` when it started, where that was written with it: then the start is an event
+ * of its own, whose id, the one before the entry's, no entry has.
  */
-export function decodeEntry({ id, fields }: StreamEntry, json?: string | null): StoredEvent {
+export function decodeEntry({ id, fields }: StreamEntry, json?: string | null): StoredEvent[] {
   const member = fields.get("value");
-  return decodeEvent({
+  const startedAt = fields.get("startedAt");
+  const event = decodeEvent({
     id,
     type: fields.get("type") ?? "",
     time: Number(fields.get("time")),
@@ -23,6 +26,10 @@ export function decodeEntry({ id, fields }: StreamEntry, json?: string | null): 
     data: fields.get("data") ?? "{}",
     ...(member === undefined ? {} : { value: { member, json: json ?? undefined } }),
   });
+  if (startedAt === undefined) return [event];
+  const { node = "" } = event;
+  const data = { attempt: 1 };
+  return [{ id: entryIdBefore(id), type: "node.started", time: Number(startedAt), node, data }, event];
 }
 
 /** The name and the length of the value that stands beside a log entry, if one does. */
@@ -56,21 +63,33 @@ export function decodeClaim({ id, fields }: StreamEntry): Claim {
 /** Events as {@linkcode APPEND} takes them. */
 export interface EncodedEvents {
   readonly types: string;
+  readonly count: number;
   readonly words: readonly string[];
   /** The outputs among them that are large, with the names under which they stand beside the log. */
   readonly values: ReadonlyMap<unknown, string>;
 }
 
-/** Makes events ready to be sent. */
+/** Makes events ready to be sent. The first start of a node that completes next to it goes into its completion. */
 export function encodeEvents(events: readonly LogEvent[]): EncodedEvents {
   const words: string[] = [];
   const values = new Map<unknown, string>();
-  for (const event of events) {
+  let startedAt = "";
+  for (const [i, event] of events.entries()) {
+    if (i > 0 && isStartOf(event, events[i + 1])) {
+      startedAt = String(event.time);
+      continue;
+    }
     const { data, value } = encodeEvent(event);
-    words.push(event.type, String(event.time), event.node ?? "", data, value?.json ?? "");
+    words.push(event.type, String(event.time), event.node ?? "", data, value?.json ?? "", startedAt);
+    startedAt = "";
     if (value !== undefined && event.type === "node.completed") values.set(event.data.output, value.name);
   }
-  return { types: events.map(({ type }) => type).join(), words, values };
+  return { types: events.map(({ type }) => type).join(), count: events.length, words, values };
+}
+
+function isStartOf(event: LogEvent, next: LogEvent | undefined): boolean {
+  return event.type === "node.started" && event.data.attempt === 1 && event.node !== undefined &&
+    next?.type === "node.completed" && next.node === event.node;
 }
 
 /** A feed entry's fields as the port has them. */

@@ -19,11 +19,15 @@ import { Appender } from "./appender.ts";
 import { decodeMeta, decodeResult, META_FIELDS, resolveResult } from "./codec.ts";
 import { claimKey, type KeyedRequest, keyPartition, releaseKey } from "./key_claims.ts";
 import type { LogReader } from "./log_reader.ts";
+import { QueueRoom } from "./queue_room.ts";
 import { requestWords } from "./request_words.ts";
 import { resend } from "./resend.ts";
 import { pause } from "./scripts/pause.ts";
 import { requestExecution } from "./scripts/request.ts";
 import { followLog } from "./tails.ts";
+
+/** How many ids that were made and never requested are remembered. */
+const MADE = 10_000;
 
 /** What the log is made of. */
 export interface RedisLogOptions {
@@ -47,25 +51,36 @@ export interface RedisLogOptions {
 export class RedisLog implements ExecutionLog {
   readonly #options: RedisLogOptions;
   readonly #appender: Appender;
+  readonly #room: QueueRoom;
+  /** Ids that were made here and that no request has been sent under. */
+  readonly #made = new Set<string>();
 
   constructor(options: RedisLogOptions) {
     this.#options = options;
+    this.#room = new QueueRoom(options);
     this.#appender = new Appender(options);
   }
 
   makeId(options: { workflowId: string; limited: boolean; idempotencyKey?: string }): string {
     const { keys } = this.#options;
     const { workflowId, limited, idempotencyKey } = options;
-    if (keys.partitions === 1 || (!limited && idempotencyKey === undefined)) return this.#newId();
+    if (keys.partitions === 1 || (!limited && idempotencyKey === undefined)) return this.#remember(this.#newId());
     const partition = limited ? keys.partitionOf(workflowId) : keyPartition(keys, workflowId, idempotencyKey!);
     for (;;) {
       const id = this.#newId();
-      if (keys.partitionOf(id) === partition) return id;
+      if (keys.partitionOf(id) === partition) return this.#remember(id);
     }
   }
 
   #newId(): string {
     return uuidv7(this.#options.clock.now());
+  }
+
+  /** An id that nobody else has: its first request need not look whether there was one. */
+  #remember(id: string): string {
+    if (this.#made.size >= MADE) this.#made.clear();
+    this.#made.add(id);
+    return id;
   }
 
   async request(request: ExecutionRequest): Promise<Acceptance> {
@@ -98,20 +113,29 @@ export class RedisLog implements ExecutionLog {
   }
 
   async #start(request: ExecutionRequest): Promise<Acceptance> {
-    const { keys, commands, memory, waiters, queueLimit } = this.#options;
+    const { keys, commands, clock, memory, waiters } = this.#options;
     const { executionId, idempotency } = request;
-    const { words, bytes } = requestWords(request, { keys, queueLimit });
+    const { words, bytes } = requestWords(request, { keys });
     const hasRoom = memory.hasRoomFor(bytes);
     if (!hasRoom && idempotency === undefined) throw storageFull();
-    // Whether the key has been used is still to be said: with a limit of 0 the script starts nothing.
-    const sent = hasRoom ? words : { ...words, queueLimit: 0 };
     memory.count(bytes);
-    const [what, ...ids] = await resend(commands, () => requestExecution(commands, sent).catch(refuseWhenFull));
-    if (what === "existing") return { executionId: ids[0]!, isNew: false };
+    const partition = keys.partitionOf(executionId);
+    // Whoever comes with the same key may have requested the same id.
+    let again = !this.#made.delete(executionId) || idempotency !== undefined;
+    const send = () => {
+      // Whether the key has been used is still to be said: with a limit of 0 the script starts nothing.
+      const queueLimit = hasRoom ? this.#room.limitOf(partition, { counts: words.admission !== undefined }) : 0;
+      const sending = { time: clock.now(), again, queueLimit };
+      again = true;
+      return requestExecution(commands, words, sending).catch(refuseWhenFull);
+    };
+    const { what, length, executionIds } = await resend(commands, send);
+    if (hasRoom && length !== undefined) this.#room.counted(partition, length);
+    if (what === "existing") return { executionId: executionIds[0]!, isNew: false };
     if (what === "full" && !hasRoom) throw storageFull();
     if (what !== "ok") throw refusal(what, request);
     waiters.appended(executionId);
-    for (const id of ids) await this.cancel(id, { reason: "A newer execution took its place" });
+    for (const id of executionIds) await this.cancel(id, { reason: "A newer execution took its place" });
     return { executionId, isNew: true };
   }
 

@@ -11,7 +11,7 @@ import type { RedisConnection } from "./connection/connection.ts";
 import { Gate } from "../../lib/gate.ts";
 import type { Keys } from "./keys.ts";
 import { parseEntries, type StreamEntry } from "./streams/stream_replies.ts";
-import type { StoredEvent } from "../../execution/event.ts";
+import { compareEntryIds, type StoredEvent } from "../../execution/event.ts";
 import { PAGE_BYTES, type ReadOptions } from "../../execution/log.ts";
 import { decodeEntry, valueOf } from "./codec.ts";
 
@@ -43,10 +43,16 @@ export class LogReader {
         await this.#send(["XRANGE", this.#keys.log(executionId), start, "+", "COUNT", String(count)]),
       );
       for (const batch of values ? batchesOf(entries) : [entries]) {
-        if (batch.length > 0) yield await this.#decode(executionId, batch, { values });
+        if (batch.length === 0) continue;
+        let events = await this.#decode(executionId, batch, { values });
+        // The start of a node may be all of its entry that was asked for before.
+        if (after !== undefined && compareEntryIds(events[0]!.id, after) <= 0) events = events.slice(1);
+        if (events.length > left) events = events.slice(0, left);
+        left -= events.length;
+        yield events;
+        if (left === 0) return;
       }
       if (entries.length < count) return;
-      left -= count;
       after = entries.at(-1)!.id;
     }
   }
@@ -71,10 +77,10 @@ export class LogReader {
     options: { values: boolean },
   ): Promise<StoredEvent[]> {
     const names = options.values ? entries.flatMap((entry) => valueOf(entry)?.name ?? []) : [];
-    if (names.length === 0) return entries.map((entry) => decodeEntry(entry));
+    if (names.length === 0) return entries.flatMap((entry) => decodeEntry(entry));
     const loaded = await this.values(executionId, names);
     let next = 0;
-    return entries.map((entry) => decodeEntry(entry, valueOf(entry) === undefined ? null : loaded[next++]));
+    return entries.flatMap((entry) => decodeEntry(entry, valueOf(entry) === undefined ? null : loaded[next++]));
   }
 
   #send(command: string[]) {

@@ -9,7 +9,7 @@ import type { RequestOptions } from "./scripts/request.ts";
 /** What the script takes, and how many bytes of it Redis will keep. */
 export function requestWords(
   request: ExecutionRequest,
-  { keys, queueLimit }: { keys: Keys; queueLimit: number },
+  { keys }: { keys: Keys },
 ): { words: RequestOptions; bytes: number } {
   const { executionId, workflowId, version, trigger, input, replyTo = "", replyEarly = false } = request;
   const { concurrency, idempotency, resultTtlSeconds, historyTtlSeconds, timeoutMs } = request;
@@ -39,7 +39,6 @@ export function requestWords(
     resultTtlSeconds,
     historyTtlSeconds,
     timeoutMs,
-    queueLimit,
     ...(concurrency === undefined && idempotency === undefined ? {} : {
       admission: {
         keys: {

@@ -52,7 +52,8 @@ export async function* followLog(options: FollowOptions): AsyncIterable<StoredEv
       for (let left = entries; left.length > 0 && !signal.aborted;) {
         try {
           for await (const page of reader.decodeAll(executionId, left, { values })) {
-            left = left.slice(page.length);
+            const { id } = page.at(-1)!;
+            left = left.slice(left.findIndex((entry) => entry.id === id) + 1);
             for (const event of page) {
               yield event;
               if (isTerminal(event) || signal.aborted) return;

@@ -12,17 +12,19 @@ const APPEND_SOURCE = `
 --       6 '' to go on, 'suspend', 'pause' (suspend if it is still paused), or the terminal status
 --       7 result (JSON or gzip); with 'suspend' and 'pause' the delay (ms)  8 base  9 group
 --       10 token of the claim that writes  11 '' or why this is a dead letter (JSON)  12 bytes that the log may have
---       13.. type, time, node or '', data (JSON), '' or the large output that stands beside it (JSON) of each event
+--       13 how many events they are
+--       14.. type, time, node or '', data (JSON), '' or the large output that stands beside it (JSON), '' or the time of
+--       the start that belongs to it, of each entry; no start belongs to the first
 -- Reply 'ok', 'paused' (done, and the execution is paused) or 'suspended', also when this very append was made before;
 --       'resumed' when there was no more reason to pause; 'gone', 'ended', 'fenced', 'sequence', 'limit' or
 --       'eventless' when refused
 ${LIBRARY}
 ${ADMISSION}
 local m = redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'status', 'workflow', 'version', 'requestedAt', 'entry',
-  'writer', 'paused', 'resultTtl', 'historyTtl', 'limited', 'deadline', 'deliveries', 'bytes', 'values')
+  'writer', 'paused', 'resultTtl', 'historyTtl', 'limited', 'deadline', 'deliveries', 'bytes', 'values', 'early')
 if not m[1] then return 'gone' end
 local sequence, entry, paused = tonumber(m[2]), m[7], m[9] == '1'
-local count = (#ARGV - 12) / 5
+local count = tonumber(ARGV[13])
 local suspends = ARGV[6] == 'suspend' or ARGV[6] == 'pause'
 if count == 0 and ARGV[6] ~= '' and not suspends then return 'eventless' end
 if ARGV[2] == 'cancel' then
@@ -39,20 +41,36 @@ else
   if ARGV[6] == 'pause' and not paused then return 'resumed' end
 end
 local bytes, values = tonumber(m[15] or 0), m[16] == '1'
-for i = 13, #ARGV, 5 do bytes = bytes + #ARGV[i + 3] + #ARGV[i + 4] end
+for i = 14, #ARGV, 6 do bytes = bytes + #ARGV[i + 3] + #ARGV[i + 4] end
 -- A terminal event alone always fits.
 if bytes > tonumber(ARGV[12]) and count > 0 and not (count == 1 and ENDED[ARGV[6]]) then return 'limit' end
 local first, last
-for i = 13, #ARGV, 5 do
-  if ARGV[i + 4] ~= '' then
+for i = 14, #ARGV, 6 do
+  local large, started, id = ARGV[i + 4] ~= '', ARGV[i + 5] ~= '', '*'
+  -- The start has the id before the entry's.
+  if started then
+    local at, nth = string.match(last, '(%d+)-(%d+)')
+    id = at .. '-' .. ms(nth + 2)
+  end
+  if large then
     redis.call('HSET', ARGV[8] .. 'values:' .. ARGV[1], ARGV[i + 2], ARGV[i + 4])
     values = true
-    last = redis.call('XADD', KEYS[2], '*', 'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3],
-      'value', 'output', 'bytes', #ARGV[i + 4])
-  elseif ARGV[i + 2] == '' then
-    last = redis.call('XADD', KEYS[2], '*', 'type', ARGV[i], 'time', ARGV[i + 1], 'data', ARGV[i + 3])
+  end
+  if ARGV[i + 2] == '' then
+    last = redis.call('XADD', KEYS[2], id, 'type', ARGV[i], 'time', ARGV[i + 1], 'data', ARGV[i + 3])
+  elseif not large and not started then
+    last = redis.call('XADD', KEYS[2], id, 'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3])
+  elseif not large then
+    last = redis.call('XADD', KEYS[2], id, 'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3],
+      'startedAt', ARGV[i + 5])
   else
-    last = redis.call('XADD', KEYS[2], '*', 'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3])
+    local words = {'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3],
+      'value', 'output', 'bytes', #ARGV[i + 4]}
+    if started then
+      words[#words + 1] = 'startedAt'
+      words[#words + 1] = ARGV[i + 5]
+    end
+    last = redis.call('XADD', KEYS[2], id, unpack(words))
   end
   first = first or last
 end
@@ -77,10 +95,11 @@ if ARGV[6] == '' or suspends then
   redis.call('ZADD', ARGV[8] .. 'timers', math.min(clock() + ARGV[7], tonumber(m[13])), ARGV[1])
   return 'suspended'
 end
-local nowMs = clock()
-local now = ms(nowMs)
+-- The id of the last event is the time.
+local now = string.match(last, '^%d+')
+local nowMs = tonumber(now)
 redis.call('HSET', KEYS[1], 'sequence', sequence + count, 'status', ARGV[6], 'endedAt', now, 'writer', ARGV[10])
-redis.call('HDEL', KEYS[1], 'reply')
+if m[17] == '1' then redis.call('HDEL', KEYS[1], 'reply') end
 redis.call('EXPIRE', KEYS[1], m[11])
 redis.call('EXPIRE', KEYS[2], m[11])
 if values then redis.call('EXPIRE', ARGV[8] .. 'values:' .. ARGV[1], m[11]) end
@@ -148,7 +167,9 @@ export interface AppendScriptOptions {
   readonly deadLetter: string;
   /** The largest log of an execution. */
   readonly logLimitBytes: number;
-  /** Type, time, node, data and large output of each event, one after the other. */
+  /** How many events they are. */
+  readonly count: number;
+  /** Type, time, node, data, large output and time of the start of each entry, one after the other. */
   readonly words: readonly string[];
   /** Whether a full server takes it: for what suspends or ends, and is small. */
   readonly makesRoom: boolean;
@@ -185,6 +206,7 @@ export function append(connection: RedisConnection, options: AppendScriptOptions
       options.writer,
       options.deadLetter,
       String(options.logLimitBytes),
+      String(options.count),
       ...options.words,
     ],
   });

@@ -16,11 +16,14 @@ export const REQUEST = defineScript(`
 --       and at the last: values
 -- ARGV  1 execution id  2 workflow  3 version  4 trigger  5 data of execution.requested (JSON)
 --       6 instance to reply to, or ''  7 '1' to reply early  8 trigger's output (JSON)
---       9 result TTL (s)  10 history TTL (s)  11 timeout (ms)  12 how many may be queued or run
---       and with KEYS 5 to 8:  13 slots, or ''  14 on overlap  15 fingerprint, or ''  16 its TTL (s)  17 base
+--       9 result TTL (s)  10 history TTL (s)  11 timeout (ms)
+--       12 how many may be queued or run; without KEYS 5 to 8 it may be '': they are not counted now
+--       13 time (ms)  14 '1' when it may have been sent before
+--       and with KEYS 5 to 8:  15 slots, or ''  16 on overlap  17 fingerprint, or ''  18 its TTL (s)  19 base
 --       and at the last: '1' when ARGV 8 is large: it does not travel with the work, and stands beside the log
--- Reply [what, id..]: 'ok' and the executions to be cancelled for this one; 'existing' and the one that the key made;
---       'reused', 'full' or 'rejected' when refused. 'ok' again when it was sent before
+-- Reply [what, how many were queued or run before, or '', id..]: 'ok' and the executions to be cancelled for this one;
+--       'existing' and the one that the key made; 'reused', 'full' or 'rejected' when refused. 'ok' again when it was
+--       sent before
 ${LIBRARY}
 ${ADMISSION}
 local function inTheWay(limit)
@@ -28,35 +31,37 @@ local function inTheWay(limit)
   local slots = redis.call('ZRANGE', KEYS[6], 0, -1)
   table.sort(slots)
   for i = 1, #slots - limit + 1 do ids[#ids + 1] = slots[i] end
-  local older = {'ok'}
+  local older = {'ok', ''}
   for _, id in ipairs(ids) do if id < ARGV[1] then older[#older + 1] = id end end
   return older
 end
 local rich, large = #KEYS > 5, ARGV[#ARGV] == '1'
-local limit = rich and tonumber(ARGV[13]) or nil
-local known = redis.call('HMGET', KEYS[1], 'requestedAt', 'queued')
+local limit = rich and tonumber(ARGV[15]) or nil
+local known = ARGV[14] == '1' and redis.call('HMGET', KEYS[1], 'requestedAt', 'queued') or {}
 if known[1] then
-  if known[2] == '1' and ARGV[14] == 'cancelPrevious' then return inTheWay(limit) end
-  return {'ok'}
+  if known[2] == '1' and ARGV[16] == 'cancelPrevious' then return inTheWay(limit) end
+  return {'ok', ''}
 end
-local idempotent = rich and ARGV[15] ~= ''
+local idempotent = rich and ARGV[17] ~= ''
 if idempotent then
   local record = redis.call('HMGET', KEYS[8], 'execution', 'fingerprint')
   if record[1] and record[1] ~= ARGV[1] then
-    return record[2] == ARGV[15] and {'existing', record[1]} or {'reused'}
+    return record[2] == ARGV[17] and {'existing', '', record[1]} or {'reused'}
   end
 end
-if redis.call('XLEN', KEYS[3]) >= tonumber(ARGV[12]) then return {'full'} end
-local nowMs = clock()
-local now = ms(nowMs)
-local deadline = ms(nowMs + ARGV[11])
-local admitted = true
+local length = ''
+if ARGV[12] ~= '' then
+  length = redis.call('XLEN', KEYS[3])
+  if length >= tonumber(ARGV[12]) then return {'full', length} end
+end
+local now, admitted, nowMs = ARGV[13], true, nil
 if limit then
-  admit(ARGV[17], ARGV[2], nowMs)
+  nowMs = clock()
+  admit(ARGV[19], ARGV[2], nowMs)
   local waiting = redis.call('ZCARD', KEYS[7])
   admitted = waiting == 0 and redis.call('ZCARD', KEYS[6]) < limit
-  if not admitted and ARGV[14] == 'reject' then return {'rejected'} end
-  if waiting >= tonumber(ARGV[12]) then return {'full'} end
+  if not admitted and ARGV[16] == 'reject' then return {'rejected'} end
+  if waiting >= tonumber(ARGV[12]) then return {'full', length} end
 end
 local id
 if large then
@@ -66,6 +71,8 @@ if large then
 else
   id = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', now, 'data', ARGV[5])
 end
+-- The id of a log's first entry is the time, by Redis's clock.
+local deadline = ms(string.match(id, '^%d+') + ARGV[11])
 local entry = ''
 if admitted then
   local work = {'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', ARGV[4], 'epoch', '1', 'at', now}
@@ -82,20 +89,20 @@ redis.call('HSET', KEYS[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', 
 redis.call('XADD', KEYS[4], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
   'first', id, 'last', id, 'types', 'execution.requested')
 if idempotent then
-  redis.call('HSET', KEYS[8], 'execution', ARGV[1], 'fingerprint', ARGV[15])
-  redis.call('EXPIRE', KEYS[8], ARGV[16])
+  redis.call('HSET', KEYS[8], 'execution', ARGV[1], 'fingerprint', ARGV[17])
+  redis.call('EXPIRE', KEYS[8], ARGV[18])
 end
-if not limit then return {'ok'} end
-redis.call('HSET', KEYS[1], 'limited', ARGV[13])
+if not limit then return {'ok', length} end
+redis.call('HSET', KEYS[1], 'limited', ARGV[15])
 if admitted then
   redis.call('ZADD', KEYS[6], nowMs + SLOT_MS, ARGV[1])
-  return {'ok'}
+  return {'ok', length}
 end
 redis.call('HSET', KEYS[1], 'queued', '1')
 redis.call('ZADD', KEYS[7], 0, ARGV[1])
 redis.call('ZADD', KEYS[5], deadline, ARGV[1])
 redis.call('ZADD', KEYS[5], 'NX', nowMs + SLOT_MS, 'admit:' .. ARGV[2])
-return ARGV[14] == 'cancelPrevious' and inTheWay(limit) or {'ok'}
+return ARGV[16] == 'cancelPrevious' and inTheWay(limit) or {'ok', length}
 `);
 
 /** What {@linkcode requestExecution} takes. */
@@ -123,8 +130,6 @@ export interface RequestOptions {
   readonly resultTtlSeconds: number;
   readonly historyTtlSeconds: number;
   readonly timeoutMs: number;
-  /** How many executions may be queued or run in this partition. */
-  readonly queueLimit: number;
   /** Where slots or an idempotency key are at stake. */
   readonly admission?: AdmissionOptions;
 }
@@ -149,11 +154,31 @@ export interface AdmissionOptions {
   readonly base: string;
 }
 
-/** What {@linkcode requestExecution} replies: the outcome, and the executions that it concerns. */
-export type RequestReply = [what: "ok" | "existing" | "reused" | "full" | "rejected", ...executionIds: string[]];
+/** What is another at each sending of a request. */
+export interface Sending {
+  /** When it is sent, by Redis's clock, in milliseconds since the epoch. */
+  readonly time: number;
+  /** Whether it may have been sent before. */
+  readonly again: boolean;
+  /** How many executions may be queued or run in this partition; absent, they are not counted, which `admission` needs. */
+  readonly queueLimit?: number | undefined;
+}
+
+/** What {@linkcode requestExecution} replies. */
+export interface RequestReply {
+  readonly what: "ok" | "existing" | "reused" | "full" | "rejected";
+  /** How many were queued or run before this one, where they were counted. */
+  readonly length?: number;
+  /** The executions that the outcome concerns. */
+  readonly executionIds: readonly string[];
+}
 
 /** Appends a request. */
-export function requestExecution(connection: RedisConnection, options: RequestOptions): Promise<RequestReply> {
+export async function requestExecution(
+  connection: RedisConnection,
+  options: RequestOptions,
+  { time, again, queueLimit }: Sending,
+): Promise<RequestReply> {
   const { keys, admission } = options;
   const names = [keys.meta, keys.log, keys.work, keys.feed];
   const args = [
@@ -168,7 +193,9 @@ export function requestExecution(connection: RedisConnection, options: RequestOp
     String(options.resultTtlSeconds),
     String(options.historyTtlSeconds),
     String(options.timeoutMs),
-    String(options.queueLimit),
+    queueLimit === undefined ? "" : String(queueLimit),
+    String(time),
+    again ? "1" : "",
   ];
   if (admission !== undefined) {
     const { slots, onOverlap, fingerprint, recordTtlSeconds, base } = admission;
@@ -177,5 +204,10 @@ export function requestExecution(connection: RedisConnection, options: RequestOp
   }
   names.push(keys.values);
   args.push(options.large ? "1" : "");
-  return runScript<RequestReply>(connection, REQUEST, { keys: names, args });
+  const [what, length = "", ...executionIds] = await runScript<[RequestReply["what"], number | "", ...string[]]>(
+    connection,
+    REQUEST,
+    { keys: names, args },
+  );
+  return { what, executionIds, ...(length === "" ? {} : { length }) };
 }
