@@ -14,6 +14,7 @@
  * if (backMs === undefined) shares.leave("orders");
  * ```
  */
+import { waitFor } from "../lib/delay.ts";
 
 /** How long one may wait for a place, and is expected to at most, in milliseconds. */
 const WAIT_MS = 500;
@@ -139,30 +140,21 @@ export class Shares {
 
   /** True once it has a place; false when that takes too long, and on abort. */
   async #wait(share: Share, signal: AbortSignal): Promise<boolean> {
-    this.#waiting++;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let giveUp = () => {};
-    let begin = () => {};
-    try {
-      return await new Promise<boolean>((resolve) => {
-        giveUp = () => {
-          share.waiting.delete(begin);
-          resolve(false);
-        };
-        begin = () => {
-          share.waiting.delete(begin);
-          this.#begin(share);
-          resolve(true);
-        };
-        share.waiting.add(begin);
-        timer = setTimeout(giveUp, WAIT_MS);
-        signal.addEventListener("abort", giveUp, { once: true });
-        if (signal.aborted) giveUp();
-      });
-    } finally {
-      this.#waiting--;
-      clearTimeout(timer);
-      signal.removeEventListener("abort", giveUp);
-    }
+    let hasPlace = false;
+    await waitFor((done) => {
+      const begin = () => {
+        share.waiting.delete(begin);
+        this.#begin(share);
+        hasPlace = true;
+        done();
+      };
+      share.waiting.add(begin);
+      this.#waiting++;
+      return () => {
+        share.waiting.delete(begin);
+        this.#waiting--;
+      };
+    }, { signal, timeoutMs: WAIT_MS });
+    return hasPlace;
   }
 }

@@ -17,7 +17,7 @@
  * turns.leave(claim);
  * ```
  */
-import { LONGEST_DELAY_MS } from "../lib/delay.ts";
+import { waitFor } from "../lib/delay.ts";
 
 /** What is known of a suspect. */
 export interface Suspect {
@@ -60,7 +60,7 @@ export function nextTurn<T extends Suspect>(line: Line<T>): { begins: T } | { as
 /** The suspects of one worker. */
 export class Turns<T extends Suspect> {
   readonly #maxDeliveries: number;
-  readonly #waiting = new Map<T, (begins: boolean) => void>();
+  readonly #waiting = new Map<T, () => void>();
   readonly #begun = new Map<T, number>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -78,21 +78,18 @@ export class Turns<T extends Suspect> {
    * until {@linkcode leave} it is one of those that others wait for.
    */
   async wait(suspect: T, { signal, mostMs }: { signal: AbortSignal; mostMs: number }): Promise<boolean> {
-    if (signal.aborted) return false;
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const giveUp = () => this.#waiting.get(suspect)?.(false);
-    try {
-      return await new Promise<boolean>((resolve) => {
-        this.#waiting.set(suspect, resolve);
-        signal.addEventListener("abort", giveUp, { once: true });
-        timer = setTimeout(giveUp, Math.min(Math.max(0, mostMs), LONGEST_DELAY_MS));
-        this.#next();
+    let begins = false;
+    await waitFor((done) => {
+      this.#waiting.set(suspect, () => {
+        begins = true;
+        done();
       });
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", giveUp);
-      if (this.#waiting.delete(suspect)) this.#next();
-    }
+      this.#next();
+      return () => {
+        if (this.#waiting.delete(suspect)) this.#next();
+      };
+    }, { signal, timeoutMs: Math.max(0, mostMs) });
+    return begins;
   }
 
   /** It has ended, waits for something, or has made progress: it is suspected no more. */
@@ -110,7 +107,7 @@ export class Turns<T extends Suspect> {
         this.#begun.set(next.begins, now);
         const begin = this.#waiting.get(next.begins)!;
         this.#waiting.delete(next.begins);
-        begin(true);
+        begin();
         continue;
       }
       if (next.askAgainMs < Infinity) this.#timer = setTimeout(() => this.#next(), Math.ceil(next.askAgainMs));

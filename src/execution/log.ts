@@ -48,8 +48,8 @@ export interface ExecutionLog {
 
   /**
    * Appends `execution.requested` and puts the execution on the work stream, or into its workflow's queue while all
-   * slots are taken, in one step. Idempotent by id. Throws a `MillraceError`: `queue_full` (503), `concurrency_exceeded`
-   * (429, by `onOverlap: "reject"`), `idempotency_key_reused` (422, the key came with another fingerprint).
+   * slots are taken, in one step. Idempotent by id. Throws a `MillraceError`: `queue_full`, `storage_full`,
+   * `concurrency_exceeded` (by `onOverlap: "reject"`), `idempotency_key_reused` (the key came with another fingerprint).
    */
   request(request: ExecutionRequest): Promise<Acceptance>;
 

@@ -16,7 +16,7 @@ export interface WebhookRoute {
 export interface WorkflowStore {
   /**
    * Stores a definition as the next version; the same definition again makes no new version. `ifMatch` guards
-   * (`"*"`: it must exist). Throws `version_mismatch` (412) or `webhook_path_taken` (409, `errors` names each).
+   * (`"*"`: it must exist). Throws `version_mismatch` or `webhook_path_taken` (`errors` names each).
    */
   put(
     id: string,

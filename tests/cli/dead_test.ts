@@ -25,7 +25,7 @@ function letter(members: Partial<DeadLetter> = {}): DeadLetter {
 interface Run {
   readonly code: number;
   readonly out: string;
-  readonly err: string;
+  readonly errors: string;
 }
 
 interface Server {
@@ -36,14 +36,14 @@ interface Server {
 }
 
 async function run(args: string[], env: Record<string, string | undefined>): Promise<Run> {
-  const [out, err]: [string[], string[]] = [[], []];
+  const [out, errors]: [string[], string[]] = [[], []];
   const code = await deadCommand.run(args, {
     env,
     print: (line) => void out.push(line),
-    printError: (line) => void err.push(line),
+    printError: (line) => void errors.push(line),
     fetch,
   });
-  return { code, out: out.join("\n"), err: err.join("\n") };
+  return { code, out: out.join("\n"), errors: errors.join("\n") };
 }
 
 /** Runs a test with a server that holds dead letters, two a page, and wants a token. */
@@ -87,8 +87,8 @@ async function withServer(letters: DeadLetter[], test: (server: Server) => Promi
 test("dead list prints every page as one table", () => {
   const letters = [letter(), letter({ workflowId: "w" }), letter({ error: { code: "x", message: "a\n\x1b[31mred" } })];
   return withServer(letters, async ({ run, asked }) => {
-    const { code, out, err } = await run("list");
-    assert.is(code, 0, err);
+    const { code, out, errors } = await run("list");
+    assert.is(code, 0, errors);
     const ids = letters.map(({ executionId }) => executionId);
     assert.equal(out.split("\n"), [
       `EXECUTION${" ".repeat(27)}  WORKFLOW  DELIVERIES  DIED AT                   ERROR`,
@@ -105,16 +105,16 @@ test("dead list prints every page as one table", () => {
 });
 
 test("dead list says so when there are none", () =>
-  withServer([], async ({ run }) => assert.equal(await run("list"), { code: 0, out: "No dead letters", err: "" })));
+  withServer([], async ({ run }) => assert.equal(await run("list"), { code: 0, out: "No dead letters", errors: "" })));
 
 test("dead show, requeue and drop do so, and print a line or JSON", () => {
   const dead = letter();
   const id = dead.executionId;
   return withServer([dead], async ({ run, asked }) => {
     assert.equal(JSON.parse((await run("show", id)).out), { ...dead, input: { n: 1 } });
-    assert.equal(await run("requeue", id), { code: 0, out: `Requeued ${id} as new`, err: "" });
+    assert.equal(await run("requeue", id), { code: 0, out: `Requeued ${id} as new`, errors: "" });
     assert.is(JSON.parse((await run("--json", "requeue", id)).out).executionId, "new");
-    assert.equal(await run("drop", id), { code: 0, out: `Dropped ${id}`, err: "" });
+    assert.equal(await run("drop", id), { code: 0, out: `Dropped ${id}`, errors: "" });
     assert.equal(JSON.parse((await run("drop", "--json", id)).out), { dropped: id });
     const path = `/sub/api/dead-letters/${id}`;
     assert.equal(asked, [
@@ -133,18 +133,18 @@ test("dead exits with 1 and a line that names what the server did not do", () =>
     assert.equal(unknown, {
       code: 1,
       out: "",
-      err: 'millrace dead: No dead letter has the execution id "a%2Fb" (404 dead_letter_not_found)',
+      errors: 'millrace dead: No dead letter has the execution id "a%2Fb" (404 dead_letter_not_found)',
     });
     const base = url.slice(0, -1);
     const refused = await run(["list", "--url", url], { API_TOKENS: "wrong" });
     assert.is(refused.code, 1);
     assert.is(
-      refused.err,
+      refused.errors,
       `millrace dead: ${base} refuses the token: No token; set MILLRACE_TOKEN to one of its API_TOKENS`,
     );
     const other = await runHere("list", `--url=${url}other`);
     assert.is(other.code, 1);
-    assert.is(other.err, `millrace dead: ${base}/other answers 200, and not as Millrace does`);
+    assert.is(other.errors, `millrace dead: ${base}/other answers 200, and not as Millrace does`);
   }));
 
 test("dead exits with 1 when the server cannot be reached, by default on this machine", async () => {
@@ -154,10 +154,10 @@ test("dead exits with 1 when the server cannot be reached, by default on this ma
       [{ PORT: "2", MILLRACE_URL: "http://localhost:1" }, "http://localhost:1"],
     ] as const
   ) {
-    const { code, err } = await run(["list"], env);
+    const { code, errors } = await run(["list"], env);
     assert.is(code, 1);
-    assert.match(err, new RegExp(`^millrace dead: Cannot reach ${base}: .*\\bMILLRACE_URL\\b`));
-    assert.not.match(err, /\n/);
+    assert.match(errors, new RegExp(`^millrace dead: Cannot reach ${base}: .*\\bMILLRACE_URL\\b`));
+    assert.not.match(errors, /\n/);
   }
   const asked: string[] = [];
   await deadCommand.run(["list"], {
@@ -191,11 +191,11 @@ test("dead exits with 2 for arguments that make no command, and with 0 for --hel
     [["list", "--url", "http://user:secret@localhost"], /without credentials/],
   ];
   for (const [args, message] of cases) {
-    const { code, out, err } = await run(args, {});
+    const { code, out, errors } = await run(args, {});
     assert.is(code, 2, args.join(" "));
     assert.is(out, "");
-    assert.match(err, message);
-    assert.match(err, /^millrace dead: [^\n]*; see millrace dead --help$/);
+    assert.match(errors, message);
+    assert.match(errors, /^millrace dead: [^\n]*; see millrace dead --help$/);
   }
   for (const args of [["--help"], ["list", "-h"]]) {
     const { code, out } = await run(args, {});

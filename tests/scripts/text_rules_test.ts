@@ -22,6 +22,7 @@ test("checkTexts() names the line of an HTTP status outside of http/", () => {
     "return { status: 503 };",
     "if (response.status === 404) return;",
     "if (status >= 500) retry();",
+    " * Throws `queue_full` (503).",
   ];
   for (const line of lines) {
     assert.equal(check({ "src/engine/run.ts": `${line}\n` }), [`src/engine/run.ts:1: ${STATUS}`], line);

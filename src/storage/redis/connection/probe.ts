@@ -15,6 +15,7 @@
  */
 import { ErrorReply } from "redis";
 import { UnavailableError } from "../../../lib/errors.ts";
+import { reasonOf } from "../../../lib/reason.ts";
 import type { RedisConnection } from "./connection.ts";
 import { refusalOf } from "./refusal.ts";
 
@@ -61,7 +62,7 @@ export class Probe {
   /** Why not, in one line; `undefined` while it is usable. */
   get reason(): string | undefined {
     if (this.usable) return undefined;
-    return this.#reason ?? reasonOf(this.#options.connection.lastError);
+    return this.#reason ?? describe(this.#options.connection.lastError);
   }
 
   /** Asks no more. */
@@ -84,7 +85,7 @@ export class Probe {
     } catch (error) {
       const cause = error instanceof UnavailableError ? error.cause : error;
       if (refusalOf(cause) === "relink") this.#wrongServer = true;
-      this.#say(false, reasonOf(cause));
+      this.#say(false, describe(cause));
     } finally {
       this.#asking = false;
     }
@@ -99,9 +100,9 @@ export class Probe {
   }
 }
 
-function reasonOf(error: unknown): string {
-  const first = error instanceof AggregateError ? error.errors[0] : error;
-  const [line = ""] = (first instanceof Error ? first.message : String(first ?? "")).split(/[\r\n]/);
-  if (first instanceof ErrorReply) return `Redis refuses writes: ${line}`;
+/** The first line alone: what a server says may go on. */
+function describe(error: unknown): string {
+  const [line = ""] = error === undefined ? [] : reasonOf(error).split(/[\r\n]/);
+  if (error instanceof ErrorReply) return `Redis refuses writes: ${line}`;
   return `Redis is away${line === "" ? "" : `: ${line}`}`;
 }

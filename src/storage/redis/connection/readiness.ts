@@ -1,6 +1,7 @@
 /**
  * Whether a connection is ready, and those who wait for it to be.
  */
+import { waitFor } from "../../../lib/delay.ts";
 
 /** A flag that can be waited for. */
 export class Readiness {
@@ -38,22 +39,17 @@ export class Readiness {
   }
 
   /** Waits for the flag; false when it is not set after `timeoutMs`, on abort, and once closed. */
-  wait({ timeoutMs, signal }: { timeoutMs: number; signal?: AbortSignal }): Promise<boolean> {
-    if (this.#ready || this.#closed || signal?.aborted) return Promise.resolve(this.#ready);
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer);
-        this.#waiting.delete(done);
-        signal?.removeEventListener("abort", done);
-        resolve(this.#ready);
-      };
-      const timer = setTimeout(done, timeoutMs);
-      this.#waiting.add(done);
-      signal?.addEventListener("abort", done);
-    });
+  async wait(bounds: { timeoutMs: number; signal?: AbortSignal }): Promise<boolean> {
+    if (!this.#ready && !this.#closed) {
+      await waitFor((done) => {
+        this.#waiting.add(done);
+        return () => void this.#waiting.delete(done);
+      }, bounds);
+    }
+    return this.#ready;
   }
 
   #endWaits(): void {
-    for (const done of [...this.#waiting]) done();
+    for (const done of this.#waiting) done();
   }
 }

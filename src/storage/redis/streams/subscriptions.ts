@@ -7,6 +7,7 @@
  * 3. Nobody holds more than `BUFFER` entries, or `BUFFER_CHARACTERS` of them and one entry: who is slower than the
  *    stream drops what comes, and reads it again.
  */
+import { waitFor } from "../../../lib/delay.ts";
 import { MillraceError } from "../../../lib/errors.ts";
 import { compareEntryIds } from "../../../execution/event.ts";
 import type { StreamReader } from "./stream_reader.ts";
@@ -92,9 +93,11 @@ export class Subscriptions {
     return {
       next: async ({ signal, timeoutMs }) => {
         if (taker.buffer.length === 0 && !taker.isLost) {
-          await wakeUp((resolve) => taker.wake = resolve, { signal, timeoutMs });
+          await waitFor((done) => {
+            taker.wake = done;
+            return () => taker.wake = undefined;
+          }, { signal, timeoutMs });
         }
-        taker.wake = undefined;
         const entries = taker.empty();
         if (taker.isBehind) {
           taker.isBehind = false;
@@ -116,7 +119,7 @@ export class Subscriptions {
     };
   }
 
-  /** Reads on from where the one is who has read least. One who is behind will come back for it. */
+  /** Resumes from the slowest subscriber's cursor; one that is behind comes back for what it missed. */
   #follow(stream: string): void {
     const takers = this.#takers.get(stream);
     if (takers === undefined) return;
@@ -140,21 +143,4 @@ function sizeOf({ fields }: StreamEntry): number {
   let characters = 0;
   for (const text of fields.values()) characters += text.length;
   return characters;
-}
-
-function wakeUp(
-  set: (resolve: () => void) => void,
-  { signal, timeoutMs }: { signal: AbortSignal; timeoutMs: number },
-): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, timeoutMs);
-    signal.addEventListener("abort", done, { once: true });
-    set(done);
-  });
 }
