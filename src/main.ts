@@ -63,10 +63,11 @@ async function main(args: readonly string[]): Promise<void> {
 
 async function openStore(config: Config, logger: Logger): Promise<Store> {
   const { instance, maxWaiters, maxDeliveries, queueLimit, logLimitBytes, historyTtlSeconds, redis } = config;
+  const mailboxes = { mailboxEntries: config.mailboxLimit, mailboxBytes: config.mailboxLimitBytes };
   if (redis === undefined) {
     const retentionBytes = config.retentionBytes ?? Math.floor(getHeapStatistics().heap_size_limit / 4);
     const bounds = { maxWaiters, maxDeliveries, queueLimit, logLimitBytes, retentionBytes, historyTtlSeconds };
-    return createMemoryStore({ instance, ...bounds });
+    return createMemoryStore({ instance, ...bounds, ...mailboxes });
   }
   try {
     return await openRedisStore({
@@ -81,6 +82,7 @@ async function openStore(config: Config, logger: Logger): Promise<Store> {
       queueLimit,
       historyTtlSeconds,
       logLimitBytes,
+      ...mailboxes,
       onError: (error) => logger.warn({ error }, "redis"),
     });
   } catch (error) {

@@ -79,6 +79,18 @@ export interface Config {
   readonly followerLimitBytes: number;
   /** Seconds that the log of an ended execution is kept. Default 86,400, a day. */
   readonly historyTtlSeconds: number;
+  /** Seconds that a session without a life of its own lives from each use on. Default 86,400, a day. */
+  readonly sessionTtlSeconds: number;
+  /** Bytes of the largest data of a session, as JSON. Default 1 MiB. */
+  readonly sessionLimitBytes: number;
+  /** Number of entries that one mailbox keeps. Default 1000. */
+  readonly mailboxLimit: number;
+  /** Bytes that one mailbox keeps. Default 1 MiB. */
+  readonly mailboxLimitBytes: number;
+  /** Keys for what is encrypted at rest: the first encrypts, all decrypt. Default none. */
+  readonly encryptionKeys: readonly { readonly id: string; readonly bytes: Uint8Array<ArrayBuffer> }[];
+  /** JSON pointers to the parts of sessions' data that are encrypted at rest. Default none. */
+  readonly sessionEncrypt: readonly string[];
   /** Seconds without a sign of life after which a worker's executions may be taken over. Default 10. */
   readonly leaseSeconds: number;
   /** Number of workers that one execution may end, without progress, before it is a dead letter. Default 5. */
@@ -138,6 +150,12 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     maxFollowers: values.MAX_FOLLOWERS,
     followerLimitBytes: values.FOLLOWER_LIMIT_BYTES,
     historyTtlSeconds: values.HISTORY_TTL_SECONDS,
+    sessionTtlSeconds: values.SESSION_TTL_SECONDS,
+    sessionLimitBytes: values.SESSION_LIMIT_BYTES,
+    mailboxLimit: values.MAILBOX_LIMIT,
+    mailboxLimitBytes: values.MAILBOX_LIMIT_BYTES,
+    encryptionKeys: values.ENCRYPTION_KEYS,
+    sessionEncrypt: values.SESSION_ENCRYPT,
     leaseSeconds: values.LEASE_SECONDS,
     maxDeliveries: values.MAX_DELIVERIES,
     queueLimit: values.QUEUE_LIMIT,
@@ -167,7 +185,9 @@ function isComplete(values: Partial<SettingValues>): values is SettingValues {
 
 /** Faults of settings that are valid each but not together; a setting with a fault of its own is passed over. */
 function crossCheck(
-  { ROLES: roles, HOST: host, API_TOKENS: tokens }: Partial<SettingValues>,
+  { ROLES: roles, HOST: host, API_TOKENS: tokens, ENCRYPTION_KEYS: keys, SESSION_ENCRYPT: parts }: Partial<
+    SettingValues
+  >,
   redis: unknown,
 ): string[] {
   const faults: string[] = [];
@@ -181,6 +201,12 @@ function crossCheck(
     faults.push(
       `HOST is "${host}" but API_TOKENS is empty: set API_TOKENS to one or more secrets, or HOST=127.0.0.1`,
     );
+  }
+  if (keys?.length === 0 && parts !== undefined && parts.length > 0) {
+    faults.push("SESSION_ENCRYPT is set but ENCRYPTION_KEYS is empty: set both, or none");
+  }
+  if (keys !== undefined && new Set(keys.map(({ id }) => id)).size < keys.length) {
+    faults.push("ENCRYPTION_KEYS has two keys of one id: each needs an id of its own");
   }
   return faults;
 }

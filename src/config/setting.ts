@@ -9,6 +9,8 @@
  * ```
  */
 import { z } from "zod";
+import { decodeBase64 } from "../lib/base64.ts";
+import { parsePointer } from "../lib/json_pointer.ts";
 
 /** Makes a value of a text. */
 export type TextSchema<T> = z.ZodType<T, string>;
@@ -123,3 +125,20 @@ function list(text: string): string[] {
 function mustBe(form: string) {
   return { error: ({ input }: { input?: unknown }) => `must be ${form}, not ${JSON.stringify(input)}` };
 }
+
+/** A key for encryption at rest: `id:` and 32 bytes in base64. What is wrong with it is said without it. */
+export const encryptionKey: TextSchema<{ id: string; bytes: Uint8Array<ArrayBuffer> }> = z.string().transform(
+  (text, context) => {
+    const [, id = "", base64 = ""] = /^([\w-]{1,64}):([A-Za-z0-9+/]{43}=)$/.exec(text) ?? [];
+    if (id !== "") return { id, bytes: decodeBase64(base64) };
+    const message = "has a key that is not id:base64, with 32 bytes as base64: openssl rand -base64 32";
+    context.addIssue({ code: "custom", message });
+    return z.NEVER;
+  },
+);
+
+/** A JSON pointer (RFC 6901) that is not the whole document. */
+export const pointer: TextSchema<string> = z.string().refine(
+  (text) => text !== "" && parsePointer(text) !== undefined,
+  mustBe('JSON pointers such as "/card/number"'),
+);

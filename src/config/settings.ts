@@ -11,6 +11,7 @@ import type { z } from "zod";
 import { LOG_LEVELS } from "../telemetry/logger.ts";
 import {
   anyText,
+  encryptionKey,
   flag,
   hostName,
   listOf,
@@ -18,6 +19,7 @@ import {
   oneOf,
   optional,
   origin,
+  pointer,
   redisUrl,
   type Setting,
   setting,
@@ -138,6 +140,32 @@ export const SETTINGS = {
     "262144",
     "Bytes that may wait for a follower of events; who takes none for 5 s is cut",
     wholeNumber(1024, 2 ** 28),
+  ),
+  SESSION_TTL_SECONDS: setting(
+    "86400",
+    "Seconds that a session without ttlSeconds lives from each use on",
+    wholeNumber(1, 31_536_000),
+  ),
+  SESSION_LIMIT_BYTES: setting(
+    "1048576",
+    "Largest data of a session, and state in the designer, as JSON",
+    wholeNumber(1, 2 ** 26),
+  ),
+  MAILBOX_LIMIT: setting("1000", "Entries that each mailbox of a session keeps", wholeNumber(1, 1_000_000)),
+  MAILBOX_LIMIT_BYTES: setting(
+    "1048576",
+    "Bytes that each mailbox of a session keeps; a larger entry is refused",
+    wholeNumber(1024, 2 ** 26),
+  ),
+  ENCRYPTION_KEYS: setting(
+    "",
+    "id:key by commas, each key 32 bytes in base64; the first encrypts, all decrypt",
+    listOf(encryptionKey),
+  ),
+  SESSION_ENCRYPT: setting(
+    "",
+    "Parts of session data to encrypt, as JSON pointers by commas",
+    listOf(pointer),
   ),
   HTTP_ALLOW: setting(
     "",

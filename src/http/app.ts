@@ -12,13 +12,16 @@ import { MillraceError } from "../lib/errors.ts";
 import { bearerAuth } from "./frame/auth.ts";
 import { BodyBudget } from "./protocol/body_budget.ts";
 import { deadLetters } from "./api/dead_letters.ts";
+import { designer } from "./api/designer.ts";
 import type { AppDeps, AppEnv } from "./frame/deps.ts";
 import { events } from "./api/events.ts";
 import { executions } from "./api/executions.ts";
 import { errorResponse, frame } from "./frame/frame.ts";
 import { health } from "./api/health.ts";
 import { locks } from "./api/locks.ts";
+import { mailboxes } from "./api/mailboxes.ts";
 import { recordings } from "./api/recordings.ts";
+import { sessions } from "./api/sessions.ts";
 import { sameOriginOnly } from "./frame/same_origin.ts";
 import { webhooks } from "./webhook/webhook.ts";
 import { workflows } from "./api/workflows.ts";
@@ -43,6 +46,9 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   recordings(app, deps);
   deadLetters(app, deps);
   locks(app, deps, bodies);
+  sessions(app, deps, bodies);
+  mailboxes(app, deps, bodies);
+  designer(app, deps, bodies);
   health(app, deps);
   return app;
 }

@@ -24,6 +24,24 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
+/** Gives an object a member of its own, whatever it is called: `__proto__` too. */
+export function setMember(object: JsonObject, name: string, value: JsonValue): void {
+  if (name !== "__proto__") object[name] = value;
+  else Object.defineProperty(object, name, { value, writable: true, enumerable: true, configurable: true });
+}
+
+/** True for values that say the same: numbers by their value, members in any order (RFC 6902, section 4.6). */
+export function jsonEqual(a: JsonValue, b: JsonValue): boolean {
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
+  if (Array.isArray(a) || Array.isArray(b)) {
+    return Array.isArray(a) && Array.isArray(b) && a.length === b.length &&
+      a.every((item, at) => jsonEqual(item, b[at]!));
+  }
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length &&
+    names.every((name) => Object.hasOwn(b, name) && jsonEqual(a[name]!, b[name]!));
+}
+
 /** What {@linkcode checkJson} found wrong. */
 export type JsonFault = "too_deep" | "too_large" | "not_json";
 

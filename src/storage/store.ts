@@ -7,6 +7,8 @@ import type { ExecutionLog } from "../execution/log.ts";
 import type { LockStore } from "../locks/lock_store.ts";
 import type { Projections } from "../feed/projections.ts";
 import type { Replies } from "../execution/replies.ts";
+import type { Mailboxes } from "../sessions/mailbox.ts";
+import type { SessionStore } from "../sessions/session_store.ts";
 import type { StoreHealth } from "../telemetry/store_health.ts";
 import type { WorkQueue } from "../execution/work_queue.ts";
 import type { WorkflowStore } from "../workflow/workflow_store.ts";
@@ -25,6 +27,10 @@ export interface Store extends AsyncDisposable {
   readonly workflows: WorkflowStore;
   readonly deadLetters: DeadLetters;
   readonly locks: LockStore;
+  readonly sessions: SessionStore;
+  readonly mailboxes: Mailboxes;
+  /** States of workflows in the designer: kept as sessions are, and changes are told in the box `designer`. */
+  readonly designer: SessionStore;
   /** Whether the store can do its work now, and if not why. */
   ready(): { readonly ready: boolean; readonly reason?: string };
   health(): Promise<StoreHealth>;

@@ -23,6 +23,8 @@ export interface OpenOptions {
   readonly queueLimit?: number;
   readonly maxDeliveries?: number;
   readonly logLimitBytes?: number;
+  readonly mailboxEntries?: number;
+  readonly mailboxBytes?: number;
 }
 
 /** A driver under test. */

@@ -2,11 +2,10 @@
  * Events: of one execution, as a page, as lines or live, and of all executions, live.
  */
 import type { Context, Hono } from "hono";
-import { MillraceError } from "../../lib/errors.ts";
 import { isEnded } from "../../execution/event.ts";
 import { isFeedCursor } from "../../feed/feed_cursor.ts";
-import { negotiate } from "../protocol/accept.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
+import { eventStream, negotiateType } from "../frame/event_stream.ts";
 import { EntryMessages } from "./entry_messages.ts";
 import { eventSocket } from "./event_socket.ts";
 import { eventFilters } from "./event_filters.ts";
@@ -17,16 +16,11 @@ import { feedMessages } from "./feed_messages.ts";
 import { executionIdParameter, integerParameter, resumeParameter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
 import { asksForSpeed, replayedEvents } from "./replayed_events.ts";
-import { type OpenSource, prefetch } from "../protocol/message_source.ts";
-import { EVENT_STREAM_HEADERS, serverSentEvents } from "../protocol/server_sent_events.ts";
 import { textStream } from "../protocol/text_stream.ts";
 
 const JSON_TYPE = "application/json";
 const LINES_TYPE = "application/x-ndjson";
 const STREAM_TYPE = "text/event-stream";
-
-/** When a client whose stream broke off comes back, in milliseconds: not all of an instance's at the same moment. */
-const RETRY_MS = [1000, 3000] as const;
 
 /** Adds the resources to the app. */
 export function events(app: Hono<AppEnv>, deps: AppDeps): void {
@@ -76,29 +70,4 @@ async function allEvents(c: Context<AppEnv>, deps: AppDeps, entries: EntryMessag
   const from = after === undefined ? {} : { after };
   const filters = eventFilters(c);
   return await eventStream(c, deps, (signal) => feedMessages({ projections, entries, signal, filters, ...from }));
-}
-
-/** @throws {MillraceError} `too_many_waiters` and whatever else keeps the stream from beginning */
-async function eventStream(c: Context<AppEnv>, deps: AppDeps, open: OpenSource): Promise<Response> {
-  const headers = { ...EVENT_STREAM_HEADERS, vary: "Accept" };
-  if (c.req.method === "HEAD") return c.body(null, 200, headers);
-  const requestId = c.get("requestId");
-  const [soonest, latest] = RETRY_MS;
-  const body = serverSentEvents(await prefetch(open), {
-    limitBytes: deps.config.followerLimitBytes,
-    retryMs: soonest + Math.random() * (latest - soonest),
-    hangUp: c.env?.hangUp,
-    signal: deps.drainSignal,
-    onError: (error) => deps.logger.warn({ error, requestId }, "event stream ended early"),
-  });
-  return c.body(body as ReadableStream<Uint8Array<ArrayBuffer>>, 200, headers);
-}
-
-function negotiateType<T extends string>(c: Context<AppEnv>, offers: readonly T[]): T {
-  const accept = c.req.header("accept");
-  const type = negotiate(accept, offers);
-  if (type !== undefined) return type;
-  throw new MillraceError("not_acceptable", `Can answer ${offers.join(", ")} here: accepted is only "${accept}"`, {
-    headers: { vary: "Accept" },
-  });
 }

@@ -5,9 +5,9 @@ import type { Context, Hono } from "hono";
 import { InvalidWorkflowError, MillraceError } from "../../lib/errors.ts";
 import { isJsonObject, type JsonValue } from "../../lib/json.ts";
 import type { CompiledWorkflow } from "../../workflow/definition.ts";
-import type { BodyBudget, BodyShare } from "../protocol/body_budget.ts";
+import { type BodyBudget, type BodyShare, withShare } from "../protocol/body_budget.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
-import { etag, evaluateIfMatch, matchesIfNoneMatch } from "../protocol/entity_tag.ts";
+import { etag, evaluateGuards, evaluateIfMatch, matchesIfNoneMatch } from "../protocol/entity_tag.ts";
 import { idempotencyOf, REPLAYED_HEADER } from "../protocol/idempotency.ts";
 import { integerParameter, limitParameter, workflowIdParameter } from "../frame/parameters.ts";
 import { applyPreferences, MAX_WAIT_SECONDS, parsePrefer } from "../protocol/prefer.ts";
@@ -25,16 +25,6 @@ export function workflows(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget):
   resource(app, "/api/workflows/:id/run", {
     POST: (c) => withShare(bodies, (share) => runWorkflow(c, deps, share)),
   });
-}
-
-/** Holds the share until the call is answered, since its input may stay in memory for that long. */
-async function withShare(bodies: BodyBudget, answer: (share: BodyShare) => Promise<Response>): Promise<Response> {
-  const share = bodies.open();
-  try {
-    return await answer(share);
-  } finally {
-    share.close();
-  }
 }
 
 function listWorkflows(c: Context<AppEnv>, { catalog }: AppDeps): Response {
@@ -69,30 +59,12 @@ async function putWorkflow(c: Context<AppEnv>, deps: AppDeps, share: BodyShare):
   if (body === undefined) {
     throw new MillraceError("malformed_json", "Expected a workflow definition: the body is empty");
   }
-  const guards = await putGuards(c, deps, id);
+  const guards = await evaluateGuards(c.req.raw.headers, () => currentVersion(catalog, id));
   const { workflow, created } = await catalog.put(id, toDefinition(body, id), guards);
   return c.json(toDocument(workflow), created ? 201 : 200, {
     etag: etag(workflow.version),
     ...(created && { location: `/api/workflows/${id}` }),
   });
-}
-
-async function putGuards(
-  c: Context<AppEnv>,
-  { catalog }: AppDeps,
-  id: string,
-): Promise<{ ifMatch?: number | "*"; ifNoneMatch?: "*" }> {
-  const ifMatch = await evaluateIfMatch(c.req.header("if-match"), () => currentVersion(catalog, id));
-  const noneMatch = c.req.header("if-none-match")?.trim();
-  if (noneMatch !== undefined && noneMatch !== "*") {
-    const current = await currentVersion(catalog, id);
-    if (current !== undefined && matchesIfNoneMatch(noneMatch, current)) {
-      throw new MillraceError("version_mismatch", `If-None-Match names the current version, ${current}`, {
-        extensions: { version: current },
-      });
-    }
-  }
-  return { ...(ifMatch !== undefined && { ifMatch }), ...(noneMatch === "*" && { ifNoneMatch: "*" }) };
 }
 
 async function deleteWorkflow(c: Context<AppEnv>, { catalog }: AppDeps): Promise<Response> {

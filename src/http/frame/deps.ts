@@ -8,6 +8,8 @@ import type { Replies } from "../../execution/replies.ts";
 import type { Submit } from "../../execution/submit.ts";
 import type { LockStore } from "../../locks/lock_store.ts";
 import type { Projections } from "../../feed/projections.ts";
+import type { Mailboxes } from "../../sessions/mailbox.ts";
+import type { SessionStore } from "../../sessions/session_store.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { StoreHealth } from "../../telemetry/store_health.ts";
 import type { Upgrade } from "../protocol/web_socket.ts";
@@ -33,6 +35,9 @@ export interface HttpStore {
   readonly projections: Projections;
   readonly deadLetters: DeadLetters;
   readonly locks: LockStore;
+  readonly sessions: SessionStore;
+  readonly mailboxes: Mailboxes;
+  readonly designer: SessionStore;
   health(): Promise<StoreHealth>;
 }
 
@@ -50,11 +55,15 @@ export interface AppDeps {
     | "bodyLimitValues"
     | "bodyStallSeconds"
     | "corsOrigins"
+    | "encryptionKeys"
     | "followerLimitBytes"
     | "idempotencyTtlSeconds"
     | "instance"
     | "metricsPublic"
     | "roles"
+    | "sessionEncrypt"
+    | "sessionLimitBytes"
+    | "sessionTtlSeconds"
   >;
   readonly store: HttpStore;
   /** Starts executions. */

@@ -5,6 +5,8 @@ import type { Context } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
 import { isExecutionId } from "../../lib/uuidv7.ts";
 import { isEntryId } from "../../execution/event.ts";
+import { parsePointer } from "../../lib/json_pointer.ts";
+import { isSessionId } from "../../sessions/session.ts";
 import { WORKFLOW_ID } from "../../workflow/schema.ts";
 import type { AppEnv } from "./deps.ts";
 
@@ -62,6 +64,43 @@ export function executionIdParameter(c: Context<AppEnv>, name = "id"): string {
   if (!isExecutionId(id)) throw new MillraceError("invalid_execution_id", `"${text}" is not a UUID of version 7`);
   c.set("executionId", id);
   return id;
+}
+
+/**
+ * The session that the path names: 1 to 256 characters of Unicode, none of them a control character. Throws
+ * `invalid_parameter` for any other.
+ */
+export function sessionIdParameter(c: Context<AppEnv>): string {
+  const id = decodePath(new URL(c.req.url).pathname.split("/")[3] ?? "");
+  if (isSessionId(id)) return id;
+  throw new MillraceError(
+    "invalid_parameter",
+    "Expected a session id of 1 to 256 characters, none a control character",
+    {
+      extensions: { parameter: "id" },
+    },
+  );
+}
+
+/**
+ * The JSON pointer in the path, from its `from`-th segment on: percent-decoded as a whole (RFC 6901, section 6), so that
+ * `%2F` separates too, and `~1` is the slash of a name. Throws `invalid_parameter` for what is no pointer.
+ */
+export function pointerParameter(c: Context<AppEnv>, options: { from: number }): string[] {
+  const segments = new URL(c.req.url).pathname.split("/").slice(options.from);
+  const tokens = parsePointer(decodePath(segments.map((segment) => `/${segment}`).join("")));
+  if (tokens !== undefined) return tokens;
+  throw new MillraceError("invalid_parameter", "Expected a JSON pointer: a ~ stands before 0 or 1", {
+    extensions: { parameter: "pointer" },
+  });
+}
+
+function decodePath(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    throw new MillraceError("malformed_request", "The path has an escape that is no UTF-8", { cause: error });
+  }
 }
 
 /** The workflow that the path names. Throws `invalid_parameter` for what no workflow could be called. */

@@ -6,7 +6,7 @@ import { MillraceError } from "../../lib/errors.ts";
 import type { AppEnv } from "./deps.ts";
 
 /** A method that a resource can have. `HEAD` comes with `GET`, `OPTIONS` with everything. */
-export type Method = "GET" | "PUT" | "POST" | "DELETE";
+export type Method = "GET" | "PUT" | "POST" | "PATCH" | "DELETE";
 
 /**
  * Adds a resource to the app. Other methods get 405 with `Allow`, `OPTIONS` gets 204 with `Allow`

@@ -53,3 +53,16 @@ export class BodyBudget {
     };
   }
 }
+
+/** Holds a share until the call is answered, since its body may stay in memory for that long. */
+export async function withShare(
+  bodies: BodyBudget,
+  answer: (share: BodyShare) => Promise<Response>,
+): Promise<Response> {
+  const share = bodies.open();
+  try {
+    return await answer(share);
+  } finally {
+    share.close();
+  }
+}

@@ -29,13 +29,31 @@ export async function evaluateIfMatch(
   if (header === undefined) return undefined;
   if (header.trim() === "*") return "*";
   const tags = parseTags(header, "If-Match");
-  const versions = tags.filter((tag) => /^[1-9]\d{0,14}$/.test(tag)).map(Number);
+  const versions = tags.filter((tag) => /^[1-9]\d{0,15}$/.test(tag)).map(Number);
   if (versions.length === 1) return versions[0];
   const current = versions.length === 0 ? undefined : await readCurrent();
   if (current !== undefined && versions.includes(current)) return current;
   throw new MillraceError("version_mismatch", `If-Match does not name the current version: received ${header}`, {
     ...(current !== undefined && { extensions: { version: current } }),
   });
+}
+
+/** The guards of a PUT: `If-Match`, and `If-None-Match`, of which only `*` is left for the store to hold. */
+export async function evaluateGuards(
+  headers: Headers,
+  readCurrent: () => Promise<number | undefined>,
+): Promise<{ ifMatch?: number | "*"; ifNoneMatch?: "*" }> {
+  const ifMatch = await evaluateIfMatch(headers.get("if-match") ?? undefined, readCurrent);
+  const noneMatch = headers.get("if-none-match")?.trim();
+  if (noneMatch !== undefined && noneMatch !== "*") {
+    const current = await readCurrent();
+    if (current !== undefined && matchesIfNoneMatch(noneMatch, current)) {
+      throw new MillraceError("version_mismatch", `If-None-Match names the current version, ${current}`, {
+        extensions: { version: current },
+      });
+    }
+  }
+  return { ...(ifMatch !== undefined && { ifMatch }), ...(noneMatch === "*" && { ifNoneMatch: "*" }) };
 }
 
 function parseTags(header: string, name: string): string[] {

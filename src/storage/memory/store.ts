@@ -15,7 +15,10 @@ import { MemoryDeadLetters } from "./dead_letters.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { MemoryLog } from "./execution_log.ts";
 import { MemoryLocks } from "./locks.ts";
+import { MemoryMailboxes } from "./mailboxes.ts";
+import { MemoryBudget } from "./memory_budget.ts";
 import { MemoryProjections } from "./projections.ts";
+import { MemorySessionStore } from "./session_store.ts";
 import { MemoryState } from "./state.ts";
 import { MemoryWorkQueue } from "./work_queue.ts";
 import { MemoryWorkflowStore } from "./workflow_store.ts";
@@ -36,6 +39,9 @@ export interface MemoryStoreOptions {
   readonly logLimitBytes?: number;
   /** How long the history of executions is kept at most; default 86 400. */
   readonly historyTtlSeconds?: number;
+  /** How many entries, and how many characters, one mailbox holds; default 1000 and 2 ** 20. */
+  readonly mailboxEntries?: number;
+  readonly mailboxBytes?: number;
 }
 
 /** Makes a store that lives as long as the process, or until it is disposed of: then no timer is due any more. */
@@ -43,6 +49,10 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
   const { instance, maxWaiters = STORE_DEFAULTS.maxWaiters, queueLimit = STORE_DEFAULTS.queueLimit } = options;
   const { maxDeliveries = STORE_DEFAULTS.maxDeliveries, logLimitBytes = STORE_DEFAULTS.logLimitBytes } = options;
   const { retentionBytes = 2 ** 28, historyTtlSeconds = STORE_DEFAULTS.historyTtlSeconds } = options;
+  const { mailboxEntries = STORE_DEFAULTS.mailboxEntries, mailboxBytes = STORE_DEFAULTS.mailboxBytes } = options;
+  // Besides what executions may take.
+  const budget = new MemoryBudget({ limitBytes: retentionBytes / 4 });
+  const mailboxes = new MemoryMailboxes({ budget, entries: mailboxEntries, bytes: mailboxBytes });
   const deadLetters = new MemoryDeadLetters();
   const state = new MemoryState({ retentionBytes, deadLetters });
   const waiters = new Waiters({ instance, limit: maxWaiters });
@@ -59,6 +69,9 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
     workflows: new MemoryWorkflowStore({ historyTtlSeconds }),
     deadLetters,
     locks,
+    sessions: new MemorySessionStore({ budget }),
+    mailboxes,
+    designer: new MemorySessionStore({ budget, followed: { mailboxes, box: "designer" } }),
     ready: () => ({ ready: true }),
     health: (): Promise<StoreHealth> => Promise.resolve({ status: "disabled" }),
     [Symbol.asyncDispose]: () => {

@@ -16,7 +16,7 @@ export class Keys {
     this.partitions = options.partitions ?? 1;
   }
 
-  /** The partition of an execution: FNV-1a (32 bit) of its id, modulo their count. */
+  /** The partition of an execution, or of a session's mailbox: FNV-1a (32 bit) of its id, modulo their count. */
   partitionOf(executionId: string): number {
     if (this.partitions === 1) return 0;
     let hash = 0x811c9dc5;
@@ -174,6 +174,32 @@ export class Keys {
   /** Hash of `<method> <path>` to workflow id. */
   webhooks(): string {
     return `${this.#prefix}webhooks`;
+  }
+
+  /** A session's document. No other key begins like it. */
+  session(id: string): string {
+    return `${this.#prefix}session:${id}`;
+  }
+
+  /** The pattern of all sessions' documents for `SCAN`, and where in a name the id begins. */
+  sessions(): { pattern: string; start: number } {
+    const begin = this.session("");
+    return { pattern: `${begin.replace(/[\\*?[\]]/g, "\\$&")}*`, start: begin.length };
+  }
+
+  /** The state of a workflow in the designer. */
+  designer(workflowId: string): string {
+    return this.#of("designer", workflowId);
+  }
+
+  /** Stream of what was posted to a box: of a session, or of a workflow in the designer. */
+  mailbox(box: string, id: string): string {
+    return this.#of(`mailbox:${box}`, id);
+  }
+
+  /** Stream of the newest events of all sessions in a partition. */
+  recentEvents(partition: number): string {
+    return `${this.#prefix}{${partition}}:recent-events`;
   }
 
   /** Stream on which instances tell each other what changed. */

@@ -31,6 +31,7 @@ import { Inbox } from "./inbox.ts";
 import { RedisLocks } from "./locks.ts";
 import { LogReader } from "./log_reader.ts";
 import { RedisProjections } from "./projections.ts";
+import { openSessions } from "./sessions.ts";
 import { RedisWorkQueue } from "./work_queue.ts";
 import { RedisWorkflowStore } from "./workflow_store.ts";
 
@@ -65,6 +66,9 @@ export interface RedisStoreOptions {
   readonly logLimitBytes?: number;
   /** How long the feed is kept for readers who were away, in milliseconds, 60,000 by default. */
   readonly feedKeptMs?: number;
+  /** How many entries, and how many bytes, one mailbox holds; default 1000 and 1 MiB. */
+  readonly mailboxEntries?: number;
+  readonly mailboxBytes?: number;
   /** Hears of lost links and of background work that failed; by default nobody does. */
   readonly onError?: (error: unknown) => void;
   /** How long the first connection is tried for, in milliseconds; default 10,000. */
@@ -78,6 +82,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   const { leaseSeconds = 10, maxDeliveries = STORE_DEFAULTS.maxDeliveries } = options;
   const { logLimitBytes = STORE_DEFAULTS.logLimitBytes } = options;
   const { historyTtlSeconds = STORE_DEFAULTS.historyTtlSeconds } = options;
+  const { mailboxEntries = STORE_DEFAULTS.mailboxEntries, mailboxBytes = STORE_DEFAULTS.mailboxBytes } = options;
   const keys = new Keys({ prefix, partitions });
   const patience = options.connectTimeoutMs === undefined ? {} : { connectTimeoutMs: options.connectTimeoutMs };
   const opened: RedisConnection[] = [];
@@ -163,6 +168,10 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     started.push(() => projections.close());
     const locks = new RedisLocks({ keys, commands, clock, reader: inboxes, instance, onError });
     started.push(() => locks.close());
+    const sessions = openSessions({
+      ...{ keys, commands, clock, memory, documents, subscriptions },
+      mailbox: { entries: mailboxEntries, bytes: mailboxBytes },
+    });
     const probe = new Probe({
       connection: commands,
       key: keys.probe(instance),
@@ -194,6 +203,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       workflows,
       deadLetters: new RedisDeadLetters({ keys, connection: reads }),
       locks,
+      ...sessions,
       ready: () => {
         const reason = probe.reason ?? memory.reason ??
           (opened.every((connection) => connection.ready) ? undefined : "Some connections to Redis are not back yet");

@@ -1,0 +1,33 @@
+/**
+ * Lua functions that the scripts of sessions share; each script is sent with a copy of what it uses.
+ */
+
+/** Reading what stands in front of a document's data, and the next version. */
+export const SESSION_LIBRARY = `
+-- What a document says of itself; nothing when there is none.
+local function head(key, json)
+  if json then
+    local text = redis.call('JSON.GET', key, 'version', 'createdAt', 'updatedAt', 'ttlMs', 'bytes', 'sealed')
+    return text and cjson.decode(text)
+  end
+  local text = redis.call('GETRANGE', key, 0, 200)
+  if text == '' then return nil end
+  local version, createdAt, updatedAt, ttlMs =
+    string.match(text, '^{"version":(%d+),"createdAt":(%d+),"updatedAt":(%d+),"ttlMs":(%d+)')
+  return {version = tonumber(version), createdAt = tonumber(createdAt), updatedAt = tonumber(updatedAt), ttlMs = tonumber(ttlMs)}
+end
+-- Whether a condition holds: '' any, '*' something is there, 'none' nothing is, or a version.
+local function holds(condition, found)
+  if condition == '' then return true end
+  if condition == 'none' then return not found end
+  return found and (condition == '*' or tonumber(condition) == found.version) or false
+end
+local function whole(number)
+  return string.format('%.0f', number)
+end
+-- Microseconds, so that a version is not used again when a session is deleted and made anew.
+local function now()
+  local t = redis.call('TIME')
+  return t[1] * 1000000 + t[2]
+end
+`;

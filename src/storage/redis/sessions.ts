@@ -1,0 +1,39 @@
+/**
+ * The ports of sessions on Redis, put together.
+ */
+import type { Clock } from "../../lib/clock.ts";
+import type { Store } from "../store.ts";
+import type { RedisConnection } from "./connection/connection.ts";
+import type { Documents } from "./connection/documents.ts";
+import type { MemoryWatch } from "./connection/memory_watch.ts";
+import type { Keys } from "./keys.ts";
+import { RedisMailboxes } from "./mailboxes.ts";
+import { RedisSessionStore } from "./session_store.ts";
+import type { Subscriptions } from "./streams/subscriptions.ts";
+
+/** What they are made of. */
+export interface OpenSessionsOptions {
+  readonly keys: Keys;
+  readonly commands: RedisConnection;
+  readonly clock: Clock;
+  readonly memory: MemoryWatch;
+  readonly documents: Documents;
+  readonly subscriptions: Subscriptions;
+  /** What one mailbox may hold. */
+  readonly mailbox: { readonly entries: number; readonly bytes: number };
+}
+
+/** Opens nothing of its own: all of them go over connections that are there. */
+export function openSessions(options: OpenSessionsOptions): Pick<Store, "sessions" | "mailboxes" | "designer"> {
+  const { keys, commands, memory, documents, mailbox } = options;
+  const kept = { commands, memory, asJson: documents.kind === "RedisJSON", mailbox };
+  return {
+    sessions: new RedisSessionStore({ ...kept, document: (id) => keys.session(id), all: keys.sessions() }),
+    mailboxes: new RedisMailboxes({ ...options, ...mailbox }),
+    designer: new RedisSessionStore({
+      ...kept,
+      document: (id) => keys.designer(id),
+      followed: (id) => keys.mailbox("designer", id),
+    }),
+  };
+}
