@@ -1,6 +1,6 @@
 /**
- * The clock that a store and all who work with it go by. The system's clock is not asked once a process runs: it may
- * be wrong, or be set while executions run.
+ * The clock of a store, and of everything that works with it. After the start of a process the system's clock is not
+ * read again: it may be wrong, or be set while executions run.
  */
 
 /** Tells the time. */

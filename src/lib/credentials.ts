@@ -1,5 +1,5 @@
 /**
- * What is secret in a request and in a text: the one list that idempotency keys, redirects and redaction go by.
+ * Which headers hold credentials, and the redaction of texts. Idempotency keys, redirects and logs use this one list.
  *
  * @example
  * ```ts
@@ -8,7 +8,7 @@
  * ```
  */
 
-/** Headers that say who calls, whose names do not show it: those that proxies set for whom they have let in. */
+/** Credential headers whose names do not show it: proxies set them for callers that they have authenticated. */
 const NAMES: ReadonlySet<string> = new Set([
   "remote-user",
   "x-forwarded-email",
@@ -16,15 +16,18 @@ const NAMES: ReadonlySet<string> = new Set([
   "x-remote-user",
 ]);
 
-/** Parts of names: `authorization`, `x-api-key`, `x-hub-signature-256`, `x-gitlab-token`, `cf-access-jwt-assertion`, … */
+/**
+ * Parts of the names of credential headers: `authorization`, `x-api-key`, `x-hub-signature-256`, `x-gitlab-token`,
+ * `cf-access-jwt-assertion`, …
+ */
 const WORDS =
   /authoriz|(^|[-_])x?auth([-_]|$|token|key|enticat)|token|secret|signature|hmac|api[-_]?key|passw|session|credential|jwt|assertion|cookie|(^|[-_])(key|sig|cert|certificate|otp|hash)([-_]|\d|$)/;
 
-/** These have such a word and are no credentials: of a message or of the connection. */
+/** Headers that match {@linkcode WORDS} and hold no credentials. */
 const OTHERS = /^(sec-.*|(x-)?idempotency-key)$/;
 
 /**
- * True for a header that tells who calls: credentials, and signatures, which only who knows the key can make.
+ * True for a header that identifies the caller: credentials, and signatures, which only the holder of a key can make.
  *
  * @param name in lower case
  */
@@ -32,14 +35,14 @@ export function isCredentialHeader(name: string): boolean {
   return NAMES.has(name) || (WORDS.test(name) && !OTHERS.test(name));
 }
 
-/** The most of a text that is looked at, and the most that is kept: what a cut would expose has gone before. */
+/** Characters of a text that are read, and that are kept. The cut comes after redaction, so it exposes nothing. */
 const MAX_LOOKED_AT = 8_000;
 const MAX_LENGTH = 1_000;
 
 /**
- * Takes from a text, such as an exception's message, what may be secret in it: the user information, query and
- * fragment of URLs, and what follows a scheme of `Authorization` or the name of a credential header. It rather takes
- * too much: all that stands before the last `@` of a URL.
+ * Redacts what may be secret in a text, such as an exception's message: the user information, query and fragment of
+ * URLs, and what follows a scheme of `Authorization` or the name of a credential header. In doubt it redacts more:
+ * everything before the last `@` of a URL.
  */
 export function scrub(text: string): string {
   const scrubbed = text.slice(0, MAX_LOOKED_AT)

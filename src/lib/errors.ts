@@ -76,12 +76,13 @@ export interface Fault {
   readonly detail: string;
 }
 
-/** What goes with a {@linkcode MillraceError}. */
+/** Options of a {@linkcode MillraceError}. */
 export interface ErrorDetails {
-  /** Further members of the problem document (RFC 9457, section 3.2). */
+  /** Further members of the problem document (RFC 9457, section 3.2). Default none. */
   readonly extensions?: Record<string, unknown>;
-  /** Response headers that go with it, such as `Allow` or `Retry-After`. */
+  /** Response headers of the problem, such as `Allow` or `Retry-After`; names in lower case. Default none. */
   readonly headers?: Record<string, string>;
+  /** What was caught, for the log. Default none. */
   readonly cause?: unknown;
 }
 
@@ -116,7 +117,9 @@ export class InvalidWorkflowError extends MillraceError {
  */
 export interface NodeErrorData {
   readonly code: string;
-  /** For callers: fixed words, or the workflow author's own. Never an expression's source, a value, a URL, a host. */
+  /**
+   * For callers: a fixed text, or the workflow author's own. Never an expression's source, a value, a URL or a host.
+   */
   readonly message: string;
   /** For operators, under `/api` and in the log: what exactly went wrong, scrubbed of secrets. Callers never see it. */
   readonly detail?: string;
@@ -129,13 +132,13 @@ export function publicError({ code, message, node }: NodeErrorData): Omit<NodeEr
   return { code, message, ...(node !== undefined && { node }) };
 }
 
-/** What goes with a {@linkcode NodeError}. */
+/** Options of a {@linkcode NodeError}. */
 export interface NodeErrorOptions extends ErrorOptions {
   /** For operators: see {@linkcode NodeErrorData.detail}. */
   readonly detail?: string;
 }
 
-/** A node has failed: thrown as a {@linkcode TerminalError} or a {@linkcode RetryableError}. */
+/** A node has failed. Thrown as a {@linkcode TerminalError} or a {@linkcode RetryableError}. */
 export abstract class NodeError extends Error {
   readonly code: string;
   /** For operators: see {@linkcode NodeErrorData.detail}. The message is for callers. */
@@ -160,7 +163,7 @@ export class RetryableError extends NodeError {
 
 /** The store cannot be reached, refuses for now, or did not answer in time. */
 export class UnavailableError extends MillraceError {
-  /** False when what was asked was not sent, or was refused. Without an answer nobody knows. */
+  /** False when the command was not sent or was refused; true when no answer came, so that its outcome is unknown. */
   readonly mayHaveHappened: boolean;
 
   constructor(message: string, options: { cause?: unknown; mayHaveHappened?: boolean } = {}) {

@@ -19,7 +19,7 @@ const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}$/;
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const MAX_VALUE_LENGTH = 65_536;
 
-/** How many webhooks stand inside each other: see `http/protocol/depth.ts`. */
+/** Carries the number of nested webhook calls: see `http/protocol/depth.ts`. */
 export const DEPTH_HEADER = "millrace-depth";
 
 /** Says what is wrong with the name of a field that a workflow sets, or nothing. */

@@ -7,7 +7,7 @@
  * ```
  */
 
-/** Any value that JSON can carry. */
+/** Any JSON value. */
 export type JsonValue =
   | null
   | boolean
@@ -16,7 +16,7 @@ export type JsonValue =
   | JsonValue[]
   | { [key: string]: JsonValue };
 
-/** A JSON object. Its own keys may be anything, `__proto__` too: never assign to one by a foreign name. */
+/** A JSON object. Any key may be its own, `__proto__` too: never assign a property whose name came from outside. */
 export type JsonObject = { [key: string]: JsonValue };
 
 /** True for a JSON object, false for arrays and everything else. */
@@ -46,10 +46,10 @@ export function jsonEqual(a: JsonValue, b: JsonValue): boolean {
 export type JsonFault = "too_deep" | "too_large" | "not_json";
 
 /**
- * Walks a value without recursion and says what keeps it from being accepted, or `undefined`.
+ * Walks a value without recursion and returns the first bound that it breaks, or `undefined`.
  *
- * The size is an estimate in UTF-16 code units that never flattens a lazily joined string, so a value that would
- * take gigabytes to print is refused for the price of looking at it.
+ * The size is an estimate in UTF-16 code units. It never flattens a lazily joined string, so a value that would take
+ * gigabytes as text is refused without making that text.
  *
  * @param options.maxDepth how many arrays and objects may stand inside each other, 200 by default
  * @param options.maxSize the largest estimate, without bound by default

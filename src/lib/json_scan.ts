@@ -1,6 +1,6 @@
 /**
- * What JSON text will cost before it is parsed: a list of two million empty lists has four megabytes as text, and
- * hundreds as values.
+ * Depth and number of values of JSON text, counted before it is parsed: a list of two million empty lists takes four
+ * megabytes as text, and hundreds as values.
  */
 
 /** What {@linkcode scanJson} found. */
@@ -19,7 +19,7 @@ const OPENING = 0x5b;
 const CLOSING = 0x5d;
 const BIT = 0x20;
 
-/** Looks at each byte of UTF-8 once. Of what is no JSON it says something, and never throws. */
+/** Reads each byte of UTF-8 once. Never throws; the result for text that is not JSON has no meaning. */
 export function scanJson(bytes: Uint8Array): JsonScan {
   let values = 1;
   let level = 0;

@@ -1,4 +1,4 @@
-/** The node type `delay`: passes its input on after a while. */
+/** The node type `delay`: its output is its input, some seconds later. */
 import { z } from "zod";
 import { TerminalError } from "../lib/errors.ts";
 import { pause } from "../lib/delay.ts";
@@ -6,7 +6,9 @@ import { numberOrExpression } from "./parameter.ts";
 import type { NodeType } from "../workflow/node_type.ts";
 
 const MAX_SECONDS = 604_800;
-/** A wait up to this long stays in the process; a longer one is left to the store's timers. */
+/**
+ * Longest wait in the process, in milliseconds. For a longer one the execution is suspended, with a timer in the store.
+ */
 const SHORT_MS = 2000;
 
 const parameters = z.strictObject({ seconds: numberOrExpression(0, MAX_SECONDS) });

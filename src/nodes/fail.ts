@@ -1,4 +1,4 @@
-/** The node type `fail`: ends in failure, with a code and a message of its own. */
+/** The node type `fail`: fails, with a code and a message of the workflow's own. */
 import { z } from "zod";
 import { TerminalError } from "../lib/errors.ts";
 import type { JsonValue } from "../lib/json.ts";

@@ -1,25 +1,28 @@
 /**
- * Follows redirects as the Fetch standard has it (section 4.4, HTTP-redirect fetch), and stricter where one leads to
- * another origin: there only headers go along that say nothing of the caller. The standard drops `authorization` and
- * `cookie`; keys and signatures have other names as well.
+ * Follows redirects as the Fetch standard does (section 4.4, HTTP-redirect fetch), with a stricter rule for another
+ * origin: only headers of a fixed list are sent there. The standard drops `authorization` and `cookie` alone, but keys
+ * and signatures have other names too.
  */
 import { RetryableError } from "../lib/errors.ts";
 
-/** What {@linkcode fetchFollowing} sends. */
+/** A request for {@linkcode fetchFollowing}. */
 export interface FollowedRequest {
+  /** In upper case. */
   readonly method: string;
   readonly headers: Headers;
+  /** Default no body. */
   readonly body?: string | undefined;
+  /** Ends the call, whichever redirect it is at. */
   readonly signal: AbortSignal;
 }
 
 const MAX_REDIRECTS = 20;
 const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
-/** They describe the body and go with it (Fetch, section 2.2.2). */
+/** Headers that describe the body, and are dropped with it (Fetch, section 2.2.2). */
 const OF_THE_BODY = ["content-encoding", "content-language", "content-location", "content-type"];
 
-/** What another origin is sent too. `millrace-depth` must be seen wherever a call comes back to Millrace. */
+/** Headers that are sent to another origin too. `millrace-depth` is needed where the call leads back to Millrace. */
 const FOR_ANYONE: ReadonlySet<string> = new Set([
   ...OF_THE_BODY,
   "accept",
@@ -31,7 +34,9 @@ const FOR_ANYONE: ReadonlySet<string> = new Set([
   "user-agent",
 ]);
 
-/** Calls, and follows at most 20 redirects. Rejects as `fetch` does, and with a `RetryableError` after more. */
+/**
+ * Sends a request and follows at most 20 redirects. Rejects as `fetch` does, and with a `RetryableError` after more.
+ */
 export async function fetchFollowing(
   fetch: typeof globalThis.fetch,
   start: URL,

@@ -1,9 +1,9 @@
 /**
- * A `fetch` that does not reach into the network that it runs in: loopback, private, link-local and other special
- * addresses (https://www.iana.org/assignments/iana-ipv4-special-registry) are refused unless they are listed.
+ * A `fetch` for public addresses only: loopback, private, link-local and other special addresses
+ * (https://www.iana.org/assignments/iana-ipv4-special-registry) are refused unless they are listed.
  *
- * The address is checked where the connection is made, and the address that was checked is the one connected to:
- * how it was spelled, what a name resolves to the second time, or where a redirect leads makes no difference.
+ * The check is made where the connection is made, on the very address that is connected to. So the spelling of an
+ * address, a second resolution of a name, and redirects cannot get around it.
  */
 import { lookup as systemLookup, type LookupAddress } from "node:dns";
 import type { LookupFunction } from "node:net";
@@ -12,15 +12,20 @@ import undici from "undici";
 import { TerminalError } from "../lib/errors.ts";
 import { type Address, isPublic, unwrap } from "./public_address.ts";
 
-/** What {@linkcode createGuardedFetch} takes. */
+/** Options of {@linkcode createGuardedFetch}. */
 export interface GuardedFetchOptions {
-  /** What may be called although it is special: `name`, `address`, `address/bits`, each but the last also with `:port`. */
+  /**
+   * Special addresses that may be called: `name`, `address`, `address/bits`, each but the last also with `:port`.
+   * Required.
+   */
   readonly allow: readonly string[];
-  /** Resolves names; the system's unless a test brings its own. */
+  /** Resolves names. Default the system's resolver. */
   readonly lookup?: LookupFunction;
 }
 
-/** Makes a `fetch` that fails with a `TerminalError` `http_blocked` as cause when it would leave the public internet. */
+/**
+ * Makes a `fetch` that fails with a `TerminalError` `http_blocked` as cause when it would leave the public internet.
+ */
 export function createGuardedFetch(options: GuardedFetchOptions): typeof globalThis.fetch {
   const rules = options.allow.map(parseRule);
   const lookup = options.lookup ?? systemLookup as LookupFunction;
@@ -33,7 +38,7 @@ export function createGuardedFetch(options: GuardedFetchOptions): typeof globalT
         return connectAnywhere(target, callback);
       }
       const isAllowed = (address: string) => isPublic(address) || isListed(address, { rules, port });
-      // A literal address is connected to without a look-up.
+      // A literal address is connected to without a lookup.
       if (ipaddr.isValid(hostname)) {
         if (!isAllowed(hostname)) return callback(blocked(hostname), null);
         return connectAnywhere(target, callback);
@@ -46,7 +51,7 @@ export function createGuardedFetch(options: GuardedFetchOptions): typeof globalT
   return guarded as unknown as typeof globalThis.fetch;
 }
 
-/** Keeps only the addresses that may be called. */
+/** A lookup that returns only the addresses that may be called. */
 function guardLookup(lookup: LookupFunction, isAllowed: (address: string) => boolean): LookupFunction {
   return (hostname, options, callback) => {
     lookup(hostname, { ...options, all: true }, (error, found) => {
@@ -86,7 +91,7 @@ function parseRule(text: string): Rule {
     if (!ipaddr.isValidCIDR(host)) throw new TypeError(`Cannot allow "${text}": it is no range of addresses`);
     const [address, bits] = ipaddr.parseCIDR(host);
     const inner = unwrap(address);
-    // A range of mapped addresses is one of IPv4.
+    // A range of IPv4-mapped addresses stands for the IPv4 range.
     return { host, port, range: inner === address || bits < 96 ? [address, bits] : [inner, bits - 96] };
   }
   if (!ipaddr.isValid(host)) return { host, port, range: undefined };

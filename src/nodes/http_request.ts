@@ -1,4 +1,4 @@
-/** The node type `httpRequest`: calls out and reads the answer. */
+/** The node type `httpRequest`: sends an HTTP request and reads the answer. */
 import { z } from "zod";
 import { scrub } from "../lib/credentials.ts";
 import { NodeError, RetryableError, TerminalError } from "../lib/errors.ts";
@@ -15,7 +15,10 @@ import { parseBody, readBody } from "./response_body.ts";
 const DEFAULT_MAX_BYTES = 4 << 20;
 const LIMIT_BYTES = 32 << 20;
 
-/** Statuses that may be different next time (RFC 9110, section 15.5.9; RFC 8470, section 5.2; RFC 6585, section 4). */
+/**
+ * Statuses below 500 for which another try may help (RFC 9110, section 15.5.9; RFC 8470, section 5.2; RFC 6585, section
+ * 4).
+ */
 const RETRYABLE = new Set([408, 425, 429]);
 
 const rangeSchema = z.union([
@@ -37,16 +40,18 @@ const parameters = z.strictObject({
   }).default(() => []),
 });
 
-/** What the node type needs from outside. */
+/** Options of {@linkcode createHttpRequest}. */
 export interface HttpRequestOptions {
+  /** Makes outgoing calls; see `guarded_fetch.ts`. Required. */
   readonly fetch: typeof globalThis.fetch;
-  /** The most that is read, whatever `maxBytes`; default 32 MiB. */
+  /** Bytes that are read at most, whatever `maxBytes`. Default 32 MiB. */
   readonly maxOutputBytes?: number;
 }
 
 /**
  * Makes the node type `httpRequest`. It fails with `invalid_url`, `invalid_header`, `http_blocked`, `http_status`,
- * `http_timeout`, `http_error`, `depth_exceeded`, `response_too_large` or `response_too_deep`; those of them that may pass are retryable.
+ * `http_timeout`, `http_error`, `depth_exceeded`, `response_too_large` or `response_too_deep`. Retryable are
+ * `http_timeout`, `http_error`, and `http_status` from 500 on and for 408, 425 and 429.
  */
 export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer<typeof parameters>> {
   const { fetch, maxOutputBytes = LIMIT_BYTES } = options;
@@ -76,7 +81,7 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
         const url = toUrl(await urlTemplate(scope), await queryTemplate(scope) as JsonObject);
         const headers = toHeaders(await headersTemplate(scope) as JsonObject, context);
         const content = bodyTemplate === undefined ? undefined : toContent(await bodyTemplate(scope), headers);
-        // Not `AbortSignal.timeout`, whose timer would live on for the whole time.
+        // Not `AbortSignal.timeout`, whose timer would run on after the answer.
         const late = new AbortController();
         const timer = setTimeout(() => {
           const message = `No answer came within ${timeoutSeconds} s`;
@@ -94,7 +99,7 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
           const body = parseBody(bytes, response.headers);
           return { output: { status: response.status, headers: responseHeaders(response), body } };
         } catch (error) {
-          // The signal's reason says more than how the call ended because of it.
+          // After an abort the signal's reason tells more than the error of `fetch`.
           signal.throwIfAborted();
           throw toNodeError(error, url);
         } finally {
@@ -139,14 +144,14 @@ function toHeaders(values: JsonObject, context: NodeContext): Headers {
   return headers;
 }
 
-/** How deep the webhook that started this execution was called. */
+/** The `millrace-depth` with which the webhook that started this execution was called. */
 function depthOf(trigger: JsonValue): number {
   const headers = isJsonObject(trigger) ? trigger["headers"] : undefined;
   const text = isJsonObject(headers) ? headers[DEPTH_HEADER] : undefined;
   return typeof text === "string" && /^\d{1,9}$/.test(text) ? Number(text) : 0;
 }
 
-/** A string goes out as it is, anything else as JSON; `null` is no body. */
+/** A string is sent unchanged, anything else as JSON; `null` is no body. */
 function toContent(value: JsonValue, headers: Headers): string | undefined {
   if (value === null) return undefined;
   if (typeof value === "string") {
@@ -166,7 +171,7 @@ function isAccepted(status: number, accept: true | readonly (number | string)[])
 }
 
 function statusError(status: number, url: URL): NodeError {
-  // Not worth another try at any of the depths: each would be tried again at the one above.
+  // Terminal at every depth: otherwise each level would multiply the tries of the level below.
   if (status === 508) {
     return new TerminalError("depth_exceeded", "Workflows call each other in a circle", {
       detail: `${placeOf(url)} answered with the status 508`,
@@ -188,7 +193,7 @@ function responseHeaders(response: Response): JsonObject {
   return headers;
 }
 
-/** A node type's own error where one is among the causes, else `http_error`. */
+/** The first {@linkcode NodeError} among the causes, else `http_error`. */
 function toNodeError(error: unknown, url: URL): unknown {
   const own = causesOf(error).find((cause) => cause instanceof NodeError);
   if (own !== undefined) return own;
@@ -198,7 +203,10 @@ function toNodeError(error: unknown, url: URL): unknown {
   });
 }
 
-/** What operators are told of a URL: credentials lie in the rest of it, and in long segments, as chat hooks have them. */
+/**
+ * The part of a URL that operators may see. Queries may hold credentials, and so may long segments, as in chat
+ * webhooks.
+ */
 function placeOf({ origin, pathname }: URL): string {
   const path = pathname.slice(0, 500).split("/").map((segment) =>
     /^(?=.*\d)[^/]{20,}$/.test(segment) ? "***" : segment

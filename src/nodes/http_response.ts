@@ -1,4 +1,4 @@
-/** The node type `httpResponse`: says what the execution's caller is answered. */
+/** The node type `httpResponse`: makes the response for the execution's caller. */
 import { z } from "zod";
 import { TerminalError } from "../lib/errors.ts";
 import type { JsonObject, JsonValue } from "../lib/json.ts";
@@ -50,7 +50,7 @@ export const httpResponse: NodeType<z.infer<typeof parameters>> = {
   },
 };
 
-/** Names are literal; values are checked here where they are. */
+/** Header names are literal, and always checked here; a value only where it has no expression. */
 function checkHeaders(headers: JsonObject, tools: CompileTools): void {
   const seen = new Set<string>();
   for (const name of Object.keys(headers)) {

@@ -1,4 +1,4 @@
-/** The trigger `manual`: an execution starts by a call of the API, and the run's input is its output. */
+/** The trigger `manual`: a call of the API starts an execution. Its output is the `input` of that call. */
 import { z } from "zod";
 import type { NodeType } from "../workflow/node_type.ts";
 

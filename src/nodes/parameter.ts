@@ -6,10 +6,10 @@ import type { JsonObject, JsonValue } from "../lib/json.ts";
 import { isJsonObject } from "../lib/json.ts";
 import { hasExpression } from "../expression/template.ts";
 
-/** Any JSON, taken as it is: a member called `__proto__` stays data. */
+/** Any JSON, unchanged: a member called `__proto__` is kept. */
 export const jsonSchema = z.custom<JsonValue>((value) => value !== undefined, "is required");
 
-/** A JSON object, taken as it is. */
+/** A JSON object, unchanged. */
 export const objectSchema = z.custom<JsonObject>(isJsonObject, "must be an object");
 
 /** A string with an expression in it. */

@@ -1,5 +1,5 @@
 /**
- * Which addresses belong to the public internet, and which carry another address in them.
+ * Tells public addresses from others, and finds the address that is embedded in another.
  *
  * @example
  * ```ts
@@ -11,13 +11,13 @@ import ipaddr from "ipaddr.js";
 /** An address, parsed. */
 export type Address = ReturnType<typeof ipaddr.parse>;
 
-/** All of IPv6 that is given out for global unicast (RFC 4291, section 2.4). */
+/** The IPv6 range that is assigned for global unicast (RFC 4291, section 2.4). */
 const GLOBAL_UNICAST = ipaddr.IPv6.parseCIDR("2000::/3");
 
-/** Addresses of the local machine in the clouds that are unicast by their number, in their shortest form. */
+/** Metadata services of cloud providers whose addresses count as unicast, in their shortest form. */
 const METADATA: ReadonlySet<string> = new Set(["168.63.129.16", "100.100.100.200", "fd00:ec2::254", "fd20:ce::254"]);
 
-/** Where the four bytes of an IPv4 address begin in an IPv6 one that leads to it. */
+/** IPv6 ranges with an embedded IPv4 address, and the byte at which it begins. */
 const LEADS_TO: readonly [range: ReturnType<typeof ipaddr.IPv6.parseCIDR>, at: number][] = [
   // IPv4-mapped (RFC 4291, section 2.5.5.2), IPv4-compatible (2.5.5.1), IPv4-translated (RFC 2765), NAT64 (RFC 6052).
   [ipaddr.IPv6.parseCIDR("::ffff:0:0/96"), 12],
@@ -30,12 +30,12 @@ const LEADS_TO: readonly [range: ReturnType<typeof ipaddr.IPv6.parseCIDR>, at: n
 ];
 
 /**
- * The address that one leads to: the IPv4 address in an IPv4-mapped, -compatible or -translated one, in NAT64, in 6to4
- * and in Teredo; any other is its own.
+ * The address that traffic ends at: the IPv4 address embedded in an IPv4-mapped, -compatible or -translated one, in
+ * NAT64, 6to4 or Teredo; every other address itself.
  */
 export function unwrap(address: Address): Address {
   if (address.kind() === "ipv4") return address;
-  // `::` and `::1` lie among the IPv4-compatible ones and are none.
+  // `::` and `::1` are in the range of IPv4-compatible addresses, but are not such addresses.
   const range = address.range();
   if (range === "loopback" || range === "unspecified") return address;
   const bytes = address.toByteArray();
@@ -46,8 +46,8 @@ export function unwrap(address: Address): Address {
 }
 
 /**
- * True for an address of the public internet. One that leads to another is public if that one is and the way there is
- * in use: of mapped addresses and NAT64; relays of 6to4 and Teredo are anybody's.
+ * True for an address of the public internet. An address with an embedded one is public if the embedded one is, and if
+ * it is mapped or NAT64: traffic to 6to4 and Teredo addresses passes through relays that anyone may run.
  */
 export function isPublic(text: string): boolean {
   if (!ipaddr.isValid(text)) return false;

@@ -11,11 +11,11 @@ import { switchNode } from "./switch.ts";
 import { transform } from "./transform.ts";
 import { webhook } from "./webhook.ts";
 
-/** What node types need from outside. */
+/** Options of {@linkcode createNodeTypes}. */
 export interface NodeTypeOptions {
-  /** Makes outgoing calls: a guarded one, see `guarded_fetch.ts`. */
+  /** Makes outgoing calls; see `guarded_fetch.ts`. Required. */
   readonly fetch: typeof globalThis.fetch;
-  /** The most that an `httpRequest` reads, whatever its `maxBytes`; default 32 MiB. */
+  /** Bytes that an `httpRequest` reads at most, whatever its `maxBytes`. Default 32 MiB. */
   readonly maxOutputBytes?: number;
 }
 

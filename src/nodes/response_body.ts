@@ -24,7 +24,7 @@ export function parseBody(bytes: Uint8Array, headers: Headers): JsonValue {
       const value = JSON.parse(new TextDecoder().decode(bytes)) as JsonValue;
       if (checkJson(value) === undefined) return value;
     } catch {
-      // What only claims to be JSON is still text.
+      // Not JSON in spite of its type: text.
       return new TextDecoder().decode(bytes);
     }
     throw new TerminalError("response_too_deep", "The answer is JSON that is nested too deeply");
@@ -35,7 +35,7 @@ export function parseBody(bytes: Uint8Array, headers: Headers): JsonValue {
 
 const MORE_TEXT: ReadonlySet<string> = new Set(["application/javascript", "application/x-www-form-urlencoded"]);
 
-/** UTF-8 where the charset is missing or unknown; what is not of the charset is replaced. */
+/** Decodes as UTF-8 where the charset is missing or unknown; malformed bytes become U+FFFD. */
 function decoderFor(contentType: string): TextDecoder {
   try {
     return new TextDecoder(charsetOf(contentType));

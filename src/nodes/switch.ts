@@ -1,4 +1,4 @@
-/** The node type `switch`: passes its input on to the output of the first case that holds. */
+/** The node type `switch`: delivers its input on the output of the first case whose condition is true. */
 import { z } from "zod";
 import type { JsonValue } from "../lib/json.ts";
 import { jsonSchema } from "./parameter.ts";
@@ -12,7 +12,7 @@ const parameters = z.strictObject({
   else: outputName.optional(),
 });
 
-/** The node type `switch`; without a case that holds and without `else`, nothing that follows it runs. */
+/** The node type `switch`. Without a true case and without `else`, no output delivers. */
 export const switchNode: NodeType<z.infer<typeof parameters>> = {
   type: "switch",
   hasSideEffects: false,
@@ -36,7 +36,7 @@ export const switchNode: NodeType<z.infer<typeof parameters>> = {
   },
 };
 
-/** What JSONata's `$boolean` says of a value (https://docs.jsonata.org/boolean-functions). */
+/** The value of JSONata's `$boolean` (https://docs.jsonata.org/boolean-functions). */
 export function isTruthy(value: JsonValue): boolean {
   if (Array.isArray(value)) return value.some(isTruthy);
   if (typeof value === "object" && value !== null) return Object.keys(value).length > 0;

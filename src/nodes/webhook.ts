@@ -1,4 +1,4 @@
-/** The trigger `webhook`: an execution starts by a request to its path. */
+/** The trigger `webhook`: a request to its path starts an execution. */
 import { z } from "zod";
 import type { NodeType } from "../workflow/node_type.ts";
 

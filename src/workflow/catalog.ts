@@ -1,10 +1,10 @@
 /**
- * The workflows as this process knows them: compiled, kept up to date with the store, and found by webhook.
+ * A cache of compiled workflows, kept up to date with the store, with a matcher for their webhooks.
  *
  * 1. `#newest` holds the newest version of each workflow that compiles; it changes by `#replace` only, which drops the
  *    matcher, so that a match never sees an old set.
  * 2. A version never goes back: what was read before a `put` of this process cannot undo it.
- * 3. Looks at the store run one after another, so that the last one decides.
+ * 3. Refreshes run one after another, so that the last one decides.
  */
 import { LRUCache } from "lru-cache";
 import { MillraceError } from "../lib/errors.ts";
@@ -15,16 +15,19 @@ import type { CompiledWorkflow } from "./definition.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
 import { WebhookMatcher } from "./webhook_matcher.ts";
 
-/** What a {@linkcode WorkflowCatalog} needs. */
+/** Options of a {@linkcode WorkflowCatalog}. */
 export interface WorkflowCatalogOptions {
+  /** Where definitions are stored. Required. */
   readonly store: WorkflowStore;
+  /** Node types that definitions may use. Required. */
   readonly nodeTypes: NodeTypes;
+  /** Limits of expressions. Default those of `ExpressionLimits`. */
   readonly limits?: ExpressionLimits;
-  /** The largest value that a template may make, in about the characters of its JSON; default 16 Mi. */
+  /** Characters of JSON, about, of the largest value that a template may make. Default 16 Mi. */
   readonly maxOutputBytes?: number;
-  /** How many older versions stay compiled; default 1000. */
+  /** Number of older versions that stay compiled. Default 1000. */
   readonly maxVersions?: number;
-  /** Called with what goes wrong in the background, such as a stored definition that no longer compiles. */
+  /** Called with errors of background work, such as a stored definition that no longer compiles. Default none. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -41,7 +44,7 @@ export class WorkflowCatalog {
   readonly #loading = new Map<string, Promise<CompiledWorkflow | undefined>>();
   #matcher: WebhookMatcher | undefined;
   #list: readonly CompiledWorkflow[] | undefined;
-  #looking: Promise<void> = Promise.resolve();
+  #refreshing: Promise<void> = Promise.resolve();
 
   constructor(options: WorkflowCatalogOptions) {
     this.#store = options.store;
@@ -51,8 +54,8 @@ export class WorkflowCatalog {
 
   /** Loads everything and starts to listen for changes. Rejects if the store cannot be read. */
   async start(): Promise<void> {
-    this.#store.onChange((id) => void this.#look(id).catch((error: unknown) => this.#options.onError?.(error)));
-    await this.#look(undefined);
+    this.#store.onChange((id) => void this.#refresh(id).catch((error: unknown) => this.#options.onError?.(error)));
+    await this.#refresh(undefined);
   }
 
   /**
@@ -103,8 +106,8 @@ export class WorkflowCatalog {
   /** False if there is no such workflow. Throws `version_mismatch`. */
   async delete(id: string, options: { ifMatch?: number | "*" } = {}): Promise<boolean> {
     const deleted = await this.#store.delete(id, options);
-    // Through the queue: a look that began before must not bring it back.
-    await this.#look(id);
+    // Invariant 3: a refresh that began before must not bring it back.
+    await this.#refresh(id);
     return deleted;
   }
 
@@ -123,30 +126,30 @@ export class WorkflowCatalog {
     return workflow;
   }
 
-  /** Looks at one workflow in the store, or at all; invariant 3. */
-  #look(id: string | undefined): Promise<void> {
-    const look = this.#looking.then(() => id === undefined ? this.#lookAtAll() : this.#lookAt(id));
-    this.#looking = look.catch(() => {});
-    return look;
+  /** Refreshes one workflow from the store, or all; invariant 3. */
+  #refresh(id: string | undefined): Promise<void> {
+    const refreshed = this.#refreshing.then(() => id === undefined ? this.#refreshAll() : this.#refreshOne(id));
+    this.#refreshing = refreshed.catch(() => {});
+    return refreshed;
   }
 
-  async #lookAtAll(): Promise<void> {
+  async #refreshAll(): Promise<void> {
     const known = new Set(this.#newest.keys());
     const stored = await this.#store.list();
     for (const { id } of stored) known.delete(id);
-    for (const id of known) await this.#lookAt(id);
+    for (const id of known) await this.#refreshOne(id);
     const changed = stored.filter(({ id, version }) => this.#newest.get(id)?.version !== version);
     const next = changed.values();
     await Promise.all(Array.from({ length: READERS }, async () => {
-      for (const { id } of next) await this.#lookAt(id);
+      for (const { id } of next) await this.#refreshOne(id);
     }));
   }
 
-  async #lookAt(id: string): Promise<void> {
+  async #refreshOne(id: string): Promise<void> {
     const before = this.#newest.get(id);
     const stored = await this.#store.get(id);
     // Invariant 2: a put of this process came in between.
-    if (this.#newest.get(id) !== before) return await this.#lookAt(id);
+    if (this.#newest.get(id) !== before) return await this.#refreshOne(id);
     if (stored === undefined) return this.#remove(id);
     if (before?.version === stored.version && before.updatedAt === stored.updatedAt) return;
     // Deleted and made again: what is cached of its first life has the same names.

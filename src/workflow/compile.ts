@@ -24,11 +24,13 @@ import { ParseBudget } from "../expression/parse_budget.ts";
 import { addIssues, parseDefinition, WORKFLOW_ID } from "./schema.ts";
 import { compileTemplate } from "../expression/template.ts";
 
-/** What a definition is compiled with. */
+/** Options of {@linkcode compileDefinition} and {@linkcode compileWorkflow}. */
 export interface CompileOptions {
+  /** Node types that definitions may use. Required. */
   readonly nodeTypes: NodeTypes;
+  /** Limits of expressions. Default those of `ExpressionLimits`. */
   readonly limits?: ExpressionLimits | undefined;
-  /** The largest value that a template may make, in about the characters of its JSON; default 16 Mi. */
+  /** Characters of JSON, about, of the largest value that a template may make. Default 16 Mi. */
   readonly maxOutputBytes?: number | undefined;
 }
 
@@ -75,7 +77,7 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
   const connections = parsed.connections.flatMap(({ index, value }) =>
     value === undefined ? [] : [{ index, connection: value }]
   );
-  // Where parts could not be read, what leads to a node cannot be told.
+  // With unreadable connections it is unknown which nodes are reached.
   const complete = parsed.head !== undefined && connections.length === parsed.connections.length;
   const graph = buildGraph(inputs, connections, { faults, complete });
   checkWebhooks(webhooks, faults);
@@ -103,7 +105,7 @@ export function withVersion(
   return Object.freeze({ id, version, updatedAt, definition, graph, webhooks, manualTrigger, run });
 }
 
-/** The webhook paths that a definition asks for, in the form in which they are unique over all workflows. */
+/** The webhook routes of a definition, in the form in which they are unique over all workflows. */
 export function webhookRoutes(compiled: Pick<CompiledDefinition, "definition" | "webhooks">): WebhookRoute[] {
   return compiled.webhooks.flatMap(({ nodeId, methods, path }) => {
     const index = compiled.definition.nodes.findIndex(({ id }) => id === nodeId);

@@ -1,5 +1,5 @@
 /**
- * What a workflow is, as types: the JSON that is PUT, and the compiled form that runs.
+ * Workflows as types: the JSON that is PUT, and the compiled form that runs.
  */
 import type { JsonObject, JsonValue } from "../lib/json.ts";
 import type { Scope } from "../expression/scope.ts";
@@ -8,11 +8,13 @@ import type { Graph } from "./graph.ts";
 /** When a webhook's caller is answered. */
 export type ResponseMode = "onReceived" | "lastNode" | "responseNode";
 
-/** How often and how far apart a node is tried. Delays are milliseconds; full jitter is applied. */
+/** Retries of a node: exponential backoff with full jitter. */
 export interface RetryPolicy {
   /** Tries in all, the first one counted. */
   maxAttempts: number;
+  /** Upper bound of the first delay, in milliseconds; it doubles with each try. */
   backoffMs: number;
+  /** Upper bound of every delay, in milliseconds. */
   maxBackoffMs: number;
 }
 
@@ -23,12 +25,13 @@ export interface NodeDefinition {
   name?: string | undefined;
   parameters: JsonObject;
   retry?: RetryPolicy | undefined;
+  /** Longest time of one try, in seconds; unbounded if absent. */
   timeoutSeconds?: number | undefined;
   /** What a failure of this node does: `fail` (default) ends the execution. */
   onError: "fail" | "continue" | "branch";
 }
 
-/** A way from one node to another; `output` is `"main"` unless named. */
+/** An edge from one node to another; `output` is `"main"` unless named. */
 export interface Connection {
   from: string;
   to: string;
@@ -37,15 +40,15 @@ export interface Connection {
 
 /** Settings of a workflow, after defaults. */
 export interface WorkflowSettings {
-  /** Keep log and state after the end for the history TTL, not only for `resultTtlSeconds`; default true. */
+  /** Keep the log after the end for the history TTL, not only for `resultTtlSeconds`. Default true. */
   saveExecutionToDatabase: boolean;
-  /** The longest that an execution may take; default 300. */
+  /** Longest time of an execution, its time in queues included, in seconds. Default 300. */
   timeoutSeconds: number;
-  /** How long the result stays readable; default 60. */
+  /** Time that the result stays readable after the end, in seconds. Default 60. */
   resultTtlSeconds: number;
-  /** How many executions of the workflow may run at the same time; unbounded if absent. */
+  /** Number of executions of the workflow that may run at the same time; unbounded if absent. */
   concurrency?: number | undefined;
-  /** What happens to an execution that would exceed `concurrency`. */
+  /** What happens to an execution that would exceed `concurrency`, or 1 where that is absent. Default `queue`. */
   onOverlap?: "queue" | "reject" | "cancelPrevious" | undefined;
 }
 
@@ -102,7 +105,7 @@ export interface NodeResult {
   readonly outputs?: string[];
 }
 
-/** What a node says instead of a result when it has nothing to do until a time: it is run again then, by any worker. */
+/** A node's wait until a time, in place of a result: the node is run again then, by any worker. */
 export interface NodeWait {
   /** Epoch milliseconds, by {@linkcode NodeContext.now}. */
   readonly waitUntil: number;
@@ -110,16 +113,21 @@ export interface NodeWait {
 
 /** What a node is given when it runs. */
 export interface NodeContext {
+  /** What its expressions see. */
   readonly scope: Scope;
   readonly nodeId: string;
+  /** Counts the tries from 1. */
   readonly attempt: number;
-  /** The time that the node waited for, when it is run again after a {@linkcode NodeWait}. */
+  /**
+   * The time that the node waited for, in epoch milliseconds; present when it is run again after a {@linkcode
+   * NodeWait}.
+   */
   readonly waitedUntil?: number;
-  /** Epoch milliseconds by the store's clock: the same in whichever process the node goes on after a wait. */
+  /** Epoch milliseconds by the store's clock, the same for every process. */
   readonly now: () => number;
-  /** Aborts on the node's timeout, the execution's, a cancel, a lost fence. */
+  /** Aborts on the node's timeout, the execution's deadline, a cancellation, or when another worker took over. */
   readonly signal: AbortSignal;
-  /** `<executionId>:<nodeId>`, to pass downstream. */
+  /** `<executionId>:<nodeId>`: the same for every try, to pass downstream. */
   readonly idempotencyKey: string;
   /** W3C trace context of this node. */
   readonly traceparent: string;

@@ -1,5 +1,5 @@
 /**
- * The graph of a workflow: who comes before and after whom, and what is wrong with it.
+ * The graph of a workflow: nodes with their edges, and the checks of a definition's connections.
  */
 import type { Fault } from "../lib/errors.ts";
 import type { Connection, NodeDefinition } from "./definition.ts";
@@ -10,7 +10,7 @@ export interface GraphNode {
   readonly definition: NodeDefinition;
   readonly incoming: readonly Connection[];
   readonly outgoing: readonly Connection[];
-  /** It starts executions and is never run. */
+  /** The node starts executions and is never run. */
   readonly isTrigger: boolean;
   /** Its output is the response to whoever waits. */
   readonly responds: boolean;
@@ -21,16 +21,16 @@ export interface GraphNode {
 /** Nodes by id, in topological order. */
 export type Graph = ReadonlyMap<string, GraphNode>;
 
-/** What a node type says of itself; its interface is `NodeType`. */
+/** The properties of a node type that the graph needs; see `NodeType`. */
 export interface NodeKind {
   readonly starts?: "webhook" | "manual";
   readonly responds?: boolean;
   readonly hasSideEffects: boolean;
 }
 
-/** A node to build a graph of. What could not be read of it is missing, and then nothing is said about it. */
+/** A node to build a graph of. Parts that had faults of their own are missing, and are not checked. */
 export interface GraphInput {
-  /** Its place in the definition. */
+  /** Its index in the definition's `nodes`. */
   readonly index: number;
   readonly id: string;
   readonly definition?: NodeDefinition | undefined;
@@ -39,16 +39,15 @@ export interface GraphInput {
   readonly outputs?: readonly string[] | undefined;
 }
 
-/** A connection and its place in the definition. */
+/** A connection and its index in the definition's `connections`. */
 export interface PlacedConnection {
   readonly index: number;
   readonly connection: Connection;
 }
 
 /**
- * Builds the graph of a definition and adds to `faults` whatever is wrong with it: duplicate ids, dangling and double
- * connections, outputs that do not exist, cycles, nodes that nothing leads to, no trigger. The graph is worth
- * something only if there are none.
+ * Builds the graph of a definition and adds its faults to `faults`: duplicate ids, dangling and double connections,
+ * outputs that do not exist, cycles, nodes that nothing leads to, no trigger. The graph is valid only without faults.
  */
 export function buildGraph(
   nodes: readonly GraphInput[],
@@ -166,12 +165,12 @@ function order(byId: ReadonlyMap<string, GraphInput>, edges: readonly PlacedConn
     const cycle = findCycle(missing, incoming);
     const names = [...cycle, cycle[0]].map((edge) => `"${edge?.connection.from}"`).join(" → ");
     faults.push({ pointer: `/connections/${cycle.at(-1)?.index}`, detail: `closes a cycle: ${names}` });
-    // Go on as if the cycle were cut, to find the next one.
+    // Continue as if the cycle were cut, to find the next one.
     for (const { connection: { from } } of cycle) if (missing.has(from)) ready.push(from);
   }
 }
 
-/** Every node that is left has a predecessor that is left: going back must meet itself. */
+/** Every node in `left` has a predecessor in `left`, so a walk backwards must reach a node twice. */
 function findCycle(
   left: ReadonlyMap<string, number>,
   incoming: ReadonlyMap<string, readonly PlacedConnection[]>,

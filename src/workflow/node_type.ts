@@ -7,15 +7,15 @@ import type { JsonValue } from "../lib/json.ts";
 import type { NodeRun, Webhook } from "./definition.ts";
 import type { Template } from "../expression/scope.ts";
 
-/** What a node type can use while it compiles a node's parameters. */
+/** Tools of a node type for compiling a node's parameters. */
 export interface CompileTools {
   readonly nodeId: string;
   /**
-   * Compiles a parameter in which strings may hold `{{ expressions }}`. A fault of parsing is reported under
-   * `pointer` (relative to the node's `parameters`, such as `/headers/x-total`) and compiling goes on.
+   * Compiles a parameter in which strings may hold `{{ expressions }}`. A parse error is reported as a fault under
+   * `pointer` (relative to the node's `parameters`, such as `/headers/x-total`), and compiling continues.
    */
   template(value: JsonValue, pointer: string): Template;
-  /** Reports a fault that the schema cannot see, under a pointer relative to the node's `parameters`. */
+  /** Reports a fault that the schema does not check, under a pointer relative to the node's `parameters`. */
   fault(pointer: string, detail: string): void;
 }
 

@@ -9,13 +9,13 @@ import { checkJson, isJsonObject, type JsonObject } from "../lib/json.ts";
 import type { Connection, NodeDefinition, WorkflowDefinition } from "./definition.ts";
 import { pointerSegment } from "../expression/template.ts";
 
-/** What the id of a workflow looks like. */
+/** The form of a workflow's id. */
 export const WORKFLOW_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
-/** What the id of a node looks like. */
+/** The form of a node's id. */
 const NODE_ID = /^[A-Za-z_][A-Za-z0-9_-]{0,63}$/;
 
-/** The bounds of a definition. */
+/** The largest definition: numbers of nodes and connections, levels of nesting, characters of JSON. */
 const DEFINITION_LIMITS = { nodes: 200, connections: 1000, depth: 64, characters: 1 << 20 } as const;
 
 const seconds = (max: number) => z.number().int().min(1).max(max);
@@ -33,7 +33,7 @@ const nodeSchema = z.strictObject({
   id: nodeId,
   type: z.string().min(1).max(64),
   name: z.string().max(200).optional(),
-  // As it is: a record would lose a member called `__proto__`.
+  // Not a record, which would lose a member called `__proto__`.
   parameters: z.custom<JsonObject>(isJsonObject, "must be an object").default(() => ({})),
   retry: retrySchema.optional(),
   timeoutSeconds: z.number().positive().max(604_800).optional(),
@@ -62,13 +62,13 @@ const headSchema = z.strictObject({
   connections: z.array(z.unknown()).max(DEFINITION_LIMITS.connections).default(() => []),
 });
 
-/** A part of a definition at its place; `value` is missing where it had faults. */
+/** A part of a definition with its index in the list; `value` is `undefined` where it had faults. */
 export interface Placed<T> {
   readonly index: number;
   readonly value: T | undefined;
 }
 
-/** What could be read of a definition. */
+/** The parts of a definition that had no faults. */
 export interface ParsedDefinition {
   /** Name, activity and settings; `undefined` where they had faults. */
   readonly head: Pick<WorkflowDefinition, "name" | "active" | "settings"> | undefined;
@@ -77,7 +77,7 @@ export interface ParsedDefinition {
   readonly connections: readonly Placed<Connection>[];
 }
 
-/** Reads a definition, adding to `faults` whatever is wrong with it. */
+/** Reads a definition, and adds every fault to `faults`. */
 export function parseDefinition(raw: unknown, faults: Fault[]): ParsedDefinition {
   const problem = checkJson(raw, { maxDepth: DEFINITION_LIMITS.depth, maxSize: DEFINITION_LIMITS.characters });
   if (problem !== undefined) {
@@ -117,7 +117,7 @@ function place<T>(
   return { index, value: parsed.data };
 }
 
-/** Adds what zod found as faults under `pointer`. */
+/** Adds zod's issues as faults under `pointer`. */
 export function addIssues(faults: Fault[], pointer: string, error: z.ZodError): void {
   for (const issue of error.issues) {
     const place = pointer + issue.path.map((key) => pointerSegment(String(key))).join("");

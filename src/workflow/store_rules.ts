@@ -1,11 +1,13 @@
 /**
- * Rules of storing definitions that both drivers keep.
+ * Rules for stored definitions that every driver follows.
  */
 import { MillraceError } from "../lib/errors.ts";
 import type { WorkflowDefinition } from "./definition.ts";
 import type { WebhookRoute } from "./workflow_store.ts";
 
-/** Holds `If-Match` and `If-None-Match` (RFC 9110, section 13.1) against the version that is there. */
+/**
+ * Checks `If-Match` and `If-None-Match` (RFC 9110, section 13.1) against the stored version. Throws `version_mismatch`.
+ */
 export function checkMatch(
   id: string,
   version: number | undefined,
@@ -21,8 +23,8 @@ export function checkMatch(
 }
 
 /**
- * True when some request could match both: then one workflow would take what is meant for another, whichever of the
- * two is more specific. A webhook of `GET` is asked by `HEAD` too.
+ * True when some request could match both routes, whichever of them is more specific: one workflow would then take
+ * requests for another. A `HEAD` request also matches a webhook of `GET`.
  */
 export function routesMeet(a: Pick<WebhookRoute, "method" | "shape">, b: typeof a): boolean {
   const isHead = (one: string, other: string) => one === "GET" && other === "HEAD";
@@ -32,7 +34,7 @@ export function routesMeet(a: Pick<WebhookRoute, "method" | "shape">, b: typeof 
     left.every((segment, at) => segment === right[at] || segment === ":" || right[at] === ":");
 }
 
-/** The error for webhook paths that other workflows have. */
+/** The error for webhook routes that overlap with other workflows'. */
 export function pathTaken(routes: readonly (WebhookRoute & { owner: string })[]): MillraceError {
   const errors = routes.map(({ method, pointer, owner }) => ({
     pointer,
@@ -46,12 +48,12 @@ export function sameDefinition(a: WorkflowDefinition, b: WorkflowDefinition): bo
   return JSON.stringify(a) === JSON.stringify(b);
 }
 
-/** How long after its last use the version number of a deleted workflow is remembered, in seconds. */
+/** Time that the version number of a deleted workflow is remembered, in seconds: 30 days. */
 export const COUNTER_TTL_SECONDS = 30 * 86_400;
 
 /**
- * How long a version is kept once another has taken its place: as long as one of its executions may take, and as long
- * as their history is kept.
+ * Time that a replaced version is kept, in seconds: as long as one of its executions may take, as long as their history
+ * is kept after that, and an hour.
  */
 export function keptSeconds(replaced: WorkflowDefinition, historyTtlSeconds: number): number {
   return replaced.settings.timeoutSeconds + historyTtlSeconds + 3600;

@@ -1,6 +1,6 @@
 /**
- * Finds the webhook that a request is for, with Hono's trie router. Static segments win over `:name` ones, from left
- * to right, among the webhooks that take the request's method.
+ * Finds the webhook for a request, with Hono's trie router. Among the webhooks that take the request's method, static
+ * segments win over `:name` segments, compared from left to right.
  */
 import { TrieRouter } from "hono/router/trie-router";
 import type { CompiledWorkflow, Webhook } from "./definition.ts";
@@ -9,7 +9,7 @@ import type { CompiledWorkflow, Webhook } from "./definition.ts";
 export interface WebhookMatch {
   readonly workflow: CompiledWorkflow;
   readonly webhook: Webhook;
-  /** Decoded. */
+  /** Values of the `:name` segments, percent-decoded. */
   readonly params: Record<string, string>;
 }
 
@@ -24,7 +24,7 @@ interface Route {
 export class WebhookMatcher {
   readonly #router = new TrieRouter<Route>();
 
-  /** Inactive workflows are left out. */
+  /** Adds the webhooks of all active workflows. */
   constructor(workflows: Iterable<CompiledWorkflow>) {
     for (const workflow of workflows) {
       if (!workflow.definition.active) continue;

@@ -3,7 +3,7 @@
  */
 import type { StoredWorkflow, WorkflowDefinition } from "./definition.ts";
 
-/** A webhook path that a definition wants: no request may match paths of two workflows. */
+/** A webhook route that a definition claims: no request may match routes of two workflows. */
 export interface WebhookRoute {
   readonly method: string;
   /** The path with each `:name` as `:`. */
@@ -25,10 +25,13 @@ export interface WorkflowStore {
   ): Promise<{ workflow: StoredWorkflow; created: boolean }>;
   /** The newest version, or the one named. */
   get(id: string, version?: number): Promise<StoredWorkflow | undefined>;
-  /** Ids in order after `cursor`, with their versions. */
+  /** The ids of all workflows, in order, with their newest versions. */
   list(): Promise<{ id: string; version: number }[]>;
   /** False if it did not exist. Throws `version_mismatch`. */
   delete(id: string, options?: { ifMatch?: number | "*" }): Promise<boolean>;
-  /** Calls back with the id of each workflow that changed anywhere, and with `undefined` when all must be looked at. */
+  /**
+   * Calls back with the id of each workflow that any process changed; with `undefined` when changes may have been
+   * missed.
+   */
   onChange(listener: (id: string | undefined) => void): void;
 }
