@@ -35,7 +35,17 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   feed: ["execution", "workflow"],
   locks: [],
   "http/protocol": ["config", "execution"],
-  "http/frame": ["config", "execution", "feed", "http/protocol", "locks", "sessions", "telemetry", "workflow"],
+  "http/frame": [
+    "config",
+    "execution",
+    "feed",
+    "http/protocol",
+    "locks",
+    "replay",
+    "sessions",
+    "telemetry",
+    "workflow",
+  ],
   "http/webhook": ["execution", "http/frame", "http/protocol", "workflow"],
   "http/api": [
     "execution",

@@ -9,10 +9,11 @@ import { availableParallelism, hostname } from "node:os";
 import { getHeapStatistics } from "node:v8";
 import { createApp, createHealthApp } from "./http/app.ts";
 import { Assembler } from "./feed/assembler.ts";
-import { commandLines, findCommand } from "./cli/commands.ts";
+import { commandLines, runCommand } from "./cli/commands.ts";
 import { type Config, ConfigError, loadConfig } from "./config/config.ts";
 import { helpText } from "./config/settings.ts";
 import { FencedError, InvalidWorkflowError } from "./lib/errors.ts";
+import { Backtester } from "./engine/backtest.ts";
 import { Worker } from "./engine/worker.ts";
 import { listen, type Listener } from "./http/server.ts";
 import { createMemoryStore } from "./storage/memory/store.ts";
@@ -33,16 +34,9 @@ const ANSWER_MS = 500;
 
 async function main(args: readonly string[]): Promise<void> {
   const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
-  const command = findCommand(args[0]);
-  if (command !== undefined) {
-    const { stdout, env } = process;
-    const terminal = stdout.isTTY
-      ? { columns: () => stdout.columns, write: (text: string) => void stdout.write(text) }
-      : undefined;
-    const { log: print, error: printError } = console;
-    // Whoever reads has read enough, as `head` does.
-    stdout.on("error", () => process.exit(0));
-    process.exitCode = await command.run(args.slice(1), { env, print, printError, fetch, terminal });
+  const code = await runCommand(args);
+  if (code !== undefined) {
+    process.exitCode = code;
     return;
   }
   for (const argument of args) {
@@ -99,13 +93,14 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
     threads: availableParallelism() - 1,
     onError: (error) => logger.error({ error }, "a thread for expressions died"),
   });
+  const limits = { timeoutMs: config.expressionTimeoutMs, runner: expressions };
   const catalog = new WorkflowCatalog({
     store: store.workflows,
     nodeTypes: createNodeTypes({
       fetch: createGuardedFetch({ allow: config.httpAllow }),
       maxOutputBytes: config.outputLimitBytes,
     }),
-    limits: { timeoutMs: config.expressionTimeoutMs, runner: expressions },
+    limits,
     maxOutputBytes: config.outputLimitBytes,
     onError: (error) => logger.error({ error }, "workflow"),
   });
@@ -118,6 +113,12 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
     store,
     submit: createSubmit({ ...store, historyTtlSeconds: config.historyTtlSeconds }),
     catalog,
+    backtests: new Backtester({
+      log: store.log,
+      workflows: catalog,
+      limits,
+      outputLimitBytes: config.outputLimitBytes,
+    }),
     logger,
     metrics,
     ready: () => drain.signal.aborted ? { ready: false, reason: "It is shutting down" } : store.ready(),

@@ -1,6 +1,7 @@
 /**
  * The table of commands: `millrace <name> …`.
  */
+import { env, exit, stdout } from "node:process";
 import type { Command } from "./command.ts";
 import { dead } from "./dead.ts";
 
@@ -10,6 +11,18 @@ export const COMMANDS: readonly Command[] = [dead];
 /** The command of that name. */
 export function findCommand(name: string | undefined): Command | undefined {
   return COMMANDS.find((command) => command.name === name);
+}
+
+/** Runs the command that the arguments begin with, in this process; its exit code, `undefined` for no command. */
+export async function runCommand([name, ...args]: readonly string[]): Promise<number | undefined> {
+  const command = findCommand(name);
+  if (command === undefined) return undefined;
+  const terminal = stdout.isTTY
+    ? { columns: () => stdout.columns, write: (text: string) => void stdout.write(text) }
+    : undefined;
+  // Whoever reads has read enough, as `head` does.
+  stdout.on("error", () => exit(0));
+  return await command.run(args, { env, print: console.log, printError: console.error, fetch, terminal });
 }
 
 /** A line for each command, for `millrace --help`. */

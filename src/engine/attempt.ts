@@ -13,6 +13,8 @@ export interface Attempt {
   readonly input: JsonValue;
   /** From 1. */
   readonly attempt: number;
+  /** When it started, as the log has it, in epoch milliseconds: the time that expressions see. */
+  readonly startedAt: number;
   /** The time that the node waited for, if it said before that it had to. */
   readonly waitedUntil?: number;
 }
@@ -42,7 +44,7 @@ export interface Failure {
 /** Runs the node once; never throws. */
 export async function attemptNode(
   node: GraphNode,
-  { input, attempt, waitedUntil }: Attempt,
+  { input, attempt, startedAt, waitedUntil }: Attempt,
   context: AttemptContext,
 ): Promise<NodeResult | NodeWait | Failure> {
   const { executionId, workflow, triggerOutput, outputs, outputLimitBytes, clock, signal } = context;
@@ -56,6 +58,7 @@ export async function attemptNode(
         trigger: triggerOutput,
         nodes: outputs,
         execution: { id: executionId, workflowId: workflow.id, version: workflow.version },
+        now: startedAt,
         get signal() {
           return signalOf();
         },

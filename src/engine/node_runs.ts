@@ -2,6 +2,7 @@
  * The nodes of one run that are under way: starts them, and says what came of each as events.
  */
 import type { Clock } from "../lib/clock.ts";
+import { NOT_RECORDED } from "../lib/errors.ts";
 import type { LogEvent } from "../execution/event.ts";
 import { inputOf } from "../execution/node_input.ts";
 import type { ExecutionResult } from "../execution/result.ts";
@@ -11,13 +12,16 @@ import { type Attempt, type AttemptContext, attemptNode, type Failure } from "./
 import { earlyReplyOf, type Ran } from "./outcome.ts";
 import { retryDelayMs } from "./retry.ts";
 
+/** An event that happens now, unless it says when. */
+export type UntimedEvent = Pick<LogEvent, "type" | "data"> & { readonly node?: string; readonly time?: number };
+
 /** What the nodes of a run are given. */
 export interface NodeRunsOptions {
   readonly ran: Ran;
   readonly context: AttemptContext;
   readonly clock: Clock;
   /** Takes an event into state and journal, with a reply that is due with it. */
-  readonly apply: (event: Pick<LogEvent, "type" | "data"> & { node?: string }, reply?: ExecutionResult) => void;
+  readonly apply: (event: UntimedEvent, reply?: ExecutionResult) => void;
   /** Writes what was applied. */
   readonly flush: () => Promise<void>;
   /** True when no further node may start. */
@@ -45,18 +49,20 @@ export class NodeRuns {
   /** Starts a node, or goes on with one that has waited; does nothing if it is under way. */
   start(node: GraphNode): void {
     if (this.#running.has(node.id)) return;
-    const { ran: { state }, apply, onDone } = this.#options;
+    const { ran: { state }, apply, clock, onDone } = this.#options;
     const known = state.nodes.get(node.id);
     const input = inputOf(node, state);
-    const waited = known?.status === "waiting" ? { waitedUntil: known.dueAt! } : {};
-    const attempt = known?.status === "waiting" ? known.attempts : (known?.attempts ?? 0) + 1;
-    if (known?.status !== "waiting") apply({ type: "node.started", node: node.id, data: { attempt } });
+    const waits = known?.status === "waiting";
+    const waited = waits ? { waitedUntil: known.dueAt! } : {};
+    const attempt = waits ? known.attempts : (known?.attempts ?? 0) + 1;
+    const startedAt = waits ? known.startedAt! : clock.now();
+    if (!waits) apply({ type: "node.started", time: startedAt, node: node.id, data: { attempt } });
     this.#running.add(node.id);
     const done = (error?: unknown) => {
       this.#running.delete(node.id);
       onDone(error);
     };
-    this.#run(node, { input, attempt, ...waited }).then(() => done(), done);
+    this.#run(node, { input, attempt, startedAt, ...waited }).then(() => done(), done);
   }
 
   async #run(node: GraphNode, attempt: Attempt): Promise<void> {
@@ -90,7 +96,7 @@ export class NodeRuns {
       const retryAt = clock.now() + delayMs;
       return apply({ type: "node.retrying", node: node.id, data: { error, attempt, delayMs, retryAt } });
     }
-    const handled = onError === "fail" ? {} : { handled: onError };
+    const handled = onError === "fail" || error.code === NOT_RECORDED ? {} : { handled: onError };
     apply({ type: "node.failed", node: node.id, data: { error, ...handled } });
   }
 }

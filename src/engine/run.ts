@@ -24,7 +24,7 @@ import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { advance, type Decision } from "./advance.ts";
 import { Journal } from "./journal.ts";
 import { loadState } from "./load_state.ts";
-import { NodeRuns } from "./node_runs.ts";
+import { NodeRuns, type UntimedEvent } from "./node_runs.ts";
 import { failureOf, type Outcome, outcomeOf, type Ran } from "./outcome.ts";
 import { type RunControl, WorkerStoppedError } from "./run_control.ts";
 
@@ -188,8 +188,8 @@ class Run {
     this.#wake = undefined;
   }
 
-  #apply(event: Pick<LogEvent, "type" | "data"> & { node?: string }, reply?: ExecutionResult): void {
-    const complete = { ...event, time: this.#now() } as LogEvent;
+  #apply(event: UntimedEvent, reply?: ExecutionResult): void {
+    const complete = { time: this.#now(), ...event } as LogEvent;
     applyEvent(this.#state, complete);
     this.#journal.add(complete, reply);
   }

@@ -5,6 +5,7 @@
  */
 import type { JsonValue } from "../lib/json.ts";
 import type { NodeErrorData } from "../lib/errors.ts";
+import type { ForkOrigin } from "./fork.ts";
 
 /** What each type of event carries in `data`. */
 export interface EventData {
@@ -16,6 +17,8 @@ export interface EventData {
     trigger: string;
     /** The trigger node's output: for a webhook `{method, path, params, headers, query, body}`. */
     input: JsonValue;
+    /** What it is a fork of, if it is one. */
+    fork?: ForkOrigin;
   };
   /** A worker claimed the execution, for the `epoch`-th time. */
   "execution.started": { epoch: number; worker: string };
@@ -27,8 +30,11 @@ export interface EventData {
   "execution.cancelled": { reason?: string };
   "node.started": { attempt: number };
   "node.progress": JsonValue;
-  /** `outputs` names the outputs that deliver, `["main"]` if it is absent; `responds`: `output` is a response. */
-  "node.completed": { output: JsonValue; outputs?: string[]; responds?: true };
+  /**
+   * `outputs` names the outputs that deliver, `["main"]` if it is absent; `responds`: `output` is a response; `recorded`:
+   * it was not run, but taken from the record that the execution is a fork of.
+   */
+  "node.completed": { output: JsonValue; outputs?: string[]; responds?: true; recorded?: true };
   /** `handled`: the workflow goes on, by `onError` `continue` or `branch`. */
   "node.failed": { error: NodeErrorData; handled?: "continue" | "branch" };
   "node.skipped": Record<string, never>;

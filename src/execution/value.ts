@@ -47,16 +47,17 @@ export interface EncodedEvent {
 /** Makes the `data` of an event JSON, and takes a large value out of it. */
 export function encodeEvent(event: LogEvent): EncodedData {
   if (event.type === "execution.requested") {
-    const { workflowId, version, trigger, input } = event.data;
+    const { workflowId, version, trigger, input, fork } = event.data;
     const head = `{"workflowId":${JSON.stringify(workflowId)},"version":${version},"trigger":${
       JSON.stringify(trigger)
     }`;
-    return withValue({ member: "input", name: trigger, json: textOf(input) }, { before: `${head},`, after: "}" });
+    const after = fork === undefined ? "}" : `,"fork":${JSON.stringify(fork)}}`;
+    return withValue({ member: "input", name: trigger, json: textOf(input) }, { before: `${head},`, after });
   }
   if (event.type === "node.completed" && event.node !== undefined) {
-    const { output, outputs, responds } = event.data;
+    const { output, outputs, responds, recorded } = event.data;
     const named = outputs === undefined ? "" : `,"outputs":${JSON.stringify(outputs)}`;
-    const after = responds ? `${named},"responds":true}` : `${named}}`;
+    const after = `${named}${responds ? ',"responds":true' : ""}${recorded ? ',"recorded":true' : ""}}`;
     return withValue({ member: "output", name: event.node, json: textOf(output) }, { before: "{", after });
   }
   return { data: JSON.stringify(event.data) };

@@ -50,10 +50,8 @@ export interface Expression {
    *
    * Throws or rejects with a `TerminalError` whose code is `expression_error`, `expression_timeout` or
    * `expression_limit`, or as its runner does.
-   *
-   * @param now what `$now()` and `$millis()` say; the time by default
    */
-  evaluate(scope: Scope, now?: Date): JsonValue | Promise<JsonValue>;
+  evaluate(scope: Scope): JsonValue | Promise<JsonValue>;
 }
 
 /** An expression cannot be parsed; the message says why and where. */
@@ -71,7 +69,8 @@ export function compileExpression(source: string, limits: ExpressionLimits = {})
   const inline = new InlineLimits();
   const limitOf = workLimit ?? (() => runner === undefined ? inlineToTheEnd(timeoutMs) : inline.next());
 
-  async function evaluateSlowly(scope: Scope, now = new Date()): Promise<JsonValue> {
+  async function evaluateSlowly(scope: Scope): Promise<JsonValue> {
+    const now = scope.now === undefined ? new Date() : new Date(scope.now);
     const { execution } = scope;
     const [input, trigger] = [ownIfEmpty(scope.input), ownIfEmpty(scope.trigger)];
     // As they are now: an output that held those to come would hold itself.
@@ -97,9 +96,9 @@ export function compileExpression(source: string, limits: ExpressionLimits = {})
   if (path === undefined) return { source, evaluate: evaluateSlowly };
   return {
     source,
-    evaluate(scope, now) {
+    evaluate(scope) {
       const value = readPath(path, scope);
-      return value === undefined ? evaluateSlowly(scope, now) : value;
+      return value === undefined ? evaluateSlowly(scope) : value;
     },
   };
 }

@@ -16,6 +16,8 @@ export interface Scope {
   readonly nodes: Readonly<Record<string, JsonValue>>;
   /** `$execution`. */
   readonly execution: { readonly id: string; readonly workflowId: string; readonly version: number };
+  /** What `$now()` and `$millis()` say, in epoch milliseconds; the process's own time by default. */
+  readonly now?: number;
   /** Aborts when nobody waits for the value any more. Read only where an evaluation takes long. */
   readonly signal?: AbortSignal;
 }

@@ -10,6 +10,7 @@
 import { Hono } from "hono";
 import { MillraceError } from "../lib/errors.ts";
 import { bearerAuth } from "./frame/auth.ts";
+import { backtest } from "./api/backtest.ts";
 import { BodyBudget } from "./protocol/body_budget.ts";
 import { deadLetters } from "./api/dead_letters.ts";
 import { designer } from "./api/designer.ts";
@@ -44,6 +45,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   executions(app, deps);
   events(app, deps);
   recordings(app, deps);
+  backtest(app, deps, bodies);
   deadLetters(app, deps);
   locks(app, deps, bodies);
   sessions(app, deps, bodies);

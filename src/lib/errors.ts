@@ -36,6 +36,7 @@ export type ErrorCode =
   | "not_acceptable"
   | "execution_ended"
   | "recording_too_large"
+  | "too_many_backtests"
   | "webhook_path_taken"
   | "no_manual_trigger"
   | "trigger_not_found"
@@ -160,6 +161,9 @@ export class TerminalError extends NodeError {
 export class RetryableError extends NodeError {
   override readonly name = "RetryableError";
 }
+
+/** The code of a call that a recording has no answer to: it fails its execution, whatever the node's `onError` says. */
+export const NOT_RECORDED = "not_recorded";
 
 /** The store cannot be reached, refuses for now, or did not answer in time. */
 export class UnavailableError extends MillraceError {

@@ -7,7 +7,8 @@ import type { NodeType } from "../workflow/node_type.ts";
 
 const MAX_SECONDS = 604_800;
 /**
- * Longest wait in the process, in milliseconds. For a longer one the execution is suspended, with a timer in the store.
+ * Longest wait in the process by default, in milliseconds. For a longer one the execution is suspended, with a timer in
+ * the store.
  */
 const SHORT_MS = 2000;
 
@@ -20,7 +21,7 @@ export const delay: NodeType<z.infer<typeof parameters>> = {
   parameters,
   compile({ seconds }, tools) {
     const template = tools.template(seconds, "/seconds");
-    return async ({ scope, signal, waitedUntil, now }) => {
+    return async ({ scope, signal, waitedUntil, now, inlineWaitMs = SHORT_MS }) => {
       if (waitedUntil !== undefined) return { output: scope.input };
       const value = await template(scope);
       if (typeof value !== "number" || !(value >= 0 && value <= MAX_SECONDS)) {
@@ -29,7 +30,7 @@ export const delay: NodeType<z.infer<typeof parameters>> = {
           detail: `Cannot wait ${text} seconds`,
         });
       }
-      if (value * 1000 > SHORT_MS) return { waitUntil: now() + Math.round(value * 1000) };
+      if (value * 1000 > inlineWaitMs) return { waitUntil: now() + Math.round(value * 1000) };
       await pause(value * 1000, signal);
       signal.throwIfAborted();
       return { output: scope.input };

@@ -7,6 +7,7 @@ import { MillraceError } from "../lib/errors.ts";
 import type { ExecutionLog } from "../execution/log.ts";
 import { PAGE_BYTES } from "../execution/log.ts";
 import type { StoredEvent } from "../execution/event.ts";
+import type { ForkOrigin } from "../execution/fork.ts";
 import { applyEvent, emptyState, type RunState } from "../execution/state.ts";
 
 /** One execution's whole log. */
@@ -59,6 +60,14 @@ export function recordingOf(executionId: string, events: readonly StoredEvent[])
     }
   }
   return { executionId, events, state, startedAt };
+}
+
+/** What `$execution` said: in a stub, that of the execution whose record answered. */
+export function identityOf({ executionId, events, state }: Recording): ForkOrigin["identity"] {
+  const [requested] = events;
+  const fork = requested?.type === "execution.requested" ? requested.data.fork : undefined;
+  if (fork?.mode === "stub") return fork.identity;
+  return { id: executionId, workflowId: state.workflowId, version: state.version };
 }
 
 function recordingTooLarge(executionId: string, limitBytes: number): MillraceError {

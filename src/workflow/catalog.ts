@@ -103,6 +103,11 @@ export class WorkflowCatalog {
     return { workflow, created };
   }
 
+  /** Compiles raw JSON as a version 0 of a workflow, which is stored nowhere. Throws `InvalidWorkflowError`. */
+  compile(id: string, definition: unknown): CompiledWorkflow {
+    return withVersion(compileDefinition(definition, this.#options), { id, version: 0, updatedAt: 0 });
+  }
+
   /** False if there is no such workflow. Throws `version_mismatch`. */
   async delete(id: string, options: { ifMatch?: number | "*" } = {}): Promise<boolean> {
     const deleted = await this.#store.delete(id, options);

@@ -123,6 +123,8 @@ export interface NodeContext {
    * NodeWait}.
    */
   readonly waitedUntil?: number;
+  /** The longest wait in the process, in milliseconds; for a longer one the execution is suspended. */
+  readonly inlineWaitMs?: number;
   /** Epoch milliseconds by the store's clock, the same for every process. */
   readonly now: () => number;
   /** Aborts on the node's timeout, the execution's deadline, a cancellation, or when another worker took over. */

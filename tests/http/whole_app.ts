@@ -10,6 +10,7 @@
 import type { Hono } from "hono";
 import { createSubmit } from "../../src/execution/submit.ts";
 import { createApp } from "../../src/http/app.ts";
+import { Backtester } from "../../src/engine/backtest.ts";
 import { Worker } from "../../src/engine/worker.ts";
 import type { AppDeps, AppEnv } from "../../src/http/frame/deps.ts";
 import { createMemoryStore } from "../../src/storage/memory/store.ts";
@@ -78,6 +79,7 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
     store,
     submit: createSubmit({ ...store, historyTtlSeconds: 60 }),
     catalog,
+    backtests: new Backtester({ log: store.log, workflows: catalog, outputLimitBytes: 1_000_000 }),
     logger: { debug: log, info: log, warn: log, error: log },
     ready: () => true,
     info: { version: "0.0.0" },

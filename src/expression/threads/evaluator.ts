@@ -64,7 +64,7 @@ async function evaluate(job: JobMessage): Promise<EvaluatorMessage> {
   current = number;
   if (own !== undefined) shared.cpuStart = own.clock();
   try {
-    return { number, value: await parse(job).evaluate(scope, new Date(scope.now)) };
+    return { number, value: await parse(job).evaluate(scope) };
   } catch (error) {
     if (!(error instanceof TerminalError)) throw error;
     const { code, message, detail } = error;

@@ -8,6 +8,7 @@ import type { Replies } from "../../execution/replies.ts";
 import type { Submit } from "../../execution/submit.ts";
 import type { LockStore } from "../../locks/lock_store.ts";
 import type { Projections } from "../../feed/projections.ts";
+import type { Backtests } from "../../replay/backtest.ts";
 import type { Mailboxes } from "../../sessions/mailbox.ts";
 import type { SessionStore } from "../../sessions/session_store.ts";
 import type { Logger } from "../../telemetry/logger.ts";
@@ -69,6 +70,8 @@ export interface AppDeps {
   /** Starts executions. */
   readonly submit: Submit;
   readonly catalog: Pick<WorkflowCatalog, "get" | "matchWebhook" | "put" | "delete" | "list">;
+  /** Absent: there are no backtests. */
+  readonly backtests?: Backtests;
   readonly logger: Logger;
   readonly metrics?: HttpMetrics;
   readonly ready: () => Readiness;

@@ -48,6 +48,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   upgrade_required: 426,
   locked: 423,
   concurrency_exceeded: 429,
+  too_many_backtests: 429,
   execution_failed: 500,
   execution_cancelled: 500,
   invalid_response: 500,

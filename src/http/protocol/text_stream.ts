@@ -9,9 +9,12 @@
 
 /**
  * Makes a body of pieces of text. A piece is asked for when the client has taken those before it (backpressure); when
- * it goes, the source is returned from. What the source throws breaks the body off.
+ * it goes, `onCancel` is called and the source returned from, which does nothing if it never began. What the source throws breaks the body off.
  */
-export function textStream(source: AsyncIterable<string>): ReadableStream<Uint8Array<ArrayBuffer>> {
+export function textStream(
+  source: AsyncIterable<string>,
+  options: { onCancel?: () => void } = {},
+): ReadableStream<Uint8Array<ArrayBuffer>> {
   const encoder = new TextEncoder();
   const pieces = source[Symbol.asyncIterator]();
   return new ReadableStream({
@@ -21,6 +24,7 @@ export function textStream(source: AsyncIterable<string>): ReadableStream<Uint8A
       else controller.enqueue(encoder.encode(value));
     },
     cancel() {
+      options.onCancel?.();
       // Not awaited: a source that is at work sees it at its next piece.
       pieces.return?.()?.catch(() => {});
     },

@@ -1,0 +1,177 @@
+/**
+ * Runs backtests: recorded executions through a draft, in memory, one after the other.
+ *
+ * 1. Nothing is written and nothing is called: a stub answers for every node with side effects.
+ * 2. Recordings are read a few ahead, each bounded in bytes; reports are given as they are taken.
+ * 3. It gives way to others every few milliseconds, and an instance runs {@linkcode AT_ONCE} of them at most.
+ */
+import { pause } from "../lib/delay.ts";
+import { MillraceError } from "../lib/errors.ts";
+import type { ExecutionLog } from "../execution/log.ts";
+import type { ExpressionLimits } from "../expression/expression.ts";
+import {
+  BacktestCounts,
+  type BacktestItem,
+  type BacktestOptions,
+  type Backtests,
+  compareRuns,
+  type ExecutionReport,
+  incomparable,
+  withoutTrigger,
+} from "../replay/backtest.ts";
+import { identityOf, readRecording, type Recording } from "../replay/recording.ts";
+import { type Stub, stubOf } from "../replay/stub.ts";
+import type { CompiledWorkflow } from "../workflow/definition.ts";
+import { rehearse } from "./rehearse.ts";
+
+/** How many backtests an instance runs at once. */
+const AT_ONCE = 2;
+/** How many recordings are read ahead, and how large one may be. */
+const AHEAD = 8;
+const RECORDING_BYTES = 2 ** 23;
+/** How long it works before it gives way, in milliseconds. */
+const SHARE_MS = 8;
+
+/** What a {@linkcode Backtester} needs. */
+export interface BacktesterOptions {
+  readonly log: Pick<ExecutionLog, "pages">;
+  readonly workflows: {
+    get(id: string, version?: number): Promise<CompiledWorkflow | undefined>;
+    /** Compiles a draft. Throws `InvalidWorkflowError`. */
+    compile(id: string, definition: unknown): CompiledWorkflow;
+  };
+  /** Of the expressions with which calls are compared. */
+  readonly limits?: ExpressionLimits;
+  /** The largest output of a node, in characters of JSON. */
+  readonly outputLimitBytes: number;
+}
+
+/** {@linkcode Backtests} of one instance. */
+export class Backtester implements Backtests {
+  readonly #options: BacktesterOptions;
+  #running = 0;
+
+  constructor(options: BacktesterOptions) {
+    this.#options = options;
+  }
+
+  async start(options: BacktestOptions): Promise<AsyncIterable<BacktestItem>> {
+    if (this.#running >= AT_ONCE) {
+      throw new MillraceError("too_many_backtests", `This instance runs ${AT_ONCE} backtests already`, {
+        headers: { "retry-after": "1" },
+      });
+    }
+    let released = false;
+    const release = () => {
+      if (!released) this.#running--;
+      released = true;
+    };
+    this.#running++;
+    try {
+      const items = this.#items(await this.#draft(options), options);
+      options.signal.addEventListener("abort", release, { once: true });
+      const done = async (result: Promise<IteratorResult<BacktestItem>>) => {
+        const settled = await result.catch((error) => {
+          release();
+          throw error;
+        });
+        if (settled.done) release();
+        return settled;
+      };
+      // Not the generator itself: one that never began would not hear of its end.
+      return {
+        [Symbol.asyncIterator]: () => ({
+          next: () => done(items.next()),
+          return: () => {
+            release();
+            return items.return(undefined);
+          },
+        }),
+      };
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  async #draft({ workflowId, definition, version }: BacktestOptions): Promise<CompiledWorkflow> {
+    const { workflows } = this.#options;
+    if (definition !== undefined) return workflows.compile(workflowId, definition);
+    const found = await workflows.get(workflowId, version);
+    if (found !== undefined) return found;
+    const which = version === undefined ? "" : ` in version ${version}`;
+    throw new MillraceError("workflow_not_found", `No workflow has the id "${workflowId}"${which}`);
+  }
+
+  async *#items(draft: CompiledWorkflow, { executions, signal }: BacktestOptions): AsyncGenerator<BacktestItem> {
+    const counts = new BacktestCounts();
+    const stub = stubOf(draft, { limits: this.#options.limits });
+    let since = performance.now();
+    for await (const { executionId, recording } of this.#readAhead(executions)) {
+      signal.throwIfAborted();
+      const execution = await this.#report(executionId, recording, { draft, stub, signal });
+      counts.add(execution);
+      yield { execution };
+      if (performance.now() - since < SHARE_MS) continue;
+      await pause(0);
+      since = performance.now();
+    }
+    yield { summary: counts.summary() };
+  }
+
+  async #report(
+    executionId: string,
+    recording: Recording | string | undefined,
+    { draft, stub, signal }: { draft: CompiledWorkflow; stub: Stub; signal: AbortSignal },
+  ): Promise<ExecutionReport> {
+    const { workflows, outputLimitBytes } = this.#options;
+    if (recording === undefined) return skipped(executionId, "It is unknown, or has expired");
+    if (typeof recording === "string") return skipped(executionId, recording);
+    const reason = incomparable(recording, draft.id);
+    if (reason !== undefined) return skipped(executionId, reason);
+    const { workflowId, version, trigger, requestedAt, nodes } = recording.state;
+    if (!draft.graph.get(trigger)?.isTrigger) return withoutTrigger(recording);
+    const workflow = await workflows.get(workflowId, version).catch(() => undefined);
+    const execution = identityOf(recording);
+    const made = await rehearse(stub({ recording, workflow, execution }), {
+      executionId,
+      trigger,
+      input: nodes.get(trigger)?.output ?? null,
+      startsAt: requestedAt,
+      outputLimitBytes,
+      signal,
+    });
+    return compareRuns({ recording, workflow }, { recording: made, workflow: draft });
+  }
+
+  /** Recordings in the order of the ids; those to come are read meanwhile. A text says why one cannot be. */
+  async *#readAhead(ids: BacktestOptions["executions"]): AsyncGenerator<{
+    executionId: string;
+    recording: Recording | string | undefined;
+  }> {
+    const reading: { executionId: string; recording: Promise<Recording | string | undefined> }[] = [];
+    for await (const executionId of ids) {
+      const recording = this.#read(executionId);
+      // Looked at when its turn comes.
+      recording.catch(() => {});
+      reading.push({ executionId, recording });
+      if (reading.length < AHEAD) continue;
+      const next = reading.shift()!;
+      yield { executionId: next.executionId, recording: await next.recording };
+    }
+    for (const { executionId, recording } of reading) yield { executionId, recording: await recording };
+  }
+
+  async #read(executionId: string): Promise<Recording | string | undefined> {
+    try {
+      return await readRecording(this.#options.log, executionId, { limitBytes: RECORDING_BYTES });
+    } catch (error) {
+      if (error instanceof MillraceError && error.code === "recording_too_large") return "Its log is too large";
+      throw error;
+    }
+  }
+}
+
+function skipped(executionId: string, reason: string): ExecutionReport {
+  return { executionId, outcome: "skipped", reason };
+}

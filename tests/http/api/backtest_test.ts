@@ -1,0 +1,221 @@
+/**
+ * Backtests over the whole app: what a draft would change, named exactly, without a call or a write.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { uuidv7 } from "../../../src/lib/uuidv7.ts";
+import { createMemoryStore } from "../../../src/storage/memory/store.ts";
+import type { Store } from "../../../src/storage/store.ts";
+import type { BacktestSummary, ExecutionReport } from "../../../src/replay/backtest.ts";
+import { chain, openWholeApp, type WholeApp } from "../whole_app.ts";
+import { json, post, readMessages } from "../harness.ts";
+
+const COUNT = Number(process.env.BACKTEST_EXECUTIONS ?? 28);
+
+/** A price that depends on a call, and parts that the clock, chance and the execution's id go into. */
+function definition(price: string, url = "http://shop.test/{{ body.n }}") {
+  return chain("orders", [
+    { id: "rate", type: "httpRequest", parameters: { url } },
+    {
+      id: "stamp",
+      type: "transform",
+      parameters: {
+        output: { n: "{{ body }}", at: "{{ $millis() }}", dice: "{{ $random() }}", id: "{{ $execution.id }}" },
+      },
+    },
+    { id: "price", type: "transform", parameters: { output: { price, n: "{{ $trigger.body.n }}" } } },
+    { id: "wait", type: "delay", parameters: { seconds: 0.01 } },
+    { id: "reply", type: "httpResponse", parameters: { body: "{{ $nodes.price.price }}" } },
+  ]) as { nodes: object[] };
+}
+
+const BEFORE = "{{ $number(n) * 2 }}";
+/** The same as {@linkcode BEFORE} for all but the multiples of 7. */
+const AFTER = "{{ $number(n) * ($number(n) % 7 = 0 ? 3 : 2) }}";
+
+interface Recorded {
+  readonly whole: WholeApp;
+  readonly ids: string[];
+  readonly calls: () => number;
+}
+
+async function withRecorded(options: { count: number; store?: Store }, test: (it: Recorded) => Promise<void>) {
+  let calls = 0;
+  const fetch: typeof globalThis.fetch = (url) => {
+    calls++;
+    return Promise.resolve(new Response(String(url).slice("http://shop.test/".length)));
+  };
+  await using whole = await openWholeApp({ fetch, ...(options.store && { store: options.store }) });
+  await whole.catalog.put("orders", definition(BEFORE));
+  const ids: string[] = [];
+  for (let n = 1; n <= options.count; n++) {
+    const response = await whole.app.request("/webhook/orders", post({ n }));
+    assert.is(response.status, 200, await response.clone().text());
+    ids.push(response.headers.get("execution-id")!);
+  }
+  await test({ whole, ids, calls: () => calls });
+}
+
+async function backtest(whole: WholeApp, body: object): Promise<{
+  executions: ExecutionReport[];
+  summary: BacktestSummary;
+}> {
+  const response = await whole.app.request("/api/workflows/orders/backtest", post(body as never));
+  assert.is(response.status, 200, await response.clone().text());
+  return await json(response);
+}
+
+test("a backtest of what ran finds all of it the same: clock, chance and calls are as they were", () =>
+  withRecorded({ count: 5 }, async ({ whole, ids, calls }) => {
+    const before = calls();
+    const { executions, summary } = await backtest(whole, { executions: ids });
+    assert.equal(executions, ids.map((executionId) => ({ executionId, outcome: "same" })));
+    const { tookMs: _, ...counts } = summary;
+    const none = { nodes: {}, unansweredNodes: {} };
+    assert.equal(counts, { executions: 5, same: 5, changed: 0, unanswered: 0, skipped: 0, ...none });
+    assert.is(calls(), before);
+  }));
+
+test("a backtest of a changed expression names exactly the executions and nodes that differ, and calls nobody", async () => {
+  const written: string[] = [];
+  const store = createMemoryStore({ instance: "test" });
+  await withRecorded({ count: COUNT, store }, async ({ whole, ids, calls }) => {
+    const before = calls();
+    for (const name of ["request", "cancel", "pause"] as const) {
+      const original = store.log[name].bind(store.log) as (...args: never[]) => Promise<never>;
+      (store.log as unknown as Record<string, unknown>)[name] = (...args: never[]) => {
+        written.push(name);
+        return original(...args);
+      };
+    }
+    const { executions, summary } = await backtest(whole, { definition: definition(AFTER), executions: ids });
+    const expected = ids.filter((_, index) => (index + 1) % 7 === 0);
+    assert.equal(executions.filter(({ outcome }) => outcome !== "same").map((it) => it.executionId), expected);
+    for (const report of executions.filter(({ outcome }) => outcome === "changed")) {
+      const n = ids.indexOf(report.executionId) + 1;
+      assert.equal(report.nodes!.map(({ node, origin }) => [node, origin]), [
+        ["price", true],
+        ["wait", false],
+        ["reply", false],
+      ]);
+      assert.equal(report.nodes![0]!.recorded, { status: "completed", output: { price: 2 * n, n } });
+      assert.equal(report.nodes![0]!.new, { status: "completed", output: { price: 3 * n, n } });
+    }
+    assert.is(summary.changed, expected.length);
+    assert.equal(summary.nodes, { price: expected.length, wait: expected.length, reply: expected.length });
+    assert.is(calls(), before);
+    assert.equal(written, []);
+  });
+});
+
+test("a backtest says what the record cannot answer: another call, and one that was not made", () =>
+  withRecorded({ count: 2 }, async ({ whole, ids, calls }) => {
+    const before = calls();
+    const other = await backtest(whole, {
+      definition: definition(BEFORE, "http://shop.test/{{ body.n + 1 }}"),
+      executions: ids,
+    });
+    for (const { outcome, unanswered } of other.executions) {
+      assert.is(outcome, "unanswered");
+      const reason = "The record has no answer to this call: it was another call";
+      assert.equal(unanswered, [{ node: "rate", reason }]);
+    }
+    assert.equal(other.summary.unansweredNodes, { rate: 2 });
+    const draft = definition(BEFORE);
+    draft.nodes[1] = { ...draft.nodes[1], id: "rates" };
+    const renamed = JSON.parse(JSON.stringify(draft).replaceAll('"rate"', '"rates"'));
+    const { executions } = await backtest(whole, { definition: renamed, executions: ids });
+    assert.match(executions[0]!.unanswered![0]!.reason, /the node did not run/);
+    // The same call in other words is the same call.
+    const same = await backtest(whole, { definition: definition(BEFORE, "http://shop.test/{{ $string(body.n) }}") });
+    assert.is(same.summary.unanswered, 0);
+    assert.is(calls(), before);
+  }));
+
+test("a backtest takes the newest executions by default, a version by its number, and skips what is not comparable", () =>
+  withRecorded({ count: 3 }, async ({ whole, ids }) => {
+    await whole.catalog.put("orders", definition(AFTER));
+    const { signal } = new AbortController();
+    await whole.store.projections.applyFeed(await whole.store.projections.takeFeed({ count: 100, blockMs: 1, signal }));
+    const newest = await backtest(whole, { last: 2 });
+    assert.equal(newest.executions.map((it) => it.executionId), ids.slice(1).reverse());
+    assert.is((await backtest(whole, {})).executions.length, 3);
+    assert.is((await backtest(whole, { version: 1 })).summary.same, 3);
+    const unknown = uuidv7();
+    const { executions, summary } = await backtest(whole, { executions: [unknown, ids[0]!] });
+    assert.equal(executions[0], { executionId: unknown, outcome: "skipped", reason: "It is unknown, or has expired" });
+    assert.is(summary.skipped, 1);
+    const gone = { nodes: [{ id: "other", type: "webhook", parameters: { path: "other" } }] };
+    const [report] = (await backtest(whole, { definition: gone, executions: [ids[0]!] })).executions;
+    assert.is(report!.outcome, "changed");
+    assert.match(report!.reason!, /no trigger "hook"/);
+  }));
+
+test("a backtest comes as lines and as events too", () =>
+  withRecorded({ count: 2 }, async ({ whole, ids }) => {
+    const ask = (accept: string) =>
+      whole.app.request("/api/workflows/orders/backtest", post({ executions: ids }, { accept }));
+    const lines = (await (await ask("application/x-ndjson")).text()).trimEnd().split("\n").map((it) => JSON.parse(it));
+    assert.equal(lines.map((line) => Object.keys(line)), [["execution"], ["execution"], ["summary"]]);
+    const response = await ask("text/event-stream");
+    assert.is(response.headers.get("content-type"), "text/event-stream");
+    const messages = await readMessages(response);
+    assert.equal(messages.map(({ event }) => event as string), ["execution", "execution", "summary"]);
+    assert.is(messages[2]!.data.executions, 2);
+    assert.is((await ask("image/png")).status, 406);
+  }));
+
+test("a third backtest at once is refused, and places come free when clients go", () =>
+  withRecorded({ count: 12 }, async ({ whole, ids }) => {
+    const ask = () =>
+      whole.app.request(
+        "/api/workflows/orders/backtest",
+        post({ executions: ids }, { accept: "application/x-ndjson" }),
+      );
+    const open = [await ask(), await ask()];
+    const refused = await ask();
+    assert.is(refused.status, 429);
+    assert.is((await json(refused)).code, "too_many_backtests");
+    for (const { body } of open) await body!.cancel();
+    const after = [await ask(), await ask()];
+    assert.equal(after.map(({ status }) => status), [200, 200]);
+    await Promise.all(after.map((response) => response.text()));
+    const text = await (await ask()).text();
+    assert.match(text, /"summary"/);
+  }));
+
+test("a backtest refuses a bad body, and names every fault of a draft by its place in it", async () => {
+  await using whole = await openWholeApp();
+  await whole.catalog.put("orders", definition(BEFORE));
+  const ask = async (body: unknown) => {
+    const response = await whole.app.request("/api/workflows/orders/backtest", post(body as never));
+    return { status: response.status, body: await json(response) };
+  };
+  const bad: [unknown, string | undefined][] = [
+    [[], undefined],
+    [{ definition: {}, version: 1 }, "version"],
+    [{ version: 0 }, "version"],
+    [{ version: "1" }, "version"],
+    [{ last: 0 }, "last"],
+    [{ last: 1001 }, "last"],
+    [{ last: 1, executions: [uuidv7()] }, "last"],
+    [{ executions: [] }, "executions"],
+    [{ executions: ["x"] }, "executions"],
+    [{ executions: Array.from({ length: 1001 }, () => uuidv7()) }, "executions"],
+    [{ lasts: 1 }, "lasts"],
+  ];
+  for (const [sent, parameter] of bad) {
+    const { status, body } = await ask(sent);
+    assert.is(status, 400, JSON.stringify(sent).slice(0, 80));
+    assert.is(body.parameter, parameter);
+  }
+  const { status, body } = await ask({ definition: { nodes: [{ id: "a", type: "nope" }] } });
+  assert.is(status, 422);
+  assert.ok(body.errors.some(({ pointer }: { pointer: string }) => pointer === "/definition/nodes/0/type"));
+  assert.is((await ask({ version: 99 })).status, 404);
+  assert.is((await whole.app.request("/api/workflows/none/backtest", { method: "POST" })).status, 404);
+  const none = await ask({});
+  assert.is(none.body.summary.executions, 0);
+});
+
+test.run();
