@@ -59,9 +59,11 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "workflow",
   ],
   http: ["http/api", "http/frame", "http/protocol", "http/webhook"],
+  start: ["config", "feed", "storage", "storage/memory", "storage/postgres", "storage/redis", "telemetry"],
   cli: ["execution"],
   storage: ["execution", "feed", "locks", "sessions", "telemetry", "workflow"],
   "storage/memory": ["execution", "feed", "locks", "sessions", "storage", "telemetry", "workflow"],
+  "storage/postgres": ["execution", "feed", "workflow"],
   "storage/redis/connection": ["execution"],
   "storage/redis/scripts": ["storage/redis/connection"],
   "storage/redis/streams": ["execution", "storage/redis/connection", "storage/redis/scripts"],
@@ -73,7 +75,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 
 /** Where Node's own modules may appear; everything else is Web APIs. */
 const NODE_FILE =
-  /^src\/(main|http\/(server|upgrade)|telemetry\/logger|nodes\/guarded_fetch|expression\/threads\/\w+)\.ts$|^src\/(cli|storage\/redis)\//;
+  /^src\/(main|start\/stores|http\/(server|upgrade)|telemetry\/logger|nodes\/guarded_fetch|expression\/threads\/\w+)\.ts$|^src\/(cli|storage\/redis)\//;
 
 interface Rule {
   /** What is wrong about `it`, if anything. */
@@ -81,6 +83,12 @@ interface Rule {
 }
 
 const RULES: readonly Rule[] = [
+  {
+    check: ({ file, specifier }) =>
+      specifier === "pg" && !file.startsWith("src/storage/postgres/")
+        ? "only src/storage/postgres/ touches the client"
+        : undefined,
+  },
   {
     check: ({ file, specifier }) =>
       /^(redis|@redis\/.*)$/.test(specifier) && !file.startsWith("src/storage/redis/connection/")

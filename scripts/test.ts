@@ -7,10 +7,10 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { checkCoverage, LINE_COVERAGE_FLOOR } from "./coverage.ts";
-import { findRedisServer, FOUND_VARIABLE, startRedis } from "./redis.ts";
 import { slowness } from "./slowness.ts";
 import { runStaticChecks } from "./static_checks.ts";
 import { runTestFile, testFileNeeds } from "./test_file.ts";
+import { providePostgres, provideRedis } from "./test_servers.ts";
 import { TestReport } from "./test_report.ts";
 
 /** How many test files run at once: they wait for Redis and for times as much as they compute. */
@@ -36,6 +36,7 @@ No test fails because the machine is slow: a file that hangs is killed after a t
 lines say) that is multiplied by how slow this machine is at the moment at which the file is started.
 
 REDIS_URL       use this Redis instead of one of its own (keys are prefixed t-, and removed)
+DATABASE_URL    use this PostgreSQL instead of one of its own (its user may make databases; they are named t_, and removed)
 `;
 
 const options = readOptions();
@@ -69,15 +70,17 @@ async function main(): Promise<number> {
   if (!partial) await runStaticChecks((result) => report.addCheck(result));
   if (options.bail && report.hasFailed) return end(report, []);
 
+  const paths = await testFiles();
   await using redis = await provideRedis();
-  const env = { ...testEnvironment(), ...redis.env };
+  await using postgres = await providePostgres(paths);
+  const env = { ...testEnvironment(), ...redis.env, ...postgres.env };
   const coverage = partial || options.quick || options["no-coverage"]
     ? undefined
     : await mkdtemp(join(tmpdir(), "millrace-coverage-"));
   if (coverage) process.on("exit", () => rmSync(coverage, { recursive: true, force: true }));
-  await runFiles(await testFiles(), { env: coverage ? { ...env, NODE_V8_COVERAGE: coverage } : env, report });
+  await runFiles(paths, { env: coverage ? { ...env, NODE_V8_COVERAGE: coverage } : env, report });
   if (coverage && !(options.bail && report.hasFailed)) report.addCheck(await checkCoverage(coverage));
-  return end(report, redis.summary);
+  return end(report, [...redis.summary, ...postgres.summary]);
 }
 
 function end(report: TestReport, summary: readonly string[]): number {
@@ -89,39 +92,9 @@ function end(report: TestReport, summary: readonly string[]): number {
 function testEnvironment(): NodeJS.ProcessEnv {
   const { FORCE_COLOR: _, ...env } = process.env;
   for (const name of Object.keys(env)) {
-    if (name.startsWith("REDIS_") || name.startsWith("TEST_REDIS_")) delete env[name];
+    if (name.startsWith("REDIS_") || name.startsWith("TEST_REDIS_") || name === "DATABASE_URL") delete env[name];
   }
   return { ...env, NO_COLOR: "1" };
-}
-
-interface TestRedis extends AsyncDisposable {
-  readonly env: Record<string, string>;
-  readonly summary: readonly string[];
-}
-
-/** A Redis with JSON and one without, or the one that REDIS_URL names. */
-async function provideRedis(): Promise<TestRedis> {
-  const url = process.env.REDIS_URL;
-  if (url) {
-    const summary = ["Redis: REDIS_URL", "Drivers: memory, redis"];
-    return { env: { TEST_REDIS_URL: url }, summary, [Symbol.asyncDispose]: () => Promise.resolve() };
-  }
-  const server = await findRedisServer();
-  const first = await startRedis({ json: true });
-  const second = first.json ? await startRedis({ json: false }) : undefined;
-  const plain = second?.json ? undefined : second;
-  const drivers = ["memory", `redis ${first.json ? "with" : "without"} JSON`, ...(plain ? ["redis without JSON"] : [])];
-  return {
-    env: {
-      [FOUND_VARIABLE]: JSON.stringify(server),
-      TEST_REDIS_URL: first.url,
-      ...(plain ? { TEST_REDIS_PLAIN_URL: plain.url } : {}),
-    },
-    summary: [server.description, `Drivers: ${drivers.join(", ")}`],
-    [Symbol.asyncDispose]: async () => {
-      await Promise.all([first.stop(), second?.stop()]);
-    },
-  };
 }
 
 async function testFiles(): Promise<string[]> {

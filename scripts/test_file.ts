@@ -40,6 +40,8 @@ export interface TestFileNeeds {
   readonly timeoutSeconds?: number;
   /** `// serial`: it runs while no other does. */
   readonly serial: boolean;
+  /** `// postgres`: it wants a PostgreSQL. */
+  readonly postgres: boolean;
   /** A test was left with `.only()`: all the others would silently not run. */
   readonly only: boolean;
 }
@@ -65,6 +67,7 @@ export async function testFileNeeds(path: string): Promise<TestFileNeeds> {
   return {
     ...(timeout === undefined ? {} : { timeoutSeconds: Number(timeout) }),
     serial: /^\/\/ serial\b/m.test(head),
+    postgres: /^\/\/ postgres\b/m.test(head),
     only: /^\s*\w+\.only\(/m.test(text),
   };
 }

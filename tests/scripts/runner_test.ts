@@ -92,9 +92,15 @@ test("testFileNeeds() reads the first five lines", async () => {
   assert.equal(await testFileNeeds(await fileOf("// timeout: 300\n// serial: counts\n")), {
     timeoutSeconds: 300,
     serial: true,
+    postgres: false,
     only: false,
   });
-  assert.equal(await testFileNeeds(await fileOf("\n\n\n\n\n// serial\n")), { serial: false, only: false });
+  assert.equal(await testFileNeeds(await fileOf("\n\n\n\n\n// serial\n")), {
+    serial: false,
+    postgres: false,
+    only: false,
+  });
+  assert.ok((await testFileNeeds(await fileOf("// postgres\n"))).postgres);
 });
 
 test("readCounts() reads coloured numbers, and nothing from other text", () => {
