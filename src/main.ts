@@ -6,19 +6,20 @@
  */
 import { readdir, readFile } from "node:fs/promises";
 import { availableParallelism, hostname } from "node:os";
-import { getHeapStatistics } from "node:v8";
 import { createApp, createHealthApp } from "./http/app.ts";
+import { Archiver } from "./feed/archiver.ts";
 import { Assembler } from "./feed/assembler.ts";
 import { commandLines, runCommand } from "./cli/commands.ts";
+import { historyHealth } from "./feed/history.ts";
 import { type Config, ConfigError, loadConfig } from "./config/config.ts";
 import { helpText } from "./config/settings.ts";
 import { FencedError, InvalidWorkflowError } from "./lib/errors.ts";
 import { Backtester } from "./engine/backtest.ts";
 import { Worker } from "./engine/worker.ts";
 import { listen, type Listener } from "./http/server.ts";
-import { createMemoryStore } from "./storage/memory/store.ts";
+import { withArchive } from "./storage/archived_store.ts";
 import type { Store } from "./storage/store.ts";
-import { openRedisStore } from "./storage/redis/store.ts";
+import { keptSeconds, openHistory, openStore, StartError } from "./start/stores.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { createSubmit } from "./execution/submit.ts";
@@ -55,35 +56,6 @@ async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-async function openStore(config: Config, logger: Logger): Promise<Store> {
-  const { instance, maxWaiters, maxDeliveries, queueLimit, logLimitBytes, historyTtlSeconds, redis } = config;
-  const mailboxes = { mailboxEntries: config.mailboxLimit, mailboxBytes: config.mailboxLimitBytes };
-  if (redis === undefined) {
-    const retentionBytes = config.retentionBytes ?? Math.floor(getHeapStatistics().heap_size_limit / 4);
-    const bounds = { maxWaiters, maxDeliveries, queueLimit, logLimitBytes, retentionBytes, historyTtlSeconds };
-    return createMemoryStore({ instance, ...bounds, ...mailboxes });
-  }
-  try {
-    return await openRedisStore({
-      url: redis.url,
-      instance,
-      prefix: config.redisPrefix,
-      partitions: config.partitions,
-      maxWaiters,
-      maxFollowers: config.maxFollowers,
-      leaseSeconds: config.leaseSeconds,
-      maxDeliveries,
-      queueLimit,
-      historyTtlSeconds,
-      logLimitBytes,
-      ...mailboxes,
-      onError: (error) => logger.warn({ error }, "redis"),
-    });
-  } catch (error) {
-    throw new StartError(`Cannot use Redis at ${redis.safeUrl}: ${reasonOf(error)}`);
-  }
-}
-
 async function serve(parts: { config: Config; logger: Logger; store: Store; version: string }): Promise<void> {
   const { config, logger, store, version } = parts;
   const metrics = createMetrics();
@@ -94,8 +66,10 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
     onError: (error) => logger.error({ error }, "a thread for expressions died"),
   });
   const limits = { timeoutMs: config.expressionTimeoutMs, runner: expressions };
+  await using archive = await openHistory(config, logger);
+  const readStore = archive === undefined ? store : withArchive(store, archive);
   const catalog = new WorkflowCatalog({
-    store: store.workflows,
+    store: readStore.workflows,
     nodeTypes: createNodeTypes({
       fetch: createGuardedFetch({ allow: config.httpAllow }),
       maxOutputBytes: config.outputLimitBytes,
@@ -108,13 +82,26 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   await loadWorkflows(config.workflowsDir, catalog);
 
   const drain = new AbortController();
+  const archiver = archive !== undefined && config.roles.has("assembler")
+    ? new Archiver({
+      feed: store.archiveFeed,
+      log: store.log,
+      archive,
+      workflows: catalog,
+      onError: (error) => logger.warn({ error }, "history"),
+    })
+    : undefined;
   const deps = {
     config,
-    store,
-    submit: createSubmit({ ...store, historyTtlSeconds: config.historyTtlSeconds }),
+    store: readStore,
+    submit: createSubmit({ ...readStore, historyTtlSeconds: keptSeconds(config) }),
+    ...(archive !== undefined && {
+      historyHealth: () =>
+        historyHealth({ archive, archiver, feed: store.archiveFeed, backlogSeconds: keptSeconds(config) }),
+    }),
     catalog,
     backtests: new Backtester({
-      log: store.log,
+      log: readStore.log,
       workflows: catalog,
       limits,
       outputLimitBytes: config.outputLimitBytes,
@@ -141,6 +128,7 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   });
   worker?.start();
   assembler?.start();
+  archiver?.start();
   const driver = config.redis === undefined ? "memory" : `redis (${config.redis.safeUrl}, ${store.documents})`;
   console.log(`Millrace ${version} · driver ${driver} · roles ${[...config.roles].join()} · ${server.url}`);
 
@@ -156,6 +144,7 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   await closeServer(server, { graceMs: config.drainSeconds * 1000, answerAll: () => store.replies.close() });
   await worker?.stop({ graceMs: Math.max(0, until - performance.now()) });
   await assembler?.stop();
+  await archiver?.stop();
   logger.info({ signal }, "stopped");
 }
 
@@ -229,9 +218,6 @@ function stopSignal(): Promise<"SIGTERM" | "SIGINT"> {
     }
   });
 }
-
-/** It could not start, for a reason that one line tells. */
-class StartError extends Error {}
 
 try {
   await main(process.argv.slice(2));

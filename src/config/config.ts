@@ -91,6 +91,12 @@ export interface Config {
   readonly encryptionKeys: readonly { readonly id: string; readonly bytes: Uint8Array<ArrayBuffer> }[];
   /** JSON pointers to the parts of sessions' data that are encrypted at rest. Default none. */
   readonly sessionEncrypt: readonly string[];
+  /** How to reach the database of the history, credentials included: not for logs. Default `undefined`: there is none. */
+  readonly databaseUrl: string | undefined;
+  /** Number of days that the database keeps an execution. Default 30. */
+  readonly historyDays: number;
+  /** Seconds that the store keeps what the database has not had yet. Default 86,400, a day. */
+  readonly historyBacklogSeconds: number;
   /** Seconds without a sign of life after which a worker's executions may be taken over. Default 10. */
   readonly leaseSeconds: number;
   /** Number of workers that one execution may end, without progress, before it is a dead letter. Default 5. */
@@ -156,6 +162,9 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     mailboxLimitBytes: values.MAILBOX_LIMIT_BYTES,
     encryptionKeys: values.ENCRYPTION_KEYS,
     sessionEncrypt: values.SESSION_ENCRYPT,
+    databaseUrl: values.DATABASE_URL?.href,
+    historyDays: values.HISTORY_DAYS,
+    historyBacklogSeconds: values.HISTORY_BACKLOG_SECONDS,
     leaseSeconds: values.LEASE_SECONDS,
     maxDeliveries: values.MAX_DELIVERIES,
     queueLimit: values.QUEUE_LIMIT,

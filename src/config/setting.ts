@@ -100,6 +100,17 @@ export const redisUrl: TextSchema<URL> = z.string().transform((text, context) =>
   return z.NEVER;
 });
 
+/** A URL of PostgreSQL, as its own clients take it. It is not quoted: it may hold a password. */
+export const postgresUrl: TextSchema<URL> = z.string().transform((text, context) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && /^postgres(ql)?:$/.test(url.protocol) && url.pathname.length > 1) return url;
+  context.addIssue({
+    code: "custom",
+    message: "must be a URL such as postgres://[user:password@]host[:port]/database",
+  });
+  return z.NEVER;
+});
+
 function faultOf(url: URL): string | undefined {
   if (url.protocol !== "redis:" && url.protocol !== "rediss:") {
     return `must begin with redis:// or rediss://, not "${url.protocol}//"`;

@@ -20,8 +20,8 @@ export interface EventData {
     /** What it is a fork of, if it is one. */
     fork?: ForkOrigin;
   };
-  /** A worker claimed the execution, for the `epoch`-th time. */
-  "execution.started": { epoch: number; worker: string };
+  /** A worker claimed the execution, for the `epoch`-th time. `tags` is what `settings.tags` made of its request. */
+  "execution.started": { epoch: number; worker: string; tags?: Record<string, string> };
   "execution.paused": Record<string, never>;
   "execution.resumed": Record<string, never>;
   /** `lastNode` names the node whose output is the execution's; `responseNode` the node that responded. */

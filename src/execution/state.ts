@@ -44,6 +44,8 @@ export interface RunState {
   lastNode: string;
   /** Nodes that completed, in the order of the log: times of two workers do not tell it. */
   completed: string[];
+  /** What `settings.tags` made of its request. */
+  tags?: Readonly<Record<string, string>>;
   error?: NodeErrorData;
 }
 
@@ -84,6 +86,7 @@ export function applyEvent(state: RunState, event: LogEvent): void {
     case "execution.started":
       if (state.status !== "paused") state.status = "running";
       state.startedAt ??= event.time;
+      if (event.data.tags !== undefined) state.tags = event.data.tags;
       return;
     case "execution.paused":
       state.status = "paused";
@@ -160,6 +163,7 @@ export interface ExecutionState {
   requestedAt: number;
   startedAt?: number;
   endedAt?: number;
+  tags?: Readonly<Record<string, string>>;
   error?: NodeErrorData;
 }
 
@@ -195,6 +199,7 @@ export function showState(
     requestedAt: state.requestedAt,
     ...(state.startedAt === undefined ? {} : { startedAt: state.startedAt }),
     ...(state.endedAt === undefined ? {} : { endedAt: state.endedAt }),
+    ...(state.tags === undefined ? {} : { tags: state.tags }),
     ...(state.error === undefined ? {} : { error: state.error }),
   };
 }

@@ -49,6 +49,15 @@ export interface ListOptions {
   readonly cursor?: string;
 }
 
+/** A page of executions, newest first. */
+export interface ExecutionPage {
+  readonly executions: ExecutionMeta[];
+  /** With which to ask for the next page, if there is one. */
+  readonly nextCursor?: string;
+  /** Part of the history could not be asked: executions may be missing. */
+  readonly incomplete?: true;
+}
+
 /** A progress document: what the assembler keeps of a running execution. */
 export interface ProgressDocument {
   readonly executionId: string;
@@ -80,7 +89,7 @@ export interface Projections {
   /** Drops what has expired from the indexes and trims the feed behind its readers. */
   sweep(): Promise<void>;
   /** A page of executions, newest first. */
-  list(options: ListOptions): Promise<{ executions: ExecutionMeta[]; nextCursor?: string }>;
+  list(options: ListOptions): Promise<ExecutionPage>;
   /**
    * The feed from `after` on (a cursor that an entry came with, an entry id; or from now), live. A gap comes first when
    * entries after `after` are gone, or may be. Throws `invalid_last_event_id` for a cursor of other partitions.

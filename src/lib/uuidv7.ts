@@ -50,6 +50,17 @@ export function uuidv7(now: number = processClock.now()): string {
     HEX[pool[at + 7]!]! + HEX[pool[at + 8]!]! + HEX[pool[at + 9]!]!;
 }
 
+/** The time in which a UUIDv7 was made, in epoch milliseconds. */
+export function timeOfId(id: string): number {
+  return parseInt(id.slice(0, 8) + id.slice(9, 13), 16);
+}
+
+/** The smallest UUID of a time, in epoch milliseconds: those that are made from then on are above it. */
+export function firstIdOf(ms: number): string {
+  const hex = Math.max(0, Math.min(Math.floor(ms), 2 ** 48 - 1)).toString(16).padStart(12, "0");
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
+}
+
 /** True for a UUIDv7 in lower case. */
 export function isExecutionId(text: string): boolean {
   return UUID_V7.test(text);

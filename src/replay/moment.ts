@@ -7,6 +7,7 @@
  * ```
  */
 import type { ExecutionLog } from "../execution/log.ts";
+import { parseIsoTime } from "../lib/iso_time.ts";
 import { compareEntryIds, type StoredEvent } from "../execution/event.ts";
 import { applyEvent, emptyState, type RunState } from "../execution/state.ts";
 
@@ -23,8 +24,6 @@ export type Moment =
 const INDEX_DIGITS = 9;
 /** The largest count that an entry id takes. */
 const LAST_COUNT = "999999999999999";
-/** Of ISO 8601 what JavaScript's own format has (ECMA-262, 21.4.1.32), and an offset; a date alone is its midnight, UTC. */
-const ISO_TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/;
 
 /** Reads an entry id, an index or an ISO 8601 time; `undefined` for what is none of them. */
 export function parseMoment(text: string): Moment | undefined {
@@ -32,8 +31,8 @@ export function parseMoment(text: string): Moment | undefined {
   if (/^\d{1,15}$/.test(text)) {
     return text.length <= INDEX_DIGITS ? { index: Number(text) } : { entryId: `${text}-${LAST_COUNT}` };
   }
-  const time = ISO_TIME.test(text) ? Date.parse(text) : NaN;
-  return Number.isNaN(time) ? undefined : { time };
+  const time = parseIsoTime(text);
+  return time === undefined ? undefined : { time };
 }
 
 /** The last entry that was folded. */

@@ -5,6 +5,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { DeadLetters } from "../execution/dead_letters.ts";
 import type { ExecutionLog } from "../execution/log.ts";
 import type { LockStore } from "../locks/lock_store.ts";
+import type { ArchiveFeed } from "../feed/archive_feed.ts";
 import type { Projections } from "../feed/projections.ts";
 import type { Replies } from "../execution/replies.ts";
 import type { Mailboxes } from "../sessions/mailbox.ts";
@@ -24,6 +25,8 @@ export interface Store extends AsyncDisposable {
   readonly replies: Replies;
   readonly work: WorkQueue;
   readonly projections: Projections;
+  /** What is to be archived. */
+  readonly archiveFeed: ArchiveFeed;
   readonly workflows: WorkflowStore;
   readonly deadLetters: DeadLetters;
   readonly locks: LockStore;

@@ -24,6 +24,8 @@ export interface WholeAppOptions {
   readonly store?: Store;
   /** The worker's, if it is another one. */
   readonly workStore?: Store;
+  /** Of what `createApp` is given, other parts. */
+  readonly deps?: Partial<AppDeps>;
   /** What `httpRequest` calls with. */
   readonly fetch?: typeof globalThis.fetch;
 }
@@ -83,6 +85,7 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
     logger: { debug: log, info: log, warn: log, error: log },
     ready: () => true,
     info: { version: "0.0.0" },
+    ...options.deps,
   });
   return {
     app,

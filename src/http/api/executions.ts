@@ -9,11 +9,22 @@ import { foldUntil, type Moment, parseMoment } from "../../replay/moment.ts";
 import type { ExecutionLog } from "../../execution/log.ts";
 import { executionLost } from "../../execution/refusals.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
-import { choiceParameter, cursorParameter, executionIdParameter, limitParameter } from "../frame/parameters.ts";
+import {
+  choiceParameter,
+  cursorParameter,
+  executionIdParameter,
+  limitParameter,
+  textParameter,
+  timeParameter,
+} from "../frame/parameters.ts";
 import { applyPreferences, MAX_WAIT_SECONDS, parsePrefer } from "../protocol/prefer.ts";
 import { resource } from "../frame/resource.ts";
 import { resultNotFound } from "../../execution/submit.ts";
+import { searchExecutions } from "../../feed/search_executions.ts";
 import { waitOnLog } from "../../execution/wait_on_log.ts";
+
+/** The longest text that is searched for, in characters. */
+const MAX_SEARCH = 200;
 
 /** Adds the resources to the app. */
 export function executions(app: Hono<AppEnv>, deps: AppDeps): void {
@@ -30,9 +41,14 @@ async function listExecutions(c: Context<AppEnv>, { store }: AppDeps): Promise<R
   const status = choiceParameter(c, "status", EXECUTION_STATUSES);
   const workflowId = c.req.query("workflow");
   const cursor = cursorParameter(c);
+  const q = textParameter(c, "q", { maxLength: MAX_SEARCH });
+  const [from, to] = [timeParameter(c, "from"), timeParameter(c, "to")];
   return c.json(
-    await store.projections.list({
+    await searchExecutions(store, {
       limit,
+      ...(q !== undefined && { q }),
+      ...(from !== undefined && { from }),
+      ...(to !== undefined && { to }),
       ...(status !== undefined && { status }),
       ...(workflowId !== undefined && { workflowId }),
       ...(cursor !== undefined && { cursor }),

@@ -2,6 +2,7 @@
  * `/health`, `/livez`, `/readyz` and `/metrics`: for orchestrators, load balancers and operators.
  */
 import type { Context, Hono } from "hono";
+import type { HistoryHealth } from "../../feed/history.ts";
 import type { StoreHealth } from "../../telemetry/store_health.ts";
 import { bearerAuth, tokenCheck } from "../frame/auth.ts";
 import type { AppDeps, AppEnv, Readiness } from "../frame/deps.ts";
@@ -9,6 +10,7 @@ import { resource } from "../frame/resource.ts";
 
 /** A check that has not answered by then counts as down. */
 const CHECK_TIMEOUT_MS = 2_000;
+const LATE = `No answer in ${CHECK_TIMEOUT_MS} ms`;
 
 /**
  * Adds the resources to the app. Where there are tokens, whoever has none is told whether it is well and no more: no
@@ -34,12 +36,16 @@ export function health(app: Hono<AppEnv>, deps: AppDeps): void {
 
 async function getHealth(
   c: Context<AppEnv>,
-  { config, info, store }: AppDeps,
+  { config, info, store, historyHealth }: AppDeps,
   { brief }: { brief: boolean },
 ): Promise<Response> {
-  const check = await checkStore(store);
+  const [check, database] = await Promise.all([
+    within<StoreHealth>(() => store.health(), { status: "down", detail: LATE }),
+    historyHealth && within<HistoryHealth>(historyHealth, { status: "down", detail: LATE }),
+  ]);
   const isUp = check.status === "up" || check.status === "disabled";
-  const status = isUp ? "up" : "down";
+  // Without the history everything goes on: what is to be in it waits.
+  const status = !isUp ? "down" : database?.status === "down" ? "degraded" : "up";
   if (brief) {
     const redis = store.driver === "memory" && isUp ? "disabled" : check.status;
     return c.json({ status, checks: { redis: { status: redis } } }, isUp ? 200 : 503);
@@ -51,17 +57,24 @@ async function getHealth(
     documents: store.documents,
     instance: config.instance,
     roles: [...config.roles],
-    checks: { redis: store.driver === "memory" && isUp ? { status: "disabled" } : check },
+    checks: {
+      redis: store.driver === "memory" && isUp ? { status: "disabled" } : check,
+      ...(database !== undefined && { database }),
+    },
   }, isUp ? 200 : 503);
 }
 
-async function checkStore(store: AppDeps["store"]): Promise<StoreHealth> {
+/** What a check says; `late` when it takes too long, `error` when it fails. */
+async function within<T extends { status: string }>(
+  check: () => Promise<T>,
+  late: T,
+): Promise<T | { status: "error" }> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<StoreHealth>((resolve) => {
-    timer = setTimeout(resolve, CHECK_TIMEOUT_MS, { status: "down", detail: `No answer in ${CHECK_TIMEOUT_MS} ms` });
+  const timeout = new Promise<T>((resolve) => {
+    timer = setTimeout(resolve, CHECK_TIMEOUT_MS, late);
   });
   try {
-    return await Promise.race([store.health(), timeout]);
+    return await Promise.race([check(), timeout]);
   } catch {
     return { status: "error" };
   } finally {

@@ -7,6 +7,8 @@ import type { ExecutionLog } from "../../execution/log.ts";
 import type { Replies } from "../../execution/replies.ts";
 import type { Submit } from "../../execution/submit.ts";
 import type { LockStore } from "../../locks/lock_store.ts";
+import type { Archive } from "../../feed/archive.ts";
+import type { HistoryHealth } from "../../feed/history.ts";
 import type { Projections } from "../../feed/projections.ts";
 import type { Backtests } from "../../replay/backtest.ts";
 import type { Mailboxes } from "../../sessions/mailbox.ts";
@@ -39,6 +41,8 @@ export interface HttpStore {
   readonly sessions: SessionStore;
   readonly mailboxes: Mailboxes;
   readonly designer: SessionStore;
+  /** The history behind it, where there is one. */
+  readonly archive?: Archive;
   health(): Promise<StoreHealth>;
 }
 
@@ -69,6 +73,8 @@ export interface AppDeps {
   readonly store: HttpStore;
   /** Starts executions. */
   readonly submit: Submit;
+  /** How the database of the history is; absent where there is none. */
+  readonly historyHealth?: () => Promise<HistoryHealth>;
   readonly catalog: Pick<WorkflowCatalog, "get" | "matchWebhook" | "put" | "delete" | "list">;
   /** Absent: there are no backtests. */
   readonly backtests?: Backtests;

@@ -3,6 +3,7 @@
  */
 import type { Context } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
+import { parseIsoTime } from "../../lib/iso_time.ts";
 import { isExecutionId } from "../../lib/uuidv7.ts";
 import { isEntryId } from "../../execution/event.ts";
 import { parsePointer } from "../../lib/json_pointer.ts";
@@ -44,6 +45,35 @@ export function choiceParameter<T extends string>(
   throw new MillraceError(
     "invalid_parameter",
     `Expected "${name}" to be one of ${choices.join(", ")}: received "${text}"`,
+    { extensions: { parameter: name } },
+  );
+}
+
+/** A text from the query; nothing is `undefined`. Throws `invalid_parameter` past `maxLength` characters. */
+export function textParameter(
+  c: Context<AppEnv>,
+  name: string,
+  { maxLength }: { maxLength: number },
+): string | undefined {
+  const text = c.req.query(name);
+  if (text === undefined || text === "") return undefined;
+  if (text.length <= maxLength) return text;
+  throw new MillraceError(
+    "invalid_parameter",
+    `Expected "${name}" to have at most ${maxLength} characters: received ${text.length}`,
+    { extensions: { parameter: name } },
+  );
+}
+
+/** A time from the query, as epoch milliseconds or by ISO 8601. Throws `invalid_parameter` for what is none. */
+export function timeParameter(c: Context<AppEnv>, name: string): number | undefined {
+  const text = c.req.query(name);
+  if (text === undefined || text === "") return undefined;
+  const ms = /^\d{1,15}$/.test(text) ? Number(text) : parseIsoTime(text);
+  if (ms !== undefined) return ms;
+  throw new MillraceError(
+    "invalid_parameter",
+    `Expected "${name}" to be epoch milliseconds or an ISO 8601 time: received "${text}"`,
     { extensions: { parameter: name } },
   );
 }

@@ -11,6 +11,7 @@ import type { Store } from "../store.ts";
 import { STORE_DEFAULTS } from "../store_rules.ts";
 import type { StoreHealth } from "../../telemetry/store_health.ts";
 import { Waiters } from "../../execution/waiters.ts";
+import { MemoryArchiveFeed } from "./archive_feed.ts";
 import { MemoryDeadLetters } from "./dead_letters.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { MemoryLog } from "./execution_log.ts";
@@ -66,6 +67,7 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
     replies: waiters,
     work: new MemoryWorkQueue({ state, dispatcher, waiters, deadLetters, maxDeliveries, logLimitBytes }),
     projections: new MemoryProjections(state),
+    archiveFeed: new MemoryArchiveFeed(state),
     workflows: new MemoryWorkflowStore({ historyTtlSeconds }),
     deadLetters,
     locks,

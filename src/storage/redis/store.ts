@@ -2,7 +2,7 @@
  * The Redis driver: opens the connections of an instance and puts its ports together.
  *
  * Connections: one for commands, one for reading what may be large, one blocked on the inbox and the control stream,
- * one blocked on followed logs, and one each for the worker and the assembler. Their number does not depend on how many callers wait.
+ * one blocked on followed logs, and one each for the worker, the assembler and the archiver. Their number does not depend on how many callers wait.
  *
  * @example
  * ```ts
@@ -22,8 +22,9 @@ import type { ExecutionResult } from "../../execution/result.ts";
 import { Waiters } from "../../execution/waiters.ts";
 import type { Store } from "../store.ts";
 import { STORE_DEFAULTS } from "../store_rules.ts";
-import type { StoreHealth } from "../../telemetry/store_health.ts";
 import { announce, followControl } from "./control.ts";
+import { RedisArchiveFeed } from "./archive_feed.ts";
+import { storeHealth } from "./store_health.ts";
 import { RedisLog } from "./execution_log.ts";
 import { RedisDeadLetters } from "./dead_letters.ts";
 import { boundFeeds } from "./feed_trim.ts";
@@ -64,6 +65,13 @@ export interface RedisStoreOptions {
   readonly historyTtlSeconds?: number;
   /** The largest log of an execution, in bytes, 64 MiB by default. */
   readonly logLimitBytes?: number;
+  /**
+   * How long an archived execution is kept from its end on, in seconds; by default as long as any other. What is to be
+   * archived must be requested with a longer time.
+   */
+  readonly archivedTtlSeconds?: number;
+  /** How long a reader of the feed that is away can keep it, in seconds; default 3600. */
+  readonly feedBacklogSeconds?: number;
   /** How long the feed is kept for readers who were away, in milliseconds, 60,000 by default. */
   readonly feedKeptMs?: number;
   /** How many entries, and how many bytes, one mailbox holds; default 1000 and 1 MiB. */
@@ -78,13 +86,10 @@ export interface RedisStoreOptions {
 /** Connects. Throws when Redis cannot be reached, cannot be trusted, or was set up with other partitions. */
 export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
   const { instance, prefix = "mr:", partitions = 1, maxFollowers = 1000, onError = () => {} } = options;
-  const { maxWaiters = STORE_DEFAULTS.maxWaiters, queueLimit = STORE_DEFAULTS.queueLimit } = options;
-  const { leaseSeconds = 10, maxDeliveries = STORE_DEFAULTS.maxDeliveries } = options;
-  const { logLimitBytes = STORE_DEFAULTS.logLimitBytes } = options;
-  const { historyTtlSeconds = STORE_DEFAULTS.historyTtlSeconds } = options;
-  const { mailboxEntries = STORE_DEFAULTS.mailboxEntries, mailboxBytes = STORE_DEFAULTS.mailboxBytes } = options;
+  const { leaseSeconds = 10, feedBacklogSeconds = 3600, connectTimeoutMs } = options;
+  const bounds = { ...STORE_DEFAULTS, ...options };
+  const { maxWaiters, queueLimit, maxDeliveries, logLimitBytes, historyTtlSeconds } = bounds;
   const keys = new Keys({ prefix, partitions });
-  const patience = options.connectTimeoutMs === undefined ? {} : { connectTimeoutMs: options.connectTimeoutMs };
   const opened: RedisConnection[] = [];
   /** What was started, to be ended in reverse; at the last the connections. */
   const started: (() => unknown)[] = [];
@@ -94,7 +99,12 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   };
   const open = async (role: string) => {
     const name = `millrace:${instance}:${role}`.replaceAll(/[^\x21-\x7e]/g, "_");
-    const connection = await RedisConnection.open({ url: options.url, name, onError, ...patience });
+    const connection = await RedisConnection.open({
+      url: options.url,
+      name,
+      onError,
+      ...(connectTimeoutMs && { connectTimeoutMs }),
+    });
     opened.push(connection);
     return connection;
   };
@@ -170,8 +180,17 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     started.push(() => locks.close());
     const sessions = openSessions({
       ...{ keys, commands, clock, memory, documents, subscriptions },
-      mailbox: { entries: mailboxEntries, bytes: mailboxBytes },
+      mailbox: { entries: bounds.mailboxEntries, bytes: bounds.mailboxBytes },
     });
+    const archiveFeed = new RedisArchiveFeed({
+      keys,
+      commands,
+      clock,
+      openBlocked: () => open("history"),
+      instance,
+      historyTtlSeconds: options.archivedTtlSeconds ?? historyTtlSeconds,
+    });
+    started.push(() => archiveFeed.close());
     const probe = new Probe({
       connection: commands,
       key: keys.probe(instance),
@@ -182,7 +201,9 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     });
     started.push(() => probe.stop());
     const sweeper = setInterval(() => {
-      Promise.all([boundFeeds({ keys, commands, clock }), work.sweep()]).catch(onError);
+      Promise.all([boundFeeds({ keys, commands, clock }, { mostMs: feedBacklogSeconds * 1000 }), work.sweep()]).catch(
+        onError,
+      );
     }, SWEEP_EVERY_MS);
     started.push(() => clearInterval(sweeper), () => inbox.close());
     await inbox.open();
@@ -200,6 +221,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       replies: waiters,
       work,
       projections,
+      archiveFeed,
       workflows,
       deadLetters: new RedisDeadLetters({ keys, connection: reads }),
       locks,
@@ -209,7 +231,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
           (opened.every((connection) => connection.ready) ? undefined : "Some connections to Redis are not back yet");
         return reason === undefined ? { ready: true } : { ready: false, reason };
       },
-      health: () => health({ commands, clock, probe }),
+      health: () => storeHealth({ commands, clock, probe }),
       [Symbol.asyncDispose]: close,
     };
   } catch (error) {
@@ -225,21 +247,4 @@ async function agreeOnPartitions(commands: RedisConnection, keys: Keys): Promise
   const agreed = await commands.send<string>(["GET", keys.partitionCount()]);
   if (agreed === wanted) return;
   throw new Error(`PARTITIONS is ${wanted}, but this Redis was set up with ${agreed}: set PARTITIONS=${agreed}`);
-}
-
-async function health(
-  { commands, clock, probe }: { commands: RedisConnection; clock: RedisClock; probe: Probe },
-): Promise<StoreHealth> {
-  if (commands.ready && probe.reason !== undefined) return { status: "error", detail: probe.reason };
-  const startedAt = performance.now();
-  try {
-    await commands.send(["PING"], { deadlineMs: 2000 });
-    const latency = Math.round((performance.now() - startedAt) * 100) / 100;
-    return { status: "up", latency, clockOffsetMs: clock.systemOffsetMs };
-  } catch (error) {
-    return {
-      status: commands.ready ? "error" : "down",
-      detail: error instanceof Error ? error.message : String(error),
-    };
-  }
 }

@@ -1,0 +1,162 @@
+/**
+ * The archiver: a consumer group of its own on the feed, which puts ended executions into the archive.
+ *
+ * Invariants:
+ * 1. An entry is acknowledged after the transaction that stores its execution has been committed, never before.
+ * 2. What must not be saved (`saveExecutionToDatabase: false`) is acknowledged without its log being read.
+ * 3. While the archive is away nothing is taken: the backlog stays where it is, and nobody else notices.
+ * 4. What the archive will never take stops nobody else: it is told, counted and passed over.
+ */
+import type { ExecutionLog } from "../execution/log.ts";
+import { pause } from "../lib/delay.ts";
+import type { CompiledWorkflow, StoredWorkflow } from "../workflow/definition.ts";
+import { type Archive, ArchiveRefusedError } from "./archive.ts";
+import type { ArchiveFeed } from "./archive_feed.ts";
+import { archiveChunks } from "./archive_chunks.ts";
+import type { FeedEntry } from "./projections.ts";
+
+/** How long one blocked read of the feed, and one wait for the archive, is, in milliseconds. */
+const BLOCK_MS = 5000;
+/** How long a batch may gather after its first entry, in milliseconds, and its largest size. */
+const GATHER_MS = 50;
+const BATCH = 1000;
+/** The pause after a failure, the first and the longest, in milliseconds. */
+const AGAIN_MS = 100;
+const AGAIN_MOST_MS = 5000;
+/** How many versions are known to be in the archive, at most. */
+const KNOWN_VERSIONS = 10_000;
+
+/** What an archiver needs. */
+export interface ArchiverOptions {
+  readonly feed: ArchiveFeed;
+  readonly log: Pick<ExecutionLog, "pages">;
+  readonly archive: Archive;
+  readonly workflows: { get(id: string, version: number): Promise<CompiledWorkflow | undefined> };
+  readonly onError?: (error: unknown) => void;
+}
+
+/** What an archiver has not archived. */
+export interface ArchiverCounts {
+  /** Logs that were gone before they could be archived. */
+  readonly lost: number;
+  /** Executions that the archive refused. */
+  readonly refused: number;
+}
+
+/** Archives until it is stopped. */
+export class Archiver {
+  readonly #options: ArchiverOptions;
+  readonly #stop = new AbortController();
+  readonly #stored = new Set<string>();
+  readonly #counts = { lost: 0, refused: 0 };
+  #loop: Promise<void> | undefined;
+
+  constructor(options: ArchiverOptions) {
+    this.#options = options;
+  }
+
+  /** Since it was started. */
+  get counts(): ArchiverCounts {
+    return { ...this.#counts };
+  }
+
+  start(): void {
+    this.#loop ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#loop;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    const { feed, archive, onError } = this.#options;
+    let againMs = AGAIN_MS;
+    while (!signal.aborted) {
+      try {
+        if (!await archive.whenReady({ timeoutMs: BLOCK_MS, signal })) continue;
+        const entries = await feed.take({ count: BATCH, blockMs: BLOCK_MS, signal });
+        if (entries.length > 0) await this.#archive(entries);
+        againMs = AGAIN_MS;
+        if (entries.length > 0 && entries.length < BATCH) await pause(GATHER_MS, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        feed.again();
+        onError?.(error);
+        await pause(againMs * (0.5 + Math.random()), signal);
+        againMs = Math.min(2 * againMs, AGAIN_MOST_MS);
+      }
+    }
+  }
+
+  async #archive(entries: readonly FeedEntry[]): Promise<void> {
+    const { feed } = this.#options;
+    const saved = new Map<FeedEntry, CompiledWorkflow>();
+    for (const entry of entries) {
+      if (entry.ended === undefined) continue;
+      const workflow = await this.#workflow(entry);
+      if (workflow?.definition.settings.saveExecutionToDatabase) saved.set(entry, workflow);
+    }
+    for (const workflow of new Set(saved.values())) await this.#storeWorkflow(workflow);
+    const archived = await this.#store([...saved.keys()], saved);
+    await feed.done(entries, { archived });
+  }
+
+  /** The version that the execution ran with. Without it nobody can say whether it is to be saved: then it is not. */
+  async #workflow({ workflowId, version, executionId }: FeedEntry): Promise<CompiledWorkflow | undefined> {
+    const workflow = await this.#options.workflows.get(workflowId, version);
+    if (workflow === undefined) {
+      this.#counts.lost++;
+      const message = `Execution ${executionId} is not archived: version ${version} of "${workflowId}" is gone`;
+      this.#options.onError?.(new Error(message));
+    }
+    return workflow;
+  }
+
+  /** Stores what can be stored and returns it; one by one where together they were refused. */
+  async #store(
+    entries: readonly FeedEntry[],
+    workflows: ReadonlyMap<FeedEntry, CompiledWorkflow>,
+  ): Promise<readonly FeedEntry[]> {
+    if (entries.length === 0) return [];
+    const { archive, log, onError } = this.#options;
+    const lost = new Set<FeedEntry>();
+    try {
+      const chunks = archiveChunks(entries, {
+        log,
+        repliesEarly: (entry, trigger) => repliesEarly(workflows.get(entry), trigger),
+        onLost: (entry) => lost.add(entry),
+      });
+      await archive.store(entries.map(({ executionId }) => executionId), chunks);
+    } catch (error) {
+      if (!(error instanceof ArchiveRefusedError)) throw error;
+      if (entries.length > 1) {
+        const stored: FeedEntry[] = [];
+        for (const entry of entries) stored.push(...await this.#store([entry], workflows));
+        return stored;
+      }
+      this.#counts.refused++;
+      onError?.(new Error(`Execution ${entries[0]!.executionId} is not archived`, { cause: error }));
+      return [];
+    }
+    this.#counts.lost += lost.size;
+    for (const { executionId } of lost) {
+      onError?.(new Error(`Execution ${executionId} is not archived: its log is gone`));
+    }
+    return entries.filter((entry) => !lost.has(entry));
+  }
+
+  async #storeWorkflow({ id, version, definition, updatedAt }: CompiledWorkflow): Promise<void> {
+    const name = `${id}@${version}@${updatedAt}`;
+    if (this.#stored.has(name)) return;
+    await this.#options.archive.storeWorkflow({ id, version, definition, updatedAt } satisfies StoredWorkflow);
+    if (this.#stored.size >= KNOWN_VERSIONS) this.#stored.clear();
+    this.#stored.add(name);
+  }
+}
+
+/** True where callers of the trigger are answered by the first node that responds. */
+function repliesEarly(workflow: CompiledWorkflow | undefined, trigger: string): boolean {
+  return workflow?.webhooks.find(({ nodeId }) => nodeId === trigger)?.responseMode === "responseNode";
+}

@@ -1,0 +1,245 @@
+/**
+ * The connection to PostgreSQL: a small pool, a look at it every second while it is away, and no wait for what is known
+ * to be away.
+ *
+ * Invariants:
+ * 1. Nothing is sent before the tables are there: migrations and partitions come first, after every loss.
+ * 2. While it is away every call fails at once, and none waits longer than its time.
+ * 3. What fails by the link is `unavailable`; what fails by its data is `ArchiveRefusedError`.
+ */
+import pg from "pg";
+import { scrub } from "../../lib/credentials.ts";
+import { UnavailableError } from "../../lib/errors.ts";
+import { reasonOf } from "../../lib/reason.ts";
+import { pause } from "../../lib/delay.ts";
+import { type ArchiveHealth, ArchiveRefusedError } from "../../feed/archive.ts";
+import { migrate } from "./migrate.ts";
+import type { Partitions } from "./partitions.ts";
+
+/** One connection of the pool. */
+export type Client = pg.ClientBase;
+
+/** How many connections an instance has at most. */
+const CONNECTIONS = 4;
+const CONNECT_MS = 3000;
+/** How long a statement that reads may take there, and here; and a whole transaction, in milliseconds. */
+const READ_MS = 5000;
+const ANSWER_MS = 7000;
+const WRITE_MS = 60_000;
+/** How often it is asked whether it is there, by when it must have said so, and how often partitions are looked after. */
+const LOOK_MS = 1000;
+const PING_MS = 1500;
+const MAINTAIN_MS = 600_000;
+
+/** What is to be written could not be read: no fault of the database. Its cause is what is thrown on. */
+export class SourceError extends Error {
+  override readonly name = "SourceError";
+}
+
+/** What a {@linkcode Database} is made of. */
+export interface DatabaseOptions {
+  /** As `postgres://user:password@host:port/database`. */
+  readonly url: string;
+  /** Names the connections. */
+  readonly instance: string;
+  readonly partitions: Partitions;
+  readonly onError: (error: unknown) => void;
+}
+
+/** A database that may be away. */
+export class Database {
+  readonly #options: DatabaseOptions;
+  readonly #pool: pg.Pool;
+  readonly #closed = new AbortController();
+  /** Aborts what is under way when the database is lost: it would wait for an answer that does not come. */
+  #link = new AbortController();
+  /** Why it is away; `undefined` while it is there. */
+  #away: string | undefined = "Not connected yet";
+  #waiting = new Set<() => void>();
+  readonly #loop: Promise<void>;
+
+  constructor(options: DatabaseOptions) {
+    this.#options = options;
+    this.#pool = new pg.Pool({
+      connectionString: options.url,
+      application_name: `millrace:${options.instance}`.slice(0, 63),
+      max: CONNECTIONS,
+      connectionTimeoutMillis: CONNECT_MS,
+      idleTimeoutMillis: 60_000,
+      keepAlive: true,
+      statement_timeout: READ_MS,
+    });
+    this.#pool.on("error", (error) => this.#lost(error));
+    this.#loop = this.#look();
+  }
+
+  /** True once it is there; false after `timeoutMs`, or on abort. */
+  async whenReady({ timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal }): Promise<boolean> {
+    if (this.#away === undefined) return true;
+    const woken = new AbortController();
+    const wake = () => woken.abort();
+    this.#waiting.add(wake);
+    await pause(timeoutMs, AbortSignal.any([signal, woken.signal]));
+    this.#waiting.delete(wake);
+    return this.#away === undefined && !signal.aborted;
+  }
+
+  /** One statement that reads. Throws `unavailable`. */
+  async read<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[]): Promise<Row[]> {
+    this.#refuseWhileAway();
+    return await this.#guarded(() =>
+      this.#withClient(async (client) => (await client.query<Row>(text, [...values])).rows, ANSWER_MS)
+    );
+  }
+
+  /** Runs `work` as one transaction. Throws `unavailable`, `ArchiveRefusedError`, or what `work` throws of its own. */
+  async transaction<T>(work: (client: Client) => Promise<T>): Promise<T> {
+    this.#refuseWhileAway();
+    return await this.#guarded(() =>
+      this.#withClient(async (client) => {
+        await client.query("BEGIN");
+        await client.query("SET LOCAL statement_timeout = 0");
+        const result = await work(client);
+        await client.query("COMMIT");
+        return result;
+      }, WRITE_MS)
+    );
+  }
+
+  /** Runs `work` with a connection of its own, outside of a transaction. Throws `unavailable`. */
+  async use<T>(work: (client: Client) => Promise<T>): Promise<T> {
+    this.#refuseWhileAway();
+    return await this.#guarded(() => this.#withClient(work, WRITE_MS));
+  }
+
+  async health(): Promise<ArchiveHealth> {
+    if (this.#away !== undefined) return { status: "down", detail: this.#away };
+    const startedAt = performance.now();
+    try {
+      await this.#ping();
+      return { status: "up", latency: Math.round((performance.now() - startedAt) * 100) / 100 };
+    } catch (error) {
+      return { status: "down", detail: why(error) };
+    }
+  }
+
+  /** Ends all connections. */
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await this.#loop;
+    // What hangs is not waited for: the process ends without it.
+    await Promise.race([this.#pool.end().catch(() => {}), pause(1000)]);
+  }
+
+  #refuseWhileAway(): void {
+    if (this.#away === undefined) return;
+    throw new UnavailableError("The database of the history does not answer", { mayHaveHappened: false });
+  }
+
+  async #guarded<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof SourceError) throw error.cause;
+      if (isWrongHere(error)) throw error;
+      if (isOfData(error)) throw new ArchiveRefusedError(why(error), { cause: error });
+      if (!isPassing(error)) this.#lost(error);
+      throw new UnavailableError("The database of the history does not answer", { cause: error });
+    }
+  }
+
+  async #withClient<T>(work: (client: Client) => Promise<T>, ms: number): Promise<T> {
+    const client = await this.#pool.connect();
+    let broken = true;
+    // One that is lost while nobody waits for an answer says so here.
+    const onError = () => {};
+    client.on("error", onError);
+    try {
+      const result = await within(work(client), { ms, signal: this.#link.signal });
+      broken = false;
+      return result;
+    } finally {
+      client.removeListener("error", onError);
+      // A connection that failed is not used again: nobody knows what it still does.
+      client.release(broken);
+    }
+  }
+
+  #lost(error: unknown): void {
+    if (this.#away !== undefined || this.#closed.signal.aborted) return;
+    this.#away = why(error);
+    this.#link.abort(error);
+    this.#link = new AbortController();
+    this.#options.partitions.forget();
+    this.#options.onError(error);
+  }
+
+  async #ping(): Promise<void> {
+    await this.#guarded(() => this.#withClient((client) => client.query("SELECT 1"), PING_MS));
+  }
+
+  /** Looks for it while it is away, and after its partitions while it is there. */
+  async #look(): Promise<void> {
+    const { signal } = this.#closed;
+    let maintainAt = 0;
+    let told = "";
+    while (!signal.aborted) {
+      const wasAway = this.#away !== undefined;
+      if (wasAway || performance.now() >= maintainAt) {
+        try {
+          await this.#withClient(async (client) => {
+            if (wasAway) await migrate(client);
+            await this.#options.partitions.maintain(client);
+          }, WRITE_MS);
+          maintainAt = performance.now() + MAINTAIN_MS;
+          this.#away = undefined;
+          told = "";
+          for (const wake of this.#waiting) wake();
+        } catch (error) {
+          const reason = why(error);
+          if (wasAway) this.#away = reason;
+          else this.#lost(error);
+          if (wasAway && reason !== told) this.#options.onError(error);
+          told = reason;
+        }
+      } else await this.#ping().catch(() => {});
+      await pause(LOOK_MS, signal);
+    }
+  }
+}
+
+/** True for what PostgreSQL says of data, or of a program's limit, by class of SQLSTATE: sent again it fails again. */
+function isOfData(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && /^(21|22|23|54)/.test(error.code ?? "");
+}
+
+/** True for a statement that is wrong; a table that is gone is made again instead. */
+function isWrongHere(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && /^42(?!P01)/.test(error.code ?? "");
+}
+
+/** True for what ends one statement and says nothing of the server: its time was over, or others were in the way. */
+function isPassing(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && /^(40|55|57014)/.test(error.code ?? "");
+}
+
+/** Why, for a line of text, without what may be secret. */
+function why(error: unknown): string {
+  return scrub(reasonOf(error));
+}
+
+/** What `work` comes to, if it does within `ms` milliseconds and before the signal aborts. */
+async function within<T>(work: Promise<T>, { ms, signal }: { ms: number; signal: AbortSignal }): Promise<T> {
+  const over = new AbortController();
+  const late = pause(ms, AbortSignal.any([over.signal, signal])).then(() => {
+    if (!over.signal.aborted) throw signal.aborted ? signal.reason : new Error(`No answer within ${ms} ms`);
+    return undefined as never;
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    over.abort();
+    // What comes after it was given up is nobody's.
+    work.catch(() => {});
+  }
+}

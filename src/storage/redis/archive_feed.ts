@@ -1,0 +1,122 @@
+/**
+ * The feed as archivers read it: the consumer group `history`, which is there once the first of them has read.
+ */
+import type { Clock } from "../../lib/clock.ts";
+import type { RedisConnection } from "./connection/connection.ts";
+import { forgetConsumers } from "./streams/consumer_group.ts";
+import { readGroups } from "./streams/stream_info.ts";
+import type { Keys } from "./keys.ts";
+import { letExpire } from "./scripts/let_expire.ts";
+import type { WaitOptions } from "../../execution/log.ts";
+import type { ArchiveFeed, Backlog } from "../../feed/archive_feed.ts";
+import type { FeedEntry } from "../../feed/projections.ts";
+import { FeedReader } from "./feed_reader.ts";
+
+/** The group that archivers are. */
+export const HISTORY = "history";
+
+/** How often what other archivers left is looked for, in milliseconds, and at every how many of these, consumers. */
+const IDLE_EVERY_MS = 5000;
+const FORGET_EVERY = 100;
+
+/** What the feed of archivers is made of. */
+export interface RedisArchiveFeedOptions {
+  readonly keys: Keys;
+  readonly commands: RedisConnection;
+  readonly clock: Clock;
+  readonly openBlocked: () => Promise<RedisConnection>;
+  readonly instance: string;
+  /** How long an archived execution is kept from its end on, in seconds. */
+  readonly historyTtlSeconds: number;
+}
+
+/** {@linkcode ArchiveFeed} on Redis. */
+export class RedisArchiveFeed implements ArchiveFeed {
+  readonly #options: RedisArchiveFeedOptions;
+  readonly #reader: FeedReader;
+  #lookAt = 0;
+  #looks = 0;
+
+  constructor(options: RedisArchiveFeedOptions) {
+    this.#options = options;
+    this.#reader = new FeedReader({ ...options, group: HISTORY });
+  }
+
+  async take(options: WaitOptions & { count: number; blockMs: number }): Promise<FeedEntry[]> {
+    if (performance.now() >= this.#lookAt) {
+      this.#lookAt = performance.now() + IDLE_EVERY_MS;
+      await this.#lookAfter();
+    }
+    return await this.#reader.take({ ...options, blockMs: Math.min(options.blockMs, IDLE_EVERY_MS) });
+  }
+
+  again(): void {
+    this.#reader.again();
+  }
+
+  async done(entries: readonly FeedEntry[], { archived }: { archived: readonly FeedEntry[] }): Promise<void> {
+    const { keys, commands, historyTtlSeconds } = this.#options;
+    const byPartition = new Map<number, { entryIds: string[]; executions: FeedEntry[] }>();
+    for (const { partition, id } of entries) {
+      const batch = byPartition.get(partition) ?? { entryIds: [], executions: [] };
+      byPartition.set(partition, batch);
+      batch.entryIds.push(id);
+    }
+    for (const entry of archived) {
+      // What is kept no longer than that anyway needs no word.
+      const { endedAt, keptUntil } = entry.ended!;
+      if (keptUntil > endedAt + historyTtlSeconds * 1000) byPartition.get(entry.partition)!.executions.push(entry);
+    }
+    await Promise.all([...byPartition].map(([partition, { entryIds, executions }]) =>
+      letExpire(commands, {
+        keys: { feed: keys.feed(partition), expiry: keys.expiry(partition) },
+        group: HISTORY,
+        base: keys.base(partition),
+        entryIds,
+        executions: executions.map(({ executionId, workflowId, ended }) => ({
+          executionId,
+          keptUntil: ended!.endedAt + historyTtlSeconds * 1000,
+          member: `${executionId} ${ended!.status} ${workflowId}`,
+        })),
+      })
+    ));
+  }
+
+  async backlog(): Promise<Backlog> {
+    const { keys, commands, clock } = this.#options;
+    let [entries, oldestMs] = [0, 0];
+    for (const feed of keys.each((partition) => keys.feed(partition))) {
+      const group = (await readGroups(commands, feed))?.find((group) => group.get("name") === HISTORY);
+      if (group === undefined) {
+        entries += await commands.send<number>(["XLEN", feed]);
+        continue;
+      }
+      const [pending, lowest] = await commands.send<[number, string | null]>(["XPENDING", feed, HISTORY]);
+      // Unknown after entries in its middle were deleted (Redis, XINFO GROUPS): then what lies behind is counted.
+      const lag = group.get("lag");
+      const behind = typeof lag === "number" ? lag : await commands.send<number>(["XLEN", feed]);
+      entries += pending + behind;
+      if (pending + behind === 0) continue;
+      const oldest = lowest ?? group.get("last-delivered-id") as string;
+      const ms = Number(oldest.split("-")[0]);
+      if (ms > 0) oldestMs = Math.max(oldestMs, clock.now() - ms);
+    }
+    return { entries, oldestMs };
+  }
+
+  /** Closes the blocked connection. */
+  close(): Promise<void> {
+    return this.#reader.close();
+  }
+
+  /** Takes over what other archivers have left, and forgets those that are gone. */
+  async #lookAfter(): Promise<void> {
+    const { keys, commands } = this.#options;
+    if (!commands.ready) return;
+    const forget = this.#looks++ % FORGET_EVERY === 0;
+    for (let partition = 0; partition < keys.partitions; partition++) {
+      await this.#reader.findIdle(partition);
+      if (forget) await forgetConsumers(commands, keys.feed(partition), { group: HISTORY });
+    }
+  }
+}

@@ -1,0 +1,252 @@
+// postgres
+// timeout: 180
+/**
+ * The archive in PostgreSQL, by its port.
+ */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { StoredEvent } from "../../../src/execution/event.ts";
+import { LARGE } from "../../../src/execution/value.ts";
+import type { Archive, ArchiveChunk, ArchivedExecution } from "../../../src/feed/archive.ts";
+import { writeLine } from "../../../src/feed/log_lines.ts";
+import { uuidv7 } from "../../../src/lib/uuidv7.ts";
+import { openArchive } from "../../../src/storage/postgres/archive.ts";
+import { openDatabase } from "../../support/postgres.ts";
+
+const database = await openDatabase();
+const test = suite(`Archive in PostgreSQL${database.skipped}`);
+const DAY_MS = 86_400_000;
+const signal = AbortSignal.timeout(120_000);
+
+/** Opens an archive that is ready. */
+async function open(options: { historyDays?: number; now?: () => number } = {}): Promise<Archive & AsyncDisposable> {
+  const archive = openArchive({ url: database.url!, instance: "test", historyDays: 30, ...options });
+  assert.ok(await archive.whenReady({ timeoutMs: 60_000, signal }));
+  return archive;
+}
+
+/** An execution and its log. */
+interface Sample {
+  readonly execution: ArchivedExecution;
+  readonly events: readonly StoredEvent[];
+}
+
+/** A UUIDv7 of any time; those of {@linkcode uuidv7} never go back. */
+function idAt(ms: number): string {
+  const time = ms.toString(16).padStart(12, "0");
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${uuidv7().slice(15)}`;
+}
+
+function sampleOf(options: Partial<ArchivedExecution> = {}, events?: readonly StoredEvent[]): Sample {
+  const at = options.requestedAt ?? Date.now();
+  const execution: ArchivedExecution = {
+    executionId: idAt(at),
+    workflowId: "orders",
+    version: 1,
+    status: "completed",
+    requestedAt: at,
+    endedAt: at + 5,
+    tags: {},
+    lastNode: "sum",
+    ...options,
+  };
+  return { execution, events: events ?? eventsOf(at) };
+}
+
+function eventsOf(at: number, output: unknown = { n: 1 }): StoredEvent[] {
+  const data = { workflowId: "orders", version: 1, trigger: "hook", input: { body: "é\0\ud800 __proto__" } };
+  return [
+    { id: `${at}-0`, type: "execution.requested", time: at, data },
+    { id: `${at}-1`, type: "node.completed", time: at, node: "sum", data: { output } },
+    { id: `${at + 5}-0`, type: "execution.completed", time: at + 5, data: { lastNode: "sum" } },
+  ] as StoredEvent[];
+}
+
+/** One chunk with all of it. */
+async function* chunkOf(samples: readonly Sample[]): AsyncIterable<ArchiveChunk> {
+  await Promise.resolve();
+  const chunk = { executions: samples.map(({ execution }) => execution), parts: [], values: [] } as {
+    executions: ArchivedExecution[];
+    parts: ArchiveChunk["parts"][number][];
+    values: ArchiveChunk["values"][number][];
+  };
+  for (const { execution: { executionId }, events } of samples) {
+    const written = events.map(writeLine);
+    chunk.parts.push({ executionId, part: 0, lines: written.map(({ line }) => line), lastId: events.at(-1)!.id });
+    for (const { value } of written) {
+      if (value !== undefined) chunk.values.push({ executionId, name: value.name, json: value.json });
+    }
+  }
+  yield chunk;
+}
+
+async function put(archive: Archive, samples: readonly Sample[]): Promise<void> {
+  await archive.store(samples.map(({ execution }) => execution.executionId), chunkOf(samples));
+}
+
+async function readAll(archive: Archive, id: string, options = {}): Promise<StoredEvent[]> {
+  const events: StoredEvent[] = [];
+  for await (const page of archive.pages(id, options)) {
+    assert.ok(page.length > 0);
+    events.push(...page);
+  }
+  return events;
+}
+
+test.after(() => database.drop());
+
+if (database.url !== undefined) {
+  test("store() and pages() give events back as they were, large values too", async () => {
+    await using archive = await open();
+    const at = Date.now();
+    const large = "x".repeat(LARGE + 1);
+    const sample = sampleOf({ requestedAt: at }, eventsOf(at, large));
+    await put(archive, [sample]);
+    const { executionId } = sample.execution;
+    assert.equal(await readAll(archive, executionId), sample.events);
+    assert.equal(await readAll(archive, executionId, { after: `${at}-0`, limit: 1 }), [sample.events[1]]);
+    const [, bare] = await readAll(archive, executionId, { values: false });
+    assert.equal(bare!.data, { output: null });
+    assert.equal(await archive.result(executionId), { executionId, status: "completed", output: large });
+    const { tags: _tags, lastNode: _lastNode, ...meta } = sample.execution;
+    assert.equal(await archive.meta(executionId), meta);
+    assert.is(await archive.meta(uuidv7()), undefined);
+    assert.is(await archive.result(uuidv7()), undefined);
+  });
+
+  test("store() of the same twice, by two at once, keeps and counts each execution once", async () => {
+    await using archive = await open();
+    await using other = await open();
+    const samples = Array.from({ length: 700 }, () => sampleOf({ workflowId: "counted" }));
+    await Promise.all([put(archive, samples), put(other, samples), put(archive, samples.slice(0, 10))]);
+    await put(other, samples);
+    const [row] = await database.query<{ completed: string; duration_ms: string; longest_ms: string }>(
+      "SELECT sum(completed) AS completed, sum(duration_ms) AS duration_ms, max(longest_ms) AS longest_ms " +
+        "FROM millrace.hourly WHERE workflow_id = 'counted'",
+    );
+    assert.equal(row, { completed: "700", duration_ms: "3500", longest_ms: "5" });
+  });
+
+  test("store() keeps nothing of chunks whose source fails", async () => {
+    await using archive = await open();
+    const sample = sampleOf();
+    async function* failing() {
+      yield* chunkOf([sample]);
+      throw new Error("the log is away");
+    }
+    try {
+      await archive.store([sample.execution.executionId], failing());
+      assert.unreachable();
+    } catch (error) {
+      assert.ok(error instanceof Error);
+    }
+    assert.is(await archive.meta(sample.execution.executionId), undefined);
+  });
+
+  test("list() pages newest first by keyset, filters, searches errors and tags, and bounds times", async () => {
+    await using archive = await open();
+    const start = Date.now() - 2 * DAY_MS;
+    const samples = Array.from({ length: 60 }, (_, i) => {
+      const failed = i % 4 === 0;
+      return sampleOf({
+        workflowId: i % 2 === 0 ? "even" : "odd",
+        requestedAt: start + i * 3_600_000,
+        status: failed ? "failed" : "completed",
+        ...(failed && { error: { code: "http_status", message: `Answer ${i} was 50%_off` } }),
+        tags: i % 3 === 0 ? { customer: `ACME-${i}` } : {},
+      });
+    });
+    await put(archive, samples);
+    const model = samples.map(({ execution }) => execution).sort((a, b) => a.executionId < b.executionId ? 1 : -1);
+    const mine = new Set(model.map(({ executionId }) => executionId));
+    const collect = async (filter: object, limit = 7) => {
+      const found: string[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await archive.list({ limit, ...filter, ...(cursor !== undefined && { cursor }) });
+        found.push(...page.executions.map(({ executionId }) => executionId).filter((id) => mine.has(id)));
+        cursor = page.nextCursor;
+      } while (cursor !== undefined);
+      return found;
+    };
+    const expected = (keep: (execution: ArchivedExecution) => boolean) =>
+      model.filter(keep).map(({ executionId }) => executionId);
+    assert.equal(await collect({ from: start }), expected(() => true));
+    assert.equal(await collect({ workflowId: "even" }), expected(({ workflowId }) => workflowId === "even"));
+    assert.equal(await collect({ status: "failed" }), expected(({ status }) => status === "failed"));
+    assert.equal(
+      await collect({ workflowId: "even", status: "completed" }),
+      expected(({ workflowId, status }) => workflowId === "even" && status === "completed"),
+    );
+    assert.equal(await collect({ q: "acme-3" }), expected(({ tags }) => tags.customer?.startsWith("ACME-3") ?? false));
+    assert.equal(await collect({ q: "50%_OFF" }), expected(({ error }) => error !== undefined));
+    assert.equal(await collect({ q: "50%xoff" }), []);
+    const [from, to] = [start + 10 * 3_600_000, start + 20 * 3_600_000];
+    assert.equal(
+      await collect({ from, to }),
+      expected(({ requestedAt }) => requestedAt >= from && requestedAt < to),
+    );
+    assert.equal(await collect({ status: "running" }), []);
+  });
+
+  test("partitions are made for days that are kept, and dropped when these are over", async () => {
+    const now = Date.now();
+    const old = sampleOf({ requestedAt: now - 5 * DAY_MS });
+    {
+      await using archive = await open({ historyDays: 6 });
+      await put(archive, [old]);
+      assert.ok(await archive.meta(old.execution.executionId));
+      const gone = sampleOf({ requestedAt: now - 40 * DAY_MS });
+      await put(archive, [gone]);
+      assert.is(await archive.meta(gone.execution.executionId), undefined);
+    }
+    await using later = await open({ historyDays: 6, now: () => now + 2 * DAY_MS });
+    assert.is(await later.meta(old.execution.executionId), undefined);
+    const ahead = await database.query<{ name: string }>(
+      "SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid " +
+        "WHERE i.inhparent = 'millrace.executions'::regclass ORDER BY 1",
+    );
+    const last = new Date(now + 5 * DAY_MS).toISOString().slice(0, 10).replaceAll("-", "");
+    assert.is(ahead.at(-1)!.name, `executions_${last}`);
+  });
+
+  test("workflow() gives the versions that were stored", async () => {
+    await using archive = await open();
+    const definition = { name: "one", active: true, nodes: [], connections: [] } as never;
+    const workflow = { id: "one", version: 3, definition, updatedAt: 17 };
+    await archive.storeWorkflow(workflow);
+    await archive.storeWorkflow(workflow);
+    assert.equal(await archive.workflow("one", 3), workflow);
+    assert.is(await archive.workflow("one", 4), undefined);
+  });
+
+  test("health() is up with its latency", async () => {
+    await using archive = await open();
+    const health = await archive.health();
+    assert.is(health.status, "up");
+    assert.ok(health.latency! >= 0);
+  });
+} else test.skip("needs a PostgreSQL", () => {});
+
+test("openArchive() fails reads at once while there is no database, and is down", async () => {
+  const seen: unknown[] = [];
+  await using archive = openArchive({
+    url: "postgres://127.0.0.1:1/none",
+    instance: "test",
+    historyDays: 30,
+    onError: (error) => seen.push(error),
+  });
+  assert.not.ok(await archive.whenReady({ timeoutMs: 200, signal }));
+  for (const read of [() => archive.meta(uuidv7()), () => archive.list({ limit: 1 })]) {
+    try {
+      await read();
+      assert.unreachable();
+    } catch (error) {
+      assert.is((error as { code: string }).code, "unavailable");
+    }
+  }
+  assert.is((await archive.health()).status, "down");
+  assert.ok(seen.length > 0);
+});
+
+test.run();
