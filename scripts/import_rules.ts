@@ -58,6 +58,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "telemetry",
     "workflow",
   ],
+  "http/browser": ["http/frame", "http/protocol", "sessions"],
   http: ["http/api", "http/frame", "http/protocol", "http/webhook"],
   start: ["config", "feed", "storage", "storage/memory", "storage/postgres", "storage/redis", "telemetry"],
   cli: ["execution"],

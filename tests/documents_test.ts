@@ -47,4 +47,13 @@ for (const file of ["README.md", "ARCHITECTURE.md", "CHANGELOG.md"]) {
   });
 }
 
+test("package.json exports files that are built", () => {
+  const { exports } = JSON.parse(textOf("package.json")) as { exports: Record<string, string | { default: string }> };
+  for (const target of Object.values(exports)) {
+    const path = typeof target === "string" ? target : target.default;
+    const source = path.replace("./dist/", "../src/").replace(/\.js$/, ".ts");
+    assert.ok(existsSync(new URL(source.replace(/^\.\//, "../"), import.meta.url)), path);
+  }
+});
+
 test.run();

@@ -126,6 +126,17 @@ export class Sessions {
     return await this.#change(id, apply, guards);
   }
 
+  /**
+   * Changes the data of a session by a function of it, which is called again where another change came between. It may
+   * change what it is given in place.
+   *
+   * @throws {MillraceError} `session_not_found`, `invalid_session`, `document_too_large`, `version_mismatch`
+   */
+  async update(id: string, change: (data: JsonValue) => JsonValue, guards: Guards = {}): Promise<Session> {
+    const apply = (document: JsonObject) => ({ ...document, data: change(document["data"]!) });
+    return await this.#change(id, (document) => apply(document as JsonObject), guards);
+  }
+
   /** Deletes a session; false when there was none. Throws `version_mismatch`. */
   async delete(id: string, guards: Pick<Guards, "ifMatch"> = {}): Promise<boolean> {
     const outcome = await this.#store.delete(id, guards.ifMatch);

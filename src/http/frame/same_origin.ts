@@ -64,8 +64,11 @@ export function checkPage(c: Context<AppEnv>, corsOrigins: readonly string[]): v
   throw new MillraceError("origin_not_allowed", "Pages of another origin may not open this: CORS_ORIGINS may name it");
 }
 
-/** `Sec-Fetch-Site` comes from browsers alone (Fetch Metadata, section 2.4); `none` is the user's own doing. */
-function isOwn(host: string, origin: string | undefined, site: string | undefined): boolean {
+/**
+ * Whether a request is none of a page of another origin, by what browsers say of it. `Sec-Fetch-Site` comes from browsers alone (Fetch Metadata, section 2.4); `none` is the
+ * user's own doing.
+ */
+export function isOwn(host: string, origin: string | undefined, site: string | undefined): boolean {
   if (site !== undefined && site !== "same-origin" && site !== "none") return false;
   return origin === undefined || (URL.canParse(origin) && new URL(origin).host === host);
 }

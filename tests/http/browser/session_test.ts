@@ -1,0 +1,207 @@
+import { Hono } from "hono";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { UnavailableError } from "../../../src/lib/errors.ts";
+import { session, type SessionEnv, type SessionOptions } from "../../../src/http/browser/session.ts";
+import { createMemoryStore } from "../../../src/storage/memory/store.ts";
+import type { SessionStore } from "../../../src/sessions/session_store.ts";
+
+const SECRET = "a secret of thirty-two characters or more";
+const SAME = { "sec-fetch-site": "same-origin" };
+
+/** An app whose pages set, rotate and destroy; and a browser that keeps its cookie. */
+function rig(
+  options: Partial<SessionOptions> = {},
+  store: SessionStore = createMemoryStore({ instance: "t" }).sessions,
+) {
+  const app = new Hono<SessionEnv>();
+  app.use(session({ store, secrets: [SECRET], ...options }));
+  app.get("/", (c) => c.json({ user: c.var.session.get("user") ?? null, cart: c.var.session.get("cart") ?? null }));
+  app.post("/set/:name", async (c) => {
+    c.var.session.set(c.req.param("name"), await c.req.json());
+    return c.text("set");
+  });
+  app.post("/unset/:name", (c) => {
+    c.var.session.delete(c.req.param("name"));
+    return c.text("unset");
+  });
+  app.post("/login", (c) => {
+    c.var.session.rotate();
+    c.var.session.set("user", "alice");
+    return c.redirect("/");
+  });
+  app.post("/logout", (c) => {
+    c.var.session.destroy();
+    return c.text("bye");
+  });
+  app.post("/fail", (c) => {
+    c.var.session.set("user", "nobody");
+    throw new Error("fails");
+  });
+  app.get("/token", async (c) => c.text(await c.var.session.csrfToken()));
+  app.onError((error, c) =>
+    "getResponse" in error ? (error as { getResponse(): Response }).getResponse() : c.text("", 500)
+  );
+  return { app, store };
+}
+
+class Browser {
+  cookie: string | undefined;
+  readonly #app: Hono<SessionEnv>;
+
+  constructor(app: Hono<SessionEnv>, cookie?: string) {
+    this.#app = app;
+    this.cookie = cookie;
+  }
+
+  async send(method: string, path: string, options: { body?: unknown; headers?: Record<string, string> } = {}) {
+    const headers = { ...(options.headers ?? SAME), ...(this.cookie && { cookie: this.cookie }) };
+    const body = options.body === undefined ? {} : { body: JSON.stringify(options.body) };
+    const response = await this.#app.request(`https://shop.example${path}`, { method, headers, ...body });
+    const set = response.headers.get("set-cookie");
+    if (set !== null) this.cookie = /Max-Age=0/.test(set) ? undefined : set.split(";")[0]!;
+    return response;
+  }
+
+  async page() {
+    return await (await this.send("GET", "/")).json();
+  }
+}
+
+test("session() sets no cookie and stores nothing until something is set", async () => {
+  const { app, store } = rig();
+  const browser = new Browser(app);
+  const response = await browser.send("GET", "/");
+  assert.is(response.headers.get("set-cookie"), null);
+  assert.equal((await store.list({ limit: 10 })).sessions, []);
+  const set = await browser.send("POST", "/set/user", { body: "bob" });
+  assert.match(
+    set.headers.get("set-cookie")!,
+    /^__Host-session=[^;]+; Max-Age=86400; Path=\/; HttpOnly; Secure; SameSite=Lax$/i,
+  );
+  assert.equal(await browser.page(), { user: "bob", cart: null });
+  assert.equal(await new Browser(app).page(), { user: null, cart: null });
+});
+
+test("session() takes no cookie that it did not sign, and secrets can be rotated", async () => {
+  const { app, store } = rig();
+  const browser = new Browser(app);
+  await browser.send("POST", "/set/user", { body: "bob" });
+  const cookie = browser.cookie!;
+  const forged = cookie.replace(/=./, (start) => start === "=A" ? "=B" : "=A");
+  for (const bad of [forged, cookie.slice(0, -5), "__Host-session=x", `${cookie}x`, cookie.replace("__Host-", "")]) {
+    assert.equal(await new Browser(app, bad).page(), { user: null, cart: null }, bad);
+  }
+  const next = "another secret of thirty-two characters";
+  const rotated = rig({ secrets: [next, SECRET] }, store).app;
+  const renewed = new Browser(rotated, cookie);
+  assert.equal(await renewed.page(), { user: "bob", cart: null });
+  assert.is.not(renewed.cookie, cookie);
+  assert.equal(await new Browser(rig({ secrets: [next] }, store).app, renewed.cookie).page(), {
+    user: "bob",
+    cart: null,
+  });
+  assert.equal(await new Browser(rig({ secrets: [next] }, store).app, cookie).page(), { user: null, cart: null });
+});
+
+test("rotate() goes on under another id, and the id that was known before is worth nothing", async () => {
+  const { app, store } = rig();
+  const browser = new Browser(app);
+  await browser.send("POST", "/set/cart", { body: { pears: 2, gone: null } });
+  const before = browser.cookie!;
+  await browser.send("POST", "/login");
+  assert.is.not(browser.cookie, before);
+  assert.equal(await browser.page(), { user: "alice", cart: { pears: 2, gone: null } });
+  const attacker = new Browser(app, before);
+  assert.equal(await attacker.page(), { user: null, cart: null });
+  // It does not come back to life by what the former id sets.
+  await attacker.send("POST", "/set/user", { body: "mallory" });
+  assert.equal(await browser.page(), { user: "alice", cart: { pears: 2, gone: null } });
+  assert.is((await store.list({ limit: 10 })).sessions.length, 2);
+  await browser.send("POST", "/logout");
+  assert.is(browser.cookie, undefined);
+  assert.is((await store.list({ limit: 10 })).sessions.length, 1);
+});
+
+test("requests at once keep what each of them sets, and none of them ends a logout", async () => {
+  const { app } = rig();
+  const browser = new Browser(app);
+  await browser.send("POST", "/set/user", { body: "bob" });
+  const { cookie } = browser;
+  await Promise.all(
+    ["a", "b", "c", "user"].map((name) => new Browser(app, cookie).send("POST", `/set/${name}`, { body: name })).concat(
+      new Browser(app, cookie).send("POST", "/unset/cart"),
+    ),
+  );
+  assert.equal(await browser.page(), { user: "user", cart: null });
+  const slow = new Hono<SessionEnv>();
+  const { store } = rig();
+  slow.use(session({ store, secrets: [SECRET] }));
+  let release = () => {};
+  const held = new Promise<void>((resolve) => release = resolve);
+  slow.post("/begin", (c) => (c.var.session.set("user", "bob"), c.text("")));
+  slow.post("/slow", async (c) => {
+    await held;
+    c.var.session.set("user", "zombie");
+    return c.text("");
+  });
+  slow.post("/logout", (c) => (c.var.session.destroy(), c.text("")));
+  slow.get("/", (c) => c.json(c.var.session.get("user") ?? null));
+  const mine = new Browser(slow);
+  await mine.send("POST", "/begin");
+  const late = new Browser(slow, mine.cookie);
+  const sending = late.send("POST", "/slow");
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  const former = mine.cookie;
+  await mine.send("POST", "/logout");
+  release();
+  await sending;
+  assert.is(late.cookie, undefined);
+  assert.is(await new Browser(slow, former).page(), null);
+});
+
+test("session() refuses what pages of other origins send, and asks for a token where a browser says nothing", async () => {
+  const { app } = rig({ origins: ["https://app.example"] });
+  const browser = new Browser(app);
+  await browser.send("POST", "/set/user", { body: "bob" });
+  const status = async (headers: Record<string, string>) =>
+    (await browser.send("POST", "/set/user", { body: "eve", headers })).status;
+  assert.is(await status({ "sec-fetch-site": "cross-site", origin: "https://evil.example" }), 403);
+  assert.is(await status({ "sec-fetch-site": "same-site", origin: "https://evil.shop.example" }), 403);
+  assert.is(await status({ origin: "https://evil.example" }), 403);
+  assert.is(await status({ origin: "null" }), 403);
+  assert.is(await status({}), 403);
+  assert.is(await status({ "x-csrf-token": "x".repeat(43) }), 403);
+  assert.equal(await browser.page(), { user: "bob", cart: null });
+  const token = await (await browser.send("GET", "/token")).text();
+  assert.is(await status({ "x-csrf-token": token }), 200);
+  assert.is(await status({ origin: "https://shop.example" }), 200);
+  assert.is(await status({ "sec-fetch-site": "cross-site", origin: "https://app.example" }), 200);
+  // A login that a stranger sends in the user's name is refused as well; a program without a session is nobody's.
+  const fresh = new Browser(app);
+  assert.is((await fresh.send("POST", "/login", { headers: { origin: "https://evil.example" } })).status, 403);
+  assert.is((await fresh.send("POST", "/login", { headers: {} })).status, 302);
+  const token2 = await (await fresh.send("GET", "/token")).text();
+  await fresh.send("POST", "/login");
+  assert.is((await fresh.send("POST", "/set/user", { body: 1, headers: { "x-csrf-token": token2 } })).status, 403);
+});
+
+test("what a failed request has set is not kept", async () => {
+  const { app } = rig();
+  const browser = new Browser(app);
+  await browser.send("POST", "/set/user", { body: "bob" });
+  assert.is((await browser.send("POST", "/fail")).status, 500);
+  assert.equal(await browser.page(), { user: "bob", cart: null });
+});
+
+test("session() answers 503 while the store is away, and refuses short secrets at once", async () => {
+  const away = () => Promise.reject(new UnavailableError("away"));
+  const store = { read: away, write: away, delete: away, list: away } as unknown as SessionStore;
+  const { app } = rig({}, store);
+  const response = await new Browser(app).send("POST", "/set/user", { body: 1 });
+  assert.is(response.status, 503);
+  assert.is(response.headers.get("content-type"), "application/problem+json");
+  for (const secrets of [[], ["short"], [SECRET, ""]]) assert.throws(() => session({ store, secrets }), TypeError);
+});
+
+test.run();
