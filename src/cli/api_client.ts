@@ -1,5 +1,5 @@
 /**
- * Calls a Millrace server's API from a command line, with one-line errors in place of stack traces.
+ * Calls the API of a Millrace server for commands. Errors are one line each.
  *
  * @example
  * ```ts
@@ -17,7 +17,7 @@ export interface Terminal {
   readonly write: (text: string) => void;
 }
 
-/** What a command is given of the world. */
+/** The environment of a command. */
 export interface CommandContext {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Writes one line to standard output. */
@@ -29,7 +29,7 @@ export interface CommandContext {
   readonly terminal?: Terminal | undefined;
 }
 
-/** The call did not succeed; the message is one line for whoever typed the command. */
+/** A call failed. The message is one line for the terminal. */
 export class ApiCallError extends Error {
   override readonly name = "ApiCallError";
   /** What the server answered; absent where it did not, or the answer ended early. */
@@ -41,7 +41,7 @@ export class ApiCallError extends Error {
   }
 }
 
-/** The arguments make no command. */
+/** The arguments are not a valid command. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }

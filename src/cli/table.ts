@@ -2,14 +2,14 @@
  * Tables for terminals.
  */
 
-/** Longer cells are cut. */
+/** Longest cell, in characters; longer ones are cut. */
 const MAX_WIDTH = 100;
 
-/** Control characters, with which a text from elsewhere could steer the terminal. */
+/** Control characters, with which foreign text could control the terminal. */
 // deno-lint-ignore no-control-regex
 const CONTROL = /[\x00-\x1f\x7f-\x9f]+/g;
 
-/** Rows as lines of text whose columns stand below one another; the first row is the head. */
+/** Formats rows as lines with aligned columns; the first row is the head. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const cells = rows.map((row) => row.map(toCell));
   const widths: number[] = [];

@@ -1,6 +1,6 @@
 /**
- * One environment variable, and the schemas of their texts. What a schema says of a wrong text goes on from the
- * variable's name: `must be …, not "…"`. A value that may be a secret is never quoted.
+ * One environment variable, and schemas for the texts of variables. An error message follows the variable's name:
+ * `must be …, not "…"`. It never quotes a value that may be a secret.
  *
  * @example
  * ```ts
@@ -12,15 +12,16 @@ import { z } from "zod";
 import { decodeBase64 } from "../lib/base64.ts";
 import { parsePointer } from "../lib/json_pointer.ts";
 
-/** Makes a value of a text. */
+/** Parses a text into a value. */
 export type TextSchema<T> = z.ZodType<T, string>;
 
 /** One environment variable. */
 export interface Setting<T> {
   /** Its text when the variable is unset or empty. */
   readonly default: string;
-  /** What it is, in a line, with its unit: no final period. */
+  /** One line for `--help` and README.md, with the unit: no final period. */
   readonly help: string;
+  /** Parses and checks the text. */
   readonly schema: TextSchema<T>;
 }
 
@@ -56,7 +57,7 @@ export function matching(expression: RegExp, form: string): TextSchema<string> {
   return z.string().regex(expression, mustBe(form));
 }
 
-/** As another schema has it; nothing is `undefined`. */
+/** Another schema, with `undefined` for an empty text. */
 export function optional<T>(schema: TextSchema<T>): TextSchema<T | undefined> {
   return z.string().transform((text) => text === "" ? undefined : text).pipe(schema.optional());
 }
@@ -64,12 +65,12 @@ export function optional<T>(schema: TextSchema<T>): TextSchema<T | undefined> {
 /** Any text. */
 export const anyText: TextSchema<string> = z.string();
 
-/** Texts separated by commas, each as another schema has it; none is an empty list. */
+/** Texts separated by commas, each parsed by another schema; an empty text is an empty list. */
 export function listOf<T>(schema: TextSchema<T>): TextSchema<readonly T[]> {
   return z.string().transform(list).pipe(z.array(schema)).transform((values) => Object.freeze(values));
 }
 
-/** A bearer token, as RFC 6750, section 2.1, has it: one with any other character could never be sent. */
+/** A bearer token (RFC 6750, section 2.1): one with any other character could never be sent. */
 export const token: TextSchema<string> = z.string()
   .min(8, { error: ({ input }) => `has a token of ${String(input).length} characters: each needs at least 8` })
   .regex(
@@ -83,7 +84,7 @@ export const origin: TextSchema<string> = z.string().refine(
   mustBe('origins such as "https://example.com", or *'),
 );
 
-/** A host name or an address, as it stands in a URL: an IPv6 address in brackets. */
+/** A host name or an address, in the form of a URL: an IPv6 address in brackets. */
 export const hostName: TextSchema<string> = textOf(mustBe("a host name or an address, without port"), (text) => {
   const host = /^[0-9a-f:.]*:[0-9a-f:.]*$/i.test(text) ? `[${text}]` : text;
   return /^(\[[^\]]*\]|[\w.-]+)$/.test(host) && URL.canParse(`redis://${host}`) ? host : undefined;
@@ -91,7 +92,7 @@ export const hostName: TextSchema<string> = textOf(mustBe("a host name or an add
 
 const REDIS_URL_FORM = "redis://[user:password@]host[:port][/db]";
 
-/** A Redis URL as IANA registered it. The URL is not quoted: it may hold a password. */
+/** A Redis URL (IANA's provisional `redis` scheme). An error never quotes it: it may hold a password. */
 export const redisUrl: TextSchema<URL> = z.string().transform((text, context) => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const fault = url === undefined ? `must be a URL such as ${REDIS_URL_FORM}` : faultOf(url);
@@ -119,7 +120,7 @@ function faultOf(url: URL): string | undefined {
   return /^\/?\d*$/.test(url.pathname) ? undefined : `must end in a database number, not "${url.pathname}"`;
 }
 
-/** What `read` makes of a text; it gives `undefined` for one that is wrong. */
+/** Parses by `read`, which returns `undefined` for a wrong text. */
 function textOf<T>(fault: ReturnType<typeof mustBe>, read: (text: string) => T | undefined): TextSchema<T> {
   return z.string().transform((text, context) => {
     const value = read(text);

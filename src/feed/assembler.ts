@@ -1,11 +1,11 @@
 /**
- * The assembler: reads the feed in batches and keeps what readers ask for most: lists, counters and a progress
- * document for every execution that takes longer than a batch. All of it can also be had by folding the logs.
+ * The assembler: reads the feed in batches and keeps projections: lists, counters, and a progress document for every
+ * execution that takes longer than a batch. Folding the logs gives the same.
  *
  * Invariants:
  * 1. A batch is acknowledged in the step that applies it: applied twice changes nothing.
- * 2. A document is written for an execution that has run for a while. A shorter one costs its index entries only.
- * 3. Documents are folds of the log, so whichever assembler writes one, and however late, it says the same.
+ * 2. A document is written only for an execution that has run for a while; a shorter one gets index entries alone.
+ * 3. Documents are folds of the log, so it does not matter which assembler writes one, or how late.
  */
 import { applyEvent, countSteps, emptyState } from "../execution/state.ts";
 import type { ExecutionLog } from "../execution/log.ts";
@@ -13,16 +13,16 @@ import type { FeedEntry, ProgressDocument, Projections } from "./projections.ts"
 import { pause } from "../lib/delay.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 
-/** How long one blocked read of the feed waits, and how often expired entries are swept, in milliseconds. */
+/** Longest blocked read of the feed, and the interval of sweeps, in milliseconds. */
 const BLOCK_MS = 5000;
 const SWEEP_MS = 1000;
-/** How long a batch may gather after its first entry, in milliseconds, and its largest size. */
+/** Batching window after a first entry, in milliseconds, and the largest batch. */
 const GATHER_MS = 20;
 const BATCH = 500;
-/** How long an execution must have run to get a progress document, in milliseconds. */
+/** Age at which an execution gets a progress document, in milliseconds. */
 const YOUNG_MS = 200;
 
-/** What an assembler needs. */
+/** Options of an {@linkcode Assembler}. */
 export interface AssemblerOptions {
   readonly log: Pick<ExecutionLog, "pages">;
   readonly projections: Projections;
@@ -34,7 +34,7 @@ export interface AssemblerOptions {
 export class Assembler {
   readonly #options: AssemblerOptions;
   readonly #stop = new AbortController();
-  /** Executions that began to run lately, and when a document is due, by the monotonic clock. */
+  /** Executions that have just begun, and when their document is due, by the monotonic clock. */
   readonly #young = new Map<string, { entry: FeedEntry; dueAt: number }>();
   #loop: Promise<void> | undefined;
   #sweeper: ReturnType<typeof setInterval> | undefined;

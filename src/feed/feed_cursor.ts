@@ -1,8 +1,9 @@
 /**
- * Where a follower of the feed is: one entry id for one partition, and for several one text that says it of each.
+ * The position of a follower of the feed: an entry id where there is one partition, and one text of all ids where there
+ * are several.
  *
- * That text is `f`, the milliseconds of the newest of the ids, and for each partition `_`, by how many milliseconds its
- * id is older, and `.` with its count if that is not 0; all in base 36. A partition without entries has nothing after `_`.
+ * That text is `f`, the milliseconds of the newest id, and for each partition `_`, by how many milliseconds its id is
+ * older, and `.` with its count if that is not 0; all in base 36. A partition without entries has nothing after `_`.
  *
  * @example
  * ```ts
@@ -16,7 +17,7 @@ import { isEntryId } from "../execution/event.ts";
 const SEVERAL = /^f[0-9a-z]{1,10}(?:_(?:[0-9a-z]{1,10}(?:\.[0-9a-z]{1,10})?)?){2,1024}$/;
 const BEGINNING = "0-0";
 
-/** The cursor of one who has read up to these entries, one id a partition. */
+/** The cursor after these entries, one id a partition. */
 export function encodeFeedCursor(ids: readonly string[]): string {
   if (ids.length === 1) return ids[0]!;
   const places = ids.map((id) => id.split("-").map(Number));
@@ -28,15 +29,15 @@ export function encodeFeedCursor(ids: readonly string[]): string {
   return `f${newest.toString(36)}${parts.join("")}`;
 }
 
-/** Whether a text has the form of a cursor: an entry id, or one of several partitions. */
+/** True for a text in the form of a cursor, of one partition or of several. */
 export function isFeedCursor(text: string): boolean {
   return isEntryId(text) || decode(text) !== undefined;
 }
 
 /**
- * The ids in a cursor, one a partition. An entry id alone says of several partitions only where one of them is: then
- * entries of the others may be missing, and `isExact` is false. Throws `invalid_last_event_id` when the cursor is not
- * one of so many partitions.
+ * The ids in a cursor, one a partition. With several partitions an entry id is the position in one of them only:
+ * entries of the others may then be missing, and `isExact` is false. Throws `invalid_last_event_id` for a cursor of
+ * another number of partitions.
  */
 export function decodeFeedCursor(cursor: string, partitions: number): { ids: string[]; isExact: boolean } {
   if (isEntryId(cursor)) {

@@ -1,12 +1,12 @@
 /**
- * The port of what is made of the feed: lists, progress, statistics.
+ * The port of the projections of the feed: lists, progress, statistics.
  */
 import type { ExecutionMeta, WaitOptions } from "../execution/log.ts";
 import type { ExecutionStatus } from "../execution/event.ts";
 
-/** One append as the feed names it. */
+/** A feed entry: one append to the log of an execution. */
 export interface FeedEntry {
-  /** The feed's own entry id, the cursor of its readers. */
+  /** The entry's id in the feed of its partition. */
   readonly id: string;
   readonly partition: number;
   readonly executionId: string;
@@ -17,7 +17,7 @@ export interface FeedEntry {
   readonly last: string;
   /** Types of the events, in order. */
   readonly types: readonly string[];
-  /** On the entry that ends an execution. */
+  /** Present on the entry that ends an execution; times in epoch milliseconds. */
   readonly ended?: {
     readonly status: ExecutionStatus;
     readonly requestedAt: number;
@@ -26,9 +26,9 @@ export interface FeedEntry {
   };
 }
 
-/** A feed entry as one who follows the feed gets it. */
+/** A feed entry with the position after it. */
 export interface FollowedEntry extends FeedEntry {
-  /** From where to go on after it: the entry's id, or with several partitions where each of them is. */
+  /** Resumes after the entry; see `feed_cursor.ts`. */
   readonly cursor: string;
 }
 
@@ -39,7 +39,7 @@ export type FeedMark =
   /** Entries after `after` are gone, or may be; `before` is the oldest that is there, if any is. */
   | { readonly mark: "gap"; readonly after: string; readonly before?: string };
 
-/** Filters and place of a page of executions, newest first. */
+/** Filters and position of a page of executions, newest first. */
 export interface ListOptions {
   readonly workflowId?: string;
   readonly status?: ExecutionStatus;
@@ -58,7 +58,7 @@ export interface ExecutionPage {
   readonly incomplete?: true;
 }
 
-/** A progress document: what the assembler keeps of a running execution. */
+/** The progress of an execution, as the assembler keeps it. */
 export interface ProgressDocument {
   readonly executionId: string;
   readonly workflowId: string;
@@ -73,20 +73,20 @@ export interface ProgressDocument {
   /** Epoch milliseconds. */
   readonly requestedAt: number;
   readonly updatedAt: number;
-  /** Milliseconds that are probably left, or null while there is nothing to tell it from. */
+  /** Estimated milliseconds until the end, or null before any node but the trigger has ended. */
   readonly etaMs: number | null;
 }
 
-/** What the assembler makes of the feed. */
+/** The projections of the feed. */
 export interface Projections {
-  /** Feed entries for this consumer, waiting at most `blockMs`; entries not acknowledged come again after a restart. */
+  /** Takes at most `count` feed entries, waiting at most `blockMs`. Entries that are not acknowledged are delivered again. */
   takeFeed(options: WaitOptions & { count: number; blockMs: number }): Promise<FeedEntry[]>;
   /** Applies a batch to the indexes and counters and acknowledges it, in one step: a second time changes nothing. */
   applyFeed(entries: readonly FeedEntry[]): Promise<void>;
   /** Writes the progress document of a running execution. */
   putProgress(document: ProgressDocument): Promise<void>;
   progress(executionId: string): Promise<ProgressDocument | undefined>;
-  /** Drops what has expired from the indexes and trims the feed behind its readers. */
+  /** Removes expired executions from the indexes, and trims the feed behind its consumer groups. */
   sweep(): Promise<void>;
   /** A page of executions, newest first. */
   list(options: ListOptions): Promise<ExecutionPage>;

@@ -1,5 +1,5 @@
 /**
- * The instance's own log: one JSON object a line on standard output.
+ * The instance's log: one JSON object a line on standard output.
  *
  * @example
  * ```ts
@@ -10,16 +10,16 @@
 import { pino } from "pino";
 import { scrub } from "../lib/credentials.ts";
 
-/** From the fewest lines to all, and none. */
+/** Levels from the most severe to the least; `silent` logs nothing. */
 export const LOG_LEVELS = ["fatal", "error", "warn", "info", "debug", "trace", "silent"] as const;
 
-/** How much is logged. */
+/** The least severe level that is logged. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** Writes a line: what is known as an object, then what happened in words. */
+/** Writes one line: fields, then a message. */
 export type LogLine = (fields: object, message: string) => void;
 
-/** What the rest of the code logs to. */
+/** The logger as the rest of the code sees it. */
 export interface Logger {
   readonly debug: LogLine;
   readonly info: LogLine;
@@ -27,16 +27,17 @@ export interface Logger {
   readonly error: LogLine;
 }
 
-/** What {@linkcode createLogger} takes. */
+/** Options of {@linkcode createLogger}. */
 export interface LoggerOptions {
+  /** The least severe level that is logged. Required. */
   readonly level: LogLevel;
-  /** Named in every line. */
+  /** Name of the instance, a field of every line. Required. */
   readonly instance: string;
 }
 
-/** Milliseconds that a line may wait for company before it is written. */
+/** Batching window of lines, in milliseconds. */
 const FLUSH_EVERY_MS = 100;
-/** Bytes that are written without waiting. */
+/** Size of a batch that is written at once, in bytes. */
 const BUFFER_BYTES = 4096;
 
 /**
@@ -63,7 +64,7 @@ export function createLogger({ level, instance }: LoggerOptions): Logger {
   }, destination);
 }
 
-/** An error with its causes: the message, and the stack that begins with it, may hold a URL with its password. */
+/** An error with its causes, redacted: message and stack may hold a URL with a password. */
 function serializeError(error: unknown): unknown {
   if (!(error instanceof Error)) return typeof error === "string" ? scrub(error) : error;
   const serialized = pino.stdSerializers.err(error);

@@ -1,5 +1,5 @@
 /**
- * What the instance counts, as Prometheus reads it (text format 0.0.4).
+ * The instance's metrics, in Prometheus's text format 0.0.4.
  *
  * @example
  * ```ts
@@ -18,18 +18,21 @@ export interface Metrics {
   httpAnswered(route: string, status: number): void;
   /** Records the seconds from a webhook's request to its response. */
   webhookAnswered(seconds: number): void;
-  /** Says how to read the number of callers that wait for a reply; called when the metrics are read. */
+  /** Sets the source of the number of callers that wait for a reply; read with the metrics. */
   watchWaiters(read: () => number): void;
-  /** Says how to read the number of executions that run here; called when the metrics are read. */
+  /** Sets the source of the number of executions that run here; read with the metrics. */
   watchWorkInProgress(read: () => number): void;
-  /** The exposition. */
+  /** The metrics as text, for `GET /metrics`. */
   text(): Promise<{ contentType: string; body: string }>;
 }
 
-/** Upper bounds in seconds: from half a millisecond, where a short workflow ends, to the default deadline of 30 s. */
+/**
+ * Upper bounds of the buckets, in seconds: from half a millisecond (a short workflow) to the default time limit of an
+ * execution.
+ */
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
-/** Makes a registry of its own, with the process's metrics in it. */
+/** Makes the metrics in a registry of their own, together with those of the process. */
 export function createMetrics(): Metrics {
   const registry = new Registry();
   const registers = [registry];

@@ -1,12 +1,13 @@
 /**
- * What a store says of itself.
+ * The health of a store.
  */
 
-/** One check of `/health`. */
+/** The store's part of `GET /health`. */
 export interface StoreHealth {
   readonly status: "up" | "down" | "disabled" | "error";
-  /** Milliseconds of one round trip. */
+  /** Duration of one round trip, in milliseconds. */
   readonly latency?: number;
+  /** Why it is not up, in one line, for operators. */
   readonly detail?: string;
   /** How far this machine's clock is ahead of the store's, in milliseconds. */
   readonly clockOffsetMs?: number;

@@ -7,18 +7,18 @@ import type { DeadLetter, DeadLetters } from "../../execution/dead_letters.ts";
 import { type KeptEvent, restoreEvent } from "./kept.ts";
 import type { Holding } from "./retention.ts";
 
-/** How many dead letters are kept. */
+/** Number of dead letters that are kept. */
 const KEPT = 1000;
 
-/** What a letter takes besides its input, about, in bytes. */
+/** Bytes of a letter besides its input, estimated. */
 const LETTER_BYTES = 1024;
 
-/** A letter as it is kept: its input stands in the event that requested the execution. */
+/** A stored letter; its input is in the event that requested the execution. */
 export type KeptLetter = DeadLetter & { readonly requested: KeptEvent };
 
 /** {@linkcode DeadLetters} in memory. A page is in the order of the UUIDv7 ids, as every list of executions is. */
 export class MemoryDeadLetters implements DeadLetters, Holding {
-  /** In the order of their deaths. */
+  /** By execution id, the one that died first at the front. */
   readonly #letters = new Map<string, KeptLetter>();
   #bytes = 0;
 
@@ -26,7 +26,7 @@ export class MemoryDeadLetters implements DeadLetters, Holding {
     return this.#bytes;
   }
 
-  /** Keeps a letter, and forgets the one that died first when there are too many. */
+  /** Stores a letter, and drops the oldest when there are too many. */
   add(letter: KeptLetter): void {
     this.#letters.set(letter.executionId, letter);
     this.#bytes += LETTER_BYTES + letter.requested.bytes;

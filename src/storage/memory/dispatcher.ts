@@ -3,7 +3,7 @@
  *
  * Invariants:
  * 1. An execution is in exactly one place, and only this file changes it.
- * 2. Each time an execution goes on the work queue its epoch rises, so a claim that was given up is never the newest.
+ * 2. The epoch rises each time an execution goes on the work queue, so a claim that was given up is never the newest.
  * 3. A paused execution is not put on the work queue before its deadline; from then on a worker must end it.
  * 4. An execution has a timer exactly while it is in line or suspended; none is due after the deadline.
  * 5. A slot is held from admission to the end, and given up with the end in one step, which admits the next.
@@ -18,7 +18,7 @@ import { Slots } from "./slots.ts";
 import type { MemoryExecution, MemoryState } from "./state.ts";
 import { Timers } from "./timers.ts";
 
-/** What ends an execution: the last event is the terminal one. */
+/** How an execution ends; the last event is the terminal one. */
 export interface Ending {
   readonly events: readonly KeptEvent[];
   readonly result: ExecutionResult;
@@ -26,7 +26,7 @@ export interface Ending {
   readonly writer?: number;
 }
 
-/** The places of all executions. */
+/** Moves all executions between their places. */
 export class Dispatcher {
   readonly slots = new Slots();
   readonly #state: MemoryState;
@@ -61,7 +61,7 @@ export class Dispatcher {
     return taken;
   }
 
-  /** Whether there is nothing to take. */
+  /** True when there is nothing to take. */
   get isIdle(): boolean {
     return this.#queue.length === 0;
   }
@@ -77,7 +77,7 @@ export class Dispatcher {
     this.#state.wake("work");
   }
 
-  /** Lets nobody have an execution until `until` (epoch milliseconds), or its deadline if that comes first. */
+  /** Suspends an execution until `until` (epoch milliseconds), or until its deadline if that comes first. */
   suspend(execution: MemoryExecution, until: number): void {
     execution.place = "suspended";
     this.#wakeAt(execution, Math.min(until, deadlineOf(execution)));
@@ -94,7 +94,7 @@ export class Dispatcher {
     }
   }
 
-  /** Ends an execution: stores its result, answers its caller, and lets the next one have its slot. */
+  /** Ends an execution: stores its result, replies to its caller, and gives its slot to the next. */
   end(execution: MemoryExecution, { events, result, writer = 0 }: Ending): void {
     const { executionId, workflowId, resultTtlSeconds, historyTtlSeconds, replyTo } = execution.request;
     const now = processClock.now();
@@ -116,7 +116,7 @@ export class Dispatcher {
     this.#admit(workflowId);
   }
 
-  /** Ends an execution from outside; whoever holds its claim has lost it. False if it had ended. */
+  /** Ends an execution from outside; its claim, if any, is lost. False if it had ended. */
   cancel(execution: MemoryExecution, data: { reason?: string }): boolean {
     if (isEnded(execution.status)) return false;
     const { request: { executionId }, place } = execution;

@@ -1,5 +1,5 @@
 /**
- * The memory driver's log: one process, no server, the same promises while the process lives.
+ * The memory driver's log: one process, no server; the same promises for as long as the process lives.
  */
 import { processClock } from "../../lib/clock.ts";
 import { uuidv7 } from "../../lib/uuidv7.ts";
@@ -19,17 +19,17 @@ import { concurrencyExceeded, queueFull } from "../../execution/refusals.ts";
 import { type KeptEvent, restoreEvent, textOf } from "./kept.ts";
 import { indexAfter, type MemoryExecution, type MemoryState } from "./state.ts";
 
-/** What an execution takes besides its log and its result, about. */
+/** Bytes of an execution besides its log and its result, estimated. */
 const EXECUTION_BYTES = 1024;
 
-/** How many events a page has at most. */
+/** Largest page, in events. */
 const PAGE = 1000;
 
-/** What the log is made of. */
+/** Options of a {@linkcode MemoryLog}. */
 export interface MemoryLogOptions {
   readonly state: MemoryState;
   readonly dispatcher: Dispatcher;
-  /** How many executions may be under way. */
+  /** Number of executions that may be queued or run at once. */
   readonly queueLimit: number;
 }
 
@@ -181,7 +181,7 @@ export class MemoryLog implements ExecutionLog {
   }
 }
 
-/** What a list shows of an execution. */
+/** The metadata of an execution, for lists. */
 export function metaOf(execution: MemoryExecution): ExecutionMeta {
   const { request: { executionId, workflowId, version }, status, requestedAt, endedAt } = execution;
   return { executionId, workflowId, version, status, requestedAt, ...(endedAt === undefined ? {} : { endedAt }) };

@@ -1,5 +1,5 @@
 /**
- * The idempotency keys that were used, one namespace a workflow, each until its time is over.
+ * Used idempotency keys, in one namespace a workflow, until they expire.
  */
 import { processClock } from "../../lib/clock.ts";
 import type { ExecutionRequest } from "../../execution/request.ts";
@@ -15,13 +15,13 @@ interface KeyRecord {
 
 type KeyedRequest = Pick<ExecutionRequest, "executionId" | "workflowId" | "idempotency">;
 
-/** What a record takes besides its name, about, in bytes. */
+/** Bytes of a record besides its name, estimated. */
 const RECORD_BYTES = 400;
 
 /** Keys and the executions that they started. */
 export class IdempotencyKeys implements Holding {
   readonly #records = new Map<string, KeyRecord>();
-  /** The characters of all names. */
+  /** Sum of the lengths of all names, in characters. */
   #nameBytes = 0;
 
   get bytes(): number {
@@ -65,7 +65,7 @@ export class IdempotencyKeys implements Holding {
   }
 }
 
-/** Unambiguous, since a key is one word of JSON. */
+/** Unambiguous, since both parts are JSON strings. */
 function nameOf({ workflowId, idempotency }: KeyedRequest): string {
   return JSON.stringify([workflowId, idempotency?.key]);
 }

@@ -1,14 +1,14 @@
 /**
- * How the memory driver keeps what it keeps: as JSON, whose size is known, and past a few thousand characters as bytes
- * outside the heap. A body of a million empty lists takes four megabytes here; as objects it would take fifty.
+ * The memory driver's storage format: JSON, whose size is known, and past a few thousand characters its UTF-8, outside
+ * the heap. A body of a million empty lists takes four megabytes so; as objects it would take fifty.
  */
 import type { LogEvent, StoredEvent } from "../../execution/event.ts";
 import { decodeEvent, encodeEvent, type ValueMember } from "../../execution/value.ts";
 
-/** A JSON text, or its UTF-8. */
+/** A stored JSON text: itself, or its UTF-8. */
 export type Kept = string | Uint8Array;
 
-/** An event as it is kept. */
+/** A stored event. */
 export interface KeptEvent {
   readonly id: string;
   readonly type: LogEvent["type"];
@@ -20,30 +20,30 @@ export interface KeptEvent {
   readonly bytes: number;
 }
 
-/** Past this many characters a text is kept as bytes. */
+/** Longest text that is stored as a string, in characters. */
 const LONG = 4096;
-/** What an event takes besides its text, about. */
+/** Bytes of an event besides its text, estimated. */
 const EVENT_BYTES = 256;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Keeps a JSON text. */
+/** Stores a JSON text. */
 export function keep(json: string): Kept {
   return json.length > LONG ? encoder.encode(json) : json;
 }
 
-/** The JSON text again. */
+/** Restores a JSON text. */
 export function textOf(kept: Kept): string {
   return typeof kept === "string" ? kept : decoder.decode(kept);
 }
 
-/** What a kept text takes: a character takes two bytes at most, whatever it is. */
+/** Bytes of a stored text: at most two for each character of a string. */
 export function sizeOf(kept: Kept): number {
   return typeof kept === "string" ? 2 * kept.length : kept.byteLength;
 }
 
-/** Keeps an event under an id. */
+/** Stores an event under an id. */
 export function keepEvent(event: LogEvent, id: string): KeptEvent {
   const { type, time, node } = event;
   const { data, value } = encodeEvent(event);
@@ -52,7 +52,7 @@ export function keepEvent(event: LogEvent, id: string): KeptEvent {
   return { id, type, time, ...(node === undefined ? {} : { node }), ...kept, bytes };
 }
 
-/** The event again; without its large value if that is not wanted. */
+/** Restores an event, without its large value unless `values` is true. */
 export function restoreEvent(kept: KeptEvent, options: { values: boolean } = { values: true }): StoredEvent {
   const { id, type, time, node, data, value } = kept;
   const json = value && options.values ? textOf(value.json) : undefined;

@@ -1,5 +1,5 @@
 /**
- * The memory driver's projections: lists are read off the executions themselves, in the order of their UUIDv7 ids.
+ * The memory driver's projections. Lists are made of the executions themselves, in the order of their UUIDv7 ids.
  */
 import { compareEntryIds } from "../../execution/event.ts";
 import type { ExecutionMeta, WaitOptions } from "../../execution/log.ts";
@@ -37,7 +37,7 @@ export class MemoryProjections implements Projections {
 
   applyFeed(entries: readonly FeedEntry[]): Promise<void> {
     for (const entry of entries) {
-      // It may be forgotten by now.
+      // It may have been removed meanwhile.
       if (this.#state.executions.has(entry.executionId)) this.#state.listed.add(entry.executionId);
       this.#cursor = entry.id;
     }

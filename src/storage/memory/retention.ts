@@ -1,37 +1,39 @@
 /**
- * How much the memory driver keeps, in bytes, over everything: logs, results, dead letters, idempotency keys.
+ * Bounds the memory driver in bytes, over logs, results, dead letters and idempotency keys.
  *
  * Invariants:
- * 1. What an execution takes counts twice while it is under way: once kept, once in the hands of a worker.
- * 2. Past the limit the executions that ended first are forgotten, then the oldest dead letters; never what is under
- *    way, and never a key, which would let something start twice.
- * 3. A request that would not fit though all that were forgotten is refused. What runs may grow on, to the whole limit
- *    counted once; past that its own appends are refused, and it ends.
+ * 1. An execution counts twice until it ends: once as stored, once as held by a worker.
+ * 2. Past the limit the executions that ended first are removed, then the oldest dead letters. Executions that have not
+ *    ended are never removed, and neither are keys: without its key a request could start twice.
+ * 3. A request that would not fit even after all removals is refused. Running executions may grow until they fill the
+ *    limit, counted once; after that their appends are refused, and they fail.
  */
 import { AppendRefusedError } from "../../lib/errors.ts";
 import { storageFull } from "../../execution/refusals.ts";
 import type { MemoryExecution } from "./state.ts";
 
-/** Something besides executions that takes room. */
+/** Something besides executions that takes memory. */
 export interface Holding {
-  /** How many bytes it takes now, about. */
+  /** Bytes that it takes now, estimated. */
   readonly bytes: number;
-  /** Lets its oldest part go; false when there is none. Absent where nothing may go. */
+  /** Removes its oldest part; false when it is empty. Absent where nothing may be removed. */
   dropOldest?(): boolean;
 }
 
-/** What a {@linkcode Retention} is made of. */
+/** Options of a {@linkcode Retention}. */
 export interface RetentionOptions {
+  /** The limit, in bytes. Required. */
   readonly limitBytes: number;
+  /** What counts besides executions. Required. */
   readonly holdings: readonly Holding[];
-  /** Forgets an execution that has ended, and calls {@linkcode Retention.gone}. */
+  /** Removes an execution that has ended, and calls {@linkcode Retention.gone}. Required. */
   readonly forget: (execution: MemoryExecution) => void;
 }
 
-/** Keeps the books. */
+/** Counts the bytes of all executions, and removes ended ones past the limit. */
 export class Retention {
   readonly #options: RetentionOptions;
-  /** In the order of their ends. */
+  /** Ended executions, the one that ended first at the front. */
   readonly #ended = new Set<MemoryExecution>();
   #endedBytes = 0;
   #underWayBytes = 0;
@@ -40,24 +42,24 @@ export class Retention {
     this.#options = options;
   }
 
-  /** What is kept, in bytes. */
+  /** Bytes that are kept now. */
   get bytes(): number {
     return this.#underWayBytes + this.#endedBytes + sum(this.#options.holdings);
   }
 
-  /** Refuses a request of that size when there is no room for it. Throws `storage_full`. */
+  /** Throws `storage_full` when a request of that size does not fit; invariant 3. */
   admit(bytes: number): void {
     const stays = this.#options.holdings.filter((it) => it.dropOldest === undefined);
     if (2 * (this.#underWayBytes + bytes) + sum(stays) > this.#options.limitBytes) throw storageFull();
   }
 
-  /** Refuses an append of that size when what runs has taken all there is. Throws `AppendRefusedError`. */
+  /** Throws `AppendRefusedError` when an append of that size does not fit; invariant 3. */
   admitAppend(bytes: number): void {
     if (this.#underWayBytes + bytes <= this.#options.limitBytes) return;
     throw new AppendRefusedError("storage_full", "What runs has taken all the room that there is for executions");
   }
 
-  /** Counts what an execution takes more, or less. */
+  /** Adds to the bytes of an execution; negative to subtract. */
   grow(execution: MemoryExecution, bytes: number): void {
     execution.bytes += bytes;
     if (this.#ended.has(execution)) this.#endedBytes += bytes;
@@ -65,7 +67,7 @@ export class Retention {
     this.#makeRoom();
   }
 
-  /** An execution has ended: it may be forgotten from now on. */
+  /** Marks an execution as ended: it may be removed from now on. */
   ended(execution: MemoryExecution): void {
     this.#ended.add(execution);
     this.#endedBytes += execution.bytes;
@@ -73,7 +75,7 @@ export class Retention {
     this.#makeRoom();
   }
 
-  /** An execution that had ended was forgotten. */
+  /** Marks an ended execution as removed. */
   gone(execution: MemoryExecution): void {
     if (this.#ended.delete(execution)) this.#endedBytes -= execution.bytes;
   }

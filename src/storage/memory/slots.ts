@@ -1,11 +1,11 @@
 /**
- * The slots of workflows that limit how many of their executions are under way, and the lines before them.
+ * Slots of workflows with a limit on concurrent executions, and the lines of executions that wait for one.
  *
  * Invariants:
  * 1. An execution is in the line, holds a slot, or neither; never both.
- * 2. The line is first in, first out: nobody is admitted before the head, whatever limit it came with.
- * 3. The head is admitted by the limit that its own request named, so a limit that a newer version changed counts
- *    for the newer executions only.
+ * 2. The line is first in, first out: none is admitted before the head, whatever limit it came with.
+ * 3. The head is admitted by the limit in its own request, so a limit that a newer version changed applies to newer
+ *    executions only.
  */
 import type { MemoryExecution } from "./state.ts";
 
@@ -48,7 +48,7 @@ export class Slots {
     return this.#slots.get(execution.request.workflowId)?.holders.has(execution) ?? false;
   }
 
-  /** What keeps an execution of the line from a slot: those before it in the line, and the oldest holders. */
+  /** The executions that must end before one in line gets a slot: those before it in line, and the oldest holders. */
   inTheWayOf(execution: MemoryExecution): MemoryExecution[] {
     const slots = this.#slots.get(execution.request.workflowId);
     if (slots === undefined) return [];

@@ -1,5 +1,5 @@
 /**
- * What the memory driver holds: every execution of this process, its work queue and its feed.
+ * The state of the memory driver: all executions of this process, the feed, and what wakes those who wait for changes.
  */
 import { processClock } from "../../lib/clock.ts";
 import { waitFor } from "../../lib/delay.ts";
@@ -11,7 +11,7 @@ import { IdempotencyKeys } from "./idempotency.ts";
 import { keepEvent, type Kept, type KeptEvent, sizeOf } from "./kept.ts";
 import { Retention } from "./retention.ts";
 
-/** How many feed entries are kept for readers who were away. */
+/** Number of feed entries that are kept for readers who resume. */
 const FEED_LENGTH = 10_000;
 
 /** Where an execution is: in line for a slot, on the work queue, with a worker, suspended, or over. */
@@ -19,21 +19,21 @@ export type Place = "in line" | "queued" | "held" | "suspended" | "ended";
 
 /** One execution in memory. */
 export interface MemoryExecution {
-  /** The input is in the first event. */
+  /** Without the input, which is in the first event. */
   readonly request: Omit<ExecutionRequest, "input">;
   readonly requestedAt: number;
   readonly events: KeptEvent[];
   status: ExecutionStatus;
   place: Place;
-  /** Counts how often it went on the work queue: the epoch of the newest claim. */
+  /** Number of times that it went on the work queue: the epoch of the newest claim. */
   epoch: number;
-  /** How many events claims have appended, the request counted; what came from outside is not. */
+  /** Number of events that claims appended, with the request; events from outside (pause, resume) do not count. */
   sequence: number;
   /** The epoch of the claim that appended last; tells an append that was sent twice from another claim's. */
   writer: number;
-  /** How many claims were released since the last `node.completed`. */
+  /** Number of claims that were released since the last `node.completed`. */
   deliveries: number;
-  /** What it takes, with its result, and what its log takes of that. */
+  /** Bytes of everything, and of the log alone. */
   bytes: number;
   logBytes: number;
   endedAt?: number;
@@ -42,16 +42,16 @@ export interface MemoryExecution {
   expiresAt?: number;
 }
 
-/** The shared state of the memory driver's ports, and what wakes those who wait for it. */
+/** The shared state of the memory driver's ports. */
 export class MemoryState {
   readonly executions = new Map<string, MemoryExecution>();
   readonly keys = new IdempotencyKeys();
   readonly retention: Retention;
-  /** How many executions have not ended. */
+  /** Number of executions that have not ended. */
   underWay = 0;
   /** The newest entries of the feed, oldest first. */
   feed: FeedEntry[] = [];
-  /** Executions known to the assembler, by id. */
+  /** Ids of the executions that the assembler has listed. */
   readonly listed = new Set<string>();
   /** Of the newest entry of the feed; before any, of the time when it began. */
   fedTo: string = `${processClock.now()}-0`;
@@ -80,7 +80,7 @@ export class MemoryState {
     return `${this.#lastMs}-${this.#lastCount}`;
   }
 
-  /** Makes events ready to be appended. */
+  /** Stores events under new ids, ready to be appended. */
   keep(events: readonly LogEvent[]): KeptEvent[] {
     return events.map((event) => keepEvent(event, this.nextId()));
   }
@@ -120,7 +120,7 @@ export class MemoryState {
     return compareEntryIds(after, this.#trimmedTo) < 0 || compareEntryIds(after, this.fedTo) > 0;
   }
 
-  /** The live execution of that id, if it is known and has not expired. */
+  /** The execution of that id, unless it is unknown or has expired. */
   find(executionId: string): MemoryExecution | undefined {
     const execution = this.executions.get(executionId);
     if (execution?.expiresAt === undefined || execution.expiresAt > processClock.now()) return execution;
@@ -167,7 +167,7 @@ export class MemoryState {
   }
 }
 
-/** What events take together, in bytes. */
+/** Sum of the bytes of events. */
 export function sumOf(events: readonly KeptEvent[]): number {
   return events.reduce((sum, { bytes }) => sum + bytes, 0);
 }

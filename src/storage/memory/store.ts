@@ -24,21 +24,21 @@ import { MemoryState } from "./state.ts";
 import { MemoryWorkQueue } from "./work_queue.ts";
 import { MemoryWorkflowStore } from "./workflow_store.ts";
 
-/** Bounds of a {@linkcode createMemoryStore}. */
+/** Options of {@linkcode createMemoryStore}. */
 export interface MemoryStoreOptions {
-  /** The name under which this process gets replies. */
+  /** Name under which this process gets replies. Required. */
   readonly instance: string;
-  /** How many callers may wait at once; default 10 000. */
+  /** Number of callers that may wait at once. Default 10,000. */
   readonly maxWaiters?: number;
-  /** How many executions may wait or run at once; default 100 000. */
+  /** Number of executions that may be queued or run at once. Default 100,000. */
   readonly queueLimit?: number;
-  /** How many claims without progress an execution may have; default 5. */
+  /** Number of claims without progress after which an execution becomes a dead letter. Default 5. */
   readonly maxDeliveries?: number;
-  /** How much is kept of executions, in bytes: the oldest ended ones go first; default 256 MiB. */
+  /** Bytes that are kept; past it the executions that ended first are removed. Default 256 MiB. */
   readonly retentionBytes?: number;
-  /** The largest log of an execution, in bytes; default 64 MiB. */
+  /** Largest log of an execution, in bytes. Default 64 MiB. */
   readonly logLimitBytes?: number;
-  /** How long the history of executions is kept at most; default 86 400. */
+  /** Longest time that the history of executions is kept, in seconds. Default 86,400, a day. */
   readonly historyTtlSeconds?: number;
   /** How many entries, and how many characters, one mailbox holds; default 1000 and 2 ** 20. */
   readonly mailboxEntries?: number;

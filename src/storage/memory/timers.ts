@@ -1,5 +1,5 @@
 /**
- * The memory driver's timers: at most one a key, each due at a time of the clock, however far off.
+ * The memory driver's timers: at most one a key, each due at a time by the clock, however far away.
  */
 import { processClock } from "../../lib/clock.ts";
 import { LONGEST_DELAY_MS } from "../../lib/delay.ts";
@@ -9,7 +9,7 @@ export class Timers {
   readonly #timers = new Map<string, ReturnType<typeof setTimeout>>();
   #isClosed = false;
 
-  /** Does `work` at `at` (epoch milliseconds), instead of what was set under this key before. */
+  /** Calls `work` at `at` (epoch milliseconds). Replaces the timer that was set under this key. */
   set(key: string, options: { at: number; work: () => void }): void {
     this.clear(key);
     if (this.#isClosed) return;
@@ -24,7 +24,7 @@ export class Timers {
     this.#timers.set(key, timer);
   }
 
-  /** Forgets what was set under this key. */
+  /** Removes the timer of this key. */
   clear(key: string): void {
     const timer = this.#timers.get(key);
     if (timer === undefined) return;
@@ -32,7 +32,7 @@ export class Timers {
     this.#timers.delete(key);
   }
 
-  /** Forgets all, and sets no more. */
+  /** Removes all timers, and sets no more. */
   close(): void {
     this.#isClosed = true;
     for (const timer of this.#timers.values()) clearTimeout(timer);

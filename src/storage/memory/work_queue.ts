@@ -3,7 +3,7 @@
  *
  * Invariants:
  * 1. A claim writes only while its execution is held under its epoch.
- * 2. An append that was sent before changes nothing; it is told by its sequence and its writer.
+ * 2. An append that was sent before changes nothing; it is recognized by its sequence and its writer.
  */
 import { processClock } from "../../lib/clock.ts";
 import { FencedError } from "../../lib/errors.ts";
@@ -26,18 +26,18 @@ import { type KeptEvent, restoreEvent } from "./kept.ts";
 import { type MemoryExecution, type MemoryState, sumOf } from "./state.ts";
 import { endedWorkers } from "../store_rules.ts";
 
-/** How long an execution whose run failed rests, in milliseconds, so that it does not spin. */
+/** Time before an execution whose run failed is run again, in milliseconds. */
 const REST_MS = 100;
 
-/** What the work queue is made of. */
+/** Options of a {@linkcode MemoryWorkQueue}. */
 export interface MemoryWorkQueueOptions {
   readonly state: MemoryState;
   readonly dispatcher: Dispatcher;
   readonly waiters: Waiters;
   readonly deadLetters: MemoryDeadLetters;
-  /** How many claims without progress an execution may have. */
+  /** Number of claims without progress after which an execution becomes a dead letter. */
   readonly maxDeliveries: number;
-  /** The largest log of an execution. */
+  /** Largest log of an execution, in bytes. */
   readonly logLimitBytes: number;
 }
 
@@ -57,7 +57,7 @@ export class MemoryWorkQueue implements WorkQueue {
     return dispatcher.take(count).map((execution) => this.#claimOf(execution));
   }
 
-  // What this process holds is lost with it: there is nobody to tell.
+  // The claim is lost together with this process, so there is nothing to record.
   // deno-lint-ignore require-await
   async begin(claim: Claim): Promise<void> {
     this.#held(claim);
@@ -160,7 +160,7 @@ export class MemoryWorkQueue implements WorkQueue {
       execution.sequence === sequence + events.length;
   }
 
-  /** Makes events ready for the log, unless it has no room for them. A terminal event alone always has. */
+  /** Prepares events for the log. Throws where they do not fit; a terminal event alone always fits. */
   #keep(execution: MemoryExecution, events: readonly LogEvent[]): KeptEvent[] {
     const { state, logLimitBytes } = this.#options;
     const kept = state.keep(events);
@@ -180,7 +180,7 @@ export class MemoryWorkQueue implements WorkQueue {
     this.#options.state.append(execution, events);
   }
 
-  /** Gives an execution up that ended one worker after the other. */
+  /** Ends an execution as a dead letter. */
   #bury(execution: MemoryExecution): void {
     const { request, requestedAt, deliveries } = execution;
     const { executionId, workflowId, version, trigger } = request;

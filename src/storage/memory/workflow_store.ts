@@ -1,5 +1,5 @@
 /**
- * The memory driver's definitions: every version that may still be asked for.
+ * The memory driver's workflow store.
  */
 import { processClock } from "../../lib/clock.ts";
 import type { StoredWorkflow, WorkflowDefinition } from "../../workflow/definition.ts";
@@ -13,22 +13,22 @@ import {
   sameDefinition,
 } from "../../workflow/store_rules.ts";
 
-/** What is kept under one id. */
+/** The versions of one workflow. */
 interface Entry {
   /** The newest version, unless the workflow was deleted. */
   current: StoredWorkflow | undefined;
-  /** The last version number that was used, and until when it is remembered without a current version. */
+  /** The newest version number so far, and the time until which it is remembered without a current version. */
   counter: number;
   counterUntil: number;
-  /** Versions whose place another has taken, or that were deleted, by number. Times are milliseconds. */
+  /** Replaced and deleted versions by number, each kept until a time, in milliseconds. */
   readonly replaced: Map<number, { readonly workflow: StoredWorkflow; readonly until: number }>;
 }
 
-/** What the store is made of. */
+/** Options of a {@linkcode MemoryWorkflowStore}. */
 export interface MemoryWorkflowStoreOptions {
-  /** How long the history of executions is kept at most; their versions are kept as long. */
+  /** Longest time that the history of executions, and so their versions, are kept, in seconds. Required. */
   readonly historyTtlSeconds: number;
-  /** Milliseconds that only grow, `performance.now` by default. */
+  /** A monotonic clock, in milliseconds. Default `performance.now`. */
   readonly now?: () => number;
 }
 
@@ -105,7 +105,7 @@ export class MemoryWorkflowStore implements WorkflowStore {
     this.#listeners.push(listener);
   }
 
-  /** What is kept under an id, without what has expired. */
+  /** The entry of an id, without what has expired. */
   #find(id: string): Entry | undefined {
     const entry = this.#entries.get(id);
     if (entry === undefined) return undefined;
@@ -116,7 +116,7 @@ export class MemoryWorkflowStore implements WorkflowStore {
     return undefined;
   }
 
-  /** Makes room for the next version: the current one is kept for as long as it may be asked for. */
+  /** Moves the current version to the replaced ones. */
   #replace(entry: Entry): void {
     const { current: workflow } = entry;
     if (workflow === undefined) return;
