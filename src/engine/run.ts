@@ -26,6 +26,7 @@ import { Journal } from "./journal.ts";
 import { loadState } from "./load_state.ts";
 import { NodeRuns, type UntimedEvent } from "./node_runs.ts";
 import { failureOf, type Outcome, outcomeOf, type Ran } from "./outcome.ts";
+import { tagsOf } from "./tags.ts";
 import { type RunControl, WorkerStoppedError } from "./run_control.ts";
 
 /** What a run needs of its worker. */
@@ -66,6 +67,7 @@ class Run {
   #failure: unknown;
   #wake: (() => void) | undefined;
   #begun = false;
+  #tags: Record<string, string> | undefined;
 
   constructor(claim: Claim, options: RunOptions, state: RunState) {
     this.#claim = claim;
@@ -113,6 +115,7 @@ class Run {
     const deadline = setTimeout(() => this.#stop(TIMED_OUT), Math.min(Math.max(0, givenMs), LONGEST_DELAY_MS));
     try {
       if (control.signal.aborted) throw control.signal.reason;
+      if (workflow.tags !== undefined && this.#state.startedAt === undefined) this.#tags = await this.#makeTags();
       for (;;) {
         const decision = this.#decide(endsAt);
         const goesOn = decision.end !== undefined || !control.paused;
@@ -161,11 +164,18 @@ class Run {
     return { start: [], skip: [], end: { status: "failed", error } };
   }
 
+  #makeTags(): Promise<Record<string, string>> {
+    const { requestedAt: now, trigger } = this.#state;
+    const triggerOutput = this.#ran.outputs[trigger] ?? null;
+    return tagsOf(this.#options.workflow, { executionId: this.#claim.executionId, triggerOutput, now });
+  }
+
   /** Says once that this claim runs the execution. */
   #begin(): void {
     if (this.#begun) return;
     this.#begun = true;
-    this.#apply({ type: "execution.started", data: { epoch: this.#claim.epoch, worker: this.#options.worker } });
+    const data = { epoch: this.#claim.epoch, worker: this.#options.worker };
+    this.#apply({ type: "execution.started", data: { ...data, ...(this.#tags && { tags: this.#tags }) } });
   }
 
   #carryOut(decision: Decision): void {

@@ -18,11 +18,12 @@ import type {
   Webhook,
   WorkflowDefinition,
 } from "./definition.ts";
+import type { Template } from "../expression/scope.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
 import { buildGraph, type Graph, type GraphInput } from "./graph.ts";
 import { ParseBudget } from "../expression/parse_budget.ts";
 import { addIssues, parseDefinition, WORKFLOW_ID } from "./schema.ts";
-import { compileTemplate } from "../expression/template.ts";
+import { compileTemplate, pointerSegment } from "../expression/template.ts";
 
 /** Options of {@linkcode compileDefinition} and {@linkcode compileWorkflow}. */
 export interface CompileOptions {
@@ -41,6 +42,7 @@ export interface CompiledDefinition {
   readonly webhooks: readonly Webhook[];
   readonly manualTrigger: string | undefined;
   readonly run: ReadonlyMap<string, NodeRun>;
+  readonly tags?: ReadonlyMap<string, Template>;
 }
 
 /** Throws `InvalidWorkflowError` unless `id` can be the id of a workflow. */
@@ -74,6 +76,7 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
       else faults.push({ pointer: `/nodes/${index}/type`, detail: `"${manualTrigger}" is already the manual trigger` });
     }
   }
+  const tags = compileTags(parsed.head?.settings.tags, { ...options, faults, budget });
   const connections = parsed.connections.flatMap(({ index, value }) =>
     value === undefined ? [] : [{ index, connection: value }]
   );
@@ -87,7 +90,14 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
     nodes: parsed.nodes.map(({ value }) => value as NodeDefinition),
     connections: connections.map(({ connection }) => connection),
   };
-  return { definition, graph, webhooks: webhooks.map(({ webhook }) => webhook), manualTrigger, run };
+  return {
+    definition,
+    graph,
+    webhooks: webhooks.map(({ webhook }) => webhook),
+    manualTrigger,
+    run,
+    ...(tags && { tags }),
+  };
 }
 
 /** Compiles a stored version. Throws `InvalidWorkflowError` if this release no longer takes it. */
@@ -101,8 +111,22 @@ export function withVersion(
   stored: Pick<StoredWorkflow, "id" | "version" | "updatedAt">,
 ): CompiledWorkflow {
   const { id, version, updatedAt } = stored;
-  const { definition, graph, webhooks, manualTrigger, run } = compiled;
-  return Object.freeze({ id, version, updatedAt, definition, graph, webhooks, manualTrigger, run });
+  return Object.freeze({ id, version, updatedAt, ...compiled });
+}
+
+function compileTags(
+  tags: Record<string, string> | undefined,
+  options: CompileOptions & { faults: Fault[]; budget: ParseBudget },
+): ReadonlyMap<string, Template> | undefined {
+  if (tags === undefined) return undefined;
+  const { limits, faults, budget } = options;
+  const fault = (pointer: string, detail: string) => void faults.push({ pointer, detail });
+  return new Map(
+    Object.entries(tags).map(([name, text]) => {
+      const pointer = `/settings/tags${pointerSegment(name)}`;
+      return [name, compileTemplate(text, { pointer, fault, budget, ...(limits && { limits }) })];
+    }),
+  );
 }
 
 /** The webhook routes of a definition, in the form in which they are unique over all workflows. */

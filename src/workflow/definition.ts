@@ -2,7 +2,7 @@
  * Workflows as types: the JSON that is PUT, and the compiled form that runs.
  */
 import type { JsonObject, JsonValue } from "../lib/json.ts";
-import type { Scope } from "../expression/scope.ts";
+import type { Scope, Template } from "../expression/scope.ts";
 import type { Graph } from "./graph.ts";
 
 /** When a webhook's caller is answered. */
@@ -50,6 +50,8 @@ export interface WorkflowSettings {
   concurrency?: number | undefined;
   /** What happens to an execution that would exceed `concurrency`, or 1 where that is absent. Default `queue`. */
   onOverlap?: "queue" | "reject" | "cancelPrevious" | undefined;
+  /** Words to find its executions by: templates by name, evaluated over the trigger's output when one starts. */
+  tags?: Record<string, string> | undefined;
 }
 
 /** A workflow definition, checked and with its defaults. */
@@ -97,6 +99,8 @@ export interface CompiledWorkflow {
   readonly manualTrigger: string | undefined;
   /** Per node id what its type made of its parameters. */
   readonly run: ReadonlyMap<string, NodeRun>;
+  /** What `settings.tags` compiles to; absent where there are none. */
+  readonly tags?: ReadonlyMap<string, Template>;
 }
 
 /** What a node produces: its output, and the named outputs that deliver it (`["main"]` by default). */

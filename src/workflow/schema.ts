@@ -46,12 +46,21 @@ const connectionSchema = z.strictObject({
   output: z.string().min(1).max(64).default("main"),
 });
 
+const tagsSchema = z.record(
+  z.string().regex(
+    /^[A-Za-z_][A-Za-z0-9_.-]{0,63}$/,
+    "must be a letter or _, then at most 63 letters, digits, _ . or -",
+  ),
+  z.string().max(1000),
+).refine((tags) => Object.keys(tags).length <= 16, "must be 16 at most");
+
 const settingsSchema = z.strictObject({
   saveExecutionToDatabase: z.boolean().default(true),
   timeoutSeconds: seconds(604_800).default(300),
   resultTtlSeconds: seconds(86_400).default(60),
   concurrency: z.number().int().min(1).max(1_000_000).optional(),
   onOverlap: z.enum(["queue", "reject", "cancelPrevious"]).optional(),
+  tags: tagsSchema.optional(),
 });
 
 const headSchema = z.strictObject({

@@ -43,7 +43,7 @@ async function putWorkflows({ catalog }: WholeApp): Promise<void> {
   const fail = { id: "fail", type: "fail", parameters: { message: "no luck", code: "unlucky" } };
   await catalog.put("plain", chain("plain", [sum, reply]));
   await catalog.put("large", chain("large", [sum, large]));
-  await catalog.put("failing", chain("failing", [sum, fail]));
+  await catalog.put("failing", { ...chain("failing", [sum, fail]), settings: { tags: { n: "{{ body.n }}" } } });
   const early = chain("early", [sum, reply, fail]) as { nodes: { parameters: object }[] };
   early.nodes[0]!.parameters = { path: "early", responseMode: "responseNode" };
   await catalog.put("early", early);
@@ -114,6 +114,8 @@ for (const driver of database.url === undefined ? [] : drivers()) {
     const listed = await (await later.app.request("/api/executions?q=unlucky&limit=500")).json();
     const found = listed.executions.map(({ executionId }: { executionId: string }) => executionId);
     assert.ok(found.includes(ids[2]) && found.includes(ids[3]) && !found.includes(ids[0]));
+    const tagged = await (await later.app.request("/api/executions?q=N%3D1&limit=500")).json();
+    assert.ok(tagged.executions.some(({ executionId }: { executionId: string }) => executionId === ids[2]));
     const cancel = await later.app.request(`/api/executions/${ids[0]}/cancel`, { method: "POST" });
     assert.is((await cancel.json()).code, "execution_ended");
   });

@@ -1,0 +1,36 @@
+/**
+ * The tags of an execution: what `settings.tags` makes of its request, once, when it starts.
+ */
+import type { JsonValue } from "../lib/json.ts";
+import type { Scope } from "../expression/scope.ts";
+import type { CompiledWorkflow } from "../workflow/definition.ts";
+
+/** The longest value of a tag, in characters; what is longer is cut. */
+const MAX_LENGTH = 200;
+
+/** What the tags are made of. */
+export interface TagsOptions {
+  readonly executionId: string;
+  readonly triggerOutput: JsonValue;
+  /** What expressions take for now: when the execution was requested, in epoch milliseconds. */
+  readonly now: number;
+}
+
+/**
+ * Evaluates the tags; never throws, since no execution fails by what it is called: a tag that has no value, or whose
+ * expression fails, is left out. Objects and lists are their JSON.
+ */
+export async function tagsOf(
+  { id: workflowId, version, tags }: CompiledWorkflow,
+  { executionId, triggerOutput, now }: TagsOptions,
+): Promise<Record<string, string>> {
+  const execution = { id: executionId, workflowId, version };
+  const scope: Scope = { input: triggerOutput, trigger: triggerOutput, nodes: {}, execution, now };
+  const made = await Promise.all([...tags ?? []].map(async ([name, template]) => {
+    const value = await template(scope).catch(() => null);
+    if (value === null || value === undefined) return [];
+    const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+    return [[name, text.slice(0, MAX_LENGTH)] as const];
+  }));
+  return Object.fromEntries(made.flat());
+}
