@@ -1,5 +1,5 @@
 /**
- * The HTTP application: every route, and nothing that listens.
+ * The HTTP application: all routes, without a server.
  *
  * @example
  * ```ts
@@ -37,7 +37,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.notFound((c) =>
     errorResponse(deps, c, new MillraceError("not_found", `Nothing is at ${c.req.path}; see /api and /webhook`))
   );
-  // Before the frame, which therefore never runs for it: the hot path brings its own.
+  // Registered before the frame, which therefore does not run for webhooks; see `frame.ts`.
   app.all("/webhook/*", webhooks(deps, bodies));
   app.use("*", frame(deps), sameOriginOnly(deps.config));
   app.use("/api/*", bearerAuth(deps.config.apiTokens));
@@ -55,7 +55,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   return app;
 }
 
-/** The application of an instance without the `http` role: health and metrics only. */
+/** Makes the application of an instance without the role `http`: health and metrics only. */
 export function createHealthApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.onError((error, c) => errorResponse(deps, c, error));

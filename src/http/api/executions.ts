@@ -1,5 +1,6 @@
 /**
- * `/api/executions`: what executions do, how they ended, and how to end, pause and resume them. Their events are in `events.ts`.
+ * `/api/executions`: list, state and result of executions, and their cancellation, pause and resumption. Their events
+ * are in `events.ts`.
  */
 import type { Context, Hono } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
@@ -124,7 +125,7 @@ async function cancelExecution(c: Context<AppEnv>, { store }: AppDeps): Promise<
   throw await endedOrUnknown(log, id);
 }
 
-/** Pausing what is paused changes nothing and is answered alike, so that a repetition is safe; so is resuming. */
+/** Idempotent: to pause a paused execution, or to resume a running one, changes nothing and has the same answer. */
 async function pauseExecution(
   c: Context<AppEnv>,
   { store: { log } }: AppDeps,
@@ -134,7 +135,7 @@ async function pauseExecution(
   const outcome = action === "pause" ? await log.pause(id) : await log.resume(id);
   if (outcome === "ended" || outcome === "unknown") throw await endedOrUnknown(log, id);
   if (action === "pause") return c.json({ executionId: id, status: "paused" });
-  // One that was not paused may not have begun, or may have ended meanwhile.
+  // An execution that was not paused may be pending, or may have ended meanwhile.
   const status = outcome === "done" ? "running" : (await log.meta(id))?.status;
   if (status === undefined) throw executionNotFound(id);
   return c.json({ executionId: id, status });
