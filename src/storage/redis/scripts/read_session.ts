@@ -12,11 +12,17 @@ export const READ = defineScript(
 -- ARGV  1 '1' where documents are RedisJSON
 -- Reply the document as JSON, and when it ends (epoch ms); nothing when there is none
 ${SESSION_LIBRARY}
-local found = head(KEYS[1], ARGV[1] == '1')
-if not found then return false end
-redis.call('PEXPIRE', KEYS[1], whole(found.ttlMs))
-local text = ARGV[1] == '1' and redis.call('JSON.GET', KEYS[1], '.') or redis.call('GET', KEYS[1])
-return {text, math.floor(now() / 1000) + found.ttlMs}
+local text, ttlMs
+if ARGV[1] == '1' then
+  ttlMs = redis.call('JSON.GET', KEYS[1], '.ttlMs')
+  text = ttlMs and redis.call('JSON.GET', KEYS[1], '.')
+else
+  text = redis.call('GET', KEYS[1])
+  if text then ttlMs = select(4, string.match(text, HEAD)) end
+end
+if not text then return false end
+redis.call('PEXPIRE', KEYS[1], ttlMs)
+return {text, math.floor(now() / 1000) + ttlMs}
 `,
   { allowOom: true },
 );

@@ -4,6 +4,8 @@
 
 /** Reading what stands in front of a document's data, and the next version. */
 export const SESSION_LIBRARY = `
+-- How a document that is a string begins: version, createdAt, updatedAt, ttlMs
+local HEAD = '^{"version":(%d+),"createdAt":(%d+),"updatedAt":(%d+),"ttlMs":(%d+)'
 -- What a document says of itself; nothing when there is none.
 local function head(key, json)
   if json then
@@ -12,8 +14,7 @@ local function head(key, json)
   end
   local text = redis.call('GETRANGE', key, 0, 200)
   if text == '' then return nil end
-  local version, createdAt, updatedAt, ttlMs =
-    string.match(text, '^{"version":(%d+),"createdAt":(%d+),"updatedAt":(%d+),"ttlMs":(%d+)')
+  local version, createdAt, updatedAt, ttlMs = string.match(text, HEAD)
   return {version = tonumber(version), createdAt = tonumber(createdAt), updatedAt = tonumber(updatedAt), ttlMs = tonumber(ttlMs)}
 end
 -- Whether a condition holds: '' any, '*' something is there, 'none' nothing is, or a version.
