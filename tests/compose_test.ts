@@ -17,7 +17,7 @@ function block(name: string, within = text): string {
   return lines.slice(at, end === -1 ? undefined : end).join("\n");
 }
 
-const services = ["balancer", "http", "worker", "redis"];
+const services = ["balancer", "http", "worker", "redis", "postgres"];
 
 test("every service of compose.yaml is confined, and its memory is bounded", () => {
   for (const line of ["read_only: true", "cap_drop:\n    - ALL", "no-new-privileges:true", "pids_limit:"]) {
@@ -54,6 +54,14 @@ test("the Redis of compose.yaml keeps what it is given, within bounds, for whoev
   const limit = /mem_limit: (\S+)/.exec(redis)![1]!;
   assert.ok(2 * megabytes(after("--maxmemory")!) <= megabytes(limit), limit);
   assert.not.match(redis, "ports:");
+});
+
+test("the PostgreSQL of compose.yaml comes with its profile only, and its password is not written here", () => {
+  const postgres = block("postgres", block("services"));
+  assert.match(postgres, "profiles:\n      - history");
+  assert.match(postgres, "POSTGRES_PASSWORD: ${POSTGRES_PASSWORD:-}");
+  assert.match(block("x-environment"), "DATABASE_URL: ${DATABASE_URL:-}");
+  assert.not.match(postgres, "ports:");
 });
 
 test("only the load balancer is published, on this machine", () => {

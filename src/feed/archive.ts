@@ -52,6 +52,9 @@ export interface ArchiveChunk {
   readonly values: readonly ArchivedValue[];
 }
 
+/** What is purged: requested before `to`, and `from` then on, in epoch milliseconds. */
+export type PurgeOptions = Pick<SearchOptions, "from" | "workflowId"> & { readonly to: number };
+
 /** How the archive is. */
 export interface ArchiveHealth {
   readonly status: "up" | "down";
@@ -82,6 +85,8 @@ export interface Archive {
   result(executionId: string): Promise<ExecutionResult | undefined>;
   /** A page of executions, newest first. */
   list(options: SearchOptions): Promise<ExecutionPage>;
+  /** Deletes executions for some seconds; `done` is false when there is more. */
+  purge(options: PurgeOptions): Promise<{ purged: number; done: boolean }>;
   health(): Promise<ArchiveHealth>;
 }
 

@@ -18,6 +18,7 @@ import type { AppDeps, AppEnv } from "./frame/deps.ts";
 import { events } from "./api/events.ts";
 import { executions } from "./api/executions.ts";
 import { errorResponse, frame } from "./frame/frame.ts";
+import { history } from "./api/history.ts";
 import { health } from "./api/health.ts";
 import { locks } from "./api/locks.ts";
 import { mailboxes } from "./api/mailboxes.ts";
@@ -47,6 +48,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   recordings(app, deps);
   backtest(app, deps, bodies);
   deadLetters(app, deps);
+  history(app, deps);
   locks(app, deps, bodies);
   sessions(app, deps, bodies);
   mailboxes(app, deps, bodies);

@@ -16,6 +16,7 @@ import type { StoredWorkflow } from "../../workflow/definition.ts";
 import type { Archive, ArchiveChunk } from "../../feed/archive.ts";
 import type { SearchOptions } from "../../feed/search_executions.ts";
 import { Database, SourceError } from "./database.ts";
+import { purge } from "./purge.ts";
 import { dayOf, Partitions } from "./partitions.ts";
 import { readList, readMeta, readPages } from "./read.ts";
 import { writeChunk } from "./write.ts";
@@ -48,6 +49,7 @@ export function openArchive(options: ArchiveOptions): Archive & AsyncDisposable 
     pages: (executionId: string, read: ReadOptions = {}) => readPages(database, executionId, read),
     result: (executionId) => readResult(database, executionId),
     list: (list: SearchOptions) => readList(database, list),
+    purge: (span) => purge(database, span),
     health: () => database.health(),
     [Symbol.asyncDispose]: () => database.close(),
   };
