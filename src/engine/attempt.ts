@@ -5,7 +5,8 @@ import { scrub } from "../lib/credentials.ts";
 import type { Clock } from "../lib/clock.ts";
 import { checkJson, type JsonValue } from "../lib/json.ts";
 import { NodeError, type NodeErrorData, RetryableError, TerminalError } from "../lib/errors.ts";
-import type { CompiledWorkflow, NodeResult, NodeWait } from "../workflow/definition.ts";
+import type { Scope } from "../expression/scope.ts";
+import type { CompiledWorkflow, NodeContext, NodeResult, NodeWait } from "../workflow/definition.ts";
 import type { GraphNode } from "../workflow/graph.ts";
 
 /** What an attempt is made with. */
@@ -44,37 +45,15 @@ export interface Failure {
 /** Runs the node once; never throws. */
 export async function attemptNode(
   node: GraphNode,
-  { input, attempt, startedAt, waitedUntil }: Attempt,
+  attempt: Attempt,
   context: AttemptContext,
 ): Promise<NodeResult | NodeWait | Failure> {
-  const { executionId, workflow, triggerOutput, outputs, outputLimitBytes, clock, signal } = context;
+  const { workflow, outputLimitBytes, clock, signal } = context;
   const { timeoutSeconds } = node.definition;
   const limit = timeoutSeconds === undefined ? undefined : startLimit(timeoutSeconds, clock);
   const signalOf = () => limit === undefined ? signal() : AbortSignal.any([signal(), limit.signal]);
   try {
-    const done = workflow.run.get(node.id)!({
-      scope: {
-        input,
-        trigger: triggerOutput,
-        nodes: outputs,
-        execution: { id: executionId, workflowId: workflow.id, version: workflow.version },
-        now: startedAt,
-        get signal() {
-          return signalOf();
-        },
-      },
-      nodeId: node.id,
-      attempt,
-      ...(waitedUntil === undefined ? {} : { waitedUntil }),
-      now: () => clock.now(),
-      idempotencyKey: `${executionId}:${node.id}`,
-      get signal() {
-        return signalOf();
-      },
-      get traceparent() {
-        return traceparentOf(executionId);
-      },
-    });
+    const done = workflow.run.get(node.id)!(new Given(node.id, attempt, { context, signalOf }));
     const result = limit === undefined ? await done : await Promise.race([done, rejectOn(limit.signal)]);
     if ("waitUntil" in result) {
       // A wait that its time does not allow ends with its time.
@@ -89,6 +68,73 @@ export async function attemptNode(
     return { error: { ...errorData(error), node: node.id }, retryable };
   } finally {
     limit?.stop();
+  }
+}
+
+/** What a node is given; what few ask for is made when they do. */
+class Given implements NodeContext {
+  readonly scope: Scope;
+  readonly nodeId: string;
+  readonly attempt: number;
+  readonly waitedUntil?: number;
+  readonly #context: AttemptContext;
+  readonly #signalOf: () => AbortSignal;
+
+  constructor(
+    nodeId: string,
+    attempt: Attempt,
+    { context, signalOf }: { context: AttemptContext; signalOf: () => AbortSignal },
+  ) {
+    this.scope = new Seen(attempt, { context, signalOf });
+    this.nodeId = nodeId;
+    this.attempt = attempt.attempt;
+    if (attempt.waitedUntil !== undefined) this.waitedUntil = attempt.waitedUntil;
+    this.#context = context;
+    this.#signalOf = signalOf;
+  }
+
+  get now(): () => number {
+    const { clock } = this.#context;
+    return () => clock.now();
+  }
+
+  get signal(): AbortSignal {
+    return this.#signalOf();
+  }
+
+  get idempotencyKey(): string {
+    return `${this.#context.executionId}:${this.nodeId}`;
+  }
+
+  get traceparent(): string {
+    return traceparentOf(this.#context.executionId);
+  }
+}
+
+/** What the expressions of a node see. */
+class Seen implements Scope {
+  readonly input: JsonValue;
+  readonly trigger: JsonValue;
+  readonly nodes: Scope["nodes"];
+  readonly execution: Scope["execution"];
+  readonly now: number;
+  readonly #signalOf: () => AbortSignal;
+
+  constructor(
+    { input, startedAt }: Attempt,
+    { context, signalOf }: { context: AttemptContext; signalOf: () => AbortSignal },
+  ) {
+    this.input = input;
+    this.trigger = context.triggerOutput;
+    this.nodes = context.outputs;
+    const { executionId, workflow: { id, version } } = context;
+    this.execution = { id: executionId, workflowId: id, version };
+    this.now = startedAt;
+    this.#signalOf = signalOf;
+  }
+
+  get signal(): AbortSignal {
+    return this.#signalOf();
   }
 }
 

@@ -29,7 +29,7 @@ export interface NodeRunsOptions {
   /** True when the run is over: what a node does from then on is not heard. */
   readonly isStopped: () => boolean;
   /** Hears of each node that is no longer under way, and of what went wrong besides. */
-  readonly onDone: (error?: unknown) => void;
+  readonly onDone: (nodeId: string, error?: unknown) => void;
 }
 
 /** Runs nodes, any number of them at once. */
@@ -60,7 +60,7 @@ export class NodeRuns {
     this.#running.add(node.id);
     const done = (error?: unknown) => {
       this.#running.delete(node.id);
-      onDone(error);
+      onDone(node.id, error);
     };
     this.#run(node, { input, attempt, startedAt, ...waited }).then(() => done(), done);
   }

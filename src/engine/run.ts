@@ -1,5 +1,5 @@
 /**
- * Runs one claimed execution to its end, or until there is nothing to do for a while: asks {@linkcode advance} what is
+ * Runs one claimed execution to its end, or until there is nothing to do for a while: asks {@linkcode Frontier} what is
  * next, runs the nodes, journals the events.
  *
  * Invariants:
@@ -21,7 +21,7 @@ import type { WorkQueue } from "../execution/work_queue.ts";
 import type { ExecutionLog } from "../execution/log.ts";
 import type { ExecutionResult } from "../execution/result.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
-import { advance, type Decision } from "./advance.ts";
+import { type Decision, Frontier } from "./advance.ts";
 import { Journal } from "./journal.ts";
 import { loadState } from "./load_state.ts";
 import { NodeRuns, type UntimedEvent } from "./node_runs.ts";
@@ -58,6 +58,7 @@ class Run {
   readonly #claim: Claim;
   readonly #options: RunOptions;
   readonly #state: RunState;
+  readonly #frontier: Frontier;
   readonly #journal: Journal;
   readonly #ran: Ran;
   readonly #nodes: NodeRuns;
@@ -73,6 +74,7 @@ class Run {
     this.#claim = claim;
     this.#options = options;
     this.#state = state;
+    this.#frontier = new Frontier(options.workflow.graph, state);
     this.#journal = new Journal(claim, options.queue, {
       onError: (error) => this.#fail(error),
       onPaused: () => options.control.pause(),
@@ -97,7 +99,8 @@ class Run {
       flush: () => this.#journal.flush(),
       isPaused: () => control.paused,
       isStopped: () => this.#stopped !== undefined,
-      onDone: (error) => {
+      onDone: (nodeId, error) => {
+        this.#frontier.touch(nodeId);
         if (error !== undefined) this.#fail(error);
         this.#wake?.();
       },
@@ -156,9 +159,9 @@ class Run {
   }
 
   #decide(endsAt: number): Decision {
-    const { graph, definition } = this.#options.workflow;
+    const { definition } = this.#options.workflow;
     const isOver = performance.now() >= endsAt || this.#stopped?.reason === TIMED_OUT;
-    if (!isOver) return advance(graph, this.#state, this.#now());
+    if (!isOver) return this.#frontier.decide(this.#now());
     const message = `The execution took longer than ${definition.settings.timeoutSeconds} s`;
     const error = { code: "execution_timeout", message };
     return { start: [], skip: [], end: { status: "failed", error } };
@@ -201,6 +204,7 @@ class Run {
   #apply(event: UntimedEvent, reply?: ExecutionResult): void {
     const complete = { time: this.#now(), ...event } as LogEvent;
     applyEvent(this.#state, complete);
+    if (complete.node !== undefined) this.#frontier.touch(complete.node);
     this.#journal.add(complete, reply);
   }
 

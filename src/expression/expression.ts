@@ -21,7 +21,7 @@ import { plainPath, readPath } from "./expression_path.ts";
 import { cleanResult, shorten, toTerminalError } from "./expression_result.ts";
 import { ExpressionRefused, rewriteExpression } from "./expression_rewrite.ts";
 import type { ExpressionRunner } from "./expression_runner.ts";
-import { scopeUse, usedScope } from "./expression_use.ts";
+import { scopeUse, usedNodes, usedScope } from "./expression_use.ts";
 import { type AstNode, ENTRY_HOOK, type EntryHook, EXIT_HOOK, type JsonataFailure } from "./jsonata_internals.ts";
 import { LinearRegex } from "./linear_regex.ts";
 
@@ -74,7 +74,7 @@ export function compileExpression(source: string, limits: ExpressionLimits = {})
     const { execution } = scope;
     const [input, trigger] = [ownIfEmpty(scope.input), ownIfEmpty(scope.trigger)];
     // As they are now: an output that held those to come would hold itself.
-    const nodes = use.nodes === "all" || use.nodes.size > 0 ? { ...scope.nodes } : {};
+    const nodes = usedNodes(scope, use);
     const meter = new Meter(limitOf(), now);
     try {
       return cleanResult(await start(input, { trigger, nodes, execution }, meter), { maxSize, meter });
@@ -88,7 +88,7 @@ export function compileExpression(source: string, limits: ExpressionLimits = {})
     const job = {
       source,
       limits: { timeoutMs, maxDepth, maxSize },
-      scope: { ...usedScope({ ...scope, nodes }, use), now: now.getTime() },
+      scope: { ...usedScope(scope, { use, nodes }), now: now.getTime() },
     };
     return await runner.run(job, { owner: execution.workflowId, signal: scope.signal });
   }

@@ -1,6 +1,7 @@
 /**
  * What an expression reads of its scope, so that no more than that has to be copied for a thread that evaluates it.
  */
+import type { JsonValue } from "../lib/json.ts";
 import type { Scope } from "./scope.ts";
 import { FUNCTIONS } from "./expression_functions.ts";
 import type { AstNode, FunctionDefinition } from "./jsonata_internals.ts";
@@ -74,18 +75,23 @@ export function scopeUse(root: AstNode): ScopeUse {
   };
 }
 
-/** The part of a scope that is read. */
-export function usedScope(scope: Scope, use: ScopeUse): Omit<Scope, "signal"> {
-  const { input, trigger, nodes, execution } = scope;
-  let outputs = nodes;
-  if (use.nodes !== "all") {
-    const ids = [...use.nodes].filter((id) => Object.hasOwn(nodes, id));
-    outputs = Object.fromEntries(ids.map((id) => [id, nodes[id]!]));
-  }
+/** The outputs that are read, as they are now. */
+export function usedNodes({ nodes }: Pick<Scope, "nodes">, use: ScopeUse): Record<string, JsonValue> {
+  if (use.nodes === "all") return { ...nodes };
+  const outputs: [string, JsonValue][] = [];
+  for (const id of use.nodes) if (Object.hasOwn(nodes, id)) outputs.push([id, nodes[id]!]);
+  return outputs.length === 0 ? {} : Object.fromEntries(outputs);
+}
+
+/** The part of a scope that is read, with the outputs that {@linkcode usedNodes} gave. */
+export function usedScope(
+  { input, trigger, execution }: Omit<Scope, "nodes">,
+  { use, nodes }: { use: ScopeUse; nodes: Record<string, JsonValue> },
+): Omit<Scope, "signal"> {
   return {
     input: use.input ? input : null,
     trigger: use.trigger ? trigger : null,
-    nodes: { ...outputs },
+    nodes,
     execution: use.execution ? { ...execution } : { id: "", workflowId: "", version: 0 },
   };
 }

@@ -1,5 +1,5 @@
 /**
- * The HTTP application: all routes, without a server.
+ * The HTTP application: every route, and nothing that listens.
  *
  * @example
  * ```ts
@@ -38,7 +38,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.notFound((c) =>
     errorResponse(deps, c, new MillraceError("not_found", `Nothing is at ${c.req.path}; see /api and /webhook`))
   );
-  // Registered before the frame, which therefore does not run for webhooks; see `frame.ts`.
+  // Before the frame, which therefore never runs for it: the hot path brings its own.
   app.all("/webhook/*", webhooks(deps, bodies));
   app.use("*", frame(deps), sameOriginOnly(deps.config));
   app.use("/api/*", bearerAuth(deps.config.apiTokens));
@@ -57,7 +57,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   return app;
 }
 
-/** Makes the application of an instance without the role `http`: health and metrics only. */
+/** The application of an instance without the `http` role: health and metrics only. */
 export function createHealthApp(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.onError((error, c) => errorResponse(deps, c, error));

@@ -1,5 +1,5 @@
 /**
- * Serves an application: by `Deno.serve` under Deno, by `@hono/node-server` under Node.
+ * Listening, apart from building: `Deno.serve` under Deno, `@hono/node-server` under Node.
  */
 import { getRequestListener, RequestError } from "@hono/node-server";
 import type { AddressInfo } from "node:net";
@@ -12,16 +12,13 @@ import { ambiguousPathResponse, isAmbiguous, malformedRequestResponse } from "./
 
 /** A server that listens. */
 export interface Listener {
-  /** The address under which it listens. */
+  /** Where it can be reached. */
   readonly url: string;
   /** Stops accepting, waits at most `graceMs` for answers under way, and closes the rest. */
   close(options: { graceMs: number }): Promise<void>;
 }
 
-/**
- * Longer than load balancers keep idle connections, in milliseconds: they then close first, and send no request into a
- * connection that this side is closing.
- */
+/** Longer than load balancers keep idle connections, so that they close them first: no request meets a closing one. */
 const KEEP_ALIVE_MS = 65_000;
 
 /** Connections that may wait to be accepted: the system resets what is past it, and Node's default is 511. */
@@ -30,7 +27,7 @@ const BACKLOG = 4096;
 /** What answers requests, and what it may do with the connection of one. */
 export type Handler = (request: Request, connection: AppEnv["Bindings"]) => Response | Promise<Response>;
 
-/** The part of Deno's API that is used. */
+/** The part of Deno that is used here. */
 interface DenoHttp {
   upgradeWebSocket(request: Request, options: { protocol?: string }): { socket: WebSocket; response: Response };
   serve(
@@ -44,7 +41,7 @@ export async function listen(handler: Handler, options: { hostname: string; port
   const deno = (globalThis as { Deno?: DenoHttp }).Deno;
   if (deno !== undefined) return listenOnDeno(deno, handler, options);
   const server = createServer(getRequestListener(
-    // Check the target as it was sent: the URL of a `Request` is normalised.
+    // The target as it was sent: the URL of a `Request` has been normalised.
     (request, { incoming }) => {
       if (isAmbiguous(incoming.url ?? "")) return ambiguousPathResponse();
       return handler(request, { hangUp: () => incoming.socket.destroy() });
@@ -63,7 +60,7 @@ export async function listen(handler: Handler, options: { hostname: string; port
   };
 }
 
-/** Closes idle keep-alive connections repeatedly, because `close` waits for them too. */
+/** `close` waits for idle keep-alive connections too, unless they are closed, again and again as they fall idle. */
 function closeNode(
   server: Server,
   { graceMs, endAll }: { graceMs: number; endAll: () => void },
@@ -119,7 +116,7 @@ function denoUpgrade(deno: DenoHttp, request: Request): Upgrade {
   };
 }
 
-/** The target as it was sent: Deno does not normalise it. */
+/** Deno gives the path as it was sent, behind the host. */
 function pathOf(url: string): string {
   return url.slice(url.indexOf("/", url.indexOf("://") + 3));
 }

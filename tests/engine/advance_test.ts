@@ -1,20 +1,22 @@
 /**
  * The engine's decision is a function of the log alone: whatever prefix of a run's events survives, whoever goes on
- * from it comes to the same end, and runs nothing again that had completed.
+ * from it comes to the same end, and runs nothing again that had completed. What `Frontier` keeps up to date is the same.
  */
 import fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { z } from "zod";
-import { advance, interrupt, responders } from "../../src/engine/advance.ts";
+import { Frontier, interrupt, responders } from "../../src/engine/advance.ts";
 import { isTerminal, type LogEvent } from "../../src/execution/event.ts";
 import { applyEvent, emptyState } from "../../src/execution/state.ts";
 import { manual } from "../../src/nodes/manual.ts";
+import { createNodeTypes } from "../../src/nodes/registry.ts";
 import type { NodeType } from "../../src/workflow/node_type.ts";
 import { compileDefinition } from "../../src/workflow/compile.ts";
 import type { Graph } from "../../src/workflow/graph.ts";
+import { advance } from "./advance_model.ts";
 
-const test = suite("advance()");
+const test = suite("Frontier");
 
 /** What becomes of each try of a node. */
 type Outcome = "main" | "alt" | "retry" | "wait" | "fail";
@@ -44,7 +46,7 @@ const runs = fc.record({
   order: fc.infiniteStream(fc.nat()),
 });
 
-test("advance() comes to the same end from any prefix of a run's events", () => {
+test("decide() comes to the same end from any prefix of a run's events", () => {
   fc.assert(
     fc.property(runs, ({ plans, edges }) => {
       // Nothing takes time here: what is run again would come after what fell due meanwhile.
@@ -60,7 +62,7 @@ test("advance() comes to the same end from any prefix of a run's events", () => 
   );
 });
 
-test("advance() comes to the same states of the nodes whatever order branches end in", () => {
+test("decide() comes to the same states of the nodes whatever order branches end in", () => {
   fc.assert(
     fc.property(runs, ({ plans, edges, order }) => {
       const handled = plans.map((one) => ({
@@ -78,13 +80,49 @@ test("advance() comes to the same states of the nodes whatever order branches en
   );
 });
 
-test("advance() names the time at which the next node is due, and starts it then", () => {
+test("decide() names the time at which the next node is due, and starts it then", () => {
   const world = makeWorld([{ tries: ["retry", "main"], onError: "fail" }], [], { delayMs: 50 });
   const state = emptyState();
   for (const event of world.run([], () => 0).slice(0, 3)) applyEvent(state, event);
   const dueAt = state.nodes.get("n0")!.dueAt!;
-  assert.equal(advance(world.graph, state, dueAt - 1), { start: [], skip: [], dueAt });
-  assert.equal(advance(world.graph, state, dueAt), { start: ["n0"], skip: [] });
+  const frontier = new Frontier(world.graph, state);
+  assert.equal(frontier.decide(dueAt - 1), { start: [], skip: [], dueAt });
+  assert.equal(frontier.decide(dueAt), { start: ["n0"], skip: [] });
+});
+
+test("decide() says the same until it is carried out, and again what was interrupted", () => {
+  const definition = {
+    nodes: [
+      { id: "other", type: "webhook", parameters: { path: "other" } },
+      { id: "start", type: "manual" },
+      ...["theirs", "ours", "both"].map((id) => ({ id, type: "step" })),
+    ],
+    connections: [["other", "theirs"], ["start", "ours"], ["theirs", "both"], ["ours", "both"]].map(([from, to]) => ({
+      from,
+      to,
+    })),
+  };
+  const nodeTypes = new Map([...createNodeTypes({ fetch }), ["step", step] as const]);
+  const { graph } = compileDefinition(definition, { nodeTypes });
+  const state = emptyState();
+  const requested = { workflowId: "w", version: 1, trigger: "start", input: null };
+  applyEvent(state, { type: "execution.requested", time: 1, data: requested });
+  const frontier = new Frontier(graph, state);
+  const tell = (event: object, node: string) => {
+    applyEvent(state, { time: 2, node, ...event } as LogEvent);
+    frontier.touch(node);
+  };
+  for (let n = 0; n < 2; n++) assert.equal(frontier.decide(2), { start: ["ours"], skip: ["theirs"] });
+  tell({ type: "node.skipped", data: {} }, "theirs");
+  tell({ type: "node.started", data: { attempt: 1 } }, "ours");
+  assert.equal(frontier.decide(2), { start: [], skip: [] });
+  interrupt(state, "ours");
+  frontier.touch("ours");
+  assert.equal(frontier.decide(2), { start: ["ours"], skip: [] });
+  tell({ type: "node.started", data: { attempt: 1 } }, "ours");
+  tell({ type: "node.completed", data: { output: 1 } }, "ours");
+  assert.equal(frontier.decide(2), { start: ["both"], skip: [] });
+  assert.equal(frontier.decide(2), advance(graph, state, 2));
 });
 
 test("responders() names responses in the order of the log, whatever the times say", () => {
@@ -149,23 +187,29 @@ function run(world: World, log: LogEvent[], choose: Choose): LogEvent[] {
   const events = [...log];
   const state = emptyState();
   let now = 1000;
-  const apply = (event: { type: string; node?: string; data: object }) => {
-    const complete = { ...event, time: now++ } as LogEvent;
-    applyEvent(state, complete);
-    events.push(complete);
-  };
   for (const event of log) {
     applyEvent(state, event);
     now = Math.max(now, event.time + 1);
   }
   if (log.length === 0) {
     const data = { workflowId: "w", version: 1, trigger: "start", input: "in" };
-    apply({ type: "execution.requested", data });
+    const requested = { type: "execution.requested", time: now++, data } as const;
+    applyEvent(state, requested);
+    events.push(requested);
   }
   for (const id of [...state.nodes.keys()]) interrupt(state, id);
+  const frontier = new Frontier(graph, state);
+  const apply = (event: { type: string; node?: string; data: object }) => {
+    const complete = { ...event, time: now++ } as LogEvent;
+    applyEvent(state, complete);
+    if (complete.node !== undefined) frontier.touch(complete.node);
+    events.push(complete);
+  };
   const running: { node: string; attempt: number; waited: boolean }[] = [];
   for (;;) {
-    const { start, skip, dueAt, end } = advance(graph, state, now);
+    const decision = frontier.decide(now);
+    assert.equal(decision, advance(graph, state, now), "what is kept up to date is what the whole state says");
+    const { start, skip, dueAt, end } = decision;
     for (const node of skip) apply({ type: "node.skipped", node, data: {} });
     if (end !== undefined) {
       apply({ type: `execution.${end.status}`, data: end.status === "failed" ? { error: end.error } : end });

@@ -1,5 +1,6 @@
 /**
- * `/api/dead-letters`: executions that ended several workers without progress; to list, read, requeue and drop.
+ * `/api/dead-letters`: executions that were given up because they ended one worker after the other; to be looked at,
+ * started anew, or dropped.
  */
 import type { Context, Hono } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
@@ -41,7 +42,7 @@ async function dropDeadLetter(c: Context<AppEnv>, { store }: AppDeps): Promise<R
 
 /**
  * Starts the newest version with the same input, then drops the dead letter. In this order, and under an idempotency
- * key of the dead letter, exactly one execution starts, even after failures in between and repeated requests.
+ * key of the dead letter's own: whatever breaks in between, and however often it is sent, one execution starts.
  */
 async function requeueDeadLetter(c: Context<AppEnv>, { catalog, config, store, submit }: AppDeps): Promise<Response> {
   const id = executionIdParameter(c);

@@ -1,5 +1,5 @@
 /**
- * Events of one execution, as a page, as lines or live, and of all executions, live.
+ * Events: of one execution, as a page, as lines or live, and of all executions, live.
  */
 import type { Context, Hono } from "hono";
 import { isEnded } from "../../execution/event.ts";
@@ -48,7 +48,7 @@ async function executionEvents(c: Context<AppEnv>, deps: AppDeps): Promise<Respo
     return c.body(body, 200, { "content-type": JSON_TYPE, vary: "Accept" });
   }
   if (type === LINES_TYPE) {
-    // HEAD opens no stream: nothing would close it.
+    // A HEAD request opens nothing: nobody would close it.
     const headers = { "content-type": LINES_TYPE, vary: "Accept" };
     return c.req.method === "HEAD"
       ? c.body(null, 200, headers)

@@ -1,6 +1,5 @@
 /**
- * `/api/executions`: list, state and result of executions, and their cancellation, pause and resumption. Their events
- * are in `events.ts`.
+ * `/api/executions`: what executions do, how they ended, and how to end, pause and resume them. Their events are in `events.ts`.
  */
 import type { Context, Hono } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
@@ -125,7 +124,7 @@ async function cancelExecution(c: Context<AppEnv>, { store }: AppDeps): Promise<
   throw await endedOrUnknown(log, id);
 }
 
-/** Idempotent: to pause a paused execution, or to resume a running one, changes nothing and has the same answer. */
+/** Pausing what is paused changes nothing and is answered alike, so that a repetition is safe; so is resuming. */
 async function pauseExecution(
   c: Context<AppEnv>,
   { store: { log } }: AppDeps,
@@ -135,7 +134,7 @@ async function pauseExecution(
   const outcome = action === "pause" ? await log.pause(id) : await log.resume(id);
   if (outcome === "ended" || outcome === "unknown") throw await endedOrUnknown(log, id);
   if (action === "pause") return c.json({ executionId: id, status: "paused" });
-  // An execution that was not paused may be pending, or may have ended meanwhile.
+  // One that was not paused may not have begun, or may have ended meanwhile.
   const status = outcome === "done" ? "running" : (await log.meta(id))?.status;
   if (status === undefined) throw executionNotFound(id);
   return c.json({ executionId: id, status });

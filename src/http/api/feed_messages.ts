@@ -9,7 +9,7 @@ import { type EventFilters, passes } from "./event_filters.ts";
 /** How long a follower whose filters nothing passes is not told where it is, in milliseconds. */
 const PLACE_EVERY_MS = 5_000;
 
-/** Options of {@linkcode feedMessages}. */
+/** What {@linkcode feedMessages} takes. */
 export interface FeedMessagesOptions {
   readonly projections: Pick<Projections, "followFeed">;
   readonly entries: EntryMessages;
@@ -20,8 +20,8 @@ export interface FeedMessagesOptions {
 }
 
 /**
- * Follows the feed. Of the messages of one feed entry only the last has an id, the entry's cursor: a reader that
- * reconnects with it resumes after the whole entry. A `gap` message stands where entries are gone, `{after, before?}`, or
+ * Follows the feed. Of the messages of one feed entry only the last has an id, the feed entry's cursor: whoever comes
+ * back with it goes on behind the whole entry. A `gap` message stands where entries are gone, `{after, before?}`, or
  * the events that one points to, `{executionId, first, last}`. A message without data says only where the follower
  * is: at first, and now and then where nothing passes the filters.
  */

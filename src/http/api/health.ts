@@ -8,13 +8,13 @@ import { bearerAuth, tokenCheck } from "../frame/auth.ts";
 import type { AppDeps, AppEnv, Readiness } from "../frame/deps.ts";
 import { resource } from "../frame/resource.ts";
 
-/** Deadline of a check, in milliseconds; after it the store counts as down. */
+/** A check that has not answered by then counts as down. */
 const CHECK_TIMEOUT_MS = 2_000;
 const LATE = `No answer in ${CHECK_TIMEOUT_MS} ms`;
 
 /**
- * Adds the resources to the app. Where there are tokens, a request without one is told the status alone: no version, no
- * names of hosts and instances.
+ * Adds the resources to the app. Where there are tokens, whoever has none is told whether it is well and no more: no
+ * version, no names of hosts and instances.
  */
 export function health(app: Hono<AppEnv>, deps: AppDeps): void {
   const { metrics, config: { apiTokens, metricsPublic } } = deps;

@@ -1,5 +1,5 @@
 /**
- * `/api/workflows`: definitions, and manual runs.
+ * `/api/workflows`: definitions, and runs by hand.
  */
 import type { Context, Hono } from "hono";
 import { InvalidWorkflowError, MillraceError } from "../../lib/errors.ts";
@@ -119,12 +119,12 @@ async function runWorkflow(
   });
 }
 
-/** A workflow as JSON: the definition's members, with id, version and time. */
+/** A workflow as it is answered: the definition's members beside what the store adds. */
 function toDocument({ id, version, updatedAt, definition }: CompiledWorkflow): object {
   return { id, version, updatedAt, ...definition };
 }
 
-/** The definition in a body. Members that the store adds are dropped, so that a document from GET can be PUT. */
+/** What was sent, without what the store adds: a document that was got can be changed and put back. */
 function toDefinition(body: JsonValue, id: string): unknown {
   if (!isJsonObject(body)) return body;
   const { id: sentId, version: _version, updatedAt: _updatedAt, ...definition } = body;

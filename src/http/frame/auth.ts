@@ -6,11 +6,11 @@ import { MillraceError } from "../../lib/errors.ts";
 import type { AppEnv } from "./deps.ts";
 
 /**
- * A middleware that accepts requests with one of the tokens as `Authorization: Bearer <token>`. Without tokens it
- * accepts every request: the server then binds to loopback only.
+ * A middleware that lets only those pass who send one of the tokens as `Authorization: Bearer <token>`. With no
+ * tokens everyone passes: the server then binds to loopback only.
  *
- * It compares SHA-256 digests, every one of them to the last byte, so its timing does not reveal how much of a token
- * was right.
+ * What is compared are SHA-256 digests, all of them and to their last byte, so the time it takes tells nothing of
+ * how much of a token was right.
  */
 export function bearerAuth(tokens: readonly string[]): MiddlewareHandler<AppEnv> {
   const check = tokenCheck(tokens);
@@ -36,7 +36,7 @@ function offeredToken(protocols: string | undefined): string | undefined {
   }
 }
 
-/** Makes a function that checks an `Authorization` header; without tokens it accepts every header, and none. */
+/** Makes a function that says what an `Authorization` header holds; with no tokens everyone is accepted. */
 export function tokenCheck(
   tokens: readonly string[],
 ): (header: string | undefined) => Promise<"accepted" | "wrong" | "none"> {

@@ -1,5 +1,5 @@
 /**
- * Dependencies of the HTTP application: ports only, so that any server can serve it, and tests need none.
+ * What the HTTP side is given: ports only, so that it can be served by anything and tested without a server.
  */
 import type { Config } from "../../config/config.ts";
 import type { DeadLetters } from "../../execution/dead_letters.ts";
@@ -18,9 +18,9 @@ import type { StoreHealth } from "../../telemetry/store_health.ts";
 import type { Upgrade } from "../protocol/web_socket.ts";
 import type { WorkflowCatalog } from "../../workflow/catalog.ts";
 
-/** The metrics of HTTP. */
+/** Where numbers for operators go. */
 export interface HttpMetrics {
-  /** The metrics as text, for `GET /metrics`. */
+  /** What `GET /metrics` answers. */
   text(): Promise<{ contentType: string; body: string }>;
   /** Counts an answer; `route` is the pattern that matched, never the path. */
   httpAnswered?(route: string, status: number): void;
@@ -28,7 +28,7 @@ export interface HttpMetrics {
   webhookAnswered?(seconds: number): void;
 }
 
-/** The part of a store that HTTP uses. */
+/** What the HTTP side asks of the store. */
 export interface HttpStore {
   readonly driver: "redis" | "memory";
   /** How documents are kept. */
@@ -49,7 +49,7 @@ export interface HttpStore {
 /** Whether this instance should be sent traffic. */
 export type Readiness = boolean | { readonly ready: boolean; readonly reason?: string };
 
-/** Dependencies of `createApp`. */
+/** Everything that `createApp` needs. */
 export interface AppDeps {
   readonly config: Pick<
     Config,
@@ -86,7 +86,7 @@ export interface AppDeps {
   readonly drainSignal?: AbortSignal;
 }
 
-/** Hono's environment: variables that the frame sets for handlers, and handlers for the frame. */
+/** Hono's environment: what the frame around each request leaves for handlers. */
 export interface AppEnv {
   Bindings: {
     /** Ends the connection of this request, whatever has been answered: for a client that does not read. */

@@ -1,18 +1,18 @@
 /**
- * The frame around every handler: a request id, security and CORS headers, errors as problem documents, one log line.
+ * What every request has around its handler: an id, security and CORS headers, errors as problems, one log line.
  *
- * The webhook route calls the same functions itself: a response whose headers are still a plain object costs the Node
- * server about half of one whose headers were read.
+ * The webhook route does the same by hand with the functions that stand here, because a response whose headers are
+ * still a plain object costs the Node server about half of one whose headers were looked at.
  */
 import type { Context, MiddlewareHandler } from "hono";
 import { routePath } from "hono/route";
 import type { AppDeps, AppEnv } from "./deps.ts";
 import { problemResponse, toMillraceError } from "../protocol/problem.ts";
 
-/** Polled several times a second by orchestrators, so they are logged at level `debug`. */
+/** Asked for several times a second by orchestrators: a line each would bury the others. */
 const PROBES: ReadonlySet<string> = new Set(["/livez", "/readyz", "/metrics"]);
 
-/** Headers of every response of the API, unless a handler has set them. */
+/** Headers of everything that the API answers; handlers may set their own instead. */
 const SECURITY_HEADERS = {
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
@@ -25,7 +25,7 @@ const EXPOSED = "Accept-Patch, ETag, Execution-Id, Idempotency-Replayed, Locatio
   "Server-Timing, Session-Expires-At, X-Request-Id";
 const PREFLIGHT_SECONDS = "600";
 
-/** Makes the middleware. Register it before all routes but the webhooks. */
+/** A middleware that frames every request. Registered before all routes but the webhooks. */
 export function frame(deps: AppDeps): MiddlewareHandler<AppEnv> {
   return async function framed(c, next) {
     const startedAt = performance.now();
@@ -33,13 +33,13 @@ export function frame(deps: AppDeps): MiddlewareHandler<AppEnv> {
     c.set("requestId", requestId);
     const cors = corsHeaders(c.req.raw, deps.config.corsOrigins);
     if (cors && isPreflight(c.req.raw)) {
-      // A preflight has no credentials, so it comes before their check (Fetch, section 4.8).
+      // Asked before the credentials are sent, so before they are checked (Fetch, section 4.8).
       c.res = preflightResponse(c.req.raw, cors);
     } else {
       try {
         await next();
       } catch (thrown) {
-        // `onError` handles every `Error`; other thrown values arrive here.
+        // Errors went through `onError`; only what is thrown and no Error comes here.
         c.res = errorResponse(deps, c, thrown);
       }
     }
@@ -67,19 +67,19 @@ export function frame(deps: AppDeps): MiddlewareHandler<AppEnv> {
   };
 }
 
-/** Makes the response to a thrown value. Internal errors are logged, and not shown. */
+/** The response to what a handler threw; what callers may not see is logged instead. */
 export function errorResponse(deps: AppDeps, c: Context<AppEnv>, thrown: unknown): Response {
   logIfInternal(deps, thrown, c.get("requestId"));
   return problemResponse(thrown, { instance: c.req.path });
 }
 
-/** Logs an internal error with its cause. */
+/** Logs errors that are faults of ours, with their cause. */
 export function logIfInternal(deps: AppDeps, thrown: unknown, requestId: string): void {
   const error = toMillraceError(thrown);
   if (error.code === "internal_error") deps.logger.error({ error: error.cause ?? error, requestId }, "request failed");
 }
 
-/** The client's `X-Request-Id` if it is at most 128 safe characters, else a new id. */
+/** The id that the client sent as `X-Request-Id`, if it is a harmless one, else a new one. */
 export function requestIdOf(request: Request, makeId: () => string = () => crypto.randomUUID()): string {
   const sent = request.headers.get("x-request-id");
   return sent !== null && /^[\w.~:=+/-]{1,128}$/.test(sent) ? sent : makeId();
@@ -102,7 +102,7 @@ export function isPreflight(request: Request): boolean {
     request.headers.has("access-control-request-method");
 }
 
-/** The response to a preflight. Without `Access-Control-Allow-Origin` in `cors`, the browser refuses the request. */
+/** Answers a preflight: without `Access-Control-Allow-Origin` in `cors`, the browser refuses. */
 export function preflightResponse(request: Request, cors: Readonly<Record<string, string>>): Response {
   const requestedHeaders = request.headers.get("access-control-request-headers");
   return new Response(null, {
@@ -118,7 +118,7 @@ export function preflightResponse(request: Request, cors: Readonly<Record<string
   });
 }
 
-/** Rounds to hundredths of a millisecond. */
+/** Milliseconds to the hundredth. */
 export function roundMs(ms: number): number {
   return Math.round(ms * 100) / 100;
 }

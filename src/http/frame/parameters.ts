@@ -1,5 +1,5 @@
 /**
- * Reads and checks parameters of the path and the query.
+ * Parameters of the path and the query, checked.
  */
 import type { Context } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
@@ -78,7 +78,7 @@ export function timeParameter(c: Context<AppEnv>, name: string): number | undefi
   );
 }
 
-/** The cursor: the last execution id of the previous page, or `undefined`. Throws `invalid_parameter`. */
+/** The execution id that the page before ended with, or `undefined`. Throws `invalid_parameter` for what is none. */
 export function cursorParameter(c: Context<AppEnv>): string | undefined {
   const cursor = c.req.query("cursor");
   if (cursor === undefined || isExecutionId(cursor)) return cursor;
@@ -133,7 +133,7 @@ function decodePath(text: string): string {
   }
 }
 
-/** The workflow id in the path. Throws `invalid_parameter` for a text that cannot be one. */
+/** The workflow that the path names. Throws `invalid_parameter` for what no workflow could be called. */
 export function workflowIdParameter(c: Context<AppEnv>): string {
   const id = c.req.param("id") ?? "";
   if (WORKFLOW_ID.test(id)) return id;
@@ -145,8 +145,8 @@ export function workflowIdParameter(c: Context<AppEnv>): string {
 }
 
 /**
- * The id after which a reader of events resumes: `Last-Event-ID`, which a reconnecting `EventSource` sends, else
- * `?from=`. Throws `invalid_last_event_id` unless `isId` accepts it.
+ * Where a reader of events goes on, exclusive: `Last-Event-ID`, which a reconnecting `EventSource` sends, before
+ * `?from=`; `isId` says which form it has. Throws `invalid_last_event_id`.
  */
 export function resumeParameter(c: Context<AppEnv>, isId = isEntryId): string | undefined {
   const text = c.req.header("last-event-id") || c.req.query("from");

@@ -1,6 +1,6 @@
 /**
- * Refuses paths that normalisation would change: where a proxy lets `/webhook/` through, `/webhook/../metrics` must not
- * lead elsewhere.
+ * Paths that would be another path after normalisation: a proxy that lets `/webhook/` through and a server that
+ * resolves `/webhook/../metrics` do not mean the same.
  *
  * @example
  * ```ts
@@ -10,23 +10,21 @@
 import { MillraceError } from "../../lib/errors.ts";
 import { problemResponse } from "../protocol/problem.ts";
 
-/** A segment of one or two dots, plain or encoded, between slashes, plain or encoded; or any backslash. */
+/** A segment of one or two dots, each as it is or encoded, between slashes of any kind; or a backslash at all. */
 const AMBIGUOUS = /(?:^|\/|%2f)(?:\.|%2e){1,2}(?:\/|%2f|$)|\\|%5c/i;
 
-/**
- * True for the target of a request (RFC 9112, section 3.2) whose path has dot segments or backslashes, encoded or not.
- */
+/** True for the target of a request (RFC 9112, section 3.2) whose path has dot segments or backslashes, encoded or not. */
 export function isAmbiguous(target: string): boolean {
   const end = target.search(/[?#]/);
   return AMBIGUOUS.test(end === -1 ? target : target.slice(0, end));
 }
 
-/** The response to such a path. */
+/** The answer to such a request. */
 export function ambiguousPathResponse(): Response {
   return malformedRequestResponse("The path has a segment of dots, or a backslash");
 }
 
-/** The response to a request that cannot be routed. */
+/** The answer to what is no request that could be routed. */
 export function malformedRequestResponse(detail = "The request has no valid target or Host"): Response {
   return problemResponse(new MillraceError("malformed_request", detail), {
     headers: { connection: "close", "x-content-type-options": "nosniff" },

@@ -1,5 +1,5 @@
 /**
- * Registers the methods of a resource, and a clear answer to every other method.
+ * Registers one resource: its methods, and a clear answer to every other method.
  */
 import type { Handler, Hono } from "hono";
 import { MillraceError } from "../../lib/errors.ts";

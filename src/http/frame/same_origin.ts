@@ -1,25 +1,25 @@
 /**
- * Protects an instance without tokens: only programs on this machine and pages of this instance may call it. Foreign
- * pages in a browser on this machine can reach a loopback address by a form or `fetch`, or through a name of theirs
- * that resolves to it (DNS rebinding).
+ * Who may call without a token: programs of this machine, and pages that this instance serves itself. A browser on it
+ * runs the pages of strangers too; these reach a loopback address by a form or `fetch`, or by a name of their own that
+ * they let resolve to it (DNS rebinding).
  */
 import type { Context, MiddlewareHandler } from "hono";
 import type { Config } from "../../config/config.ts";
 import { MillraceError } from "../../lib/errors.ts";
 import type { AppEnv } from "./deps.ts";
 
-/** `localhost` and its subdomains resolve to this machine only (RFC 6761, section 6.3). */
+/** `localhost` and all below it never leave the machine (RFC 6761, section 6.3). */
 const LOOPBACK = /^(localhost|([a-z0-9-]+\.)+localhost|127(\.\d{1,3}){3}|\[::1\])$/;
 /** `Host` (RFC 9110, section 7.2), in lower case. */
 const HOST = /^(\[[0-9a-f:.]+\]|[^:@/?#[\]\s]+)(?::\d*)?$/;
 
-/** Answered under any name: they tell only that the process lives, and orchestrators call them by address. */
+/** They say no more than that the process lives, and are asked for under any name by who watches over it. */
 const PROBES: ReadonlySet<string> = new Set(["/livez", "/readyz"]);
 
 /**
- * A middleware that, while there are no tokens, accepts a request only if its `Host` is this machine or one of
- * `allowedHosts`, and if it does not come from a page of another origin, unless that is one of `corsOrigins`. The port
- * in `Host` is ignored: it may be that of a tunnel, and a page on another port has another `Origin`.
+ * A middleware that, while there are no tokens, lets only those pass who name this machine or one of `allowedHosts` as
+ * the host, and who are no page of another origin unless it is one of `corsOrigins`. The port in `Host` is not looked
+ * at: it may be that of a tunnel, and a page of another port has another `Origin`.
  */
 export function sameOriginOnly(
   config: Pick<Config, "apiTokens" | "allowedHosts" | "corsOrigins">,

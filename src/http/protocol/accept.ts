@@ -8,8 +8,8 @@
  */
 
 /**
- * The offer with the highest quality, or `undefined` if the client accepts none. Among equals the first offer wins. The
- * most specific range that matches an offer sets its quality; `q=0` refuses it.
+ * The offer that the client likes best, or `undefined` if it accepts none. Of equals the first offer wins; the most
+ * specific range that matches an offer gives its quality, and `q=0` refuses.
  */
 export function negotiate<T extends string>(accept: string | null | undefined, offers: readonly T[]): T | undefined {
   if (!accept?.trim()) return offers[0];

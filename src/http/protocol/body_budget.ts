@@ -1,6 +1,6 @@
 /**
- * Bounds the bytes of request bodies that an instance holds at once: many bodies, each within its own limit, could
- * otherwise exceed its memory.
+ * How many bytes of bodies an instance holds at once, over all calls: many bodies of a size that each may have would
+ * otherwise be more than it has memory for.
  *
  * @example
  * ```ts
@@ -10,15 +10,15 @@
  */
 import { MillraceError } from "../../lib/errors.ts";
 
-/** The part of the budget that one call holds. */
+/** What one call holds of the budget. */
 export interface BodyShare {
-  /** Adds bytes. Throws `bodies_full`. */
+  /** Takes more. Throws `bodies_full`. */
   add(bytes: number): void;
-  /** Returns all bytes; further calls do nothing. */
+  /** Gives all of it back; more than once does nothing. */
   close(): void;
 }
 
-/** The budget of all calls. */
+/** The bytes of all calls. */
 export class BodyBudget {
   readonly #limitBytes: number;
   #heldBytes = 0;
@@ -27,19 +27,19 @@ export class BodyBudget {
     this.#limitBytes = options.limitBytes;
   }
 
-  /** Bytes that are held now. */
+  /** How many bytes are held now. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
 
-  /** Opens an empty share. */
+  /** A share of nothing as yet. */
   open(): BodyShare {
     let held = 0;
     return {
       add: (bytes) => {
         if (this.#heldBytes + bytes > this.#limitBytes) {
           throw new MillraceError("bodies_full", "This instance holds as many bytes of bodies as it may", {
-            // The rest of the body is not read, so the connection cannot be reused.
+            // What is left of the body is not read, so the connection cannot carry another request.
             headers: { "retry-after": "1", connection: "close" },
           });
         }

@@ -1,14 +1,14 @@
 /**
- * The nesting depth of webhook calls: `httpRequest` sends `Millrace-Depth`, one more than its own execution was called
- * with, so that workflows that call each other in a circle come to an end.
+ * How deep a call of a webhook stands in calls of webhooks: `httpRequest` sends `Millrace-Depth`, one more than its own
+ * execution was called with, so that workflows which call each other in a circle come to an end.
  */
 import { MillraceError } from "../../lib/errors.ts";
 import { DEPTH_HEADER } from "../../lib/header.ts";
 
-/** The deepest nesting. */
+/** How many webhooks may stand inside each other. */
 const MAX_DEPTH = 10;
 
-/** Throws `depth_exceeded` for a call that is nested too deeply. A header that is no number is ignored. */
+/** Throws `depth_exceeded` for a call that stands too deep. What is no number is nobody's of us. */
 export function checkDepth(headers: Headers): void {
   const text = headers.get(DEPTH_HEADER);
   if (text !== null && /^\d{1,9}$/.test(text) && Number(text) > MAX_DEPTH) throw depthExceeded();

@@ -1,5 +1,5 @@
 /**
- * Entity tags of versioned documents, and conditional requests (RFC 9110, sections 8.8 and 13).
+ * Entity tags of versioned documents, and the conditions that requests put on them (RFC 9110, sections 8.8 and 13).
  */
 import { MillraceError } from "../../lib/errors.ts";
 
@@ -15,8 +15,8 @@ export function matchesIfNoneMatch(header: string | undefined, version: number):
 }
 
 /**
- * Converts an `If-Match` header to the guard of a store: one version, `"*"`, or `undefined` without the header. Of
- * several tags it chooses the current version's; the store then checks that it is still current.
+ * Makes the one guard that a store understands of an `If-Match` header; `undefined` without one. Of several tags the
+ * current version's is chosen, and the store then makes sure that it is still the current one.
  *
  * Weak tags count too, though section 13.1.1 has strong comparison: proxies that compress make ours weak.
  *

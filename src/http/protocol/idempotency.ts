@@ -2,9 +2,10 @@
  * The `Idempotency-Key` request header (draft-ietf-httpapi-idempotency-key-header-07): the same request sent again
  * with the same key starts nothing, and is answered as the first one was.
  *
- * A key belongs to its caller: under other credentials, or none, it is another key, so that no caller gets another's
- * answer, or learns that there is one (section 5 of the draft). Only the workflow can verify credentials, so they count
- * by their value: a sender that signs each try anew, with its time, uses another key with each.
+ * A key is its caller's own: under other credentials, or none, it is another key, so that nobody is given what was
+ * made for another, nor told that there is such a thing (section 5 of the draft). Whether a credential is right only
+ * the workflow knows; so a signature counts by its value, and a sender that signs each try anew, with its time, has a
+ * key of its own for each.
  *
  * @example
  * ```ts
@@ -17,32 +18,28 @@ import { MillraceError } from "../../lib/errors.ts";
 import { type Idempotency, ownKey } from "../../execution/request.ts";
 import { encodeBase64 } from "../../lib/base64.ts";
 
-/** Header of every answer from an execution that an earlier request had started. */
+/** On every answer that comes from an execution which an earlier request had started. */
 export const REPLAYED_HEADER = "idempotency-replayed";
 
 const MAX_LENGTH = 255;
 /** A String of Structured Fields (RFC 9651, section 3.3.3), as the draft has it. */
 const QUOTED = /^"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"$/;
-/**
- * An unquoted key. Without spaces, so that two header lines, which arrive joined by ", ", are not taken for one key.
- */
+/** What clients send as well. Without spaces: two header lines, which arrive joined by ", ", are not one key. */
 const BARE = /^[\x21\x23-\x7e][\x21-\x7e]*$/;
 
 const encoder = new TextEncoder();
 
-/** The request that a key was sent with. */
+/** What a key was sent with. */
 export interface IdempotencyOptions {
-  /** Identifies the call besides its body: method, trigger, path and query. Required. */
+  /** What tells one call from another besides its body: method, trigger, path and query. */
   readonly scope: readonly string[];
-  /** Bytes of the body as they were sent. Required. */
   readonly body: Uint8Array;
-  /** Time that the key is remembered, in seconds. Required. */
   readonly ttlSeconds: number;
 }
 
 /**
- * The key and the fingerprint of a request; `undefined`, without a promise, where the header is absent, as it is in most
- * requests.
+ * The key and the fingerprint of a request, or `undefined`, and no promise of it, where the header is absent: most
+ * requests have none.
  *
  * @throws {MillraceError} `invalid_idempotency_key`
  */
@@ -51,7 +48,7 @@ export function idempotencyOf(request: Request, options: IdempotencyOptions): Pr
   return header === null ? undefined : withFingerprint(parseKey(header), { ...options, headers: request.headers });
 }
 
-/** The key in a header's value. Quoted and unquoted forms of a text are the same key. */
+/** The key in a header's value, which is quoted or bare; both forms of one text are one key. */
 function parseKey(header: string): string {
   const text = header.trim();
   const quoted = QUOTED.exec(text)?.[1]?.replace(/\\(.)/g, "$1");
@@ -68,7 +65,7 @@ async function withFingerprint(key: string, options: IdempotencyOptions & { head
   const { scope, body, ttlSeconds, headers } = options;
   // `Headers` gives names in lower case and in order, and the lines of one name together.
   const credentials = [...headers].filter(([name]) => isCredentialHeader(name));
-  // JSON text has no line break, so a body cannot continue the scope.
+  // JSON text has no line break of its own, so no scope can be continued by a body.
   const head = encoder.encode(`${JSON.stringify(scope)}\n`);
   const bytes = new Uint8Array(head.length + body.length);
   bytes.set(head);

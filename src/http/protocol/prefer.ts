@@ -1,5 +1,5 @@
 /**
- * The `Prefer` request header (RFC 7240): the preferences `respond-async` and `wait`.
+ * The `Prefer` request header (RFC 7240), as far as it is understood here: `respond-async` and `wait`.
  *
  * @example
  * ```ts
@@ -7,19 +7,19 @@
  * ```
  */
 
-/** Preferences of a client. */
+/** What a client would like. */
 export interface Preferences {
   readonly respondAsync: boolean;
   /** Seconds that the client is ready to wait. */
   readonly waitSeconds?: number;
 }
 
-/** The longest `Prefer: wait=N` of the API, in seconds. A webhook has a deadline of its own. */
+/** The longest that `Prefer: wait=N` is granted where a webhook's own deadline does not say, in seconds. */
 export const MAX_WAIT_SECONDS = 300;
 
 const NONE: Preferences = { respondAsync: false };
 
-/** One preference: a token, an optional value (token or quoted string), and parameters, which are ignored. */
+/** One preference: a token, an optional value (token or quoted string), and parameters that nothing here reads. */
 const PREFERENCE = /^([\w!#$%&'*+.^`|~-]+)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^\s;"]*))?\s*(?:;.*)?$/s;
 /** Commas that separate preferences, not those within quoted strings. */
 const SEPARATOR = /,(?=(?:[^"]*"[^"]*")*[^"]*$)/;
@@ -45,7 +45,7 @@ export function parsePrefer(header: string | null | undefined): Preferences {
   };
 }
 
-/** The time to wait for an answer, and its `Preference-Applied` header (RFC 7240, section 3). */
+/** How long to wait for an answer, and the `Preference-Applied` that says so (RFC 7240, section 3). */
 export interface AppliedWait {
   readonly waitSeconds: number;
   readonly preferenceApplied?: string;

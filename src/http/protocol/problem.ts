@@ -22,13 +22,12 @@ export interface Problem {
   readonly [extension: string]: unknown;
 }
 
-/** Options of {@linkcode problemResponse}. */
+/** What goes with {@linkcode problemResponse}. */
 export interface ProblemOptions {
-  /** Path of the request. Default none. */
   readonly instance?: string;
-  /** Response headers besides the error's own, names in lower case. Default none. */
+  /** Response headers besides the error's own, names in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
-  /** Further members of the document. Default none. */
+  /** Further members of the document. */
   readonly extensions?: Readonly<Record<string, unknown>>;
 }
 
@@ -40,16 +39,16 @@ const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
   415: "unsupported_media_type",
 };
 
-/** Statuses that always have `Retry-After`. */
+/** Answered with `Retry-After`, whether or not the error brings one. */
 const RETRIED_STATUS: ReadonlySet<number> = new Set([429, 503]);
 
 /**
- * Converts a thrown value to an error that callers may see. Errors that are not meant for them become
- * `internal_error`, without their message.
+ * Anything that was thrown, as an error that may be shown. What is not meant for callers becomes `internal_error`
+ * and keeps its message to itself.
  */
 export function toMillraceError(thrown: unknown): MillraceError {
   if (thrown instanceof UnavailableError) {
-    // The store's own message may name hosts, keys and settings.
+    // What the store said of it may name hosts, keys and settings.
     return new MillraceError("unavailable", "The store does not answer, or refuses for now", {
       headers: thrown.options.headers!,
       cause: thrown,

@@ -15,24 +15,24 @@ import { readBounded } from "../../lib/bounded_body.ts";
 import { isJsonType, mediaType } from "../../lib/content_type.ts";
 import { scanJson } from "../../lib/json_scan.ts";
 
-/** Deepest nesting of JSON. */
+/** How deep JSON may nest. */
 const MAX_JSON_DEPTH = 200;
 
 const EMPTY = new Uint8Array(0);
 /** `fatal`: bytes that are not UTF-8 are refused, never replaced. A byte order mark is dropped. */
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** Limits of a body. */
+/** What a body is held to. */
 export interface BodyLimits {
-  /** Bytes of one body. */
+  /** Of one body. */
   readonly limitBytes: number;
-  /** Number of values of one JSON body. */
+  /** Values that one body of JSON may have. */
   readonly limitValues: number;
-  /** Time in which a body must make progress, in milliseconds. */
+  /** How long a body may bring next to nothing. */
   readonly stallMs: number;
 }
 
-/** The configured limits. */
+/** The limits that are configured. */
 export function bodyLimits(
   { bodyLimitBytes, bodyLimitValues, bodyStallSeconds }: Pick<
     Config,
@@ -42,14 +42,14 @@ export function bodyLimits(
   return { limitBytes: bodyLimitBytes, limitValues: bodyLimitValues, stallMs: bodyStallSeconds * 1000 };
 }
 
-/** A body of at most this many bytes is read in one piece, and must arrive within the stall time. */
+/** A body up to this many bytes is read in one piece, and must be there within the time that any may stall. */
 const SMALL_BYTES = 65_536;
-/** Fewest bytes within the stall time that count as progress. */
+/** Less than this in the time that a body may stall is no progress, unless it ends. */
 const PROGRESS_BYTES = 1_024;
 
 /**
- * Reads a body of at most `limitBytes`, and counts its bytes in `share`. A larger one is refused before it is read if it
- * declares its length, else as soon as it exceeds the limit.
+ * Reads a body of at most `limitBytes`, taking its bytes from `share`. One that declares more is refused before any of
+ * it is read, one that does not declare its length (chunked) as soon as it has brought more.
  *
  * @throws {MillraceError} `body_too_large`, `unsupported_media_type` (content encodings), `malformed_body`,
  * `body_timeout`, `bodies_full`
@@ -84,7 +84,7 @@ export async function readBytes(
   }
 }
 
-/** Counts bytes in the share as they arrive: a declared length alone takes nothing from other calls. */
+/** The bytes are taken from the share as they come: what is declared and does not come takes nothing from others. */
 async function readStream(
   stream: ReadableStream<Uint8Array> | null,
   options: Pick<BodyLimits, "limitBytes" | "stallMs"> & { share: BodyShare },
@@ -152,7 +152,7 @@ export async function readJsonAndBytes(
  */
 export function parseJson(bytes: Uint8Array, options: Pick<BodyLimits, "limitValues">): JsonValue {
   const { limitValues } = options;
-  // Each level and each value takes two characters, so a short text cannot exceed a limit.
+  // A level takes two characters, as a value does, so a short text needs no look.
   if (bytes.length > 2 * Math.min(MAX_JSON_DEPTH, limitValues)) {
     const { depth, values } = scanJson(bytes);
     if (depth > MAX_JSON_DEPTH) {
@@ -199,7 +199,7 @@ export function decodeText(bytes: Uint8Array, charset: string = "utf-8"): string
 function tooLarge(limitBytes: number): MillraceError {
   return new MillraceError("body_too_large", `The body is larger than ${limitBytes} bytes`, {
     extensions: { limitBytes },
-    // The rest of the body is not read, so the connection cannot be reused.
+    // What is left of the body is not read, so the connection cannot carry another request.
     headers: { connection: "close" },
   });
 }

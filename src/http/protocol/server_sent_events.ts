@@ -16,7 +16,7 @@ export const EVENT_STREAM_HEADERS = {
   "x-accel-buffering": "no",
 } as const;
 
-/** Options of {@linkcode serverSentEvents}. */
+/** What {@linkcode serverSentEvents} takes. */
 export interface ServerSentEventsOptions {
   /** Milliseconds between comments that keep proxies from closing an idle connection; default 15,000. */
   readonly heartbeatMs?: number;
@@ -34,7 +34,7 @@ export interface ServerSentEventsOptions {
   readonly onError?: (error: unknown) => void;
 }
 
-/** A line break in a value would begin another field. */
+/** Line breaks would let a value become a field of its own. */
 const LINE_BREAK = /\r\n|\r|\n/;
 
 function stringify({ id, event, data }: SourceMessage): string {
@@ -149,7 +149,7 @@ export function serverSentEvents(
     },
     cancel() {
       release();
-      // Not awaited: the source ends by its signal.
+      // Not awaited: a source that waits ends by its signal.
       source.return?.()?.catch(() => {});
     },
   }, new ByteLengthQueuingStrategy({ highWaterMark: limitBytes }));

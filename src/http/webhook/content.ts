@@ -1,6 +1,6 @@
 /**
- * Parses a webhook's body by its content type: JSON as itself, forms as objects, text as a string, an empty body as
- * `null`, and anything else as `{base64}`.
+ * A webhook's body as a JSON value, by its content type: JSON as itself, forms as objects, text as a string, nothing
+ * as `null`, and anything else as `{base64}`.
  */
 import { MillraceError } from "../../lib/errors.ts";
 import type { JsonObject, JsonValue } from "../../lib/json.ts";
@@ -8,11 +8,11 @@ import { encodeBase64 } from "../../lib/base64.ts";
 import { charsetOf, isJsonType, isTextType, mediaType } from "../../lib/content_type.ts";
 import { type BodyLimits, decodeText, parseJson } from "../protocol/request_body.ts";
 
-/** Most fields of a form. A body of separators alone would otherwise take far more memory than its size. */
+/** More fields than any form has; a body of separators alone would otherwise cost far more than its size. */
 const MAX_FIELDS = 10_000;
 
 /**
- * Parses a body.
+ * Makes a JSON value of a body.
  *
  * @throws {MillraceError} `malformed_json`, `json_too_deep`, `json_too_many_values`, `malformed_body`, `unsupported_media_type`
  */
@@ -31,7 +31,8 @@ export function parseContent(
 }
 
 /**
- * Parses `application/x-www-form-urlencoded` text or a query string. The value of a repeated name is an array.
+ * Parses `application/x-www-form-urlencoded` text, a query string too: a name that comes once has a string, one that
+ * comes again an array.
  */
 export function parseForm(text: string): JsonObject {
   if (text === "") return {};
@@ -42,7 +43,7 @@ export function parseForm(text: string): JsonObject {
 async function parseMultipart(bytes: Uint8Array, contentType: string): Promise<JsonObject> {
   let form: FormData;
   try {
-    // Not every runtime refuses a body that breaks off, so check the closing delimiter (RFC 2046, section 5.1.1).
+    // Runtimes differ on a body that breaks off; the closing delimiter tells (RFC 2046, section 5.1.1).
     const boundary = /;\s*boundary\s*=\s*(?:"([^"]+)"|([^\s";]+))/i.exec(contentType);
     const delimiter = `--${boundary?.[1] ?? boundary?.[2]}--`;
     if (!new TextDecoder("latin1").decode(bytes).includes(delimiter)) throw new Error(`No "${delimiter}" in the body`);
@@ -66,7 +67,7 @@ async function describeFile(file: File): Promise<JsonObject> {
   return { filename: file.name, type: file.type, size: file.size, base64: encodeBase64(bytes) };
 }
 
-/** Names come from outside, so they are never assigned to: a `Map` and `Object.fromEntries` keep `__proto__` data. */
+/** Names come from outside: they pass through a `Map` and `Object.fromEntries`, never through an assignment. */
 function collect(fields: Iterable<[string, JsonValue]>): JsonObject {
   const values = new Map<string, JsonValue>();
   const repeated = new Set<string>();

@@ -1,5 +1,5 @@
 /**
- * The response to a webhook's caller, made from the execution's result.
+ * How an execution ended, as the response to its caller.
  */
 import { MillraceError, publicError } from "../../lib/errors.ts";
 import type { ExecutionResult, ResponseData } from "../../execution/result.ts";
@@ -7,23 +7,23 @@ import { decodeBase64 } from "../../lib/base64.ts";
 import { CONNECTION_FIELDS, isHeaderName, isHeaderValue } from "../../lib/header.ts";
 import { depthExceeded } from "../protocol/depth.ts";
 
-/** Statuses without a body (Fetch, section 2.2.3; RFC 9110, section 15.3.6, for 205). */
+/** The body must be null for these (Fetch, section 2.2.3), and 205 has none either (RFC 9110, section 15.3.6). */
 const NULL_BODY_STATUS: ReadonlySet<number> = new Set([204, 205, 304]);
 
-/** Content types in which browsers may run scripts: HTML, and every kind of XML (XHTML, SVG, XSLT, RDF, …). */
+/** Types that a browser may run scripts of: HTML, and XML in all its kinds (XHTML, SVG, XSLT, RDF, …). */
 const ACTIVE_TYPE = /html|xml|xsl|svg|rdf|multipart/;
 
 /**
  * Makes the response to an execution that completed or answered early: what its `httpResponse` node set, else 200
  * with the output as JSON.
  *
- * @param headers added to the response; they override the workflow's own; names in lower case
+ * @param headers go with it and win over the workflow's own, names in lower case
  * @throws {MillraceError} `execution_failed`, `execution_cancelled`, or `invalid_response` when what the workflow made
  * cannot be sent
  */
 export function respond(result: ExecutionResult, headers: Readonly<Record<string, string>>): Response {
   const { executionId, status, response, output, error } = result;
-  // Every workflow of the circle fails as the innermost did, so that none tries again.
+  // So that every workflow of the circle ends as the innermost did, and none tries again.
   if (status === "failed" && error?.code === "depth_exceeded") throw depthExceeded(executionId);
   if (status === "failed") {
     throw new MillraceError("execution_failed", error?.message ?? "The execution failed", {
@@ -67,7 +67,7 @@ function fromResponseData(
   const lines = [...Object.entries(single), ...repeated];
   const has = (name: string, matches = (_value: string) => true) => lines.some(([n, v]) => n === name && matches(v));
   if (!has("content-security-policy") && has("content-type", (value) => ACTIVE_TYPE.test(value.toLowerCase()))) {
-    // Content that a workflow made of a request must not run as part of the API's origin.
+    // What a workflow makes of what it was sent has no part in this origin, where the API is.
     single["content-security-policy"] = "sandbox";
   }
   const headers = Object.assign(single, ours);
@@ -77,7 +77,7 @@ function fromResponseData(
   });
 }
 
-/** Makes the body, and sets its content type where the workflow has not. */
+/** The body; gives it a content type where the workflow named none. */
 function bodyOf(
   data: ResponseData,
   headers: Record<string, string>,

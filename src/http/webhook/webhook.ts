@@ -1,7 +1,7 @@
 /**
- * `ANY /webhook/<path>`: starts the workflow's execution and answers with its response.
+ * `ANY /webhook/<path>`: the way of a request into a workflow and of the workflow's response out.
  *
- * This is the hot path: the response is made once, with its headers as a plain object, and passes no middleware.
+ * This is the hot path. Its response is made once, with its headers as a plain object, and no middleware touches it.
  */
 import type { Context, Handler } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
@@ -22,19 +22,19 @@ import type { Reply } from "../../execution/replies.ts";
 import { executionIdOf } from "../../execution/submit.ts";
 
 const PREFIX = "/webhook/";
-/** The client disconnected while it waited. The status is for the log only; nginx logs the same. */
+/** The client disconnected while it waited. Only the log shows this status: it is the one that nginx logs. */
 const CLIENT_CLOSED_REQUEST = 499;
 
-/** The state of one webhook call. */
+/** The state of one call of a webhook. */
 interface Call {
   readonly request: Request;
-  /** Without the prefix, as it was sent. */
+  /** Without the prefix, as sent. */
   readonly path: string;
   readonly query: string;
   readonly startedAt: number;
-  /** Headers of the response, added to as the call proceeds. */
+  /** Headers of the response, filled on the way. */
   readonly headers: Record<string, string>;
-  /** Held until the call is answered, since the body may stay in memory for that long. */
+  /** Held until the call is answered, since its input may stay in memory for that long. */
   readonly share: BodyShare;
   executionId?: string;
   appendMs: number;
@@ -116,7 +116,7 @@ async function answer(deps: AppDeps, call: Call): Promise<Response> {
   const { result, interrupted } = await start(deps, call, { match, waitSeconds });
 
   if (result) {
-    // A failure after the response does not concern this caller: the first one had been answered before it.
+    // A failure after the response is none of this caller's: the first one had been answered before it.
     const hasResponded = webhook.responseMode === "responseNode" && result.response !== undefined;
     return respond(hasResponded ? { ...result, status: "responded" } : result, finish(call));
   }
@@ -181,7 +181,7 @@ async function start(
     call.waitMs = performance.now() - acceptedAt;
     return outcome;
   } catch (error) {
-    // An append without an answer has an unknown outcome; the error then has the id.
+    // Of an append that had no answer nobody knows whether it was made.
     const executionId = executionIdOf(error);
     if (executionId !== undefined) call.executionId ??= executionId;
     if (request.signal.aborted) return { interrupted: "caller gone" };
@@ -200,7 +200,7 @@ function matchWebhook(
   return catalog.matchWebhook("GET", path);
 }
 
-/** Adds the headers that every webhook's response has. */
+/** Completes the headers: those that every webhook's response has. */
 function finish(call: Call): Record<string, string> {
   const { headers, executionId, startedAt, appendMs, waitMs } = call;
   const total = `total;dur=${(performance.now() - startedAt).toFixed(2)}`;
@@ -212,7 +212,7 @@ function finish(call: Call): Record<string, string> {
   return headers;
 }
 
-/** The trigger's output. `Object.fromEntries` makes every header an own key, `__proto__` too. */
+/** The trigger's output. `Object.fromEntries` makes own keys of whatever a client calls its headers. */
 function triggerInput(call: Call, params: Record<string, string>, body: JsonValue): JsonObject {
   const { request, path, query } = call;
   return {
@@ -225,7 +225,7 @@ function triggerInput(call: Call, params: Record<string, string>, body: JsonValu
   };
 }
 
-/** Path and query as they were sent: Hono decodes its path in part. */
+/** Path and query as sent: Hono's own path is decoded in part. */
 function splitUrl(url: string): { path: string; query: string } {
   const start = url.indexOf("/", url.indexOf("://") + 3);
   const hash = url.indexOf("#", start);
