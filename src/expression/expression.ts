@@ -1,10 +1,11 @@
 /**
- * Expressions: JSONata, parsed once a version and evaluated any number of times, also at the same time, within limits
- * of work, depth and size. Bare names read the input; `$trigger`, `$nodes` and `$execution` are bound. An expression
+ * Expressions: JSONata, parsed once a version and evaluated any number of times, concurrently too, within limits of
+ * work, depth and size. Bare names read the input; `$trigger`, `$nodes` and `$execution` are bound. An expression
  * sees nothing else: not the host, not the environment, not a prototype.
  *
- * An evaluation begins in line, with a budget of steps that takes a few milliseconds. What exceeds it is evaluated from
- * its beginning by a runner that holds up nobody: an expression has no effects, so nobody can tell.
+ * An evaluation begins on the main thread, with a budget of steps that takes a few milliseconds. One that exceeds it is
+ * evaluated again from its beginning by a runner in another thread. Expressions have no side effects, so this cannot be
+ * noticed.
  *
  * @example
  * ```ts
@@ -28,17 +29,17 @@ import { LinearRegex } from "./linear_regex.ts";
 /** Limits of an evaluation. */
 export interface ExpressionLimits {
   /**
-   * The processor time of one evaluation; default 1000. Without a runner, and without a limit of work, it is a number
+   * Processor time of one evaluation, in milliseconds. Default 1000. Without a runner and a `workLimit`, it is a number
    * of steps that takes about as long.
    */
   readonly timeoutMs?: number;
-  /** Steps that may wait inside each other, those of lists side by side counted too; default 20 000. */
+  /** Number of nested steps that are under way, concurrent ones of lists included. Default 20,000. */
   readonly maxDepth?: number;
-  /** The result's size in about the characters of its JSON; default 16 Mi. */
+  /** Size of the result, in about the characters of its JSON. Default 16 Mi. */
   readonly maxSize?: number;
-  /** Evaluates what is too much in line; without one, everything is evaluated in line. */
+  /** Evaluates what is too much for the main thread. Default none: everything is evaluated there. */
   readonly runner?: ExpressionRunner | undefined;
-  /** Makes the limit of an evaluation's work, for whoever evaluates where it holds up nobody. */
+  /** Makes the limit of an evaluation's work, in a thread of its own. Default by `timeoutMs`. */
   readonly workLimit?: () => WorkLimit;
 }
 
@@ -46,7 +47,7 @@ export interface ExpressionLimits {
 export interface Expression {
   readonly source: string;
   /**
-   * Gives a clean JSON value; what has no value is `null`. A plain path is answered at once, all else by a promise.
+   * Returns a clean JSON value, `null` where there is none: at once for a plain path, else by a promise.
    *
    * Throws or rejects with a `TerminalError` whose code is `expression_error`, `expression_timeout` or
    * `expression_limit`, or as its runner does.
@@ -73,7 +74,7 @@ export function compileExpression(source: string, limits: ExpressionLimits = {})
     const now = scope.now === undefined ? new Date() : new Date(scope.now);
     const { execution } = scope;
     const [input, trigger] = [ownIfEmpty(scope.input), ownIfEmpty(scope.trigger)];
-    // As they are now: an output that held those to come would hold itself.
+    // A copy: an output that refers to the outputs would otherwise contain itself.
     const nodes = usedNodes(scope, use);
     const meter = new Meter(limitOf(), now);
     try {
@@ -103,7 +104,7 @@ export function compileExpression(source: string, limits: ExpressionLimits = {})
   };
 }
 
-/** JSONata adds an item to an empty list that it makes an object for. */
+/** Copies an empty list: JSONata adds an item to one that it groups. */
 function ownIfEmpty(value: JsonValue): JsonValue {
   return Array.isArray(value) && value.length === 0 ? [] : value;
 }
@@ -134,7 +135,7 @@ function parse(source: string, maxDepth: number) {
         base.RegexEngine = function (literal: RegExp) {
           return new LinearRegex(literal, meter);
         };
-        // Looked up at each step: the entry once is enough, and nothing is found soonest where it is bound to nothing.
+        // The hook is needed at the first step only. Bound to `undefined` it is found fastest at all others.
         base.bind(ENTRY_HOOK, undefined);
         base.bind(EXIT_HOOK, exitHook);
       }) satisfies EntryHook,

@@ -1,10 +1,10 @@
 /**
  * The functions that expressions can call: JSONata's own, each of them behind a guard.
  *
- * A built-in runs to its end without a look at any limit, so what it is given is counted as work before it starts, its
- * arguments' validation included, and those whose cost is not in proportion to that (`$pad`, `$join`, `$sort`,
- * `$distinct`, `$spread`, `$merge`, date pictures) are bounded or replaced. There is no `$eval`: what runs was parsed
- * when the workflow was stored.
+ * A built-in checks no limits while it runs. So the size of its arguments is counted as work before it starts, their
+ * validation included, and functions whose cost is not proportional to that (`$pad`, `$join`, `$sort`, `$distinct`,
+ * `$spread`, `$merge`, date pictures) are bounded or replaced. There is no `$eval`: every expression is parsed when its
+ * workflow is stored.
  */
 import jsonata from "jsonata";
 import { charge, checkString, limit, MAX_STRING, weigh } from "./expression_limits.ts";
@@ -29,7 +29,7 @@ function checkSize(this: Focus, args: unknown[]): void {
   if (weigh(args[0], this.environment.base.meter) > MAX_STRING) throw limit("a value is too large");
 }
 
-/** Pictures are short, and none asks for a thousand digits. */
+/** Refuses long pictures of numbers, and those that ask for a thousand digits. */
 function checkPicture(this: Focus, args: unknown[]): void {
   const picture = args[1];
   if (typeof picture !== "string") return;
@@ -37,8 +37,8 @@ function checkPicture(this: Focus, args: unknown[]): void {
 }
 
 /**
- * JSONata parses times with a backtracking regex made of the picture: so that it has one way to match, a component
- * comes once, few of them are words, and no digits stand between them.
+ * JSONata parses times with a backtracking regex made of the picture. So that there is only one way to match, each
+ * component may occur once, few may be words, and none may be separated by digits.
  */
 function checkTimePicture(this: Focus, args: unknown[]): void {
   checkPicture.call(this, args);
@@ -66,7 +66,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   toMillis: checkTimePicture,
 };
 
-/** `$sort` without a list of lists for every merge: JSONata's own takes memory in the square of the length. */
+/** `$sort` with little memory: JSONata's own takes the square of the length. */
 async function sort(this: Focus, arr: unknown[] | undefined, comparator?: (a: unknown, b: unknown) => unknown) {
   if (arr === undefined || arr.length <= 1) return arr;
   if (comparator === undefined) {
@@ -105,7 +105,7 @@ export function compare(a: string | number, b: string | number): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** A text that two values share exactly if JSONata calls them equal. */
+/** A text that is the same for two values exactly if they are equal for JSONata. */
 function canonical(value: unknown): string {
   return JSON.stringify(value, (_key, item: unknown) => {
     if (typeof item !== "object" || item === null || Array.isArray(item)) return item;
@@ -168,7 +168,7 @@ function millis(this: Focus) {
   return this.environment.base.timestamp.getTime();
 }
 
-/** JSONata asks for a function's arity and reads its parameters' names from its text. */
+/** Gives a wrapper the original's arity and source text: JSONata reads parameter names from it. */
 function disguise<F extends object>(wrapper: F, original: { length: number; toString(): string }): F {
   Object.defineProperty(wrapper, "length", { value: original.length });
   Object.defineProperty(wrapper, "toString", { value: () => original.toString() });

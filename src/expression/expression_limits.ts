@@ -1,11 +1,12 @@
 /**
- * Holds a running JSONata expression to its limits where counting its steps (`expression_meter.ts`) does not reach.
- * The functions that expressions call keep them too: see `expression_functions.ts`.
+ * Enforces limits of a running JSONata expression that counting steps (`expression_meter.ts`) cannot. Functions enforce
+ * them too: see `expression_functions.ts`.
  *
- * 1. A value may hold another one twice, so thirty steps can build what takes a gigabyte to walk. Where an expression
- *    can do that (see `rewriteExpression`) a hook weighs every value that it builds, shared parts counted each time.
- * 2. What is built and dropped again is charged to the evaluation, so that garbage is bounded too.
- * 3. Where there is no other thread, the hook gives way to the event loop every few milliseconds.
+ * 1. A value may contain another one twice, so thirty steps can build a value that takes a gigabyte to walk. Where an
+ *    expression can do that (see `rewriteExpression`), a hook weighs every value that it builds, shared parts counted
+ *    each time.
+ * 2. Values that are built and dropped are charged to the evaluation, so that garbage is bounded too.
+ * 3. Without another thread, the hook yields to the event loop every few milliseconds.
  */
 import type { Meter } from "./expression_meter.ts";
 import { type AstNode, type ExitHook, isFunctionValue } from "./jsonata_internals.ts";
@@ -13,30 +14,30 @@ import { type AstNode, type ExitHook, isFunctionValue } from "./jsonata_internal
 /** The longest string that an expression may handle, in UTF-16 code units. */
 export const MAX_STRING = 4 << 20;
 
-/** The most items of a sequence. */
+/** The longest sequence, in items. */
 export const MAX_SEQUENCE = 100_000;
 
 /** The heaviest value, in about the characters of its JSON. */
 export const MAX_WEIGHT = 16 << 20;
 
-/** What one evaluation may build in all: characters, four for an item, sixteen for one that stands nowhere before. */
+/** What one evaluation may build in total: characters, plus four for each item and sixteen for each new object. */
 const MAX_CHARGE = 64 << 20;
 
-/** How long an expression may run before it lets others run. */
+/** Longest time between two yields to the event loop, in milliseconds. */
 const SLICE_MS = 10;
 
-/** What is thrown inside JSONata when a limit is passed; `code` is read by `expression_result.ts`. */
+/** Thrown inside JSONata at a limit; `expression_result.ts` reads the `code`. */
 export interface LimitFailure {
   readonly code: "limit";
   readonly message: string;
 }
 
-/** Makes what is thrown when a limit is passed. */
+/** Makes a {@linkcode LimitFailure}. */
 export function limit(message: string): LimitFailure {
   return { code: "limit", message };
 }
 
-/** Charges what was built to the evaluation; small things are free. */
+/** Charges a built value to the evaluation; small ones are free. */
 export function charge(meter: Meter, amount: number): void {
   if (amount < 1024) return;
   meter.charged += amount;
@@ -48,12 +49,12 @@ export function checkString(text: string): void {
   if (text.length > MAX_STRING) throw limit(`a string of ${text.length} characters is too long`);
 }
 
-/** How many values are looked at for one unit of work. */
+/** Number of values that are weighed for one unit of work. */
 const VALUES_A_UNIT = 16;
 
 /**
- * Counts a value's weight in about the characters of its JSON, shared parts each time; with `weights`, what is in them
- * is not walked again. Looking at it is work.
+ * The weight of a value, in about the characters of its JSON, shared parts counted each time. Values in `weights` are
+ * not walked again. Weighing counts as work.
  */
 export function weigh(value: unknown, meter: Meter, weights?: WeakMap<object, number>): number {
   let visits = 0;
@@ -85,7 +86,7 @@ export function weigh(value: unknown, meter: Meter, weights?: WeakMap<object, nu
 const BUILDS = new Set(["unary", "function", "apply", "bind", "binary", "block", "condition"]);
 
 /**
- * The hook for an expression that can build large values.
+ * Makes the hook for an expression that can build large values.
  *
  * @param options.weighed nodes whose results are weighed although they build nothing: operands of `=`, `in`, `&`
  * @param options.mutates true if the expression has a transform, which changes values after they were weighed

@@ -1,28 +1,28 @@
 /**
- * Counts the work of an evaluation in steps, so that its limits do not depend on how fast or how busy the machine is.
+ * Counts the work of an evaluation in units, so that limits do not depend on the speed or load of the machine.
  *
- * A unit is about one step of JSONata, a microsecond. What a step does at once is counted by its size: see the guards
+ * A unit is about one step of JSONata, a microsecond. A long step counts by the size of its data: see the guards
  * in `expression_functions.ts`, `expression_limits.ts` and `linear_regex.ts`.
  */
 
-/** Says how far an evaluation may go. */
+/** The limit of an evaluation's work. */
 export interface WorkLimit {
-  /** The units after which {@linkcode check} is asked for the first time. */
+  /** Units after which {@linkcode check} is called first. */
   readonly first: number;
-  /** Says at how many units it is to be asked again; throws where the evaluation has to end. */
+  /** Returns the units at which it is called next; throws to end the evaluation. */
   check(spent: number): number;
-  /** True where the evaluation runs on in the thread that answers everybody, and has to give way to others. */
+  /** True on the main thread, where the evaluation has to yield to the event loop. */
   readonly givesWay: boolean;
 }
 
-/** What one evaluation has done so far. */
+/** The work of one evaluation so far. */
 export class Meter {
-  /** What `$now()` and `$millis()` say. */
+  /** The time of `$now()` and `$millis()`. */
   readonly now: Date;
   readonly givesWay: boolean;
   /** Characters built, and a few for an item: see `charge`. */
   charged = 0;
-  /** When the evaluation gave way last. */
+  /** When the evaluation last yielded. */
   slice = performance.now();
   #weights: WeakMap<object, number> | undefined;
   #limit: WorkLimit;
@@ -36,21 +36,21 @@ export class Meter {
     this.#next = limit.first;
   }
 
-  /** Counts work; throws what the limit throws. */
+  /** Adds units of work; throws what the limit throws. */
   work(units: number): void {
     this.#spent += units;
     if (this.#spent >= this.#next) this.#next = this.#limit.check(this.#spent);
   }
 
   /**
-   * Nothing of the evaluation goes on from here: branches that ran beside the one that failed end at their next step.
+   * Ends the evaluation: branches that ran beside one that failed end at their next step.
    */
   close(): void {
     this.#limit = CLOSED;
     this.#next = 0;
   }
 
-  /** What values weigh that were weighed before. */
+  /** Weights of values that were weighed before. */
   get weights(): WeakMap<object, number> {
     this.#weights ??= new WeakMap();
     return this.#weights;
@@ -65,29 +65,28 @@ const CLOSED: WorkLimit = {
   },
 };
 
-/** Thrown inside JSONata when an evaluation is too much for the thread that answers everybody. */
+/** Thrown inside JSONata when an evaluation is too much for the main thread. */
 export const ESCALATE = "escalate";
 
-/** What an evaluation may do in line: 2 to 4 ms of it. */
+/** Units of one evaluation on the main thread: 2 to 4 ms. */
 const INLINE_UNITS = 2500;
 
-/** What an evaluation may do in line where others have done much. */
+/** Units of one evaluation on the main thread when others have taken much of the turn. */
 const SMALL_UNITS = 250;
 
-/** How many evaluations are tried for a short time only after one that was too much. */
+/** Number of evaluations that get few units after one that was too much. */
 const SHORT_TRIES = 15;
 
-/** What all evaluations past {@linkcode SMALL_UNITS} may do in line in one turn of the event loop. */
+/** Units of all evaluations past {@linkcode SMALL_UNITS} on the main thread in one turn of the event loop. */
 const TURN_UNITS = 10_000;
 
 let turn = 0;
 
 /**
- * The limits of an expression in line, where a thread takes what is too much, and where many evaluations that begin at
- * the same time share a turn of the event loop, so that a turn has a budget too.
+ * The limits of an expression on the main thread, where another thread takes what is too much. A turn of the event loop
+ * has a budget too, since many evaluations may begin in the same one.
  *
- * What was too much once is likely to be so again: the expression is tried for a short time only then, and now and
- * again in full.
+ * An expression that was too much once is likely to be so again: it then gets few units for a number of evaluations.
  */
 export class InlineLimits {
   #short = 0;
@@ -114,13 +113,13 @@ export class InlineLimits {
   }
 }
 
-/** How many units stand for a millisecond where there is no thread: few enough for a slow machine. */
+/** Units for a millisecond where there is no thread: few enough for a slow machine. */
 const UNITS_PER_MS = 1000;
 
-/** The wall clock is the last resort, for what the units do not see. */
+/** Factor from the time limit to a limit by the wall clock, for work that the units do not count. */
 const WALL_FACTOR = 40;
 
-/** In line to the end, where there is no thread: a time is a number of units, on any machine. */
+/** The limit where there is no thread: a time becomes a number of units, the same on any machine. */
 export function inlineToTheEnd(timeoutMs: number): WorkLimit {
   const until = performance.now() + timeoutMs * WALL_FACTOR;
   const most = timeoutMs * UNITS_PER_MS;
@@ -134,7 +133,7 @@ export function inlineToTheEnd(timeoutMs: number): WorkLimit {
   };
 }
 
-/** What ends an evaluation by its time. */
+/** The failure of an evaluation at its time limit. */
 export function timeout(): { code: string } {
   return { code: "D1012" };
 }

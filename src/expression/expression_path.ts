@@ -1,12 +1,11 @@
 /**
- * Plain paths, such as `body.user.name` or `$trigger.body`: most expressions are one, and reading it needs no
- * evaluation.
+ * Plain paths, such as `body.user.name` or `$trigger.body`: most expressions are plain paths, and need no evaluation.
  */
 import type { JsonValue } from "../lib/json.ts";
 import type { Scope } from "./scope.ts";
 import type { AstNode } from "./jsonata_internals.ts";
 
-/** A path of names alone. */
+/** A path that consists of names. */
 export interface PlainPath {
   readonly root: "input" | "trigger" | "nodes" | "execution";
   readonly names: readonly string[];
@@ -24,7 +23,7 @@ function hasOnly(node: AstNode, keys: readonly string[]): boolean {
   return Object.keys(node).every((key) => keys.includes(key));
 }
 
-/** The path that a parsed expression is, if it is a plain one. */
+/** The plain path of a parsed expression, or `undefined` for any other expression. */
 export function plainPath(ast: AstNode): PlainPath | undefined {
   if (ast.type === "variable" && hasOnly(ast, ["type", "value", "position"])) {
     const root = ROOTS[ast.value as string];
@@ -39,10 +38,10 @@ export function plainPath(ast: AstNode): PlainPath | undefined {
   return { root, names: steps.map(({ value }) => value as string) };
 }
 
-/** What JSONata would answer, or `undefined` where a list or a look-alike of a function makes its answer less plain. */
+/** JSONata's value of the path; `undefined` where a list, or data that looks like a function, needs an evaluation. */
 export function readPath(path: PlainPath, scope: Scope): JsonValue | undefined {
   let value = scope[path.root] as JsonValue | undefined;
-  // As they are now: an output that held those to come would hold itself.
+  // A copy: an output that refers to the outputs would otherwise contain itself.
   if (path.names.length === 0 && path.root === "nodes") return { ...scope.nodes };
   if (path.names.length === 0) return Array.isArray(value) ? undefined : value ?? null;
   for (const name of path.names) {

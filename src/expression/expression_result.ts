@@ -1,24 +1,24 @@
 /**
- * What an evaluation ends with: JSON, or an error with a code.
+ * The result of an evaluation: clean JSON, or an error with a code.
  */
 import { TerminalError } from "../lib/errors.ts";
 import type { JsonValue } from "../lib/json.ts";
 import type { Meter } from "./expression_meter.ts";
 import { isFunctionValue, type JsonataFailure } from "./jsonata_internals.ts";
 
-/** How deep a result may be nested. */
+/** Deepest nesting of a result. */
 const MAX_RESULT_DEPTH = 200;
 
 /**
- * Makes JSON of a result in place: sequences become plain arrays, what is not finite `null`. Only what the evaluation
- * made needs a change, so what belongs to the input stays untouched.
+ * Makes a result plain JSON, in place: sequences become plain arrays, numbers that are not finite `null`. Parts of the
+ * input are left unchanged: only values that the evaluation made need it.
  */
 export function cleanResult(result: unknown, options: { maxSize: number; meter: Meter }): JsonValue {
   const { maxSize, meter } = options;
   let size = 0;
   let visits = 0;
   function clean(value: unknown, depth: number): JsonValue | undefined {
-    // Little for each: to have it done elsewhere takes a copy of all of it.
+    // Cheap: in another thread the whole result would have to be copied.
     if ((++visits & 255) === 0) meter.work(1);
     size += 4;
     if (typeof value === "string") size += value.length;
@@ -49,19 +49,19 @@ export function cleanResult(result: unknown, options: { maxSize: number; meter: 
   return clean(result, 0) ?? null;
 }
 
-/** True for an array with the marks that JSONata puts on those it makes. */
+/** True for an array with the marks that JSONata sets on its own arrays. */
 function isMarked(array: unknown[] & { sequence?: unknown; cons?: unknown }): boolean {
   return array.sequence === true || array.cons === true || Object.hasOwn(array, "push");
 }
 
-/** What callers are told, by code. */
+/** Messages for callers, by code. */
 export const EXPRESSION_MESSAGES = {
   expression_timeout: "An expression took too long",
   expression_limit: "An expression was stopped at a limit",
   expression_error: "An expression failed",
 } as const;
 
-/** An error as operators and callers may see it. */
+/** Converts a failure to an error with texts for callers and operators. */
 export function toTerminalError(failure: unknown, options: { source: string; timeoutMs: number }): TerminalError {
   const { code, message } = failure as JsonataFailure;
   function error(code: keyof typeof EXPRESSION_MESSAGES, what: string): TerminalError {
@@ -76,7 +76,7 @@ export function toTerminalError(failure: unknown, options: { source: string; tim
     case "D2015":
       return error("expression_limit", `was stopped: ${shorten(message ?? "", 300)}`);
   }
-  // What the runtime itself refuses, such as a string of a gigabyte.
+  // Refused by the runtime itself, such as a string of a gigabyte.
   const isLimit = failure instanceof RangeError;
   return error(
     isLimit ? "expression_limit" : "expression_error",
@@ -84,7 +84,7 @@ export function toTerminalError(failure: unknown, options: { source: string; tim
   );
 }
 
-/** A text, cut where it is too long to be quoted. */
+/** Cuts a text to at most `length` characters, to quote it. */
 export function shorten(text: string, length = 80): string {
   return text.length <= length ? text : `${text.slice(0, length - 1)}…`;
 }

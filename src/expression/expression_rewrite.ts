@@ -1,13 +1,13 @@
 /**
- * Changes a parsed JSONata expression before it runs for the first time, where limits cannot be kept from outside, and
- * where JSONata would change what it was given:
+ * Rewrites a parsed JSONata expression before its first evaluation, where limits cannot be enforced from outside, and
+ * where JSONata would change its input:
  *
  * 1. The steps `*` and `**` become function calls (see `expression_steps.ts`).
  * 2. The order-by `a^(b)` becomes a function call: JSONata's own keeps a copy of the rest of both lists for each item
  *    that it merges.
- * 3. The pattern of a transform and what is grouped are handed through functions that keep shared data from changes.
- *    Data that is called is not even looked at: JSONata writes the place of the call into it before it refuses.
- * 4. What must be weighed while it runs is listed (see `expression_limits.ts`).
+ * 3. The pattern of a transform, and the operand of a grouping, pass through functions that protect shared data. A call
+ *    of data becomes a node without a value: JSONata would write the position of the call into the data.
+ * 4. Nodes whose results must be weighed are listed (see `expression_limits.ts`).
  */
 import type { AstNode, ExitHook } from "./jsonata_internals.ts";
 import { FUNCTIONS } from "./expression_functions.ts";
@@ -15,24 +15,25 @@ import { createExitHook } from "./expression_limits.ts";
 import { createOrderBy, DESCENDANTS, FRESH, OWNED, STEPS, WILDCARD } from "./expression_steps.ts";
 import { compileRegex } from "./linear_regex.ts";
 
-/** What to bind in the environment of a rewritten expression. */
+/** Binds a value in the environment of a rewritten expression. */
 export type Bindings = (name: string | symbol, value: unknown) => void;
 
-/** An expression was refused; `position` as JSONata has it. */
+/** An expression was refused; `position` is JSONata's. */
 export class ExpressionRefused extends Error {}
 
-/** Kinds of nodes with which an expression can build a value that is much larger than what it was given. */
+/** Kinds of nodes with which an expression can build a value that is much larger than its input. */
 const GROWS = new Set(["bind", "lambda", "partial", "apply", "transform", "descendant"]);
 
-/** Kinds of nodes that never give a list that was there before. */
+/** Kinds of nodes whose value is never a list of the input. */
 const ANEW = new Set(["string", "number", "value", "regex", "lambda", "unary"]);
 
 /** Names that hold data unless the expression itself binds them. */
 const DATA = new Set(["$", "trigger", "nodes", "execution"]);
 
 /**
- * Rewrites the tree in place, binds the functions that it calls, and gives the hook that it needs. Throws {@linkcode ExpressionRefused} for what cannot be held to the limits: `$eval`,
- * regexes with look-around or back-references, and order-by together with `@`, `#` or `%`.
+ * Rewrites the tree in place, binds the functions that it calls, and returns the hook that it needs. Throws
+ * {@linkcode ExpressionRefused} where limits cannot be enforced: for `$eval`, regexes with look-around or
+ * back-references, and order-by together with `@`, `#` or `%`.
  */
 export function rewriteExpression(root: AstNode, bind: Bindings): { readonly exitHook: ExitHook | undefined } {
   const nodes = collect(root);
@@ -93,7 +94,7 @@ export function rewriteExpression(root: AstNode, bind: Bindings): { readonly exi
   return { exitHook: grows ? createExitHook({ weighed, mutates }) : undefined };
 }
 
-/** The names that a node binds, for what is inside or behind it. */
+/** The names that a node binds, for its children and for later nodes. */
 function boundNames({ type, lhs, arguments: parameters, focus, index }: AstNode): string[] {
   const names: unknown[] = [focus, index];
   if (type === "bind") names.push(lhs?.value);
@@ -111,13 +112,13 @@ function callOf(name: string, args: AstNode[], position: number): AstNode {
   };
 }
 
-/** Makes a node another one, for whoever refers to it. */
+/** Turns a node into another one in place, so that references to it stay valid. */
 function replace(node: AstNode, other: AstNode): void {
   for (const key of Object.keys(node)) delete node[key];
   Object.assign(node, other);
 }
 
-/** A call of a name in the input, or of an input, finds nothing to call: an unknown kind of node has no value. */
+/** Replaces a call of data by a node of an unknown kind, which has no value. */
 function keepDataUncalled({ procedure }: AstNode, bound: ReadonlySet<string>): void {
   if (procedure === undefined) return;
   const [first] = procedure.steps ?? [];

@@ -1,24 +1,24 @@
 /**
- * The port to whatever evaluates expressions that are too much for the thread that answers everybody.
+ * The port of runners, which evaluate expressions that are too much for the main thread.
  */
 import type { JsonValue } from "../lib/json.ts";
 import type { Scope } from "./scope.ts";
 
-/** An expression to evaluate from its beginning: a value that can be cloned. */
+/** An expression to evaluate from its beginning; can be cloned. */
 export interface ExpressionJob {
   readonly source: string;
   readonly limits: { readonly timeoutMs: number; readonly maxDepth: number; readonly maxSize: number };
-  /** What the expression reads of its scope, and the time that it began at. */
+  /** The part of the scope that the expression reads, and the time of its `$now()`. */
   readonly scope: Omit<Scope, "signal"> & { readonly now: number };
 }
 
 /** Evaluates expressions elsewhere. */
 export interface ExpressionRunner {
   /**
-   * Gives what the expression gives in line. Rejects with a `TerminalError` as it would there; with a `RetryableError`
-   * whose code is `expression_busy` when too much waits already; with the signal's reason.
+   * Resolves and rejects as an evaluation on the main thread does; rejects also with a `RetryableError`
+   * `expression_busy` when too many jobs wait, and with the signal's reason.
    *
-   * @param options.owner whose job it is: owners take turns
+   * @param options.owner owners take turns
    */
   run(job: ExpressionJob, options: { owner: string; signal: AbortSignal | undefined }): Promise<JsonValue>;
 }

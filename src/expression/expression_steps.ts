@@ -1,23 +1,23 @@
 /**
- * Functions that stand for parts of an expression that JSONata itself would run without bounds, or would change shared
- * data with: `rewriteExpression` puts calls of them into the tree. No expression can spell their names.
+ * Replacements for parts of an expression that JSONata would run without limits, or by which it would change shared
+ * data. `rewriteExpression` puts calls of them into the tree. No expression can contain their names.
  */
 import { compare } from "./expression_functions.ts";
 import { type Focus, type FunctionDefinition, isFunctionValue } from "./jsonata_internals.ts";
 
-/** Stands for the step `*`: JSONata's own copies all it has found for each member that is a list. */
+/** Replaces the step `*`: JSONata's own copies all that it has found for each member that is a list. */
 export const WILDCARD = " wildcard";
 
-/** Stands for the step `**`: JSONata's own looks at no limit. */
+/** Replaces the step `**`: JSONata's own checks no limit. */
 export const DESCENDANTS = " descendants";
 
 /**
- * Stands around the pattern of a transform and refuses what is no part of the copy that the transform changes: an
- * input, a constant, what another execution sees.
+ * Wraps the pattern of a transform. Refuses values outside of the copy that the transform changes: inputs, constants,
+ * data of other executions.
  */
 export const OWNED = " owned";
 
-/** Stands around what is grouped: JSONata adds an item to a list that is empty, which may be an input's. */
+/** Wraps the operand of a grouping: JSONata adds an item to an empty list, which may belong to the input. */
 export const FRESH = " fresh";
 
 function wildcard(this: Focus) {
@@ -69,7 +69,7 @@ function fresh(list: unknown) {
   return Array.isArray(list) && list.length === 0 ? [] : list;
 }
 
-/** Makes the function that stands for an order-by: its arguments are the sequence and one function a term. */
+/** Makes the replacement of an order-by; its arguments are the sequence and one function a term. */
 export function createOrderBy(descending: readonly boolean[]): FunctionDefinition {
   return {
     _jsonata_function: true,
@@ -87,7 +87,7 @@ export function createOrderBy(descending: readonly boolean[]): FunctionDefinitio
       rows.sort((a, b) => {
         for (let index = 0; index < descending.length; index++) {
           const order = compareKeys(a.keys[index], b.keys[index]);
-          // As JSONata has it, what is missing comes last in either direction.
+          // As in JSONata, items without a key come last in either direction.
           if (order !== 0) return descending[index] && Number.isFinite(order) ? -order : Math.sign(order);
         }
         return 0;

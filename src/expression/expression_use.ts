@@ -1,12 +1,12 @@
 /**
- * What an expression reads of its scope, so that no more than that has to be copied for a thread that evaluates it.
+ * Finds the part of the scope that an expression reads: only that is copied to a thread that evaluates it.
  */
 import type { JsonValue } from "../lib/json.ts";
 import type { Scope } from "./scope.ts";
 import { FUNCTIONS } from "./expression_functions.ts";
 import type { AstNode, FunctionDefinition } from "./jsonata_internals.ts";
 
-/** What an expression reads; rather too much than too little. */
+/** What an expression may read; may name more than it does. */
 export interface ScopeUse {
   readonly input: boolean;
   readonly trigger: boolean;
@@ -15,7 +15,7 @@ export interface ScopeUse {
   readonly nodes: ReadonlySet<string> | "all";
 }
 
-/** Finds out what a parsed expression reads; the tree must not have been rewritten. */
+/** The use of a parsed expression; the tree must not have been rewritten. */
 export function scopeUse(root: AstNode): ScopeUse {
   let input = false;
   const variables = new Set<string>();

@@ -1,11 +1,11 @@
 /**
- * The shapes inside JSONata that its own types leave out, as far as the limits of expressions rely on them
+ * Types of JSONata's internals that its own types leave out, where the limits of expressions rely on them
  * (jsonata 2.2, `jsonata.js`).
  */
 
 import type { Meter } from "./expression_meter.ts";
 
-/** A node of the syntax tree. The tree that `ast()` gives is the one that runs, so it can be changed before. */
+/** A node of the syntax tree. JSONata runs the very tree that `ast()` returns, so it can be changed. */
 export interface AstNode {
   type: string;
   value?: unknown;
@@ -29,16 +29,16 @@ export interface Frame {
 
 /** The outermost frame of one evaluation. */
 export interface BaseFrame extends Frame {
-  /** Counts a step; throws when a limit has been passed. */
+  /** Counts a step; throws at a limit. */
   guardrails: () => void;
   createSequence(...first: unknown[]): unknown[];
   bind(name: string | symbol, value: unknown): void;
   timestamp: Date;
   /** A constructor that is given a literal. */
   RegexEngine: (literal: RegExp) => unknown;
-  /** How many steps are inside each other. */
+  /** Number of nested steps. */
   readonly depth: number;
-  /** What this evaluation has done: JSONata knows nothing of it. */
+  /** The meter of this evaluation; JSONata does not use it. */
   meter: Meter;
 }
 
@@ -50,7 +50,7 @@ export interface Focus {
   readonly createSequence?: unknown;
 }
 
-/** A built-in function as JSONata keeps it. */
+/** A built-in function. */
 export interface FunctionDefinition {
   readonly _jsonata_function: true;
   readonly implementation: (this: Focus, ...args: never[]) => unknown;

@@ -1,6 +1,6 @@
 /**
- * A stand-in for `RegExp` that matches in time linear in the text, for JSONata's `RegexEngine` option: a pattern such
- * as `(a+)+$` cannot hold up the process, whatever text a webhook's caller sends.
+ * A replacement of `RegExp` that matches in time linear in the text, for JSONata's option `RegexEngine`: a pattern such
+ * as `(a+)+$` cannot block the process, whatever text a webhook's caller sends.
  *
  * Look-around and back-references have no linear algorithm (RE2, https://swtch.com/~rsc/regexp/regexp1.html) and are
  * refused when the expression is parsed.
@@ -8,7 +8,7 @@
 import { RE2JS } from "re2js";
 import type { Meter } from "./expression_meter.ts";
 
-/** A literal is compiled once, however often its expression runs. */
+/** Each literal is compiled once. */
 const compiled = new WeakMap<RegExp, RE2JS>();
 
 /** Compiles a regex literal. Throws when it uses what RE2 does not have. */
@@ -25,20 +25,20 @@ export function compileRegex(literal: RegExp): RE2JS {
   return re;
 }
 
-/** How many characters are read for a unit of work, by a regex of few instructions. */
+/** Characters that a regex of few instructions reads for a unit of work. */
 const READS_A_UNIT = 8;
 
 /**
- * A text of which each look at a character is work: a match is linear in its text, but matches one after another need
- * not be, and one match may take seconds. Has what RE2JS uses of a string.
+ * A text whose every read counts as work: one match is linear in the text but may take seconds, and many matches need
+ * not be linear. Has the methods of a string that RE2JS uses.
  */
 class MeteredText {
-  /** RE2JS takes what says that it is a `String`. */
+  /** RE2JS accepts objects with this tag as strings. */
   readonly [Symbol.toStringTag] = "String";
   readonly length: number;
   readonly #text: string;
   readonly #meter: Meter;
-  /** What a read costs, in units. */
+  /** Cost of a read, in units. */
   readonly #cost: number;
   #reads = 0;
 
@@ -57,7 +57,7 @@ class MeteredText {
 
   indexOf(part: string, from: number): number {
     const index = this.#text.indexOf(part, from);
-    // A thousand characters of such a search take as long as one read of the others.
+    // A native search is a thousand times faster than reads.
     this.#meter.work(((index < 0 ? this.length : index) - from) / (1000 * READS_A_UNIT));
     return index;
   }
@@ -71,7 +71,10 @@ class MeteredText {
   }
 }
 
-/** What JSONata uses of a `RegExp`: `exec` from `lastIndex` on. One is made each time an expression reaches a literal. */
+/**
+ * The part of `RegExp` that JSONata uses: `exec` from `lastIndex` on. Made each time that an expression reaches a
+ * literal.
+ */
 export class LinearRegex {
   lastIndex = 0;
   readonly #re: RE2JS;
@@ -84,7 +87,7 @@ export class LinearRegex {
     this.#meter = meter;
   }
 
-  /** As `RegExp.prototype.exec` of a global expression, for what JSONata reads of its result. */
+  /** As `RegExp.prototype.exec` with the flag `g`, with the parts of its result that JSONata reads. */
   exec(value: unknown): ({ index: number } & (string | undefined)[]) | null {
     const text = String(value);
     this.#meter.work(1);

@@ -1,15 +1,14 @@
 /**
- * Holds what a template makes to its largest size while it is made, since a few references to one big value are a
- * value of gigabytes when they are written out.
+ * Bounds the output of a template while it is made: a few references to one big value would be gigabytes as text.
  */
 import { TerminalError } from "../lib/errors.ts";
 import type { JsonValue } from "../lib/json.ts";
 
-/** What is left of the size of one output, in about the characters of its JSON. */
+/** The rest of the size of one output, in about the characters of its JSON. */
 export class OutputBudget {
   readonly #limit: number;
   #left: number;
-  /** The first value that is not plain: it is measured when there is a second one. */
+  /** The first object or list; measured only when there is a second. */
   #first: object | undefined;
   #sizes: Map<object, number> | undefined;
 
@@ -18,13 +17,13 @@ export class OutputBudget {
     this.#left = limit;
   }
 
-  /** Takes room for characters that are added. Throws `output_too_large`. */
+  /** Adds characters. Throws `output_too_large`. */
   takeText(length: number): void {
     this.#left -= length;
     if (this.#left < 0) throw tooLarge(this.#limit);
   }
 
-  /** Takes room for a value that is added beside others. Throws `output_too_large`. */
+  /** Adds a value. Throws `output_too_large`. */
   take(value: JsonValue): void {
     if (typeof value === "string") return this.takeText(value.length + 2);
     if (typeof value !== "object" || value === null) return this.takeText(4);
@@ -39,7 +38,7 @@ export class OutputBudget {
     this.#measure(value);
   }
 
-  /** Looks whether there is room for a value that is to be made a text. Throws `output_too_large`. */
+  /** Checks a value before it is made a text. Throws `output_too_large`. */
   check(value: object): void {
     if (sizeOf(value, this.#left) > this.#left) throw tooLarge(this.#limit);
   }
@@ -58,7 +57,7 @@ function tooLarge(limit: number): TerminalError {
   return new TerminalError("output_too_large", `The output is larger than ${limit} bytes`);
 }
 
-/** About the characters of a value's JSON, as soon as they are past `limit`: no more of it is looked at then. */
+/** The characters of a value's JSON, about; stops when they exceed `limit`. */
 function sizeOf(value: object, limit: number): number {
   let size = 0;
   const stack: unknown[] = [value];

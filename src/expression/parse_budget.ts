@@ -1,36 +1,36 @@
 /**
- * What one definition may cost to parse: a try at an expression takes time that its length does not tell, so tries are
- * counted besides characters. Past either bound nothing more is parsed, and one fault says so.
+ * Bounds the parsing of one definition. The time of a try does not depend on its length alone, so both tries and
+ * characters are counted. Past either limit no further expression is parsed, and one fault reports it.
  */
 
-/** The bounds of all expressions of a definition together. */
+/** The limits of all expressions of a definition together. */
 export const PARSE_LIMITS = { tries: 1000, characters: 131_072 } as const;
 
-/** What is left to parse of one definition. */
+/** The rest of one definition's limits. */
 export class ParseBudget {
   #tries: number = PARSE_LIMITS.tries;
   #characters: number = PARSE_LIMITS.characters;
   #told = false;
 
-  /** Takes a try at `length` characters; false when there is none left for it. */
+  /** Counts a try of `length` characters; false when that exceeds a limit. */
   take(length: number): boolean {
     this.#tries--;
     this.#characters -= length;
     return !this.isSpent;
   }
 
-  /** True if that many tries are left; if not, none is. */
+  /** True if that many tries are left; otherwise none is left from now on. */
   allows(tries: number): boolean {
     if (tries > this.#tries) this.#tries = -1;
     return !this.isSpent;
   }
 
-  /** True once something was asked for that was not left. */
+  /** True once a limit was exceeded. */
   get isSpent(): boolean {
     return this.#tries < 0 || this.#characters < 0;
   }
 
-  /** What is wrong, at the first call; nothing at further ones, since one fault is enough. */
+  /** The fault, at the first call only. */
   complaint(): string | undefined {
     if (this.#told) return undefined;
     this.#told = true;

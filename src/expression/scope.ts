@@ -1,12 +1,12 @@
 /**
- * What expressions see, and what they are compiled to.
+ * The scope of expressions, and the type of compiled templates.
  */
 import type { JsonValue } from "../lib/json.ts";
 
 /** Gives a value for an input: what a template of JSON with `{{ expressions }}` compiles to. */
 export type Template = (scope: Scope) => Promise<JsonValue>;
 
-/** What an expression can see. */
+/** The data that an expression can read. */
 export interface Scope {
   /** The node's input: bare names read it. */
   readonly input: JsonValue;
@@ -16,7 +16,7 @@ export interface Scope {
   readonly nodes: Readonly<Record<string, JsonValue>>;
   /** `$execution`. */
   readonly execution: { readonly id: string; readonly workflowId: string; readonly version: number };
-  /** What `$now()` and `$millis()` say, in epoch milliseconds; the process's own time by default. */
+  /** The time of `$now()` and `$millis()`, in epoch milliseconds. Default the process's time. */
   readonly now?: number;
   /** Aborts when nobody waits for the value any more. Read only where an evaluation takes long. */
   readonly signal?: AbortSignal;

@@ -1,8 +1,8 @@
 /**
  * Templates: JSON in which strings may hold `{{ expressions }}`.
  *
- * A string that is one expression gives the expression's value; text around it, or several, make a string, in which
- * objects and lists stand as JSON and `null` as nothing.
+ * A string that is one expression becomes the expression's value. Text around it, or several expressions, make a string,
+ * in which objects and lists are JSON and `null` is empty.
  *
  * @example
  * ```ts
@@ -17,16 +17,16 @@ import { MAX_WEIGHT } from "./expression_limits.ts";
 import { OutputBudget } from "./output_budget.ts";
 import { PARSE_LIMITS, ParseBudget } from "./parse_budget.ts";
 
-/** What {@linkcode compileTemplate} takes. */
+/** Options of {@linkcode compileTemplate}. */
 export interface TemplateOptions {
-  /** JSON pointer (RFC 6901) of the template, before that of what is wrong inside it. */
+  /** JSON pointer (RFC 6901) of the template; pointers of faults begin with it. Required. */
   readonly pointer: string;
-  /** Called for each expression that cannot be parsed. */
+  /** Called for each expression that cannot be parsed. Required. */
   readonly fault: (pointer: string, detail: string) => void;
   readonly limits?: ExpressionLimits;
-  /** The largest value that the template may make, in about the characters of its JSON; default 16 Mi. */
+  /** Characters of JSON, about, of the largest value that the template may make. Default 16 Mi. */
   readonly maxOutputBytes?: number;
-  /** What may be parsed, shared by the templates of one definition. */
+  /** Limits of parsing, shared by the templates of one definition. Default those of one template. */
   readonly budget?: ParseBudget;
 }
 
@@ -35,7 +35,7 @@ type Part =
   | { readonly constant: JsonValue }
   | { readonly evaluate: (scope: Scope, room: OutputBudget) => JsonValue | Promise<JsonValue> };
 
-/** True for a string that {@linkcode compileTemplate} would not take as it is. */
+/** True for a string with an expression in it. */
 export function hasExpression(value: unknown): value is string {
   return typeof value === "string" && value.includes("{{");
 }
@@ -46,7 +46,7 @@ export function pointerSegment(key: string | number): string {
 }
 
 /**
- * Compiles a template. What it gives must not be changed: parts without expressions are frozen, and shared by all
+ * Compiles a template. Its values must not be changed: parts without expressions are frozen, and shared by all
  * evaluations. It rejects with a `TerminalError`: those of expressions, or `output_too_large`.
  */
 export function compileTemplate(value: JsonValue, options: TemplateOptions): Template {
@@ -91,7 +91,7 @@ function compilePart(value: JsonValue, pointer: string, options: PartOptions): P
   };
 }
 
-/** Sets a member by a foreign name: `__proto__` stays data. */
+/** Sets a member whose name came from outside: `__proto__` stays data. */
 function setOwn(object: Record<string, JsonValue>, key: string, value: JsonValue): void {
   if (key === "__proto__") {
     Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
@@ -101,7 +101,7 @@ function setOwn(object: Record<string, JsonValue>, key: string, value: JsonValue
 function compileText(text: string, pointer: string, options: PartOptions): Part {
   if (!hasExpression(text)) return { constant: text };
   const { budget } = options;
-  // What cannot end well is not begun.
+  // Not begun where the tries cannot suffice.
   if (!budget.allows(text.split("{{", PARSE_LIMITS.tries + 2).length - 1)) {
     const complaint = budget.complaint();
     if (complaint !== undefined) options.fault(pointer, complaint);
@@ -150,10 +150,10 @@ function taken(value: JsonValue, room: OutputBudget): JsonValue {
   return value;
 }
 
-/** How often `}}` may stand inside one expression. */
+/** Number of `}}` that are tried as the end of one expression. */
 const MAX_TRIES = 100;
 
-/** Finds the first `}}` up to which the text is an expression, or says what is wrong, if that was not said before. */
+/** Finds the first `}}` up to which the text is an expression, else the fault, if it was not reported before. */
 function findExpression(
   text: string,
   start: number,

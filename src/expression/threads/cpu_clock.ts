@@ -1,22 +1,22 @@
 /**
- * The processor time of one thread: what others do on a busy machine does not count.
+ * The processor time of one thread, which does not depend on the load of the machine.
  *
- * On Linux it is in `schedstat` (https://docs.kernel.org/scheduler/sched-stats.html), which other threads of the
- * process can read too; elsewhere Node says it where it can (23.9 for one's own thread), and where nobody does, there is
- * none.
+ * On Linux it is in `schedstat` (https://docs.kernel.org/scheduler/sched-stats.html), which all threads of the process
+ * can read. Elsewhere it is Node's `process.threadCpuUsage` (23.9), for the calling thread only; without that there is
+ * no such clock.
  */
 import { openSync, readFileSync, readlinkSync, readSync } from "node:fs";
 import process from "node:process";
 
-/** Reads the processor time of the thread that made it, in milliseconds. */
+/** Reads the processor time of the thread that made the clock, in milliseconds. */
 export type CpuClock = () => number;
 
-/** The calling thread's clock, and where the other threads of the process can read it. */
+/** Makes the clock of the calling thread, with the path at which other threads can read it. */
 export function ownCpuClock(): { clock: CpuClock; path?: string } | undefined {
   return procClock() ?? nodeClock();
 }
 
-/** Reads what {@linkcode ownCpuClock} named as its path; `undefined` if that thread is gone. */
+/** Reads a path of {@linkcode ownCpuClock}, in milliseconds; `undefined` if the thread is gone. */
 export function readCpuMs(path: string): number | undefined {
   try {
     return toMs(readFileSync(path, "latin1"));
@@ -32,7 +32,7 @@ function procClock(): { clock: CpuClock; path: string } | undefined {
     const file = openSync(path, "r");
     const buffer = Buffer.alloc(96);
     const clock = () => toMs(buffer.toString("latin1", 0, readSync(file, buffer, 0, buffer.length, 0)));
-    // There are kernels where it stands still: loading the modules of a thread takes some milliseconds.
+    // Zero after the milliseconds of loading modules: some kernels do not count.
     return clock() > 0 ? { clock, path } : undefined;
   } catch {
     return undefined;

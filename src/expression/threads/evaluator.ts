@@ -1,8 +1,8 @@
 /**
  * The program of a thread that evaluates expressions, one after another.
  *
- * It ends an evaluation itself when the thread's processor time is up; a step that takes too long at once is ended from
- * outside, and the thread with it.
+ * It ends an evaluation when the thread's processor time is up. A single step that takes too long is ended from outside,
+ * together with the thread.
  */
 import process from "node:process";
 import { parentPort, workerData } from "node:worker_threads";
@@ -12,13 +12,13 @@ import { timeout, type WorkLimit } from "../expression_meter.ts";
 import { ownCpuClock } from "./cpu_clock.ts";
 import { type EvaluatorMessage, type JobMessage, Shared } from "./messages.ts";
 
-/** How many expressions stay parsed. */
+/** Number of expressions that stay parsed. */
 const MAX_PARSED = 1000;
 
-/** How many units of work pass between two looks at the time. */
+/** Units of work between two reads of the clock. */
 const UNITS_A_LOOK = 1024;
 
-/** Where nothing tells the processor time, the wall clock stands for it, and a busy machine has to be reckoned with. */
+/** Factor from processor time to wall time where only the latter is known: the machine may be busy. */
 const WALL_FACTOR = 4;
 
 const port = parentPort!;
@@ -36,7 +36,7 @@ function workLimit(timeoutMs: number): WorkLimit {
     check(spent) {
       if (shared.dropped >= current) throw timeout();
       const wall = performance.now() - wallStart;
-      // No thread has more processor time than time.
+      // Processor time never exceeds wall time.
       if (wall > timeoutMs) {
         if (own === undefined ? wall > timeoutMs * WALL_FACTOR : own.clock() - cpuStart > timeoutMs) throw timeout();
       }
@@ -78,7 +78,7 @@ function say(message: EvaluatorMessage): void {
 
 port.on("message", (job: JobMessage) => {
   evaluate(job).then(say, (error) => {
-    // Nothing that an expression does: whoever started the thread is told, and starts another one.
+    // Not a failure of the expression: the thread dies, and another one is started.
     process.nextTick(() => {
       throw error;
     });

@@ -1,9 +1,9 @@
 /**
  * One thread that evaluates expressions, one at a time.
  *
- * 1. A job has `timeoutMs` of the thread's own processor time. The evaluator keeps to it; what it cannot stop, such as
- *    one long match, is ended with the thread.
- * 2. The memory of a thread is bounded: one that dies of it takes its job along, and nothing else.
+ * 1. A job has `timeoutMs` of the thread's own processor time. The evaluator enforces it; a step that it cannot stop,
+ *    such as one long match, is ended with the thread.
+ * 2. The memory of a thread is bounded: one that exceeds it dies with its job, and affects nothing else.
  */
 import process from "node:process";
 import { Worker } from "node:worker_threads";
@@ -14,10 +14,10 @@ import { EXPRESSION_MESSAGES } from "../expression_result.ts";
 import { readCpuMs } from "./cpu_clock.ts";
 import { type EvaluatorMessage, Shared } from "./messages.ts";
 
-/** The extension tells whether this is the source, or what was built of it. */
+/** The evaluator as source or as built, like this file. */
 const EVALUATOR = new URL(import.meta.url.endsWith(".ts") ? "./evaluator.ts" : "./evaluator.js", import.meta.url);
 
-/** The evaluator, for a runtime that takes it as it is; for others, a program that makes TypeScript known first. */
+/** The evaluator itself where the runtime can load it, else a program that registers a TypeScript loader first. */
 function program(): { code: string | URL; isText: boolean } {
   const { features } = process as { features: { typescript?: unknown } };
   if (EVALUATOR.pathname.endsWith(".js") || features.typescript || "Deno" in globalThis) {
@@ -27,13 +27,13 @@ function program(): { code: string | URL; isText: boolean } {
   return { code: `import("${tsx}").then(({ register }) => (register(), import("${EVALUATOR}")))`, isText: true };
 }
 
-/** What the evaluator gets beyond the limit, to end the job by itself. */
+/** Time beyond the limit in which the evaluator may end the job itself, in milliseconds. */
 const GRACE_MS = 50;
 
-/** How often the processor time is looked at once it may be up, at most. */
+/** Shortest interval of reads of the processor time, in milliseconds. */
 const LOOK_MS = 10;
 
-/** As in the evaluator: without a clock, wall time has to do. */
+/** As in the evaluator: factor to wall time, where there is no clock. */
 const WALL_FACTOR = 4;
 
 interface Running {
@@ -57,9 +57,9 @@ export class ExpressionThread {
   #ended = false;
 
   /**
-   * @param options.memoryMib what it may keep; besides that, 32 MiB of what is new
-   * @param options.onReady the thread can be given its first job
-   * @param options.onEnd it can be given none any more; with what ended it, if that was no job's fault
+   * @param options.memoryMib old generation of the heap, in MiB; the young one has 32 MiB
+   * @param options.onReady called when the thread can take its first job
+   * @param options.onEnd called when the thread has ended; with the error, unless a job was the cause
    */
   constructor(options: { memoryMib: number; onReady: () => void; onEnd: (error: unknown) => void }) {
     this.#onEnd = options.onEnd;
@@ -76,7 +76,7 @@ export class ExpressionThread {
     this.#worker.on("message", (message: EvaluatorMessage) => {
       if ("ready" in message) {
         this.#cpuPath = message.cpuPath;
-        // What nothing is asked of keeps no process running.
+        // An idle thread does not keep the process alive.
         if (this.#running === undefined) this.#worker.unref();
         options.onReady();
       } else this.#answer(message);
@@ -85,11 +85,11 @@ export class ExpressionThread {
     this.#worker.on("exit", (code) => this.#end(new Error(`A thread for expressions ended with ${code}`)));
   }
 
-  /** Evaluates; only when the thread is ready and has no other job. */
+  /** Evaluates a job; call only when the thread is ready and has no other. */
   run(job: ExpressionJob): Promise<JsonValue> {
     const number = ++this.#number;
     this.#worker.ref();
-    // Before the limit can be up, and not for a job that is done by then.
+    // The earliest time at which the limit can be up.
     this.#timer = setTimeout(() => this.#look(), job.limits.timeoutMs + GRACE_MS);
     return new Promise((resolve, reject) => {
       this.#running = { job, number, startedAt: performance.now(), resolve, reject };
@@ -102,7 +102,7 @@ export class ExpressionThread {
     });
   }
 
-  /** Tells the evaluator that nobody waits for its job any more. */
+  /** Tells the evaluator that its job is not needed any more. */
   drop(): void {
     if (this.#running !== undefined) this.#shared.dropped = this.#running.number;
   }
@@ -129,7 +129,7 @@ export class ExpressionThread {
     if (running === undefined) return;
     const { job: { source, limits: { timeoutMs } }, startedAt } = running;
     const cpu = this.#cpuPath === undefined ? undefined : readCpuMs(this.#cpuPath);
-    // A job that has not begun, on a machine that is busy, has all of its time left.
+    // On a busy machine the job may not have begun: it then has all of its time left.
     const { cpuStart } = this.#shared;
     const left = cpu === undefined
       ? timeoutMs * WALL_FACTOR + GRACE_MS - (performance.now() - startedAt)

@@ -1,10 +1,10 @@
 /**
- * A few threads for expressions that are too much for the one that answers everybody.
+ * A pool of threads for expressions that are too much for the main thread.
  *
  * 1. A thread is started when there is a job and none is free, up to their number, and then kept.
- * 2. Owners take turns: see {@linkcode FairQueue}. What waits costs no time of its limit and holds no copy of its
- *    input, since a job is copied when a thread takes it.
- * 3. A job whose signal aborts leaves the queue, or its thread goes on to the next one within a millisecond.
+ * 2. Owners take turns: see {@linkcode FairQueue}. Waiting does not count towards a job's time limit, and a job is copied
+ *    only when a thread takes it.
+ * 3. A job whose signal aborts leaves the queue, or its thread ends it within a millisecond.
  *
  * @example
  * ```ts
@@ -18,15 +18,15 @@ import type { ExpressionJob, ExpressionRunner } from "../expression_runner.ts";
 import { ExpressionThread } from "./expression_thread.ts";
 import { FairQueue } from "./fair_queue.ts";
 
-/** What {@linkcode ExpressionThreads} takes. */
+/** Options of {@linkcode ExpressionThreads}. */
 export interface ExpressionThreadsOptions {
-  /** How many threads there may be; at least 1. */
+  /** Largest number of threads; less than 1 counts as 1. Required. */
   readonly threads: number;
-  /** How many jobs may wait; default 10 000. */
+  /** Number of jobs that may wait. Default 10,000. */
   readonly maxWaiting?: number;
-  /** The most memory of a thread, in MiB; default 256. */
+  /** Largest heap of a thread, in MiB. Default 256. */
   readonly memoryMib?: number;
-  /** Called with what ended a thread, where that was no job's fault. */
+  /** Called with the error that ended a thread, unless a job was the cause. Default none. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -44,7 +44,7 @@ export class ExpressionThreads implements ExpressionRunner, AsyncDisposable {
   readonly #threads = new Set<ExpressionThread>();
   /** The threads that have no job. */
   readonly #free: ExpressionThread[] = [];
-  /** How many threads are not ready yet. */
+  /** Number of threads that are starting. */
   #starting = 0;
   #closed = false;
 
@@ -80,7 +80,7 @@ export class ExpressionThreads implements ExpressionRunner, AsyncDisposable {
     }
   }
 
-  /** Ends all threads; what waits and what runs fails with `expression_busy`. */
+  /** Ends all threads; waiting and running jobs fail with `expression_busy`. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
     const error = new RetryableError("expression_busy", "Too many expressions wait to be evaluated", {
@@ -90,7 +90,7 @@ export class ExpressionThreads implements ExpressionRunner, AsyncDisposable {
     await Promise.all([...this.#threads].map((thread) => thread.terminate(error)));
   }
 
-  /** Gives what waits to threads that are free, and starts more of them where there are none. */
+  /** Gives waiting jobs to free threads, and starts another thread where none is free. */
   #next(): void {
     while (this.#queue.size > 0) {
       const thread = this.#free.pop();
@@ -133,7 +133,7 @@ export class ExpressionThreads implements ExpressionRunner, AsyncDisposable {
         this.#next();
       },
       onEnd: (error) => {
-        // One that does not even start takes a job along, or the next one would be started for it, and so on.
+        // A thread that fails to start fails a job too: otherwise threads would be started for it without end.
         if (!started) this.#queue.shift()?.reject(error);
         ready();
         this.#threads.delete(thread);

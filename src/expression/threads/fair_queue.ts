@@ -1,5 +1,5 @@
 /**
- * A queue in which owners take turns, whatever the number of items that each of them has in it.
+ * A queue in which owners take turns, however many items each of them has.
  *
  * Invariant: an owner is in `#owners` exactly once while it has items, the one whose turn is next first.
  */
@@ -9,7 +9,7 @@ export class FairQueue<T> {
   readonly #owners = new Map<string, Set<T>>();
   #size = 0;
 
-  /** How many items there are. */
+  /** Number of items. */
   get size(): number {
     return this.#size;
   }
@@ -35,7 +35,7 @@ export class FairQueue<T> {
     return undefined;
   }
 
-  /** Takes an item out; false if it is not in it. */
+  /** Removes an item; false if it is not in the queue. */
   delete(owner: string, item: T): boolean {
     const items = this.#owners.get(owner);
     if (!items?.delete(item)) return false;

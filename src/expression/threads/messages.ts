@@ -1,12 +1,12 @@
 /**
- * What an {@linkcode ExpressionThread} and the evaluator in its thread say to each other.
+ * Messages between an {@linkcode ExpressionThread} and the evaluator in its thread.
  */
 import type { JsonValue } from "../../lib/json.ts";
 import type { ExpressionJob } from "../expression_runner.ts";
 
-/** What both of them can read and write at any time. */
+/** Memory that both sides can read and write at any time. */
 export class Shared {
-  /** What the other side is given to make the same of. */
+  /** The memory itself, to construct the other side's view of it. */
   readonly buffer: SharedArrayBuffer;
   readonly #dropped: Int32Array;
   readonly #cpuStart: Float64Array;
@@ -17,7 +17,7 @@ export class Shared {
     this.#cpuStart = new Float64Array(buffer, 8, 1);
   }
 
-  /** The number of the last job that nobody waits for any more. */
+  /** The number of the last job that was dropped. */
   get dropped(): number {
     return Atomics.load(this.#dropped, 0);
   }
@@ -40,7 +40,7 @@ export interface JobMessage extends ExpressionJob {
   readonly number: number;
 }
 
-/** What the evaluator says: that it is ready, and where its processor time can be read; then one answer a job. */
+/** First that the evaluator is ready, with the path of its processor time; then one answer for each job. */
 export type EvaluatorMessage =
   | { readonly ready: true; readonly cpuPath: string | undefined }
   | { readonly number: number; readonly value: JsonValue }
