@@ -115,6 +115,7 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   const worker = config.roles.has("worker") ? createWorker({ config, logger, store, catalog, metrics }) : undefined;
   const assembler = config.roles.has("assembler")
     ? new Assembler({
+      clock: store.clock,
       log: store.log,
       projections: store.projections,
       workflows: catalog,

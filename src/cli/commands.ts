@@ -5,9 +5,10 @@ import { env, exit, stdout } from "node:process";
 import type { Command } from "./command.ts";
 import { dead } from "./dead.ts";
 import { history } from "./history.ts";
+import { rebuild } from "./rebuild.ts";
 
 /** Every command, in the order in which `millrace --help` names them. */
-export const COMMANDS: readonly Command[] = [dead, history];
+export const COMMANDS: readonly Command[] = [dead, history, rebuild];
 
 /** The command of that name. */
 export function findCommand(name: string | undefined): Command | undefined {

@@ -22,6 +22,14 @@ export interface EventData {
   };
   /** A worker claimed the execution, for the `epoch`-th time. `tags` is what `settings.tags` made of its request. */
   "execution.started": { epoch: number; worker: string; tags?: Record<string, string> };
+  /** Another program that runs the execution reports how far it is; `percent` is 0 to 100. */
+  "execution.progress": {
+    percent?: number;
+    totalSteps?: number;
+    completedSteps?: number;
+    currentStep?: string;
+    data?: JsonValue;
+  };
   "execution.paused": Record<string, never>;
   "execution.resumed": Record<string, never>;
   /** `lastNode` names the node whose output is the execution's; `responseNode` the node that responded. */
@@ -29,6 +37,7 @@ export interface EventData {
   "execution.failed": { error: NodeErrorData; responseNode?: string };
   "execution.cancelled": { reason?: string };
   "node.started": { attempt: number };
+  /** What a node reports of itself: `{percent, data}` with a percentage, 0 to 100, or anything. */
   "node.progress": JsonValue;
   /**
    * `outputs` names the outputs that deliver, `["main"]` if it is absent; `responds`: `output` is a response; `recorded`:

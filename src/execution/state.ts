@@ -11,6 +11,7 @@
 import type { JsonValue } from "../lib/json.ts";
 import type { NodeErrorData } from "../lib/errors.ts";
 import { type ExecutionStatus, isEnded, type LogEvent } from "./event.ts";
+import { progressOf, type Report, takeNodeReport, takeReport } from "./progress.ts";
 
 /** What the events say of one node. */
 export interface NodeState {
@@ -27,6 +28,8 @@ export interface NodeState {
   outputs?: readonly string[];
   /** The failure was handled: the workflow goes on. */
   handled?: "continue" | "branch";
+  /** How far it says that it is, 0 to 100. */
+  percent?: number;
 }
 
 /** What the events say of an execution. Changed in place by {@linkcode applyEvent}. */
@@ -47,6 +50,10 @@ export interface RunState {
   /** What `settings.tags` made of its request. */
   tags?: Readonly<Record<string, string>>;
   error?: NodeErrorData;
+  /** What another program that runs it reports. */
+  report?: Report;
+  /** What was reported last, by a node or by that program. */
+  data?: JsonValue;
 }
 
 /** A state before any event. */
@@ -88,6 +95,8 @@ export function applyEvent(state: RunState, event: LogEvent): void {
       state.startedAt ??= event.time;
       if (event.data.tags !== undefined) state.tags = event.data.tags;
       return;
+    case "execution.progress":
+      return takeReport(state, event.data);
     case "execution.paused":
       state.status = "paused";
       return;
@@ -117,6 +126,8 @@ function applyNodeEvent(state: RunState, event: LogEvent): void {
       node.attempts = event.data.attempt;
       delete node.dueAt;
       return;
+    case "node.progress":
+      return takeNodeReport(state, node, event.data);
     case "node.completed":
       node.status = "completed";
       delete node.dueAt;
@@ -184,8 +195,7 @@ export function showState(
   state: RunState,
   options: { nodeIds?: readonly string[] } = {},
 ): ExecutionState {
-  const total = Math.max(options.nodeIds?.length ?? 0, state.nodes.size, 1);
-  const { done, current } = countSteps(state);
+  const { progress, currentStep } = progressOf(state, { steps: options.nodeIds?.length, at: state.requestedAt });
   const shown: [string, Omit<NodeState, "output" | "outputs">][] = [];
   for (const [id, { output: _output, outputs: _outputs, ...node }] of state.nodes) shown.push([id, node]);
   return {
@@ -193,8 +203,8 @@ export function showState(
     workflowId: state.workflowId,
     version: state.version,
     status: state.status,
-    progress: state.status === "completed" ? 100 : Math.floor((100 * done) / total),
-    currentStep: current,
+    progress,
+    currentStep,
     nodes: Object.fromEntries(shown),
     requestedAt: state.requestedAt,
     ...(state.startedAt === undefined ? {} : { startedAt: state.startedAt }),
@@ -202,15 +212,4 @@ export function showState(
     ...(state.tags === undefined ? {} : { tags: state.tags }),
     ...(state.error === undefined ? {} : { error: state.error }),
   };
-}
-
-/** How many nodes have ended, and which one started last and has not. */
-export function countSteps(state: RunState): { done: number; current: string | null } {
-  let done = 0;
-  let current: string | null = null;
-  for (const [id, node] of state.nodes) {
-    if (node.endedAt !== undefined) done++;
-    else current = id;
-  }
-  return { done, current: isEnded(state.status) ? null : current };
 }

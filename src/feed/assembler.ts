@@ -4,14 +4,27 @@
  *
  * Invariants:
  * 1. A batch is acknowledged in the step that applies it: applied twice changes nothing.
- * 2. A document is written only for an execution that has run for a while; a shorter one gets index entries alone.
- * 3. Documents are folds of the log, so it does not matter which assembler writes one, or how late.
+ * 2. A document is written for an execution that has run for a while. A shorter one costs its index entries only.
+ * 3. Documents are folds of the log up to an entry that they name, so whichever assembler writes one, and however late,
+ *    it says the same, and never takes back what another has written.
+ * 4. The beginning of an execution is acknowledged once it has a document or has ended: if this assembler ends before,
+ *    another one is told of it.
  */
-import { applyEvent, countSteps, emptyState } from "../execution/state.ts";
+import { LRUCache } from "lru-cache";
 import type { ExecutionLog } from "../execution/log.ts";
-import type { FeedEntry, ProgressDocument, Projections } from "./projections.ts";
+import { compareEntryIds, isEnded } from "../execution/event.ts";
+import type { Clock } from "../lib/clock.ts";
 import { pause } from "../lib/delay.ts";
-import type { CompiledWorkflow } from "../workflow/definition.ts";
+import {
+  type Definitions,
+  documentOf,
+  expiryOf,
+  type Folded,
+  foldOn,
+  hasDocument,
+  YOUNG_MS,
+} from "./progress_document.ts";
+import type { FeedEntry, Projections } from "./projections.ts";
 
 /** Longest blocked read of the feed, and the interval of sweeps, in milliseconds. */
 const BLOCK_MS = 5000;
@@ -19,23 +32,31 @@ const SWEEP_MS = 1000;
 /** Batching window after a first entry, in milliseconds, and the largest batch. */
 const GATHER_MS = 20;
 const BATCH = 500;
-/** Age at which an execution gets a progress document, in milliseconds. */
-const YOUNG_MS = 200;
+/** How many executions' logs are kept folded, to be folded on. */
+const FOLDED = 1000;
 
 /** Options of an {@linkcode Assembler}. */
 export interface AssemblerOptions {
+  readonly clock: Clock;
   readonly log: Pick<ExecutionLog, "pages">;
   readonly projections: Projections;
-  readonly workflows: { get(id: string, version: number): Promise<CompiledWorkflow | undefined> };
+  readonly workflows: Definitions;
   readonly onError?: (error: unknown) => void;
+}
+
+/** An execution that began to run lately: when its document is due, by the monotonic clock, and what is not acknowledged. */
+interface Young {
+  readonly dueAt: number;
+  readonly held: FeedEntry[];
 }
 
 /** Keeps the projections until it is stopped. */
 export class Assembler {
   readonly #options: AssemblerOptions;
   readonly #stop = new AbortController();
-  /** Executions that have just begun, and when their document is due, by the monotonic clock. */
-  readonly #young = new Map<string, { entry: FeedEntry; dueAt: number }>();
+  /** The oldest first. */
+  readonly #young = new Map<string, Young>();
+  readonly #folded = new LRUCache<string, Folded>({ max: FOLDED });
   #loop: Promise<void> | undefined;
   #sweeper: ReturnType<typeof setInterval> | undefined;
 
@@ -61,72 +82,72 @@ export class Assembler {
     const { projections, onError } = this.#options;
     while (!signal.aborted) {
       try {
-        const blockMs = this.#young.size > 0 ? YOUNG_MS : BLOCK_MS;
-        const entries = await projections.takeFeed({ count: BATCH, blockMs, signal });
+        const entries = await projections.takeFeed({ count: BATCH, blockMs: this.#waitMs(), signal });
         await this.#assemble(entries);
         if (entries.length > 0 && entries.length < BATCH) await pause(GATHER_MS, signal);
       } catch (error) {
         if (signal.aborted) return;
+        // What was taken comes again.
+        this.#young.clear();
         onError?.(error);
         await pause(200 + Math.random() * 300, signal);
       }
     }
   }
 
+  /** How long the next read may wait: until the next document is due. */
+  #waitMs(): number {
+    const [next] = this.#young.values();
+    return next === undefined ? BLOCK_MS : Math.max(1, next.dueAt - performance.now());
+  }
+
   async #assemble(entries: readonly FeedEntry[]): Promise<void> {
-    const newest = new Map<string, FeedEntry>();
-    for (const entry of entries) newest.set(entry.executionId, entry);
-    const due: FeedEntry[] = [];
-    for (const [id, entry] of newest) {
-      const { ended } = entry;
-      if (ended !== undefined) {
-        this.#young.delete(id);
-        if (ended.endedAt - ended.requestedAt >= YOUNG_MS) due.push(entry);
-      } else if (entry.types.includes("execution.started")) {
-        this.#young.set(id, { entry, dueAt: performance.now() + YOUNG_MS });
-      } else if (!this.#young.has(id) && !entry.types.includes("execution.requested")) due.push(entry);
-    }
-    for (const [id, { entry, dueAt }] of this.#young) {
-      if (dueAt > performance.now()) break;
+    const { projections } = this.#options;
+    const held = new Set<FeedEntry>();
+    /** The newest entry of each whose document is to be written. */
+    const due = new Map<string, FeedEntry>();
+    const released: FeedEntry[] = [];
+    const release = (id: string) => {
+      released.push(...this.#young.get(id)?.held ?? []);
       this.#young.delete(id);
-      due.push(entry);
-    }
-    await Promise.all(due.map((entry) => this.#document(entry)));
-    if (entries.length > 0) await this.#options.projections.applyFeed(entries);
-  }
-
-  async #document(entry: FeedEntry): Promise<void> {
-    const { log, projections, workflows } = this.#options;
-    const workflow = await workflows.get(entry.workflowId, entry.version);
-    const state = emptyState();
-    let updatedAt: number | undefined;
-    for await (const page of log.pages(entry.executionId, { values: false })) {
-      for (const event of page) applyEvent(state, event);
-      updatedAt = page.at(-1)!.time;
-    }
-    if (updatedAt === undefined) return;
-    const { done, current } = countSteps(state);
-    const total = Math.max(workflow?.definition.nodes.length ?? 0, state.nodes.size, 1);
-    const document: ProgressDocument = {
-      executionId: entry.executionId,
-      workflowId: entry.workflowId,
-      version: entry.version,
-      status: state.status,
-      progress: state.status === "completed" ? 100 : Math.floor((100 * done) / total),
-      currentStep: current,
-      completedSteps: done,
-      totalSteps: total,
-      requestedAt: state.requestedAt,
-      updatedAt,
-      etaMs: state.endedAt !== undefined
-        ? 0
-        : estimate({ done, total, tookMs: updatedAt - (state.startedAt ?? state.requestedAt) }),
     };
-    await projections.putProgress(document);
+    for (const entry of entries) {
+      const { executionId: id, ended, types } = entry;
+      if (ended !== undefined) {
+        release(id);
+        for (const other of held) if (other.executionId === id) held.delete(other);
+        if (hasDocument(ended)) due.set(id, entry);
+        else due.delete(id);
+      } else if (types.includes("execution.started")) {
+        const young = this.#young.get(id) ?? { dueAt: performance.now() + YOUNG_MS, held: [] };
+        this.#young.set(id, young);
+        young.held.push(entry);
+        held.add(entry);
+      } else if (!this.#young.has(id) && !types.includes("execution.requested")) due.set(id, entry);
+    }
+    for (const [id, young] of this.#young) {
+      if (young.dueAt > performance.now()) break;
+      const [entry] = young.held;
+      due.set(id, entry!);
+      release(id);
+    }
+    await Promise.all([...due.values()].map((entry) => this.#document(entry)));
+    if (entries.length + released.length > 0) await projections.applyFeed([...released, ...entries], held);
   }
-}
 
-/** Milliseconds left if the rest goes at the pace so far; null before anything but the trigger has ended. */
-function estimate({ done, total, tookMs }: { done: number; total: number; tookMs: number }): number | null {
-  return done <= 1 ? null : Math.round((tookMs / (done - 1)) * (total - done));
+  async #document({ executionId, ended, last }: FeedEntry): Promise<void> {
+    const { clock, log, projections, workflows } = this.#options;
+    const before = this.#folded.get(executionId);
+    this.#folded.delete(executionId);
+    // Late, or for the second time: the document that was made then has it.
+    const isKnown = before?.last !== undefined && compareEntryIds(last, before.last.id) <= 0;
+    const folded = isKnown ? before : await foldOn(log, executionId, before);
+    if (ended === undefined) this.#folded.set(executionId, folded);
+    else if (expiryOf(ended, clock.now()) <= clock.now() || !isEnded(folded.state.status)) {
+      // Its time is over, or the log's was before its end was read.
+      return await projections.dropProgress([executionId]);
+    }
+    const kept = await documentOf(executionId, folded, workflows);
+    if (kept !== undefined) await projections.putProgress(kept, ended);
+  }
 }

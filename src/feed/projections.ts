@@ -1,12 +1,13 @@
 /**
- * The port of the projections of the feed: lists, progress, statistics.
+ * The port of the projections of the feed: lists and progress documents.
  */
 import type { ExecutionMeta, WaitOptions } from "../execution/log.ts";
 import type { ExecutionStatus } from "../execution/event.ts";
+import type { KeptDocument } from "./progress_document.ts";
 
 /** A feed entry: one append to the log of an execution. */
 export interface FeedEntry {
-  /** The entry's id in the feed of its partition. */
+  /** The entry's id in the feed of its partition; `""` where it is made of the log. */
   readonly id: string;
   readonly partition: number;
   readonly executionId: string;
@@ -58,36 +59,30 @@ export interface ExecutionPage {
   readonly incomplete?: true;
 }
 
-/** The progress of an execution, as the assembler keeps it. */
-export interface ProgressDocument {
-  readonly executionId: string;
-  readonly workflowId: string;
-  readonly version: number;
-  readonly status: ExecutionStatus;
-  /** Percent of the nodes that have ended, 0 to 100, whole. */
-  readonly progress: number;
-  /** The node that started last and has not ended, or null. */
-  readonly currentStep: string | null;
-  readonly completedSteps: number;
-  readonly totalSteps: number;
-  /** Epoch milliseconds. */
-  readonly requestedAt: number;
-  readonly updatedAt: number;
-  /** Estimated milliseconds until the end, or null before any node but the trigger has ended. */
-  readonly etaMs: number | null;
-}
-
 /** The projections of the feed. */
 export interface Projections {
   /** Takes at most `count` feed entries, waiting at most `blockMs`. Entries that are not acknowledged are delivered again. */
   takeFeed(options: WaitOptions & { count: number; blockMs: number }): Promise<FeedEntry[]>;
-  /** Applies a batch to the indexes and counters and acknowledges it, in one step: a second time changes nothing. */
-  applyFeed(entries: readonly FeedEntry[]): Promise<void>;
-  /** Writes the progress document of a running execution. */
-  putProgress(document: ProgressDocument): Promise<void>;
-  progress(executionId: string): Promise<ProgressDocument | undefined>;
+  /**
+   * Applies a batch to the indexes and counters and acknowledges it, in one step: a second time changes nothing. What
+   * is in `held` is applied and comes again unless it is acknowledged by a later call. Entries of
+   * {@linkcode everything} need no acknowledgement.
+   */
+  applyFeed(entries: readonly FeedEntry[], held?: ReadonlySet<FeedEntry>): Promise<void>;
+  /** Keeps a document, unless one that has as much of the log or more is there; `ended` as its entry says. */
+  putProgress(kept: KeptDocument, ended?: FeedEntry["ended"]): Promise<void>;
+  progress(executionId: string): Promise<KeptDocument | undefined>;
+  /** Drops documents. */
+  dropProgress(executionIds: readonly string[]): Promise<void>;
   /** Removes expired executions from the indexes, and trims the feed behind its consumer groups. */
   sweep(): Promise<void>;
+  /** Drops lists and counters, but what was counted of executions whose logs are gone: nothing else tells of these. */
+  reset(): Promise<void>;
+  /**
+   * Every execution that the store has, in batches, as entries without an id; `total` is how many there are, about. The
+   * first batch is empty.
+   */
+  everything(): AsyncIterable<{ entries: FeedEntry[]; total: number }>;
   /** A page of executions, newest first. */
   list(options: ListOptions): Promise<ExecutionPage>;
   /**

@@ -22,10 +22,12 @@ import { history } from "./api/history.ts";
 import { health } from "./api/health.ts";
 import { locks } from "./api/locks.ts";
 import { mailboxes } from "./api/mailboxes.ts";
+import { rebuilds } from "./api/rebuild.ts";
 import { recordings } from "./api/recordings.ts";
 import { sessions } from "./api/sessions.ts";
 import { sameOriginOnly } from "./frame/same_origin.ts";
 import { webhooks } from "./webhook/webhook.ts";
+import { workflowState } from "./api/workflow_state.ts";
 import { workflows } from "./api/workflows.ts";
 
 export type { AppDeps } from "./frame/deps.ts";
@@ -45,6 +47,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   workflows(app, deps, bodies);
   executions(app, deps);
   events(app, deps);
+  rebuilds(app, deps);
+  workflowState(app, deps);
   recordings(app, deps);
   backtest(app, deps, bodies);
   deadLetters(app, deps);

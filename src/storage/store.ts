@@ -10,6 +10,7 @@ import type { Projections } from "../feed/projections.ts";
 import type { Replies } from "../execution/replies.ts";
 import type { Mailboxes } from "../sessions/mailbox.ts";
 import type { SessionStore } from "../sessions/session_store.ts";
+import type { Statistics } from "../feed/statistics.ts";
 import type { StoreHealth } from "../telemetry/store_health.ts";
 import type { WorkQueue } from "../execution/work_queue.ts";
 import type { WorkflowStore } from "../workflow/workflow_store.ts";
@@ -25,6 +26,7 @@ export interface Store extends AsyncDisposable {
   readonly replies: Replies;
   readonly work: WorkQueue;
   readonly projections: Projections;
+  readonly statistics: Statistics;
   /** What is to be archived. */
   readonly archiveFeed: ArchiveFeed;
   readonly workflows: WorkflowStore;

@@ -105,6 +105,7 @@ async function openSite(store: Store) {
     onError: fail,
   });
   const assembler = new Assembler({
+    clock: store.clock,
     log: store.log,
     projections: store.projections,
     workflows: catalog,
@@ -231,7 +232,7 @@ async function listKeys(redis: Redis): Promise<{ keys: string[]; expiring: numbe
       const ttl = await redis.pTTL(name);
       if (name === "mr:{0}:timers") continue;
       // A day may end between two rounds.
-      if (ttl === -1 || ttl > 60_000) keys.push(name.replace(/:daily:[\d-]+:/, ":daily:"));
+      if (ttl === -1 || ttl > 60_000) keys.push(name.replace(/:daily(-past)?:[\d-]+/, ":daily$1"));
       else if (ttl >= 0) expiring.push(ttl);
     }
   }

@@ -85,7 +85,7 @@ for (const driver of drivers()) {
   });
 
   test("the assembler keeps a progress document of what runs", async () => {
-    const assembler = new Assembler({ log: store.log, projections: store.projections, workflows });
+    const assembler = new Assembler({ ...store, workflows });
     assembler.start();
     try {
       const request = requestOf();
@@ -101,7 +101,7 @@ for (const driver of drivers()) {
       });
       const document = await eventually(async () => {
         const found = await store.projections.progress(request.executionId);
-        return found?.currentStep === "wait" && found;
+        return found?.document.currentStep === "wait" && found.document;
       }, "a progress document at the node wait");
       assert.equal([document.status, document.progress, document.completedSteps, document.totalSteps], [
         "running",
@@ -112,7 +112,7 @@ for (const driver of drivers()) {
       await store.work.finish(claim, ending(claim, { sequence: 4 }));
       await eventually(async () => {
         const found = await store.projections.progress(request.executionId);
-        return found === undefined || found.status === "completed";
+        return found === undefined || found.document.status === "completed";
       }, "the end in the progress document");
     } finally {
       await assembler.stop();

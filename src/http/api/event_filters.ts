@@ -9,6 +9,7 @@ import type { AppEnv } from "../frame/deps.ts";
 const EVENT_TYPES: ReadonlySet<string> = new Set<EventType>([
   "execution.requested",
   "execution.started",
+  "execution.progress",
   "execution.paused",
   "execution.resumed",
   "execution.completed",

@@ -1,6 +1,7 @@
 /**
  * What the HTTP side is given: ports only, so that it can be served by anything and tested without a server.
  */
+import type { Clock } from "../../lib/clock.ts";
 import type { Config } from "../../config/config.ts";
 import type { DeadLetters } from "../../execution/dead_letters.ts";
 import type { ExecutionLog } from "../../execution/log.ts";
@@ -13,6 +14,7 @@ import type { Projections } from "../../feed/projections.ts";
 import type { Backtests } from "../../replay/backtest.ts";
 import type { Mailboxes } from "../../sessions/mailbox.ts";
 import type { SessionStore } from "../../sessions/session_store.ts";
+import type { Statistics } from "../../feed/statistics.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { StoreHealth } from "../../telemetry/store_health.ts";
 import type { Upgrade } from "../protocol/web_socket.ts";
@@ -35,7 +37,9 @@ export interface HttpStore {
   readonly documents: "RedisJSON" | "strings" | "memory";
   readonly log: ExecutionLog;
   readonly replies: Replies;
+  readonly clock: Clock;
   readonly projections: Projections;
+  readonly statistics: Statistics;
   readonly deadLetters: DeadLetters;
   readonly locks: LockStore;
   readonly sessions: SessionStore;

@@ -3,26 +3,27 @@
  */
 import { compareEntryIds } from "../../execution/event.ts";
 import type { ExecutionMeta, WaitOptions } from "../../execution/log.ts";
-import type {
-  FeedEntry,
-  FeedMark,
-  FollowedEntry,
-  ListOptions,
-  ProgressDocument,
-  Projections,
-} from "../../feed/projections.ts";
+import type { FeedEntry, FeedMark, FollowedEntry, ListOptions, Projections } from "../../feed/projections.ts";
+import { processClock } from "../../lib/clock.ts";
+import { expiryOf, type KeptDocument } from "../../feed/progress_document.ts";
+import type { Counters } from "./counters.ts";
 import { metaOf } from "./execution_log.ts";
 import { decodeFeedCursor } from "../../feed/feed_cursor.ts";
-import { indexAfter, type MemoryState } from "./state.ts";
+import { endedOf, indexAfter, type MemoryExecution, type MemoryState } from "./state.ts";
+
+/** How many executions are named at once. */
+const BATCH = 500;
 
 /** {@linkcode Projections} in memory. */
 export class MemoryProjections implements Projections {
   readonly #state: MemoryState;
-  readonly #documents = new Map<string, ProgressDocument>();
+  readonly #counters: Counters;
+  readonly #documents = new Map<string, KeptDocument & { expiresAt: number }>();
   #cursor: string | undefined;
 
-  constructor(state: MemoryState) {
+  constructor(state: MemoryState, counters: Counters) {
     this.#state = state;
+    this.#counters = counters;
   }
 
   async takeFeed(options: WaitOptions & { count: number; blockMs: number }): Promise<FeedEntry[]> {
@@ -37,26 +38,59 @@ export class MemoryProjections implements Projections {
 
   applyFeed(entries: readonly FeedEntry[]): Promise<void> {
     for (const entry of entries) {
+      const { id, executionId, ended } = entry;
       // It may have been removed meanwhile.
-      if (this.#state.executions.has(entry.executionId)) this.#state.listed.add(entry.executionId);
-      this.#cursor = entry.id;
+      if (this.#state.executions.has(executionId)) this.#state.listed.add(executionId);
+      if (ended !== undefined) this.#counters.count(entry, ended);
+      if (id !== "" && (this.#cursor === undefined || compareEntryIds(id, this.#cursor) > 0)) this.#cursor = id;
     }
     return Promise.resolve();
   }
 
-  putProgress(document: ProgressDocument): Promise<void> {
-    this.#documents.set(document.executionId, document);
+  putProgress(kept: KeptDocument, ended?: FeedEntry["ended"]): Promise<void> {
+    const { executionId } = kept.document;
+    const before = this.#documents.get(executionId);
+    if (before === undefined || compareEntryIds(before.upTo, kept.upTo) < 0) {
+      const { upTo, document } = kept;
+      const expiresAt = expiryOf(ended, processClock.now());
+      this.#documents.set(executionId, { upTo, document: structuredClone(document), expiresAt });
+    }
     return Promise.resolve();
   }
 
-  progress(executionId: string): Promise<ProgressDocument | undefined> {
-    return Promise.resolve(this.#documents.get(executionId));
+  progress(executionId: string): Promise<KeptDocument | undefined> {
+    const kept = this.#documents.get(executionId);
+    if (kept === undefined || kept.expiresAt <= processClock.now()) return Promise.resolve(undefined);
+    return Promise.resolve({ upTo: kept.upTo, document: kept.document });
+  }
+
+  dropProgress(executionIds: readonly string[]): Promise<void> {
+    for (const id of executionIds) this.#documents.delete(id);
+    return Promise.resolve();
   }
 
   sweep(): Promise<void> {
+    const now = processClock.now();
     this.#state.sweep();
-    for (const id of this.#documents.keys()) if (this.#state.find(id) === undefined) this.#documents.delete(id);
+    this.#counters.sweep(now);
+    for (const [id, { expiresAt }] of this.#documents) {
+      if (expiresAt <= now || this.#state.find(id) === undefined) this.#documents.delete(id);
+    }
     return Promise.resolve();
+  }
+
+  reset(): Promise<void> {
+    this.#counters.sweep(processClock.now());
+    this.#counters.reset();
+    this.#state.listed.clear();
+    return Promise.resolve();
+  }
+
+  async *everything(): AsyncGenerator<{ entries: FeedEntry[]; total: number }> {
+    const all = [...this.#state.executions.values()];
+    const total = all.length;
+    yield { entries: [], total };
+    while (all.length > 0) yield { entries: all.splice(0, BATCH).map(entryOf), total };
   }
 
   list(options: ListOptions): Promise<{ executions: ExecutionMeta[]; nextCursor?: string }> {
@@ -101,4 +135,10 @@ export class MemoryProjections implements Projections {
       }
     }
   }
+}
+
+function entryOf(execution: MemoryExecution): FeedEntry {
+  const { executionId, workflowId, version } = execution.request;
+  const nowhere = { id: "", partition: 0, first: "", last: "", types: [] };
+  return { ...nowhere, executionId, workflowId, version, ...endedOf(execution) };
 }

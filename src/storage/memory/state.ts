@@ -91,7 +91,6 @@ export class MemoryState {
     for (const event of stored) execution.events.push(event);
     const bytes = sumOf(stored);
     execution.logBytes += bytes;
-    const { endedAt, expiresAt, requestedAt, status } = execution;
     this.feed.push({
       id: this.nextId(),
       partition: 0,
@@ -101,7 +100,7 @@ export class MemoryState {
       first: stored[0]!.id,
       last: stored.at(-1)!.id,
       types: stored.map((event) => event.type),
-      ...(endedAt === undefined ? {} : { ended: { status, requestedAt, endedAt, keptUntil: expiresAt! } }),
+      ...endedOf(execution),
     });
     this.fedTo = this.feed.at(-1)!.id;
     if (this.feed.length > 2 * FEED_LENGTH) {
@@ -165,6 +164,11 @@ export class MemoryState {
       return () => void this.#changed.get(topic)?.delete(done);
     }, options);
   }
+}
+
+/** The summary of an execution that has ended, as its feed entry has it. */
+export function endedOf({ endedAt, expiresAt, requestedAt, status }: MemoryExecution): Pick<FeedEntry, "ended"> {
+  return endedAt === undefined ? {} : { ended: { status, requestedAt, endedAt, keptUntil: expiresAt! } };
 }
 
 /** Sum of the bytes of events. */

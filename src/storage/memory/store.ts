@@ -12,6 +12,7 @@ import { STORE_DEFAULTS } from "../store_rules.ts";
 import type { StoreHealth } from "../../telemetry/store_health.ts";
 import { Waiters } from "../../execution/waiters.ts";
 import { MemoryArchiveFeed } from "./archive_feed.ts";
+import { Counters } from "./counters.ts";
 import { MemoryDeadLetters } from "./dead_letters.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { MemoryLog } from "./execution_log.ts";
@@ -59,6 +60,7 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
   const waiters = new Waiters({ instance, limit: maxWaiters });
   const dispatcher = new Dispatcher(state, waiters);
   const locks = new MemoryLocks();
+  const statistics = new Counters(state);
   return {
     driver: "memory",
     documents: "memory",
@@ -66,7 +68,8 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
     log: new MemoryLog({ state, dispatcher, queueLimit }),
     replies: waiters,
     work: new MemoryWorkQueue({ state, dispatcher, waiters, deadLetters, maxDeliveries, logLimitBytes }),
-    projections: new MemoryProjections(state),
+    projections: new MemoryProjections(state, statistics),
+    statistics,
     archiveFeed: new MemoryArchiveFeed(state),
     workflows: new MemoryWorkflowStore({ historyTtlSeconds }),
     deadLetters,

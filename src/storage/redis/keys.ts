@@ -32,7 +32,7 @@ export class Keys {
   /**
    * The prefix of a partition's names, for scripts that find executions by themselves: they append `timers`, `work`,
    * `dead-letters`, `dead:<execution>`, `values:<execution>`, `meta:<execution>`, `execution:result:<execution>`,
-   * `slots:<workflow>` or `waiting:<workflow>`; of a lock `lock:<name>`, `lock-shared:<name>`, `lock-sharers:<name>`,
+   * `slots:<workflow>`, `waiting:<workflow>`, `index:…`, `daily:<day>` or `daily-past:<day>`; of a lock `lock:<name>`, `lock-shared:<name>`, `lock-sharers:<name>`,
    * `lock-queue:<name>`, `lock-fence`, `locks` or `lock-wakes:<instance>`.
    */
   base(partition: number): string {
@@ -141,14 +141,30 @@ export class Keys {
     return `${this.#prefix}{${partition}}:index:${which}`;
   }
 
-  /** Sorted set of `<id> <status> <workflow>`, scored with the time at which the indexes forget it. */
+  /**
+   * Sorted set of `<id> <status> <workflow> <day> <duration> <bucket>`, scored with the time at which the indexes forget
+   * it: while an execution is in it, it is counted.
+   */
   expiry(partition: number): string {
     return `${this.#prefix}{${partition}}:index-expiry`;
   }
 
-  /** Hash of a workflow's counters of one UTC day. */
-  daily(partition: number, workflowId: string, day: string): string {
-    return `${this.#prefix}{${partition}}:daily:${day}:${workflowId}`;
+  /**
+   * What a rebuild found in {@linkcode expiry}, as long as it has not been counted again: who expires first is counted
+   * from here.
+   */
+  expiryBefore(partition: number): string {
+    return `${this.#prefix}{${partition}}:index-expiry-before`;
+  }
+
+  /** Hash of the counters of one UTC day, by `<workflow> <name>`. */
+  daily(partition: number, day: string): string {
+    return `${this.#prefix}{${partition}}:daily:${day}`;
+  }
+
+  /** The part of {@linkcode daily} that comes from executions which the indexes have forgotten. */
+  dailyPast(partition: number, day: string): string {
+    return `${this.#prefix}{${partition}}:daily-past:${day}`;
   }
 
   /** The newest version of a definition. */

@@ -7,27 +7,23 @@ import { forgetConsumers } from "./streams/consumer_group.ts";
 import type { Documents } from "./connection/documents.ts";
 import type { Keys } from "./keys.ts";
 import { assemble, type EndedEntry } from "./scripts/assemble.ts";
+import { forget } from "./scripts/forget.ts";
+import { putDocument } from "./scripts/put_document.ts";
 import type { Subscriptions } from "./streams/subscriptions.ts";
-import { isEnded } from "../../execution/event.ts";
 import type { ExecutionMeta, WaitOptions } from "../../execution/log.ts";
-import type {
-  FeedEntry,
-  FeedMark,
-  FollowedEntry,
-  ListOptions,
-  ProgressDocument,
-  Projections,
-} from "../../feed/projections.ts";
+import type { FeedEntry, FeedMark, FollowedEntry, ListOptions, Projections } from "../../feed/projections.ts";
+import { expiryOf, type KeptDocument, type ProgressDocument } from "../../feed/progress_document.ts";
+import { countsOf, KEPT_DAYS } from "../../feed/statistics.ts";
 import { followFeed } from "./feed_follow.ts";
 import { FeedReader } from "./feed_reader.ts";
 import { trimFeed } from "./feed_trim.ts";
+import { resetAll, scanExecutions } from "./rebuild_scan.ts";
 import { listExecutions } from "./list.ts";
 
-/** How long a progress document outlives its last change, running and ended, in milliseconds. */
-const RUNNING_TTL_MS = 3_600_000;
-const ENDED_TTL_MS = 60_000;
-/** How long daily counters live. */
-const DAILY_TTL_SECONDS = 35 * 86_400;
+/** How long daily counters live, a day longer than they are shown. */
+const DAILY_TTL_SECONDS = (KEPT_DAYS + 1) * 86_400;
+/** How many executions one script forgets. */
+const FORGOTTEN = 500;
 /** At every how many sweeps consumers that are gone are forgotten. */
 const FORGET_EVERY = 60;
 
@@ -60,24 +56,45 @@ export class RedisProjections implements Projections {
     return this.#reader.take(options);
   }
 
-  async applyFeed(entries: readonly FeedEntry[]): Promise<void> {
+  async applyFeed(entries: readonly FeedEntry[], held: ReadonlySet<FeedEntry> = new Set()): Promise<void> {
     const byPartition = groupByPartition(entries);
     try {
-      await Promise.all([...byPartition].map(([partition, batch]) => this.#apply(partition, batch)));
+      await Promise.all([...byPartition].map(([partition, batch]) => this.#apply(partition, batch, held)));
     } catch (error) {
       this.#reader.again();
       throw error;
     }
   }
 
-  async putProgress(document: ProgressDocument): Promise<void> {
-    const { keys, documents } = this.#options;
-    const ttlMs = isEnded(document.status) ? ENDED_TTL_MS : RUNNING_TTL_MS;
-    await documents.set(keys.state(document.executionId), document, { ttlMs });
+  async putProgress({ document, upTo }: KeptDocument, ended?: FeedEntry["ended"]): Promise<void> {
+    const { keys, commands, clock, documents } = this.#options;
+    await putDocument(commands, {
+      keys: { document: keys.state(document.executionId) },
+      kind: documents.kind,
+      document: { ...document, upTo },
+      expiresAt: expiryOf(ended, clock.now()),
+    });
   }
 
-  progress(executionId: string): Promise<ProgressDocument | undefined> {
-    return this.#options.documents.get(this.#options.keys.state(executionId));
+  async progress(executionId: string): Promise<KeptDocument | undefined> {
+    const { keys, documents } = this.#options;
+    const kept = await documents.get<ProgressDocument & { upTo?: string }>(keys.state(executionId));
+    if (kept?.upTo === undefined) return undefined;
+    const { upTo, ...document } = kept;
+    return { document, upTo };
+  }
+
+  async dropProgress(executionIds: readonly string[]): Promise<void> {
+    const { keys, commands } = this.#options;
+    await Promise.all(executionIds.map((id) => commands.send(["UNLINK", keys.state(id)])));
+  }
+
+  reset(): Promise<void> {
+    return resetAll(this.#options);
+  }
+
+  everything(): AsyncIterable<{ entries: FeedEntry[]; total: number }> {
+    return scanExecutions(this.#options);
   }
 
   async sweep(): Promise<void> {
@@ -85,7 +102,7 @@ export class RedisProjections implements Projections {
     if (!commands.ready) return;
     const forget = this.#sweeps++ % FORGET_EVERY === 0;
     for (let partition = 0; partition < keys.partitions; partition++) {
-      await this.#forget(partition);
+      await this.#forgetExpired(partition);
       await trimFeed(this.#options, partition);
       await this.#reader.findIdle(partition);
       if (forget) await forgetConsumers(commands, keys.feed(partition), { group });
@@ -105,7 +122,7 @@ export class RedisProjections implements Projections {
     return this.#reader.close();
   }
 
-  async #apply(partition: number, entries: readonly FeedEntry[]): Promise<void> {
+  async #apply(partition: number, entries: readonly FeedEntry[], held: ReadonlySet<FeedEntry>): Promise<void> {
     const { keys, commands, group, instance } = this.#options;
     const plain: string[] = [];
     const active = new Map<string, string>();
@@ -114,33 +131,27 @@ export class RedisProjections implements Projections {
       const { id, executionId, workflowId } = entry;
       const workflow = keys.index(partition, `workflow:${workflowId}`);
       if (entry.ended === undefined) {
-        plain.push(id);
+        if (id !== "" && !held.has(entry)) plain.push(id);
         active.set(executionId, workflow);
         continue;
       }
-      const { status, requestedAt, endedAt, keptUntil } = entry.ended;
+      const { keptUntil } = entry.ended;
+      const { day, status, durationMs, bucket } = countsOf(entry.ended);
       active.delete(executionId);
       ended.push({
-        keys: {
-          workflow,
-          status: keys.index(partition, `status:${status}`),
-          daily: keys.daily(partition, workflowId, new Date(endedAt).toISOString().slice(0, 10)),
-        },
+        keys: { workflow, status: keys.index(partition, `status:${status}`), daily: keys.daily(partition, day) },
         id,
         executionId,
         keptUntil,
-        member: `${executionId} ${status} ${workflowId}`,
+        member: [executionId, status, workflowId, day, durationMs, bucket].join(" "),
+        workflowId,
         status,
-        durationMs: Math.max(0, endedAt - requestedAt),
+        durationMs,
+        bucket,
       });
     }
     await assemble(commands, {
-      keys: {
-        feed: keys.feed(partition),
-        all: keys.index(partition, "all"),
-        active: keys.index(partition, "status:active"),
-        expiry: keys.expiry(partition),
-      },
+      keys: { feed: keys.feed(partition), ...indexKeys(keys, partition) },
       group,
       consumer: instance,
       dailyTtlSeconds: DAILY_TTL_SECONDS,
@@ -152,31 +163,29 @@ export class RedisProjections implements Projections {
   }
 
   /** Takes what has expired out of the indexes. */
-  async #forget(partition: number): Promise<void> {
+  async #forgetExpired(partition: number): Promise<void> {
     const { keys, commands, clock } = this.#options;
-    const expiry = keys.expiry(partition);
-    for (;;) {
-      const members = await commands.send<string[]>(
-        ["ZRANGE", expiry, "-inf", String(clock.now()), "BYSCORE", "LIMIT", "0", "1000"],
-      );
-      if (members.length === 0) return;
-      const drops = new Map<string, string[]>();
-      const drop = (name: string, id: string) => {
-        const ids = drops.get(name);
-        if (ids === undefined) drops.set(name, [id]);
-        else ids.push(id);
-      };
-      for (const member of members) {
-        const [id = "", status = "", workflowId = ""] = member.split(" ");
-        drop(keys.index(partition, "all"), id);
-        drop(keys.index(partition, "status:active"), id);
-        drop(keys.index(partition, `status:${status}`), id);
-        drop(keys.index(partition, `workflow:${workflowId}`), id);
-      }
-      await Promise.all([...drops].map(([name, ids]) => commands.send(["ZREM", name, ...ids])));
-      await commands.send(["ZREM", expiry, ...members]);
-    }
+    let hasMore: boolean;
+    do {
+      hasMore = await forget(commands, {
+        keys: indexKeys(keys, partition),
+        now: clock.now(),
+        count: FORGOTTEN,
+        dailyTtlSeconds: DAILY_TTL_SECONDS,
+        base: keys.base(partition),
+      });
+    } while (hasMore);
   }
+}
+
+function indexKeys(keys: Keys, partition: number) {
+  return {
+    all: keys.index(partition, "all"),
+    active: keys.index(partition, "status:active"),
+    pending: keys.index(partition, "status:pending"),
+    expiry: keys.expiry(partition),
+    expiryBefore: keys.expiryBefore(partition),
+  };
 }
 
 function groupByPartition(entries: readonly FeedEntry[]): Map<number, FeedEntry[]> {

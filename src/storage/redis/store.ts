@@ -33,6 +33,7 @@ import { RedisLocks } from "./locks.ts";
 import { LogReader } from "./log_reader.ts";
 import { RedisProjections } from "./projections.ts";
 import { openSessions } from "./sessions.ts";
+import { RedisStatistics } from "./statistics.ts";
 import { RedisWorkQueue } from "./work_queue.ts";
 import { RedisWorkflowStore } from "./workflow_store.ts";
 
@@ -99,12 +100,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   };
   const open = async (role: string) => {
     const name = `millrace:${instance}:${role}`.replaceAll(/[^\x21-\x7e]/g, "_");
-    const connection = await RedisConnection.open({
-      url: options.url,
-      name,
-      onError,
-      ...(connectTimeoutMs && { connectTimeoutMs }),
-    });
+    const patience = connectTimeoutMs && { connectTimeoutMs };
+    const connection = await RedisConnection.open({ url: options.url, name, onError, ...patience });
     opened.push(connection);
     return connection;
   };
@@ -222,6 +219,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       work,
       projections,
       archiveFeed,
+      statistics: new RedisStatistics({ keys, commands }),
       workflows,
       deadLetters: new RedisDeadLetters({ keys, connection: reads }),
       locks,
