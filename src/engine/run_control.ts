@@ -1,8 +1,8 @@
 /**
- * How a worker reaches into an execution that it runs: stop, pause, resume.
+ * Stops, pauses and resumes an execution that a worker runs.
  */
 
-/** The levers of one run. */
+/** The control of one run. */
 export class RunControl {
   readonly #abort = new AbortController();
   #paused: boolean;

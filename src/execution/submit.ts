@@ -81,7 +81,7 @@ export interface Submitted {
  */
 export type Submit = (submission: Submission) => Promise<Submitted>;
 
-/** What {@linkcode createSubmit} takes. */
+/** Options of {@linkcode createSubmit}. */
 export interface SubmitOptions {
   readonly log: ExecutionLog;
   readonly replies: Replies;

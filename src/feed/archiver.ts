@@ -26,7 +26,7 @@ const AGAIN_MOST_MS = 5000;
 /** How many versions are known to be in the archive, at most. */
 const KNOWN_VERSIONS = 10_000;
 
-/** What an archiver needs. */
+/** Options of {@linkcode Archiver}. */
 export interface ArchiverOptions {
   readonly feed: ArchiveFeed;
   readonly log: Pick<ExecutionLog, "pages">;

@@ -24,7 +24,7 @@ export interface Lock extends AsyncDisposable {
   release(): Promise<boolean>;
 }
 
-/** What a held lock is made of. */
+/** Options of {@linkcode HeldLock}. */
 export interface HeldLockOptions {
   readonly store: LockStore;
   readonly name: string;

@@ -51,7 +51,7 @@ export interface LockInfo {
 /** What a callback does under the lock. */
 export type LockCallback<L, T> = (lock: L) => T | Promise<T>;
 
-/** What {@linkcode Locks} is made of. */
+/** Options of {@linkcode Locks}. */
 export interface LocksOptions {
   readonly store: LockStore;
   /** Who holds what is requested here. */

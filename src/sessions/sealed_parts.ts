@@ -22,7 +22,7 @@ export interface EncryptionKey {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** What {@linkcode SealedParts} is made of. */
+/** Options of {@linkcode SealedParts}. */
 export interface SealedPartsOptions {
   /** The first one seals, all open. */
   readonly keys: readonly EncryptionKey[];

@@ -46,7 +46,7 @@ const MOST_TRIES = 100;
 /** From the third try on there is a pause of up to so long before each, in milliseconds. */
 const PAUSE_MS = 20;
 
-/** What {@linkcode Sessions} is made of. */
+/** Options of {@linkcode Sessions}. */
 export interface SessionsOptions {
   readonly store: SessionStore;
   /** Parts that are encrypted where they are kept; none by default. */

@@ -6,7 +6,7 @@ import type { ExecutionLog } from "../../execution/log.ts";
 import type { SourceMessage } from "../protocol/message_source.ts";
 import { type EventFilters, passes } from "./event_filters.ts";
 
-/** What {@linkcode executionMessages} takes. */
+/** Options of {@linkcode executionMessages}. */
 export interface ExecutionMessagesOptions {
   readonly signal: AbortSignal;
   /** The last event that the follower has; from the beginning without it. */

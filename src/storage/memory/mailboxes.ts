@@ -26,7 +26,7 @@ interface Kept {
   length: number;
 }
 
-/** What they are made of. */
+/** Options of {@linkcode MemoryMailboxes}. */
 export interface MemoryMailboxesOptions {
   readonly budget: MemoryBudget;
   /** What one box may hold. */

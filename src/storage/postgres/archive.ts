@@ -21,7 +21,7 @@ import { dayOf, Partitions } from "./partitions.ts";
 import { readList, readMeta, readPages } from "./read.ts";
 import { writeChunk } from "./write.ts";
 
-/** What {@linkcode openArchive} takes. */
+/** Options of {@linkcode openArchive}. */
 export interface ArchiveOptions {
   /** As `postgres://user:password@host:port/database`. */
   readonly url: string;

@@ -32,7 +32,7 @@ export interface AppendEnd {
   readonly deadLetter?: string;
 }
 
-/** What appends are sent with. */
+/** Options of {@linkcode Appender}. */
 export interface AppenderOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

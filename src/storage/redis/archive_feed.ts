@@ -19,7 +19,7 @@ export const HISTORY = "history";
 const IDLE_EVERY_MS = 5000;
 const FORGET_EVERY = 100;
 
-/** What the feed of archivers is made of. */
+/** Options of {@linkcode RedisArchiveFeed}. */
 export interface RedisArchiveFeedOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

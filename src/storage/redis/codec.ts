@@ -1,5 +1,5 @@
 /**
- * How events, results and feed entries look in Redis, and back.
+ * Encodes events, results and feed entries for Redis, and decodes them.
  */
 import type { StreamEntry } from "./streams/stream_replies.ts";
 import { entryIdBefore, type ExecutionStatus, type LogEvent, type StoredEvent } from "../../execution/event.ts";

@@ -1,5 +1,5 @@
 /**
- * What keeps the feeds from growing: trimming behind their readers, and a bound that holds when nobody reads.
+ * Bounds the feeds: by trimming behind their readers, and by a limit that holds without readers.
  */
 import type { Clock } from "../../lib/clock.ts";
 import type { RedisConnection } from "./connection/connection.ts";

@@ -59,7 +59,7 @@ export class LockWait {
   }
 }
 
-/** What the waits are made of. */
+/** Options of {@linkcode LockWaits}. */
 export interface LockWaitsOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

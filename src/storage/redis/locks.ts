@@ -32,7 +32,7 @@ const REST_MS = 250;
 /** How long what may have been granted without a word is given back for, in milliseconds. */
 const GIVE_BACK_MS = 30_000;
 
-/** What the locks are made of. */
+/** Options of {@linkcode RedisLocks}. */
 export interface RedisLocksOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

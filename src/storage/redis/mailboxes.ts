@@ -24,7 +24,7 @@ import type { Subscriptions } from "./streams/subscriptions.ts";
 /** How long one wait for entries is, in milliseconds. */
 const WAIT_MS = 5000;
 
-/** What they are kept over. */
+/** Options of {@linkcode RedisMailboxes}. */
 export interface RedisMailboxesOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

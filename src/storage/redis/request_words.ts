@@ -1,5 +1,5 @@
 /**
- * A request in the words of the script that appends it.
+ * Converts a request to the arguments of its script.
  */
 import type { Keys } from "./keys.ts";
 import type { ExecutionRequest } from "../../execution/request.ts";

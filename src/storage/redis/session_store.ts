@@ -22,7 +22,7 @@ import { writeSession } from "./scripts/write_session.ts";
 const SCANS = 20;
 const SCAN_COUNT = 500;
 
-/** What the store is made of. */
+/** Options of {@linkcode RedisSessionStore}. */
 export interface RedisSessionStoreOptions {
   readonly commands: RedisConnection;
   readonly memory: MemoryWatch;

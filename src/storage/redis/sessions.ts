@@ -11,7 +11,7 @@ import { RedisMailboxes } from "./mailboxes.ts";
 import { RedisSessionStore } from "./session_store.ts";
 import type { Subscriptions } from "./streams/subscriptions.ts";
 
-/** What they are made of. */
+/** Options of {@linkcode openSessions}. */
 export interface OpenSessionsOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

@@ -2,7 +2,8 @@
  * The Redis driver: opens the connections of an instance and puts its ports together.
  *
  * Connections: one for commands, one for reading what may be large, one blocked on the inbox and the control stream,
- * one blocked on followed logs, and one each for the worker, the assembler and the archiver. Their number does not depend on how many callers wait.
+ * one blocked on followed logs, and one each for the worker, the assembler and the archiver. Their number does not
+ * depend on the number of callers who wait.
  *
  * @example
  * ```ts
@@ -39,32 +40,32 @@ import { RedisWorkflowStore } from "./workflow_store.ts";
 
 const WORKERS = "workers";
 const ASSEMBLER = "assembler";
-/** How often an instance sees to it that feeds without readers and lists of workers stay bounded, in milliseconds. */
+/** Interval at which an instance trims feeds without readers and removes idle workers, in milliseconds. */
 const SWEEP_EVERY_MS = 60_000;
 
-/** What a store is opened with. */
+/** Options of {@linkcode openRedisStore}. */
 export interface RedisStoreOptions {
-  /** As `redis://[[user]:password@]host[:port][/database]`. */
+  /** `redis://[[user]:password@]host[:port][/database]`. Required. */
   readonly url: string;
-  /** The name of this process: its replies and its claims go under it. */
+  /** Name of this process, for its replies and claims. Required. */
   readonly instance: string;
-  /** What every key's name begins with; default `mr:`. */
+  /** Prefix of every key. Default `mr:`. */
   readonly prefix?: string;
-  /** How many hash tags the keys are spread over; all instances of one Redis need the same; default 1. */
+  /** Number of hash tags that keys are spread over; the same for all instances of one Redis. Default 1. */
   readonly partitions?: number;
-  /** How many callers of this instance may wait at once; default 10 000. */
+  /** Number of callers of this instance that may wait at once. Default 10,000. */
   readonly maxWaiters?: number;
-  /** How many followers of logs and of the feed this instance may have at once; default 1000. */
+  /** Number of followers of logs and of the feed at once. Default 1000. */
   readonly maxFollowers?: number;
-  /** After how long another worker takes over what this one no longer renews; default 10. */
+  /** Time without renewal after which another worker takes over a claim, in seconds. Default 10. */
   readonly leaseSeconds?: number;
-  /** How many claims without progress an execution may have; default 5. */
+  /** Number of claims without progress after which an execution becomes a dead letter. Default 5. */
   readonly maxDeliveries?: number;
-  /** How many executions may be queued or run at once in one partition; default 100 000. */
+  /** Number of executions that may be queued or run at once in one partition. Default 100,000. */
   readonly queueLimit?: number;
-  /** How long the history of executions is kept at most; default 86 400. */
+  /** Longest time that the history of executions is kept, in seconds. Default 86,400, a day. */
   readonly historyTtlSeconds?: number;
-  /** The largest log of an execution, in bytes, 64 MiB by default. */
+  /** Largest log of an execution, in bytes. Default 64 MiB. */
   readonly logLimitBytes?: number;
   /**
    * How long an archived execution is kept from its end on, in seconds; by default as long as any other. What is to be
@@ -73,14 +74,14 @@ export interface RedisStoreOptions {
   readonly archivedTtlSeconds?: number;
   /** How long a reader of the feed that is away can keep it, in seconds; default 3600. */
   readonly feedBacklogSeconds?: number;
-  /** How long the feed is kept for readers who were away, in milliseconds, 60,000 by default. */
+  /** Time that the feed is kept for readers who resume, in milliseconds. Default 60,000. */
   readonly feedKeptMs?: number;
   /** How many entries, and how many bytes, one mailbox holds; default 1000 and 1 MiB. */
   readonly mailboxEntries?: number;
   readonly mailboxBytes?: number;
-  /** Hears of lost links and of background work that failed; by default nobody does. */
+  /** Called with errors of links and of background work. Default none. */
   readonly onError?: (error: unknown) => void;
-  /** How long the first connection is tried for, in milliseconds; default 10,000. */
+  /** Deadline of the first connection, in milliseconds. Default 10,000. */
   readonly connectTimeoutMs?: number;
 }
 

@@ -25,7 +25,7 @@ export interface FollowOptions {
   /** Whether large values are loaded. */
   readonly values: boolean;
   readonly exists: () => Promise<boolean>;
-  /** Told that events may be missing. */
+  /** Called when events may be missing. Default none. */
   readonly onLoss?: (() => void) | undefined;
 }
 
@@ -73,7 +73,7 @@ export async function* followLog(options: FollowOptions): AsyncIterable<StoredEv
   }
 }
 
-/** While Redis is away, nobody knows. */
+/** True also while Redis is away. */
 async function mayExist(exists: () => Promise<boolean>): Promise<boolean> {
   try {
     return await exists();

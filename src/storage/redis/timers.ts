@@ -11,7 +11,7 @@ const LOOK_EVERY_MS = 500;
 /** How many timers one script moves. */
 const BATCH = 100;
 
-/** What timers are made of. */
+/** Options of {@linkcode Timers}. */
 export interface TimersOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

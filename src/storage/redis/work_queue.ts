@@ -33,7 +33,7 @@ import { Timers } from "./timers.ts";
 import { WrittenValues } from "./written_values.ts";
 import { endedWorkers } from "../store_rules.ts";
 
-/** What a work queue is made of. */
+/** Options of {@linkcode RedisWorkQueue}. */
 export interface WorkQueueOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

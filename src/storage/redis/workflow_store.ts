@@ -16,7 +16,7 @@ import type { StoredWorkflow, WorkflowDefinition } from "../../workflow/definiti
 import type { WebhookRoute, WorkflowStore } from "../../workflow/workflow_store.ts";
 import { checkMatch, COUNTER_TTL_SECONDS, keptSeconds, pathTaken, sameDefinition } from "../../workflow/store_rules.ts";
 
-/** What the store is made of. */
+/** Options of {@linkcode RedisWorkflowStore}. */
 export interface RedisWorkflowStoreOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

@@ -1,5 +1,5 @@
 /**
- * One connection to Redis that is always either working or on its way back.
+ * One connection to Redis, which reconnects until it is closed.
  *
  * Invariants:
  * 1. There is one client at most, and it lives for one link: whatever ends the link destroys the client, all its
@@ -34,14 +34,14 @@ export type Reply = string | number | null | Reply[];
 /** How often a server that loads its data is asked again, in milliseconds. */
 const LOADING_MS = 100;
 
-/** What a connection is opened with. */
+/** Options of {@linkcode RedisConnection}. */
 export interface ConnectionOptions {
   readonly url: string;
-  /** Shown in `CLIENT LIST`. */
+  /** Name in `CLIENT LIST`. Default none. */
   readonly name?: string;
-  /** How long the first connection is tried for, in milliseconds, 10,000 by default. */
+  /** Deadline of the first connection, in milliseconds. Default 10,000. */
   readonly connectTimeoutMs?: number;
-  /** Hears of each loss, and of what keeps it from coming back whenever that changes. */
+  /** Called with the cause of each loss, and with the error of a reconnection whenever that changes. Default none. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -82,7 +82,7 @@ export class RedisConnection {
     return this.#readiness.ready;
   }
 
-  /** True once it was closed: it will not be back. */
+  /** True once it was closed: it does not reconnect. */
   get closed(): boolean {
     return this.#readiness.closed;
   }

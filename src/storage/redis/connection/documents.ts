@@ -1,6 +1,5 @@
 /**
- * JSON documents in Redis: RedisJSON where the server has it, and otherwise its twin on plain strings, with the same
- * behaviour.
+ * JSON documents in Redis: RedisJSON where the server has it, else plain strings, with the same behaviour.
  */
 import type { RedisJSON } from "@redis/json";
 import type { RedisConnection, Reply } from "./connection.ts";
@@ -8,7 +7,7 @@ import type { RedisConnection, Reply } from "./connection.ts";
 /** Keeps JSON documents under keys. */
 export interface Documents {
   readonly kind: "RedisJSON" | "strings";
-  /** Writes a whole document, and how long it lives. */
+  /** Writes a whole document, with its time to live. */
   set(key: string, document: unknown, options: { ttlMs: number }): Promise<void>;
   get<T>(key: string): Promise<T | undefined>;
 }

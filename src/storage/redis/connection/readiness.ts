@@ -1,5 +1,5 @@
 /**
- * Whether a connection is ready, and those who wait for it to be.
+ * The readiness of a connection, to read or to wait for.
  */
 import { waitFor } from "../../../lib/delay.ts";
 

@@ -108,7 +108,7 @@ end
 return counted
 `);
 
-/** What {@linkcode assemble} takes. */
+/** Options of {@linkcode assemble}. */
 export interface AssembleOptions {
   readonly keys: {
     readonly feed: string;

@@ -20,7 +20,7 @@ return 1
   { allowOom: true },
 );
 
-/** What {@linkcode begin} takes. */
+/** Options of {@linkcode begin}. */
 export interface BeginOptions {
   readonly keys: { readonly meta: string };
   readonly epoch: number;

@@ -26,7 +26,7 @@ return claims
   { allowOom: true },
 );
 
-/** What {@linkcode claim} takes. */
+/** Options of {@linkcode claim}. */
 export interface ClaimOptions {
   readonly keys: { readonly work: string };
   readonly group: string;

@@ -18,7 +18,7 @@ redis.call('EXPIRE', KEYS[1], ARGV[3])
 return {ARGV[1], ARGV[4], ARGV[5]}
 `);
 
-/** What {@linkcode claimRecord} takes. */
+/** Options of {@linkcode claimRecord}. */
 export interface ClaimRecordOptions {
   readonly keys: { readonly record: string };
   readonly executionId: string;

@@ -23,7 +23,7 @@ return {'done', found.version}
   { allowOom: true },
 );
 
-/** What {@linkcode deleteSession} takes. */
+/** Options of {@linkcode deleteSession}. */
 export interface DeleteSessionOptions {
   readonly keys: { readonly document: string; readonly followed?: string };
   readonly asJson: boolean;

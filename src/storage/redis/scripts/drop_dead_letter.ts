@@ -16,7 +16,7 @@ return redis.call('DEL', KEYS[2])
   { allowOom: true },
 );
 
-/** What {@linkcode dropDeadLetter} takes. */
+/** Options of {@linkcode dropDeadLetter}. */
 export interface DropDeadLetterOptions {
   readonly keys: {
     /** The ids of the partition's dead letters. */

@@ -56,7 +56,7 @@ redis.call('PEXPIRE', k.queue, QUEUE_MS)
 return advance(k, us, who.token) or {'queued', ticket, redis.call('PTTL', k.holder)}
 `);
 
-/** What {@linkcode enterLock} takes. */
+/** Options of {@linkcode enterLock}. */
 export interface EnterLockOptions {
   readonly keys: LockKeys & { readonly wakes: string };
   readonly base: string;

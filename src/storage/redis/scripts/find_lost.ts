@@ -22,7 +22,7 @@ return lost
   { allowOom: true },
 );
 
-/** What {@linkcode findLost} takes. */
+/** Options of {@linkcode findLost}. */
 export interface FindLostOptions {
   readonly keys: { readonly inbox: string };
   /** How long the inbox lives on. */

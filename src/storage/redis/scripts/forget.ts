@@ -48,7 +48,7 @@ for key in pairs(touched) do redis.call('EXPIRE', key, ARGV[3]) end
 return math.max(#before, #members)
 `);
 
-/** What {@linkcode forget} takes. */
+/** Options of {@linkcode forget}. */
 export interface ForgetOptions {
   readonly keys: {
     readonly expiry: string;

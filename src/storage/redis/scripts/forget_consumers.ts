@@ -23,7 +23,7 @@ end
 return forgotten
 `);
 
-/** What {@linkcode forgetIdle} takes. */
+/** Options of {@linkcode forgetIdle}. */
 export interface ForgetIdleOptions {
   readonly keys: { readonly stream: string };
   readonly group: string;

@@ -22,7 +22,7 @@ return id
   { allowOom: true },
 );
 
-/** What {@linkcode keepInbox} takes. */
+/** Options of {@linkcode keepInbox}. */
 export interface KeepInboxOptions {
   readonly keys: { readonly inbox: string };
   readonly ttlMs: number;

@@ -27,7 +27,7 @@ return fence and 1 or 0
   { allowOom: true },
 );
 
-/** What {@linkcode leaveLock} takes. */
+/** Options of {@linkcode leaveLock}. */
 export interface LeaveLockOptions {
   readonly keys: LockKeys;
   readonly base: string;

@@ -25,7 +25,7 @@ return acknowledged
   { allowOom: true },
 );
 
-/** What {@linkcode letExpire} takes. */
+/** Options of {@linkcode letExpire}. */
 export interface LetExpireOptions {
   readonly keys: { readonly feed: string; readonly expiry: string };
   readonly group: string;

@@ -40,7 +40,7 @@ redis.call('PEXPIRE', KEYS[1], ttlMs)
 return {redis.call('JSON.GET', KEYS[1], '.'), ms + ttlMs}
 `);
 
-/** What {@linkcode mergeSession} takes. */
+/** Options of {@linkcode mergeSession}. */
 export interface MergeSessionOptions {
   readonly keys: { readonly document: string };
   readonly json: string;

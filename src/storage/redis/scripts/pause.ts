@@ -38,7 +38,7 @@ return 'done'
   { allowOom: true },
 );
 
-/** What {@linkcode pause} takes. */
+/** Options of {@linkcode pause}. */
 export interface PauseOptions {
   readonly keys: {
     readonly meta: string;

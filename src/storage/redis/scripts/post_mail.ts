@@ -18,7 +18,7 @@ end
 return id
 `);
 
-/** What {@linkcode postMail} takes. */
+/** Options of {@linkcode postMail}. */
 export interface PostMailOptions {
   readonly keys: { readonly box: string; readonly recent?: string };
   readonly json: string;

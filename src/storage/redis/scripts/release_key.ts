@@ -16,7 +16,7 @@ return redis.call('DEL', KEYS[1])
   { allowOom: true },
 );
 
-/** What {@linkcode releaseRecord} takes. */
+/** Options of {@linkcode releaseRecord}. */
 export interface ReleaseRecordOptions {
   readonly keys: { readonly record: string };
   readonly executionId: string;

@@ -28,7 +28,7 @@ return lost
   { allowOom: true },
 );
 
-/** What {@linkcode renew} takes. */
+/** Options of {@linkcode renew}. */
 export interface RenewOptions {
   readonly keys: { readonly work: string };
   readonly group: string;

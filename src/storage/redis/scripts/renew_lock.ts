@@ -28,7 +28,7 @@ return {fence, digits(now + ttl)}
   { allowOom: true },
 );
 
-/** What {@linkcode renewLock} takes. */
+/** Options of {@linkcode renewLock}. */
 export interface RenewLockOptions {
   readonly keys: LockKeys;
   readonly base: string;

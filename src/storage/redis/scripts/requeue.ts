@@ -27,7 +27,7 @@ return 1
   { allowOom: true },
 );
 
-/** What {@linkcode requeue} takes. */
+/** Options of {@linkcode requeue}. */
 export interface RequeueOptions {
   readonly keys: { readonly meta: string; readonly work: string };
   readonly executionId: string;

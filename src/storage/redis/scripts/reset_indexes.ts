@@ -24,7 +24,7 @@ end
 return 'OK'
 `);
 
-/** What {@linkcode resetIndexes} takes. */
+/** Options of {@linkcode resetIndexes}. */
 export interface ResetIndexesOptions {
   readonly keys: {
     readonly expiry: string;

@@ -31,7 +31,7 @@ return {claims, taken, cursor}
   { allowOom: true },
 );
 
-/** What {@linkcode takeOver} takes. */
+/** Options of {@linkcode takeOver}. */
 export interface TakeOverOptions {
   readonly keys: { readonly work: string };
   readonly group: string;

@@ -43,7 +43,7 @@ return {#due, next and ms(math.max(0, next - now)) or ''}
   { allowOom: true },
 );
 
-/** What {@linkcode wake} takes. */
+/** Options of {@linkcode wake}. */
 export interface WakeOptions {
   readonly keys: { readonly timers: string };
   /** How many timers it moves at most. */

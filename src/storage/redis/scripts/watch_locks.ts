@@ -41,7 +41,7 @@ return {first, unpack(missing)}
   { allowOom: true },
 );
 
-/** What {@linkcode watchLocks} takes. */
+/** Options of {@linkcode watchLocks}. */
 export interface WatchLocksOptions {
   readonly keys: { readonly wakes: string };
   readonly base: string;
