@@ -207,7 +207,8 @@ export class Sessions {
     for (const [at, { set }] of parts.entries()) set(values[at]!);
     const [data] = holder;
     const isOld = parts.some((part) => this.#parts.isOld(part.sealed)) || sealed !== this.#parts.name;
-    if (isOld) await this.#storeAnew(id, data, stored);
+    // What was read is right, whether or not it can be stored now.
+    if (isOld) await this.#storeAnew(id, data, stored).catch(() => {});
     return { id, data, ttlSeconds: ttlMs / 1000, version, createdAt, updatedAt, expiresAt };
   }
 

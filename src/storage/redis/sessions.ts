@@ -26,7 +26,7 @@ export interface OpenSessionsOptions {
 /** Opens nothing of its own: all of them go over connections that are there. */
 export function openSessions(options: OpenSessionsOptions): Pick<Store, "sessions" | "mailboxes" | "designer"> {
   const { keys, commands, memory, documents, mailbox } = options;
-  const kept = { commands, memory, asJson: documents.kind === "RedisJSON", mailbox };
+  const kept = { commands, memory, asJson: documents.kind === "RedisJSON", merges: documents.merges, mailbox };
   return {
     sessions: new RedisSessionStore({ ...kept, document: (id) => keys.session(id), all: keys.sessions() }),
     mailboxes: new RedisMailboxes({ ...options, ...mailbox }),

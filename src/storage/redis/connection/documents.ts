@@ -7,6 +7,8 @@ import type { RedisConnection, Reply } from "./connection.ts";
 /** Keeps JSON documents under keys. */
 export interface Documents {
   readonly kind: "RedisJSON" | "strings";
+  /** The server merges patches (RFC 7396) by itself: RedisJSON since 2.6 does, other modules may not. */
+  readonly merges: boolean;
   /** Writes a whole document, with its time to live. */
   set(key: string, document: unknown, options: { ttlMs: number }): Promise<void>;
   get<T>(key: string): Promise<T | undefined>;
@@ -14,16 +16,18 @@ export interface Documents {
 
 /** Asks the server once whether it has RedisJSON. */
 export async function openDocuments(connection: RedisConnection): Promise<Documents> {
-  const [info] = await connection.send<[Reply]>(["COMMAND", "INFO", "JSON.SET"]);
-  return info === null ? new StringDocuments(connection) : new JsonDocuments(connection);
+  const [set, merge] = await connection.send<[Reply, Reply]>(["COMMAND", "INFO", "JSON.SET", "JSON.MERGE"]);
+  return set === null ? new StringDocuments(connection) : new JsonDocuments(connection, { merges: merge !== null });
 }
 
 class JsonDocuments implements Documents {
   readonly kind = "RedisJSON";
+  readonly merges: boolean;
   readonly #connection: RedisConnection;
 
-  constructor(connection: RedisConnection) {
+  constructor(connection: RedisConnection, options: { merges: boolean }) {
     this.#connection = connection;
+    this.merges = options.merges;
   }
 
   async set(key: string, document: unknown, { ttlMs }: { ttlMs: number }): Promise<void> {
@@ -40,6 +44,7 @@ class JsonDocuments implements Documents {
 
 class StringDocuments implements Documents {
   readonly kind = "strings";
+  readonly merges = false;
   readonly #connection: RedisConnection;
 
   constructor(connection: RedisConnection) {
