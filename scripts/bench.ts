@@ -1,5 +1,5 @@
 /**
- * Measures Millrace against what people use instead of it: `npm run bench -- --help`.
+ * Measures Millrace against the alternatives: `npm run bench -- --help`.
  */
 import { execFileSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
@@ -16,7 +16,7 @@ import { comparisonTable, costTable, ratios } from "./bench/table.ts";
 import { startRedis } from "./redis.ts";
 
 const NAMES = { contenders: CONTENDER_NAMES, curves: [...CURVES.keys()] };
-/** How long each contender runs before anything is measured, so that it is compiled. */
+/** Load before the measurement, so that all code is compiled. */
 const WARM_UP = { callers: 16, seconds: 2 };
 
 try {
@@ -62,7 +62,7 @@ async function grow(options: BenchOptions, names: readonly string[]): Promise<nu
   const measured: Measured[] = [];
   let machine = "";
   for (const name of names) {
-    // A Redis each: what one curve leaves behind is not in the way of the next.
+    // A Redis for each curve, so that none is affected by the data of another.
     await using redis = await startRedis({ json: true, args: aof });
     using stats = await RedisStats.open(redis);
     machine = describe(redis.version, appendfsync);
@@ -100,7 +100,7 @@ function panels(figures: readonly Figures[]) {
   ];
 }
 
-/** What a lost answer of fails the command: the others' are only shown. */
+/** True for the contenders whose lost answers fail the command; those of others are only shown. */
 function isOurs(name: ContenderName): boolean {
   return name === "millrace" || name === "memory";
 }

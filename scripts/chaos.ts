@@ -1,5 +1,5 @@
 /**
- * Kills, stops and cuts off whatever Millrace runs on, under load, and checks what was promised: `npm run chaos`.
+ * Kills, stops and disconnects the parts of a running Millrace under load, and checks its promises: `npm run chaos`.
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { HELP, OptionError, readOptions } from "./chaos/options.ts";
@@ -8,7 +8,7 @@ import { runOutage } from "./chaos/outage.ts";
 import { PLANTS } from "./chaos/plants.ts";
 import { run } from "./chaos/run.ts";
 
-/** The exit code of a run that broke off by itself: 0 says that every promise was kept, 1 that one was not. */
+/** Exit code of a run that failed by itself; 0: every promise was kept, 1: one was broken. */
 const NO_VERDICT = 3;
 
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {

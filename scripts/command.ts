@@ -1,5 +1,5 @@
 /**
- * Runs a command to its end and says how it went.
+ * Runs a command to its end and returns its output.
  *
  * @example
  * ```ts
@@ -16,11 +16,11 @@ export interface CommandResult {
   readonly output: string;
 }
 
-/** How a command is run. */
+/** Options of {@linkcode runCommand}. */
 export interface CommandOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** When it is killed, in milliseconds, 600,000 by default. */
+  /** Time after which it is killed, in milliseconds. Default 600,000. */
   readonly timeoutMs?: number;
 }
 

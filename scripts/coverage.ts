@@ -1,5 +1,5 @@
 /**
- * How many lines of src/ the tests reach, by what V8 wrote in the test processes and in those that they started.
+ * Line coverage of src/, from the data that V8 wrote in the test processes and their child processes.
  */
 import { readdir, readFile } from "node:fs/promises";
 import { type CheckResult, runCheck } from "./static_checks.ts";
@@ -20,7 +20,7 @@ export async function checkCoverage(dir: string): Promise<CheckResult> {
   return lines === undefined ? { ...result, passed: false } : { ...result, detail: `${lines}%` };
 }
 
-/** Files that declare types only: nothing of them is left at run time, so they can't be reached. */
+/** Files with type declarations only, which have no code to cover. */
 async function filesOfTypes(): Promise<string[]> {
   const names = (await readdir("src", { recursive: true })).filter((name) => name.endsWith(".ts"));
   const paths: string[] = [];

@@ -2,8 +2,8 @@
  * Checks the house rules of ARCHITECTURE.md, here which file may import what: `node --import tsx scripts/import_rules.ts`.
  * What a file's text must keep to is in `text_rules.ts`.
  *
- * Every folder is a room, folders inside folders too, and every room names the rooms it may import from. Type imports
- * count like any other: what a room must know of another is the same whether it is left at run time or not.
+ * Every folder is a room, nested folders too, and every room lists the rooms that it may import from. Type imports count
+ * like any other: they are dependencies too.
  *
  * @example
  * ```ts
@@ -19,7 +19,7 @@ import { fileURLToPath } from "node:url";
 import { findImports, type Import } from "./imports.ts";
 import { checkTestFolders, checkTexts } from "./text_rules.ts";
 
-/** A room and what it may import from, itself and `lib` left out. A name stands for its inner rooms too. */
+/** The rooms that each room may import from, besides itself and `lib`. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   lib: [],
   telemetry: [],

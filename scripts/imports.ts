@@ -1,5 +1,5 @@
 /**
- * The imports of a file, read off its text.
+ * Finds the imports in a file's text.
  *
  * @example
  * ```ts

@@ -1,5 +1,5 @@
 /**
- * Finds or fetches a Redis, the best there is: `redis-server` with JSON built in, `redis-server` with the JSON module,
+ * Finds or installs a Redis, in this order of preference: `redis-server` with JSON built in, `redis-server` with the JSON module,
  * `redis:8` in Docker, and at the last a `redis-server` without JSON.
  *
  * @example
@@ -21,7 +21,7 @@ export const FOUND_VARIABLE = "TEST_REDIS_SERVER";
 const IMAGE = "redis:8";
 const CONTAINER = ["run", "--rm", "--name", "{name}", "--network", "host"];
 
-/** What {@linkcode startRedis} starts. */
+/** Options of {@linkcode startRedis}. */
 export interface StartOptions extends LaunchOptions {
   /** With the JSON commands if they can be had (see `json` of what comes back), or without them. */
   readonly json: boolean;

@@ -1,5 +1,5 @@
 /**
- * A Redis of one's own: on a free port of 127.0.0.1, in a folder of its own, stopped by its process id.
+ * Starts a separate Redis: on a free port of 127.0.0.1, with its own folder, stopped by its process id.
  *
  * @example
  * ```ts
@@ -16,7 +16,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** How a Redis is started. */
+/** A way to start a Redis. */
 export interface RedisServer {
   /** `redis-server`, or `docker` for one in a container. */
   readonly binary: string;
@@ -24,7 +24,7 @@ export interface RedisServer {
   readonly args: readonly string[];
   /** Whether it has the JSON commands. */
   readonly json: boolean;
-  /** For people. */
+  /** For the report. */
   readonly description: string;
 }
 
@@ -38,7 +38,7 @@ export interface RunningRedis extends AsyncDisposable {
   readonly json: boolean;
   /** As it says itself, such as `7.0.15`. */
   readonly version: string;
-  /** Ends it and removes its folder; again: nothing. */
+  /** Stops it and removes its folder. Further calls do nothing. */
   stop(): Promise<void>;
 }
 
@@ -52,13 +52,13 @@ process.on("exit", () => {
   for (const end of leftovers) end();
 });
 
-/** What may be said about a start. */
+/** Options of {@linkcode launch}. */
 export interface LaunchOptions {
-  /** More of redis-server's own arguments, such as `["--appendonly", "yes"]`. */
+  /** Further arguments of redis-server, such as `["--appendonly", "yes"]`. Default none. */
   readonly args?: readonly string[];
-  /** A free port by default. */
+  /** Default a free port. */
   readonly port?: number;
-  /** The folder of its data, kept when it ends; by default a temporary one, removed. */
+  /** Folder of its data, kept after the stop. Default a temporary one, which is removed. */
   readonly dir?: string;
   /** Whether it stays in our process group: what ends the group ends it, Ctrl-C too. */
   readonly grouped?: boolean;

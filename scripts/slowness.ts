@@ -1,8 +1,8 @@
 /**
- * How slow this machine is now, so that what ends a hanging test ends no slow one.
+ * Measures how slow this machine is now, so that timeouts end hanging tests, and not slow ones.
  */
 
-/** How long the work below takes on the machine on which the timeouts were set, while nothing else runs. */
+/** Duration of the work below on the reference machine, for which the timeouts were set, in milliseconds. */
 const REFERENCE_MS = 20;
 const MOST = 20;
 
@@ -13,7 +13,7 @@ export function slowness(): number {
   return Math.min(MOST, Math.max(1, (performance.now() - from) / REFERENCE_MS));
 }
 
-/** What JavaScript is slow at where a machine is: numbers, strings, objects and their collection. */
+/** Typical work of JavaScript: numbers, strings, objects and garbage collection. */
 function work(): number {
   let sum = 0;
   for (let i = 0; i < 30; i++) {

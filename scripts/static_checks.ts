@@ -1,5 +1,5 @@
 /**
- * The checks that run nothing: formatting, lint, types, import rules.
+ * The static checks: formatting, lint, types, house rules.
  */
 import { runCommand } from "./command.ts";
 
@@ -10,7 +10,7 @@ export interface CheckResult {
   readonly seconds: number;
   /** A few words for its line. */
   readonly detail?: string;
-  /** What it said. */
+  /** Its whole output. */
   readonly output: string;
 }
 

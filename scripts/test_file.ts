@@ -12,7 +12,7 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What a test file came to. */
+/** The result of a test file. */
 export interface TestFileResult {
   readonly path: string;
   readonly passed: number;
@@ -26,10 +26,10 @@ export interface TestFileResult {
   readonly output: string;
 }
 
-/** How a test file is run. */
+/** Options of {@linkcode runTestFile}. */
 export interface TestFileOptions {
   readonly env: NodeJS.ProcessEnv;
-  /** When it is killed, 120 by default; `// timeout: 300` in its first five lines says otherwise. */
+  /** Time after which it is killed, in seconds. Default 120, or `// timeout: <seconds>` in its first five lines. */
   readonly timeoutSeconds?: number;
   /** By how much that is multiplied on this machine, 1 by default: see {@linkcode slowness}. */
   readonly slowness?: number;

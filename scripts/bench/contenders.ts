@@ -1,5 +1,5 @@
 /**
- * Who is measured: each in processes of its own.
+ * The contenders of the benchmark, each in its own processes.
  */
 import type { Target } from "./load.ts";
 import { type BenchProcess, startProcess } from "./process.ts";
@@ -8,10 +8,10 @@ import { answerTo, bodyOf, WORKFLOW } from "./work.ts";
 /** The names of all contenders, in the order of the table. */
 export const CONTENDER_NAMES = ["echo", "millrace", "memory", "bullmq", "polling"] as const;
 
-/** One of them. */
+/** The name of a contender. */
 export type ContenderName = (typeof CONTENDER_NAMES)[number];
 
-/** What the table calls it. */
+/** Titles in the table. */
 export const TITLES: Readonly<Record<ContenderName, string>> = {
   echo: "bare streams",
   millrace: "Millrace",

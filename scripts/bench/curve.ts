@@ -1,5 +1,5 @@
 /**
- * What a growth curve is: figures at each of some points, as a table and as a chart.
+ * A growth curve: figures at a number of points, as a table and as a chart.
  */
 import type { RedisStats } from "./redis_stats.ts";
 

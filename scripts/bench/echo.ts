@@ -1,5 +1,5 @@
 /**
- * The least that a round trip over two streams can cost: XADD → XREADGROUP → XADD → XREAD, with no log, no fence and no
+ * The lower bound: a bare round trip over two streams: XADD → XREADGROUP → XADD → XREAD, with no log, no fence and no
  * workflow. `node scripts/bench/echo.ts front|back`, with REDIS_URL.
  */
 import { RedisConnection } from "../../src/storage/redis/connection/connection.ts";

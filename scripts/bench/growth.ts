@@ -1,5 +1,5 @@
 /**
- * Growth curves: what becomes of the figures when something grows.
+ * Growth curves: figures as a function of one growing quantity.
  */
 import type { Panel } from "./chart.ts";
 import type { Curve, Ground, Point } from "./curve.ts";

@@ -3,7 +3,7 @@
  */
 import { Pool } from "undici";
 
-/** What is called. */
+/** A server to call. */
 export interface Target {
   readonly origin: string;
   readonly path: string;
@@ -14,7 +14,7 @@ export interface Target {
   readonly answer: (n: number) => string;
 }
 
-/** What one measurement came to. */
+/** The result of one measurement. */
 export interface Load {
   /** Milliseconds of each answer, in no order. */
   readonly latencies: number[];

@@ -9,7 +9,7 @@ import { answerTo, bodyOf, WORKFLOW } from "./work.ts";
 
 const CALLERS = 16;
 const WARM_UP_SECONDS = 1;
-/** One slow round is not the curve. */
+/** Rounds of each point: one slow round must not decide. */
 const ROUNDS = 3;
 
 interface Node {

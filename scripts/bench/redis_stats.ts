@@ -1,5 +1,5 @@
 /**
- * What Redis itself counted between two looks: commands (those inside scripts too), bytes, and its processor time.
+ * Statistics of Redis between two reads: commands (those of scripts included), bytes, and processor time.
  */
 import { RedisConnection } from "../../src/storage/redis/connection/connection.ts";
 import type { RunningRedis } from "../redis_server.ts";

@@ -1,12 +1,12 @@
 /**
- * Measures contenders in turns, so that whatever else the machine does falls on all of them.
+ * Measures contenders in interleaved rounds, so that other load of the machine affects all of them.
  */
 import type { Contender, ContenderName } from "./contenders.ts";
 import { drive, median, percentile } from "./load.ts";
 import { cpuMicroseconds } from "./process.ts";
 import type { RedisStats } from "./redis_stats.ts";
 
-/** What one contender came to at one number of callers: medians over the rounds. */
+/** The figures of one contender at one number of callers: medians over the rounds. */
 export interface Figures {
   readonly name: ContenderName;
   readonly callers: number;

@@ -7,9 +7,9 @@ import type { Curve, Ground, Point } from "./curve.ts";
 import { percentile } from "./load.ts";
 import { type Millrace, startMillrace } from "./millrace.ts";
 
-/** How long a waiting workflow waits; long enough for everybody to have come, in seconds. */
+/** Wait of the workflow, in seconds: long enough for all callers to be connected. */
 const WAIT_SECONDS = 12;
-/** What everybody waits for lies this far in the future when memory is looked at, in milliseconds. */
+/** Time before the end of the wait at which memory is measured, in milliseconds. */
 const SETTLED_MS = 6000;
 
 const waiting = (path: string) => ({

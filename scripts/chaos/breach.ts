@@ -1,5 +1,5 @@
 /**
- * A promise that was not kept.
+ * Breaches: promises that were not kept.
  */
 
 /**
@@ -11,7 +11,7 @@
  */
 export type BreachKind = "lost" | "duplicated" | "wedged" | "wrong" | "leaked";
 
-/** What was seen. */
+/** One breach. */
 export interface Breach {
   readonly kind: BreachKind;
   readonly detail: string;

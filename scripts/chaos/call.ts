@@ -1,5 +1,5 @@
 /**
- * What the client writes down: every logical call, each try at it, and every answer.
+ * The client's records: every logical call, each try, and every answer.
  */
 import type { Kind, Payload } from "./workflows.ts";
 

@@ -1,5 +1,5 @@
 /**
- * What a caller must have got, held against what it should get and against the logs.
+ * Checks the answers of callers against the expected answers and the logs.
  */
 import type { Breach } from "./breach.ts";
 import { type Attempt, type Call, isAccepted } from "./call.ts";

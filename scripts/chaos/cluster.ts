@@ -1,5 +1,5 @@
 /**
- * All that is under test: Redis, two instances that serve HTTP, two that work, and the server that they call.
+ * The cluster under test: Redis, two HTTP instances, two workers, and the server that workflows call.
  */
 import { fileURLToPath } from "node:url";
 import { Keys } from "../../src/storage/redis/keys.ts";
@@ -19,7 +19,7 @@ export const MAX_DELIVERIES = 3;
 /** How many executions may wait or run in one partition. */
 export const QUEUE_LIMIT = 400;
 
-/** What a cluster is started with. */
+/** Options of {@linkcode Cluster}. */
 export interface ClusterOptions {
   readonly plant?: string | undefined;
   readonly logDir?: string | undefined;
@@ -33,7 +33,7 @@ export interface ClusterOptions {
   readonly clock?: { readonly skewMs: number; readonly stepMs: number } | undefined;
 }
 
-/** The whole stage. */
+/** The processes of one run. */
 export class Cluster implements AsyncDisposable {
   readonly redis: ChaosRedis;
   readonly echo: EchoServer;

@@ -1,5 +1,5 @@
 /**
- * What can go wrong, one fault at a time.
+ * The faults of the chaos run.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "./cluster.ts";

@@ -1,5 +1,5 @@
 /**
- * What is left in Redis once all has ended: everything that grows expires, or is trimmed, or is gone.
+ * Checks the keys in Redis after all executions have ended: everything that grows has expired, was trimmed or deleted.
  */
 import type { Keys } from "../../src/storage/redis/keys.ts";
 import type { ChaosRedis } from "./redis_process.ts";

@@ -1,5 +1,5 @@
 /**
- * What must be gone once all has ended.
+ * Finds resources that are still held after all executions have ended.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Breach } from "./breach.ts";

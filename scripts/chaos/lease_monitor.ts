@@ -1,5 +1,5 @@
 /**
- * Watches who has what of the work streams, and from whom it was taken: a lease that lives may not change hands.
+ * Watches the pending entries of the work streams: an entry under a live lease must not change its consumer.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Keys } from "../../src/storage/redis/keys.ts";

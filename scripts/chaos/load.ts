@@ -1,5 +1,5 @@
 /**
- * The load: callers that want an answer to each call, whatever happens to whom they ask, and write all of it down.
+ * The load: callers that retry each call until it is answered, and record every try.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici";

@@ -1,5 +1,5 @@
 /**
- * What one execution's log must look like, whatever happened while it was written.
+ * Checks the log of one execution.
  */
 import type { StoredEvent } from "../../src/execution/event.ts";
 import { isTerminal } from "../../src/execution/event.ts";

@@ -1,5 +1,5 @@
 /**
- * One long outage of Redis under load: what it does to memory, to the callers, and to what had been accepted.
+ * One long outage of Redis under load, and its effect on memory, callers and accepted executions.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Cluster } from "./cluster.ts";

@@ -1,5 +1,5 @@
 /**
- * How long it takes until work flows again after a fault, and whether that is within bounds.
+ * Measures the time until work flows again after a fault, and checks it.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Breach } from "./breach.ts";
@@ -12,7 +12,7 @@ import { story } from "./log_check.ts";
 import { paced } from "./pace.ts";
 import type { Probes } from "./probes.ts";
 
-/** What is watched. */
+/** The parts that are watched. */
 export interface Stage {
   readonly cluster: Cluster;
   readonly load: Load;

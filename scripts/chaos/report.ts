@@ -1,5 +1,5 @@
 /**
- * What a run came to: a line a round while it goes on, a table at its end.
+ * The report of a run: one line for each round, and a table at the end.
  */
 import { type Breach, BREACH_KINDS } from "./breach.ts";
 

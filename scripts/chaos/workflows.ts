@@ -1,5 +1,5 @@
 /**
- * The mixed load: workflows whose answer the client can work out itself.
+ * The workflows of the load, whose answers the client can compute.
  */
 import type { Random } from "./random.ts";
 

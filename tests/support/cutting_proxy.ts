@@ -1,5 +1,5 @@
 /**
- * A TCP proxy of Redis that ends its links at a command of one's choice, after the answers to all before it came.
+ * A TCP proxy of Redis that ends its links at a chosen command, after all earlier commands were answered.
  *
  * @example
  * ```ts

@@ -1,8 +1,8 @@
 /**
- * Waiting for what must come true, with a bound that only what never comes reaches: no test judges how fast a machine is.
+ * Waits for a condition, with a timeout that is reached only if it never holds: no test depends on the speed of a machine.
  */
 
-/** A run that is meant to fail has less patience. */
+/** Shorter in runs that are expected to fail. */
 const PATIENCE_MS = Number(process.env.TEST_PATIENCE_MS ?? 60_000);
 
 /** Waits until `check` gives a value, and resolves with it; throws after `timeoutMs`, a minute by default. */

@@ -1,5 +1,5 @@
 /**
- * The Redis servers of a test run, and a corner of the keyspace for each test file.
+ * The Redis servers of a test run, and a key prefix for each test file.
  *
  * @example
  * ```ts
