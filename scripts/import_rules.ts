@@ -34,6 +34,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   engine: ["execution", "expression", "nodes", "replay", "workflow"],
   feed: ["execution", "workflow"],
   locks: [],
+  caches: ["locks"],
   "http/protocol": ["config", "execution"],
   "http/frame": [
     "config",
@@ -62,14 +63,14 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   http: ["http/api", "http/frame", "http/protocol", "http/webhook"],
   start: ["config", "feed", "storage", "storage/memory", "storage/postgres", "storage/redis", "telemetry"],
   cli: ["execution"],
-  storage: ["execution", "feed", "locks", "sessions", "telemetry", "workflow"],
-  "storage/memory": ["execution", "feed", "locks", "sessions", "storage", "telemetry", "workflow"],
   "storage/postgres": ["execution", "feed", "workflow"],
+  storage: ["caches", "execution", "feed", "locks", "sessions", "telemetry", "workflow"],
+  "storage/memory": ["caches", "execution", "feed", "locks", "sessions", "storage", "telemetry", "workflow"],
   "storage/redis/connection": ["execution"],
   "storage/redis/scripts": ["storage/redis/connection"],
   "storage/redis/streams": ["execution", "storage/redis/connection", "storage/redis/scripts"],
   "storage/redis": [
-    ...["execution", "feed", "locks", "sessions", "storage", "telemetry", "workflow"],
+    ...["caches", "execution", "feed", "locks", "sessions", "storage", "telemetry", "workflow"],
     ...["storage/redis/connection", "storage/redis/scripts", "storage/redis/streams"],
   ],
 };

@@ -34,8 +34,8 @@ const BELONGINGS: readonly Belonging[] = [
     // As a value, a comparison, or beside a code in a comment: `status: 404`, `status === 204`, `queue_full` (503).
     what: /\bstatus(Code)?["']?\s*(:|[!=]=+|[<>]=?)\s*[1-5]\d\d\b|`\w+` \([1-5]\d\d\b/,
     message: "HTTP statuses stand in src/http/ alone",
-    // `nodes/` and `cli/` read the statuses of other servers.
-    isAtHome: (file) => !file.startsWith("src/") || /^src\/(http|nodes|cli)\//.test(file),
+    // `nodes/`, `cli/` and `caches/` read the statuses of other servers.
+    isAtHome: (file) => !file.startsWith("src/") || /^src\/(http|nodes|cli|caches)\//.test(file),
   },
 ];
 

@@ -1,5 +1,5 @@
 /**
- * One attempt at a node: runs it within its time and size limits, and returns the outcome as data.
+ * One attempt at a node: runs it within its time and its bounds, and says what came of it as data.
  */
 import { scrub } from "../lib/credentials.ts";
 import type { Clock } from "../lib/clock.ts";
@@ -144,7 +144,7 @@ const OUTPUT_FAULTS = {
   not_json: () => ({ code: "output_not_json", message: "The output holds what JSON cannot" }),
 };
 
-/** An error as data. The message of an error that no node type made is for operators only. */
+/** What went wrong, as data; what an error that no node type made says is for operators alone. */
 function errorData(error: unknown): NodeErrorData {
   if (error instanceof NodeError) {
     const { code, message, detail = error.cause instanceof Error ? error.cause.message : undefined } = error;

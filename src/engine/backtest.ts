@@ -32,7 +32,7 @@ const RECORDING_BYTES = 2 ** 23;
 /** How long it works before it gives way, in milliseconds. */
 const SHARE_MS = 8;
 
-/** Options of {@linkcode Backtester}. */
+/** What a {@linkcode Backtester} needs. */
 export interface BacktesterOptions {
   readonly log: Pick<ExecutionLog, "pages">;
   readonly workflows: {

@@ -1,6 +1,6 @@
 /**
- * The write buffer of one execution's events. Events of fast nodes are appended together; the buffer is flushed when a
- * node takes longer than a few milliseconds, and before a node with side effects starts.
+ * What a worker has yet to write of one execution. Events of fast nodes are buffered here and appended together;
+ * the buffer is flushed when a node takes longer than a few milliseconds, and before a node with side effects starts.
  *
  * Invariants:
  * 1. Appends of one execution never overlap: each waits for the one before, so sequence numbers are dense.
@@ -24,7 +24,7 @@ export class Journal {
   readonly #onError: (error: unknown) => void;
   readonly #onPaused: () => void;
   #buffer: LogEvent[] = [];
-  /** The reply to send with the buffer. */
+  /** What the caller is to be told with the buffer. */
   #reply: ExecutionResult | undefined;
   #sequence: number;
   #appending: Promise<void> | undefined;

@@ -11,7 +11,7 @@ import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { runExecution } from "./run.ts";
 import { RunControl } from "./run_control.ts";
 
-/** Options of {@linkcode rehearse}. */
+/** What {@linkcode rehearse} takes. */
 export interface RehearseOptions {
   readonly executionId: string;
   /** Id of the trigger node. */

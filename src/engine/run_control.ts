@@ -1,8 +1,8 @@
 /**
- * Stops, pauses and resumes an execution that a worker runs.
+ * How a worker reaches into an execution that it runs: stop, pause, resume.
  */
 
-/** The control of one run. */
+/** The levers of one run. */
 export class RunControl {
   readonly #abort = new AbortController();
   #paused: boolean;

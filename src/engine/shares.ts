@@ -1,5 +1,5 @@
 /**
- * The share of a worker's places that one workflow may take, so that one whose upstream hangs does not take them all.
+ * What one workflow may hold of a worker's places, so that one whose upstream hangs does not take them all.
  *
  * Invariants:
  * 1. An eighth of the places (none of fewer than eight) is never taken by executions of one workflow alone.
@@ -70,7 +70,7 @@ class Share {
   readonly putBack = new Recent(5000);
 }
 
-/** True when an execution whose workflow has taken its share may wait for a place. */
+/** Whether one that finds its workflow's share taken may wait for a place. */
 export function mayWait(
   share: { readonly waiting: number; readonly endedLastSecond: number; readonly busyForMs: number },
 ): boolean {
@@ -94,7 +94,7 @@ export class Shares {
     return this.#waiting;
   }
 
-  /** Takes a place, to be returned by {@linkcode leave}; false when the workflow has taken its share. */
+  /** Takes a place for an execution of the workflow, to be given up by {@linkcode leave}; false when it has its share. */
   enter(workflowId: string): boolean {
     let share = this.#shares.get(workflowId);
     if (share === undefined) this.#shares.set(workflowId, share = new Share());

@@ -1,6 +1,6 @@
 /**
- * Decides which of the executions that have lost a worker begin: one of them may be what ends workers, while the others
- * only ran beside it.
+ * Who may begin of the executions that have lost a worker: one of them may be what ends workers, and the others were
+ * only beside it.
  *
  * Invariants:
  * 1. Suspects begin one after the other, each with a turn of its own, those that lost most workers first: when a worker

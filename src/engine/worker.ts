@@ -20,28 +20,28 @@ import { RunControl, WorkerStoppedError } from "./run_control.ts";
 import { Shares } from "./shares.ts";
 import { Turns } from "./suspects.ts";
 
-/** Longest wait of one take, in milliseconds. */
+/** How long one blocked take waits, in milliseconds. */
 const BLOCK_MS = 5000;
-/** Time that a stop waits for aborted runs, in milliseconds. */
+/** How long a stop waits for what it aborted, in milliseconds. */
 const ABORT_GRACE_MS = 3000;
 
 /** How long a suspect waits for its turn here, and for how long it is then suspended, in milliseconds. */
 const TURN_WAIT_MS = 5000;
 const TURN_BACK_MS = 500;
 
-/** Options of {@linkcode Worker}. */
+/** What a worker needs. */
 export interface WorkerOptions {
   readonly store: { readonly clock: Clock; readonly log: ExecutionLog; readonly work: WorkQueue };
   readonly workflows: { get(id: string, version: number): Promise<CompiledWorkflow | undefined> };
   readonly name: string;
-  /** Number of executions that it runs at once. Required. */
+  /** How many executions it runs at once. */
   readonly concurrency: number;
-  /** Number of workers that an execution may end without progress before it is a dead letter. Default 5. */
+  /** Workers that an execution may end without progress; 5 by default. */
   readonly maxDeliveries?: number;
   readonly outputLimitBytes: number;
-  /** Called for each execution that ended here. Default none. */
+  /** Hears of each execution that ended here. */
   readonly onEnd?: (claim: Claim, result: ExecutionResult, durationMs: number) => void;
-  /** Called with errors that did not end an execution. Default none. */
+  /** Hears of what went wrong without ending an execution. */
   readonly onError?: (error: unknown, claim?: Claim) => void;
 }
 

@@ -81,7 +81,7 @@ export interface Submitted {
  */
 export type Submit = (submission: Submission) => Promise<Submitted>;
 
-/** Options of {@linkcode createSubmit}. */
+/** What {@linkcode createSubmit} takes. */
 export interface SubmitOptions {
   readonly log: ExecutionLog;
   readonly replies: Replies;

@@ -26,7 +26,7 @@ const AGAIN_MOST_MS = 5000;
 /** How many versions are known to be in the archive, at most. */
 const KNOWN_VERSIONS = 10_000;
 
-/** Options of {@linkcode Archiver}. */
+/** What an archiver needs. */
 export interface ArchiverOptions {
   readonly feed: ArchiveFeed;
   readonly log: Pick<ExecutionLog, "pages">;

@@ -24,7 +24,7 @@ export interface Lock extends AsyncDisposable {
   release(): Promise<boolean>;
 }
 
-/** Options of {@linkcode HeldLock}. */
+/** What a held lock is made of. */
 export interface HeldLockOptions {
   readonly store: LockStore;
   readonly name: string;

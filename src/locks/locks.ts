@@ -51,7 +51,7 @@ export interface LockInfo {
 /** What a callback does under the lock. */
 export type LockCallback<L, T> = (lock: L) => T | Promise<T>;
 
-/** Options of {@linkcode Locks}. */
+/** What {@linkcode Locks} is made of. */
 export interface LocksOptions {
   readonly store: LockStore;
   /** Who holds what is requested here. */

@@ -22,7 +22,7 @@ export interface EncryptionKey {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** Options of {@linkcode SealedParts}. */
+/** What {@linkcode SealedParts} is made of. */
 export interface SealedPartsOptions {
   /** The first one seals, all open. */
   readonly keys: readonly EncryptionKey[];

@@ -46,7 +46,7 @@ const MOST_TRIES = 100;
 /** From the third try on there is a pause of up to so long before each, in milliseconds. */
 const PAUSE_MS = 20;
 
-/** Options of {@linkcode Sessions}. */
+/** What {@linkcode Sessions} is made of. */
 export interface SessionsOptions {
   readonly store: SessionStore;
   /** Parts that are encrypted where they are kept; none by default. */
@@ -207,8 +207,7 @@ export class Sessions {
     for (const [at, { set }] of parts.entries()) set(values[at]!);
     const [data] = holder;
     const isOld = parts.some((part) => this.#parts.isOld(part.sealed)) || sealed !== this.#parts.name;
-    // What was read is right, whether or not it can be stored now.
-    if (isOld) await this.#storeAnew(id, data, stored).catch(() => {});
+    if (isOld) await this.#storeAnew(id, data, stored);
     return { id, data, ttlSeconds: ttlMs / 1000, version, createdAt, updatedAt, expiresAt };
   }
 

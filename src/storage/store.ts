@@ -1,6 +1,7 @@
 /**
  * What a driver is made of.
  */
+import type { CacheStore } from "../caches/cache_store.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { DeadLetters } from "../execution/dead_letters.ts";
 import type { ExecutionLog } from "../execution/log.ts";
@@ -32,6 +33,7 @@ export interface Store extends AsyncDisposable {
   readonly workflows: WorkflowStore;
   readonly deadLetters: DeadLetters;
   readonly locks: LockStore;
+  readonly caches: CacheStore;
   readonly sessions: SessionStore;
   readonly mailboxes: Mailboxes;
   /** States of workflows in the designer: kept as sessions are, and changes are told in the box `designer`. */

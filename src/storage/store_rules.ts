@@ -15,6 +15,8 @@ export const STORE_DEFAULTS = {
   logLimitBytes: 2 ** 26,
   /** How long the history of an execution is kept: a day. */
   historyTtlSeconds: 86_400,
+  /** What one cache keeps: 64 MiB. */
+  cacheLimitBytes: 2 ** 26,
   /** What a mailbox may hold. */
   mailboxEntries: 1000,
   mailboxBytes: 2 ** 20,

@@ -25,6 +25,7 @@ export interface OpenOptions {
   readonly logLimitBytes?: number;
   readonly mailboxEntries?: number;
   readonly mailboxBytes?: number;
+  readonly cacheLimitBytes?: number;
 }
 
 /** A driver under test. */

@@ -6,7 +6,7 @@ import type { ExecutionLog } from "../../execution/log.ts";
 import type { SourceMessage } from "../protocol/message_source.ts";
 import { type EventFilters, passes } from "./event_filters.ts";
 
-/** Options of {@linkcode executionMessages}. */
+/** What {@linkcode executionMessages} takes. */
 export interface ExecutionMessagesOptions {
   readonly signal: AbortSignal;
   /** The last event that the follower has; from the beginning without it. */

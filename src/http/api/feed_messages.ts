@@ -9,7 +9,7 @@ import { type EventFilters, passes } from "./event_filters.ts";
 /** How long a follower whose filters nothing passes is not told where it is, in milliseconds. */
 const PLACE_EVERY_MS = 5_000;
 
-/** Options of {@linkcode feedMessages}. */
+/** What {@linkcode feedMessages} takes. */
 export interface FeedMessagesOptions {
   readonly projections: Pick<Projections, "followFeed">;
   readonly entries: EntryMessages;

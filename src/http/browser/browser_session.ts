@@ -11,7 +11,7 @@ import type { Sessions } from "../../sessions/sessions.ts";
 /** 192 random bits as base64url: nobody guesses one. */
 const ID_BYTES = 24;
 
-/** Options of {@linkcode BrowserSession}. */
+/** What a {@linkcode BrowserSession} is made of. */
 export interface BrowserSessionOptions {
   readonly sessions: Sessions;
   readonly ttlSeconds: number;
@@ -89,9 +89,7 @@ export class BrowserSession {
     this.#end();
   }
 
-  /**
-   * The token that a page sends back as `X-CSRF-Token`, for browsers that say nothing of where a request comes from.
-   */
+  /** The token that a page sends back as `X-CSRF-Token`, for browsers that say nothing of where a request comes from. */
   csrfToken(): Promise<string> {
     return this.#options.csrfToken(this.#id ??= makeId());
   }

@@ -16,7 +16,7 @@ export const EVENT_STREAM_HEADERS = {
   "x-accel-buffering": "no",
 } as const;
 
-/** Options of {@linkcode serverSentEvents}. */
+/** What {@linkcode serverSentEvents} takes. */
 export interface ServerSentEventsOptions {
   /** Milliseconds between comments that keep proxies from closing an idle connection; default 15,000. */
   readonly heartbeatMs?: number;

@@ -26,7 +26,7 @@ interface Kept {
   length: number;
 }
 
-/** Options of {@linkcode MemoryMailboxes}. */
+/** What they are made of. */
 export interface MemoryMailboxesOptions {
   readonly budget: MemoryBudget;
   /** What one box may hold. */

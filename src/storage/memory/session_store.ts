@@ -19,7 +19,7 @@ interface Entry extends Omit<StoredSession, "data" | "hasMarks"> {
   expiresAt: number;
 }
 
-/** Options of {@linkcode MemorySessionStore}. */
+/** What the store is made of. */
 export interface MemorySessionStoreOptions {
   readonly budget: MemoryBudget;
   /** Tells those who follow a session what becomes of it; by default nobody is told. */

@@ -13,6 +13,7 @@ import type { StoreHealth } from "../../telemetry/store_health.ts";
 import { Waiters } from "../../execution/waiters.ts";
 import { MemoryArchiveFeed } from "./archive_feed.ts";
 import { Counters } from "./counters.ts";
+import { MemoryCaches } from "./caches.ts";
 import { MemoryDeadLetters } from "./dead_letters.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { MemoryLog } from "./execution_log.ts";
@@ -41,6 +42,8 @@ export interface MemoryStoreOptions {
   readonly logLimitBytes?: number;
   /** Longest time that the history of executions is kept, in seconds. Default 86,400, a day. */
   readonly historyTtlSeconds?: number;
+  /** What one cache keeps, in bytes: what was stored first goes first; default 64 MiB. */
+  readonly cacheLimitBytes?: number;
   /** How many entries, and how many characters, one mailbox holds; default 1000 and 2 ** 20. */
   readonly mailboxEntries?: number;
   readonly mailboxBytes?: number;
@@ -59,6 +62,7 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
   const state = new MemoryState({ retentionBytes, deadLetters });
   const waiters = new Waiters({ instance, limit: maxWaiters });
   const dispatcher = new Dispatcher(state, waiters);
+  const { cacheLimitBytes = STORE_DEFAULTS.cacheLimitBytes } = options;
   const locks = new MemoryLocks();
   const statistics = new Counters(state);
   return {
@@ -74,6 +78,7 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
     workflows: new MemoryWorkflowStore({ historyTtlSeconds }),
     deadLetters,
     locks,
+    caches: new MemoryCaches({ limitBytes: cacheLimitBytes }),
     sessions: new MemorySessionStore({ budget }),
     mailboxes,
     designer: new MemorySessionStore({ budget, followed: { mailboxes, box: "designer" } }),

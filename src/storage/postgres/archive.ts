@@ -21,7 +21,7 @@ import { dayOf, Partitions } from "./partitions.ts";
 import { readList, readMeta, readPages } from "./read.ts";
 import { writeChunk } from "./write.ts";
 
-/** Options of {@linkcode openArchive}. */
+/** What {@linkcode openArchive} takes. */
 export interface ArchiveOptions {
   /** As `postgres://user:password@host:port/database`. */
   readonly url: string;

@@ -26,9 +26,7 @@ const CONNECT_MS = 3000;
 const READ_MS = 5000;
 const ANSWER_MS = 7000;
 const WRITE_MS = 60_000;
-/**
- * How often it is asked whether it is there, by when it must have said so, and how often partitions are looked after.
- */
+/** How often it is asked whether it is there, by when it must have said so, and how often partitions are looked after. */
 const LOOK_MS = 1000;
 const PING_MS = 1500;
 const MAINTAIN_MS = 600_000;
@@ -38,7 +36,7 @@ export class SourceError extends Error {
   override readonly name = "SourceError";
 }
 
-/** Options of {@linkcode Database}. */
+/** What a {@linkcode Database} is made of. */
 export interface DatabaseOptions {
   /** As `postgres://user:password@host:port/database`. */
   readonly url: string;

@@ -32,7 +32,7 @@ export interface AppendEnd {
   readonly deadLetter?: string;
 }
 
-/** Options of {@linkcode Appender}. */
+/** What appends are sent with. */
 export interface AppenderOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

@@ -19,7 +19,7 @@ export const HISTORY = "history";
 const IDLE_EVERY_MS = 5000;
 const FORGET_EVERY = 100;
 
-/** Options of {@linkcode RedisArchiveFeed}. */
+/** What the feed of archivers is made of. */
 export interface RedisArchiveFeedOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

@@ -1,5 +1,5 @@
 /**
- * Encodes events, results and feed entries for Redis, and decodes them.
+ * How events, results and feed entries look in Redis, and back.
  */
 import type { StreamEntry } from "./streams/stream_replies.ts";
 import { entryIdBefore, type ExecutionStatus, type LogEvent, type StoredEvent } from "../../execution/event.ts";

@@ -29,7 +29,7 @@ import { followLog } from "./tails.ts";
 /** How many ids that were made and never requested are remembered. */
 const MADE = 10_000;
 
-/** Options of {@linkcode RedisLog}. */
+/** What the log is made of. */
 export interface RedisLogOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

@@ -19,7 +19,7 @@ import { decodeFeedEntry } from "./codec.ts";
 /** After how long an entry that was taken and not acknowledged is another assembler's, in milliseconds. */
 const IDLE_MS = 10_000;
 
-/** Options of {@linkcode FeedReader}. */
+/** What a feed reader is made of. */
 export interface FeedReaderOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

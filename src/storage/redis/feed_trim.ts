@@ -1,5 +1,5 @@
 /**
- * Bounds the feeds: by trimming behind their readers, and by a limit that holds without readers.
+ * What keeps the feeds from growing: trimming behind their readers, and a bound that holds when nobody reads.
  */
 import type { Clock } from "../../lib/clock.ts";
 import type { RedisConnection } from "./connection/connection.ts";

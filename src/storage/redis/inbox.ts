@@ -9,8 +9,8 @@
  *    is dropped, and its result stays. So whenever an inbox may have been gone, it is made again first, and then every
  *    waiter is looked up by its result key: whoever missed a reply is found, and the others are still to get theirs.
  * 4. A lookup that fails is made again. After a new link it is made {@linkcode LOOKUPS} times, a second apart.
- * 5. Waiters for an execution that the store no longer has are told so. Their executions are checked after each loss,
- *    and at intervals.
+ * 5. Whoever waits for an execution that the store no longer has is told so. That is looked for after each loss, and
+ *    now and then.
  */
 import { pause } from "../../lib/delay.ts";
 import type { RedisConnection } from "./connection/connection.ts";
@@ -37,7 +37,7 @@ const REFERS = /"(output|response)Of":/;
 /** How long a result is waited for that a reply referred to and that cannot be read, in milliseconds. */
 const FETCH_AGAIN_MS = 250;
 
-/** Options of {@linkcode Inbox}. */
+/** What an inbox is opened with. */
 export interface InboxOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

@@ -3,9 +3,9 @@
  * and key alone, so that it is found whatever the workflow's settings have become; an execution with a slot lies where
  * the slots are.
  *
- * Where both are in one partition, one script does everything. Otherwise the key is claimed first, for the id of the
- * execution to be, and the execution is then requested under that id. Another request with the key, meanwhile or after a
- * crash in between, requests the same id, and requests are idempotent by id: so one key starts one execution.
+ * Where both are the same partition, one script does it all. Elsewhere the key is claimed first, for the id of the
+ * execution that is to be, and the execution requested then, under that id: whoever comes with the same key meanwhile, or
+ * after a crash in between, requests the same id, and a request is keyed by its id. So no two can come of one key.
  */
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";

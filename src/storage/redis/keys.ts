@@ -1,9 +1,8 @@
 /**
- * Every key name is made here.
+ * Every key name is made here; those of locks and caches in `lock_keys.ts` and `cache_keys.ts`, from the same prefix.
  *
  * What one execution touches lies in one partition: `{p}` is the hash tag of its slot.
  */
-import type { LockKeys } from "./scripts/lock_library.ts";
 
 /** Names of all keys under one prefix. */
 export class Keys {
@@ -111,29 +110,6 @@ export class Keys {
 
   inbox(partition: number, instance: string): string {
     return `${this.#prefix}{${partition}}:inbox:${instance}`;
-  }
-
-  /** What a script about one lock touches. Its partition is that of its name. */
-  lock(name: string): LockKeys {
-    const base = this.base(this.partitionOf(name));
-    return {
-      holder: `${base}lock:${name}`,
-      shared: `${base}lock-shared:${name}`,
-      sharers: `${base}lock-sharers:${name}`,
-      queue: `${base}lock-queue:${name}`,
-      fence: `${base}lock-fence`,
-      index: this.locks(this.partitionOf(name)),
-    };
-  }
-
-  /** Sorted set of the locks that are held, scored with the end of the longest lease (ms) that they were given. */
-  locks(partition: number): string {
-    return `${this.base(partition)}locks`;
-  }
-
-  /** Stream on which an instance hears that locks were granted to it, and taken from it. */
-  lockWakes(partition: number, instance: string): string {
-    return `${this.base(partition)}lock-wakes:${instance}`;
   }
 
   /** Sorted set of execution ids, all of score 0: sorted by id, which as a UUIDv7 begins with its time. */

@@ -27,7 +27,7 @@ const LOOK_ON_MS = 100;
 const RENEWED = 2000;
 const CLAIMED = 100;
 
-/** Options of {@linkcode Leases}. */
+/** What leases are made of. */
 export interface LeasesOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

@@ -12,6 +12,7 @@
  */
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
+import { lockWakes } from "./lock_keys.ts";
 import { watchLocks } from "./scripts/watch_locks.ts";
 import type { StreamReader } from "./streams/stream_reader.ts";
 import type { StreamEntry } from "./streams/stream_replies.ts";
@@ -59,7 +60,7 @@ export class LockWait {
   }
 }
 
-/** Options of {@linkcode LockWaits}. */
+/** What the waits are made of. */
 export interface LockWaitsOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;
@@ -96,7 +97,7 @@ export class LockWaits {
     const { keys, reader, instance } = this.#options;
     const place: Place = { cursor: "0-0", timer: undefined, dueAt: Infinity };
     this.#places.set(partition, place);
-    reader.follow(keys.lockWakes(partition, instance), "0-0", (entries) => this.#take(place, entries));
+    reader.follow(lockWakes(keys, partition, instance), "0-0", (entries) => this.#take(place, entries));
     this.#schedule(partition, LOOK_MS);
   }
 
@@ -118,8 +119,8 @@ export class LockWaits {
     for (const wait of this.#waits.values()) wait.wake("over");
     await Promise.all([...this.#places].map(async ([partition, { timer }]) => {
       clearTimeout(timer);
-      reader.unfollow(keys.lockWakes(partition, instance));
-      await commands.send(["DEL", keys.lockWakes(partition, instance)]).catch(() => {});
+      reader.unfollow(lockWakes(keys, partition, instance));
+      await commands.send(["DEL", lockWakes(keys, partition, instance)]).catch(() => {});
     }));
   }
 
@@ -163,7 +164,7 @@ export class LockWaits {
     const waiters = new Map<string, string[]>();
     for (const [, { name, member }] of waits) waiters.set(name, [...waiters.get(name) ?? [], member]);
     const [firstEndMs, ...missing] = await watchLocks(commands, {
-      keys: { wakes: keys.lockWakes(partition, instance) },
+      keys: { wakes: lockWakes(keys, partition, instance) },
       base: keys.base(partition),
       wakesTtlMs: WAKES_TTL_MS,
       instance,

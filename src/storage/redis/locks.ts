@@ -19,11 +19,13 @@ import type {
 } from "../../locks/lock_store.ts";
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
+import { lockIndex, lockKeys, lockWakes } from "./lock_keys.ts";
 import { LockWait, LockWaits, WAKES_TTL_MS } from "./lock_waits.ts";
 import { resend } from "./resend.ts";
 import { enterLock, type EnterReply, queueMember } from "./scripts/enter_lock.ts";
 import { inspectLock, type InspectReply } from "./scripts/inspect_lock.ts";
 import { leaveLock } from "./scripts/leave_lock.ts";
+import type { LockKeys } from "./scripts/lock_library.ts";
 import { renewLock } from "./scripts/renew_lock.ts";
 import type { StreamReader } from "./streams/stream_reader.ts";
 
@@ -32,7 +34,7 @@ const REST_MS = 250;
 /** How long what may have been granted without a word is given back for, in milliseconds. */
 const GIVE_BACK_MS = 30_000;
 
-/** Options of {@linkcode RedisLocks}. */
+/** What the locks are made of. */
 export interface RedisLocksOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;
@@ -105,7 +107,7 @@ export class RedisLocks implements LockStore {
   async list({ limit }: { limit: number }): Promise<LockState[]> {
     const { keys, commands, clock } = this.#options;
     const found = await Promise.all(
-      keys.each((partition) => keys.locks(partition)).map((index) =>
+      keys.each((partition) => lockIndex(keys, partition)).map((index) =>
         commands.send<string[]>(["ZRANGEBYSCORE", index, String(clock.now()), "+inf", "LIMIT", "0", String(limit)])
       ),
     );
@@ -165,7 +167,7 @@ export class RedisLocks implements LockStore {
   async #enter(asked: Asked, how: "try" | "wait" | "steal", ticket = ""): Promise<EnterReply> {
     const { keys, commands } = this.#options;
     const { keys: lock, base } = this.#place(asked.name);
-    const wakes = keys.lockWakes(keys.partitionOf(asked.name), asked.instance);
+    const wakes = lockWakes(keys, keys.partitionOf(asked.name), asked.instance);
     const crowd = LOCK_CROWD;
     const options = { ...asked, keys: { ...lock, wakes }, base, how, ticket, crowd, wakesTtlMs: WAKES_TTL_MS };
     const reply = await resend(commands, () => enterLock(commands, options));
@@ -205,9 +207,9 @@ export class RedisLocks implements LockStore {
     }
   }
 
-  #place(name: string): { keys: ReturnType<Keys["lock"]>; base: string } {
+  #place(name: string): { keys: LockKeys; base: string } {
     const { keys } = this.#options;
-    return { keys: keys.lock(name), base: keys.base(keys.partitionOf(name)) };
+    return { keys: lockKeys(keys, name), base: keys.base(keys.partitionOf(name)) };
   }
 }
 

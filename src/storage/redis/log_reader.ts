@@ -5,7 +5,7 @@
  * Invariants:
  * 1. A page is bounded in entries, and in the bytes of the values that are loaded for it; it has one event at least.
  * 2. So many replies are under way at once, whatever the number of readers.
- * 3. A value is loaded only on request. One that is gone reads as null.
+ * 3. A value that nobody asks for is not loaded. One that is gone reads as null.
  */
 import type { RedisConnection } from "./connection/connection.ts";
 import { Gate } from "../../lib/gate.ts";

@@ -19,7 +19,7 @@ const CHUNK = 500;
 /** How long the key lives that is touched for the sake of invariant 2: as long as an inbox without its instance. */
 const TTL_MS = 60_000;
 
-/** Options of {@linkcode LostExecutions}. */
+/** What {@linkcode LostExecutions} is made of. */
 export interface LostExecutionsOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

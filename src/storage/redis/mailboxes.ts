@@ -24,7 +24,7 @@ import type { Subscriptions } from "./streams/subscriptions.ts";
 /** How long one wait for entries is, in milliseconds. */
 const WAIT_MS = 5000;
 
-/** Options of {@linkcode RedisMailboxes}. */
+/** What they are kept over. */
 export interface RedisMailboxesOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

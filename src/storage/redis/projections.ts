@@ -27,7 +27,7 @@ const FORGOTTEN = 500;
 /** At every how many sweeps consumers that are gone are forgotten. */
 const FORGET_EVERY = 60;
 
-/** Options of {@linkcode RedisProjections}. */
+/** What projections are made of. */
 export interface RedisProjectionsOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

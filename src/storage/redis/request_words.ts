@@ -1,5 +1,5 @@
 /**
- * Converts a request to the arguments of its script.
+ * A request in the words of the script that appends it.
  */
 import type { Keys } from "./keys.ts";
 import type { ExecutionRequest } from "../../execution/request.ts";

@@ -18,17 +18,15 @@ import { mergeSession } from "./scripts/merge_session.ts";
 import { readSession } from "./scripts/read_session.ts";
 import { writeSession } from "./scripts/write_session.ts";
 
-/** How many times one page asks for more of the keyspace, and for how much of it at most. */
+/** How many times one page asks for more of the keyspace, and how much of it each time. */
 const SCANS = 20;
-const MOST_SCANNED = 1000;
+const SCAN_COUNT = 500;
 
-/** Options of {@linkcode RedisSessionStore}. */
+/** What the store is made of. */
 export interface RedisSessionStoreOptions {
   readonly commands: RedisConnection;
   readonly memory: MemoryWatch;
   readonly asJson: boolean;
-  /** The server merges by itself. */
-  readonly merges: boolean;
   /** The name of a session's document. */
   readonly document: (id: string) => string;
   /** The stream on which changes of a session are told; without it nobody is told. */
@@ -46,7 +44,7 @@ export class RedisSessionStore implements SessionStore {
 
   constructor(options: RedisSessionStoreOptions) {
     this.#options = options;
-    if (options.merges && options.followed === undefined) {
+    if (options.asJson && options.followed === undefined) {
       this.merge = (id, merge, condition) => this.#merge(id, merge, condition);
     }
   }
@@ -94,13 +92,11 @@ export class RedisSessionStore implements SessionStore {
     if (!/^\d{1,20}$/.test(cursor) || BigInt(cursor) >= 2n ** 64n) throw invalidCursor(cursor);
     const names = new Set<string>();
     let next = cursor;
-    let count = limit;
     for (let scans = 0; scans < SCANS && names.size < limit; scans++) {
+      const count = String(Math.min(SCAN_COUNT, limit));
       const [after, found] = await commands.send<[string, string[]]>(
-        ["SCAN", next, "MATCH", all.pattern, "COUNT", String(count)],
+        ["SCAN", next, "MATCH", all.pattern, "COUNT", count],
       );
-      // Few of many keys are sessions.
-      if (found.length === 0) count = Math.min(MOST_SCANNED, 2 * count);
       for (const name of found) names.add(name);
       next = after;
       if (next === "0") break;

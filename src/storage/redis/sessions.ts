@@ -11,7 +11,7 @@ import { RedisMailboxes } from "./mailboxes.ts";
 import { RedisSessionStore } from "./session_store.ts";
 import type { Subscriptions } from "./streams/subscriptions.ts";
 
-/** Options of {@linkcode openSessions}. */
+/** What they are made of. */
 export interface OpenSessionsOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;
@@ -26,7 +26,7 @@ export interface OpenSessionsOptions {
 /** Opens nothing of its own: all of them go over connections that are there. */
 export function openSessions(options: OpenSessionsOptions): Pick<Store, "sessions" | "mailboxes" | "designer"> {
   const { keys, commands, memory, documents, mailbox } = options;
-  const kept = { commands, memory, asJson: documents.kind === "RedisJSON", merges: documents.merges, mailbox };
+  const kept = { commands, memory, asJson: documents.kind === "RedisJSON", mailbox };
   return {
     sessions: new RedisSessionStore({ ...kept, document: (id) => keys.session(id), all: keys.sessions() }),
     mailboxes: new RedisMailboxes({ ...options, ...mailbox }),

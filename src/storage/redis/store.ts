@@ -2,8 +2,7 @@
  * The Redis driver: opens the connections of an instance and puts its ports together.
  *
  * Connections: one for commands, one for reading what may be large, one blocked on the inbox and the control stream,
- * one blocked on followed logs, and one each for the worker, the assembler and the archiver. Their number does not
- * depend on the number of callers who wait.
+ * one blocked on followed logs, and one each for the worker, the assembler and the archiver. Their number does not depend on how many callers wait.
  *
  * @example
  * ```ts
@@ -23,9 +22,11 @@ import type { ExecutionResult } from "../../execution/result.ts";
 import { Waiters } from "../../execution/waiters.ts";
 import type { Store } from "../store.ts";
 import { STORE_DEFAULTS } from "../store_rules.ts";
+import { RedisCaches } from "./caches.ts";
 import { announce, followControl } from "./control.ts";
 import { RedisArchiveFeed } from "./archive_feed.ts";
 import { storeHealth } from "./store_health.ts";
+import type { RedisStoreOptions } from "./store_options.ts";
 import { RedisLog } from "./execution_log.ts";
 import { RedisDeadLetters } from "./dead_letters.ts";
 import { boundFeeds } from "./feed_trim.ts";
@@ -40,57 +41,15 @@ import { RedisWorkflowStore } from "./workflow_store.ts";
 
 const WORKERS = "workers";
 const ASSEMBLER = "assembler";
-/** Interval at which an instance trims feeds without readers and removes idle workers, in milliseconds. */
+/** How often an instance sees to it that feeds without readers and lists of workers stay bounded, in milliseconds. */
 const SWEEP_EVERY_MS = 60_000;
-
-/** Options of {@linkcode openRedisStore}. */
-export interface RedisStoreOptions {
-  /** `redis://[[user]:password@]host[:port][/database]`. Required. */
-  readonly url: string;
-  /** Name of this process, for its replies and claims. Required. */
-  readonly instance: string;
-  /** Prefix of every key. Default `mr:`. */
-  readonly prefix?: string;
-  /** Number of hash tags that keys are spread over; the same for all instances of one Redis. Default 1. */
-  readonly partitions?: number;
-  /** Number of callers of this instance that may wait at once. Default 10,000. */
-  readonly maxWaiters?: number;
-  /** Number of followers of logs and of the feed at once. Default 1000. */
-  readonly maxFollowers?: number;
-  /** Time without renewal after which another worker takes over a claim, in seconds. Default 10. */
-  readonly leaseSeconds?: number;
-  /** Number of claims without progress after which an execution becomes a dead letter. Default 5. */
-  readonly maxDeliveries?: number;
-  /** Number of executions that may be queued or run at once in one partition. Default 100,000. */
-  readonly queueLimit?: number;
-  /** Longest time that the history of executions is kept, in seconds. Default 86,400, a day. */
-  readonly historyTtlSeconds?: number;
-  /** Largest log of an execution, in bytes. Default 64 MiB. */
-  readonly logLimitBytes?: number;
-  /**
-   * How long an archived execution is kept from its end on, in seconds; by default as long as any other. What is to be
-   * archived must be requested with a longer time.
-   */
-  readonly archivedTtlSeconds?: number;
-  /** How long a reader of the feed that is away can keep it, in seconds; default 3600. */
-  readonly feedBacklogSeconds?: number;
-  /** Time that the feed is kept for readers who resume, in milliseconds. Default 60,000. */
-  readonly feedKeptMs?: number;
-  /** How many entries, and how many bytes, one mailbox holds; default 1000 and 1 MiB. */
-  readonly mailboxEntries?: number;
-  readonly mailboxBytes?: number;
-  /** Called with errors of links and of background work. Default none. */
-  readonly onError?: (error: unknown) => void;
-  /** Deadline of the first connection, in milliseconds. Default 10,000. */
-  readonly connectTimeoutMs?: number;
-}
 
 /** Connects. Throws when Redis cannot be reached, cannot be trusted, or was set up with other partitions. */
 export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
   const { instance, prefix = "mr:", partitions = 1, maxFollowers = 1000, onError = () => {} } = options;
   const { leaseSeconds = 10, feedBacklogSeconds = 3600, connectTimeoutMs } = options;
   const bounds = { ...STORE_DEFAULTS, ...options };
-  const { maxWaiters, queueLimit, maxDeliveries, logLimitBytes, historyTtlSeconds } = bounds;
+  const { maxWaiters, queueLimit, maxDeliveries, logLimitBytes, historyTtlSeconds, cacheLimitBytes } = bounds;
   const keys = new Keys({ prefix, partitions });
   const opened: RedisConnection[] = [];
   /** What was started, to be ended in reverse; at the last the connections. */
@@ -224,6 +183,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       workflows,
       deadLetters: new RedisDeadLetters({ keys, connection: reads }),
       locks,
+      caches: new RedisCaches({ keys, connection: reads, clock, limitBytes: cacheLimitBytes }),
       ...sessions,
       ready: () => {
         const reason = probe.reason ?? memory.reason ??

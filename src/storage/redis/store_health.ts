@@ -1,5 +1,5 @@
 /**
- * The health of the Redis driver, for `/health`.
+ * What the Redis driver says of itself in `/health`.
  */
 import type { RedisClock } from "./connection/clock.ts";
 import type { RedisConnection } from "./connection/connection.ts";

@@ -25,7 +25,7 @@ export interface FollowOptions {
   /** Whether large values are loaded. */
   readonly values: boolean;
   readonly exists: () => Promise<boolean>;
-  /** Called when events may be missing. Default none. */
+  /** Told that events may be missing. */
   readonly onLoss?: (() => void) | undefined;
 }
 
@@ -73,7 +73,7 @@ export async function* followLog(options: FollowOptions): AsyncIterable<StoredEv
   }
 }
 
-/** True also while Redis is away. */
+/** While Redis is away, nobody knows. */
 async function mayExist(exists: () => Promise<boolean>): Promise<boolean> {
   try {
     return await exists();

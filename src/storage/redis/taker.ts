@@ -16,7 +16,7 @@ import type { Leases } from "./leases.ts";
 /** How many pending entries are listed at once. */
 const PAGE = 500;
 
-/** Options of {@linkcode Taker}. */
+/** What a taker is made of. */
 export interface TakerOptions {
   readonly leases: Leases;
   readonly reader: GroupReader;

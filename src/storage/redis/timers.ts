@@ -11,7 +11,7 @@ const LOOK_EVERY_MS = 500;
 /** How many timers one script moves. */
 const BATCH = 100;
 
-/** Options of {@linkcode Timers}. */
+/** What timers are made of. */
 export interface TimersOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

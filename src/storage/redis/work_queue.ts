@@ -33,7 +33,7 @@ import { Timers } from "./timers.ts";
 import { WrittenValues } from "./written_values.ts";
 import { endedWorkers } from "../store_rules.ts";
 
-/** Options of {@linkcode RedisWorkQueue}. */
+/** What a work queue is made of. */
 export interface WorkQueueOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

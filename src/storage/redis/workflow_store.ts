@@ -16,7 +16,7 @@ import type { StoredWorkflow, WorkflowDefinition } from "../../workflow/definiti
 import type { WebhookRoute, WorkflowStore } from "../../workflow/workflow_store.ts";
 import { checkMatch, COUNTER_TTL_SECONDS, keptSeconds, pathTaken, sameDefinition } from "../../workflow/store_rules.ts";
 
-/** Options of {@linkcode RedisWorkflowStore}. */
+/** What the store is made of. */
 export interface RedisWorkflowStoreOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;

@@ -6,6 +6,7 @@ import * as assert from "uvu/assert";
 import type { Grant, LockRequest } from "../../../src/locks/lock_store.ts";
 import { RedisConnection } from "../../../src/storage/redis/connection/connection.ts";
 import { Keys } from "../../../src/storage/redis/keys.ts";
+import { lockIndex, lockKeys, lockWakes } from "../../../src/storage/redis/lock_keys.ts";
 import { enterLock } from "../../../src/storage/redis/scripts/enter_lock.ts";
 import { openRedisStore } from "../../../src/storage/redis/store.ts";
 import type { Store } from "../../../src/storage/store.ts";
@@ -43,7 +44,7 @@ const queued = (count: number) =>
 /** Asks for the lock as an instance that is gone before it hears of anything. */
 async function enterAsGhost(instance: string, wakesTtlMs: number): Promise<void> {
   await enterLock(commands, {
-    keys: { ...keys.lock(NAME), wakes: keys.lockWakes(0, instance) },
+    keys: { ...lockKeys(keys, NAME), wakes: lockWakes(keys, 0, instance) },
     base: keys.base(0),
     name: NAME,
     token: crypto.randomUUID(),
@@ -63,7 +64,7 @@ test("waiters whose instance is gone are passed over at once", async () => {
   for (let n = 0; n < 50; n++) await enterAsGhost("ghost", 30);
   const waiting = store.locks.acquire(request());
   await queued(51);
-  await eventually(async () => await commands.send(["EXISTS", keys.lockWakes(0, "ghost")]) === 0, "the ghost is gone");
+  await eventually(async () => await commands.send(["EXISTS", lockWakes(keys, 0, "ghost")]) === 0, "the ghost is gone");
   const releasedAt = performance.now();
   await store.locks.release(NAME, held.token);
   assert.ok((await waiting)!.fence > held.fence);
@@ -96,7 +97,7 @@ test("waiters who lose their place get it back, in the order in which they came"
     waiting.push(wait(owner));
     await queued(waiting.length);
   }
-  await commands.send(["DEL", keys.lock(NAME).queue, keys.lockWakes(0, "a")]);
+  await commands.send(["DEL", lockKeys(keys, NAME).queue, lockWakes(keys, 0, "a")]);
   await queued(3);
   assert.equal((await store.locks.inspect(NAME)).waiters.map(({ owner }) => owner), ["first", "second", "third"]);
   await store.locks.release(NAME, held.token);
@@ -118,7 +119,7 @@ test("fences rise over a loss of all data, and who waits is granted the lock the
 
 test("fences rise though Redis's clock has been set back", async () => {
   const ahead = 1000 * (Date.now() + 3_600_000);
-  await commands.send(["SET", keys.lock(NAME).fence, String(ahead), "PX", "60000"]);
+  await commands.send(["SET", lockKeys(keys, NAME).fence, String(ahead), "PX", "60000"]);
   const first = (await store.locks.acquire(request({ waitMs: 0 })))!;
   await store.locks.release(NAME, first.token);
   const second = (await store.locks.acquire(request({ waitMs: 0 })))!;
@@ -140,14 +141,14 @@ test("nothing of a lock stays without a time to live", async () => {
     const controller = new AbortController();
     const waiting = store.locks.acquire(request(), { signal: controller.signal }).catch(() => {});
     await queued(1);
-    const index = keys.locks(0);
+    const index = lockIndex(keys, 0);
     for (const name of await commands.send<string[]>(["KEYS", `${prefix}{0}:lock*`])) {
       if (name !== index) assert.ok(await commands.send<number>(["PTTL", name]) > 0, name);
     }
     controller.abort();
     await waiting;
     await store.locks.release(NAME, token);
-    assert.is(await commands.send(["EXISTS", index, ...Object.values(keys.lock(NAME)).slice(0, 4)]), 0);
+    assert.is(await commands.send(["EXISTS", index, ...Object.values(lockKeys(keys, NAME)).slice(0, 4)]), 0);
   }
 });
 

@@ -1,6 +1,7 @@
 /**
- * Delays between attempts to connect: they double up to a second, with jitter, and start over once a link has held for
- * two seconds. So a link that is made and lost repeatedly (to a replica that stays READONLY) is no hot loop.
+ * How long from one attempt to connect to the next: it doubles to a second, with jitter, and starts over once a link
+ * has held for two seconds. A link that is made and lost again and again (to a replica that stays READONLY) is therefore
+ * no hot loop.
  */
 
 /** From one attempt to the next, in milliseconds, and how long a link must hold for that to start over. */

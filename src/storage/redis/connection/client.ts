@@ -1,5 +1,5 @@
 /**
- * A node-redis client for one link: when the link is lost, {@linkcode RedisConnection} makes another client.
+ * A client of node-redis that lives for one link only: {@linkcode RedisConnection} makes another when it is gone.
  */
 import json from "@redis/json";
 import { RedisClient } from "redis";
@@ -11,12 +11,12 @@ export type Client = ReturnType<typeof makeClient>;
 /** The class and its hundreds of methods are built once: `createClient` builds them whenever a link is tried. */
 const create = RedisClient.factory({ RESP: 2, modules: { json: json.default } });
 
-/** Makes a client, not yet connected. It never reconnects, and never queues commands for a later link. */
+/** Makes a client, not yet connected. It never reconnects, and keeps no command waiting for a link. */
 export function makeClient({ url, name }: { readonly url: string; readonly name?: string }) {
   const options = {
     url,
     ...(name === undefined ? {} : { name }),
-    // The handshake reads it here, not from the class.
+    // The handshake looks here for it, and not at the class.
     RESP: 2,
     maintNotifications: "disabled",
     disableOfflineQueue: true,

@@ -1,13 +1,13 @@
 /**
- * Redis's time, known without a round trip: the monotonic clock plus its measured distance from Redis's clock.
+ * Redis's time, told in this process without asking: by the monotonic clock, and how far Redis's is from it.
  *
  * Invariants:
- * 1. The system's clock is not used: it may be wrong, or step.
- * 2. Redis read its clock at some moment between question and answer (F. Cristian, "Probabilistic clock
- *    synchronization", 1989), which bounds the distance. The estimate moves only as far as into the bounds: the fastest
- *    answer is the most precise, a slow one changes nothing, and only a correction can make time run backwards.
- * 3. When Redis's clock is set, or another server takes over, the next answer corrects the estimate: scripts use Redis's
- *    time, and this process must agree with them on what is due.
+ * 1. The system's clock has no part in it: it may be wrong, or step, and nothing here changes.
+ * 2. Redis read its clock at some moment between the asking and the answer (F. Cristian, "Probabilistic clock
+ *    synchronization", 1989). Each answer bounds the distance by that, and what is believed moves no further than into
+ *    the bounds: the fastest answer says most, a slow one nothing, and only a correction can make time run backwards.
+ * 3. A Redis whose own clock is set, or another server with another clock, is followed with the next answer. Scripts
+ *    go by Redis's time, so whoever kept to another would see as due what they do not, or too late what they do.
  *
  * @example
  * ```ts
@@ -26,12 +26,10 @@ const FIRST_ASKED = 5;
 /** A difference worth a warning, in milliseconds; it is over below the half. */
 const NOTABLE_MS = 1000;
 
-/** Options of {@linkcode RedisClock}. */
+/** What a clock is made of. */
 export interface RedisClockOptions {
   readonly connection: Pick<RedisConnection, "send" | "ready" | "onReady">;
-  /**
-   * Called once each time that the system's clock is off by more than a second, or that Redis's has jumped. Required.
-   */
+  /** Hears, once each time, that the system's clock is off by more than a second, and that Redis's has jumped. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -48,7 +46,7 @@ export class RedisClock implements Clock {
     this.#options = options;
   }
 
-  /** Makes a clock, reads Redis's time, and keeps reading it until it is stopped. */
+  /** Asks Redis for its time, at first and from then on. */
   static async start(options: RedisClockOptions): Promise<RedisClock> {
     const clock = new RedisClock(options);
     await clock.#ask(FIRST_ASKED);
@@ -95,7 +93,7 @@ export class RedisClock implements Clock {
     this.#compare();
   }
 
-  /** Moves the estimate into the bounds, if it is outside. */
+  /** Moves what is believed between the bounds, if it is not there. */
   #believe(least: number, most: number): void {
     const before = this.#origin;
     if (Number.isNaN(before)) this.#origin = (least + most) / 2;

@@ -1,5 +1,5 @@
 /**
- * One connection to Redis, which reconnects until it is closed.
+ * One connection to Redis that is always either working or on its way back.
  *
  * Invariants:
  * 1. There is one client at most, and it lives for one link: whatever ends the link destroys the client, all its
@@ -34,14 +34,14 @@ export type Reply = string | number | null | Reply[];
 /** How often a server that loads its data is asked again, in milliseconds. */
 const LOADING_MS = 100;
 
-/** Options of {@linkcode RedisConnection}. */
+/** What a connection is opened with. */
 export interface ConnectionOptions {
   readonly url: string;
-  /** Name in `CLIENT LIST`. Default none. */
+  /** Shown in `CLIENT LIST`. */
   readonly name?: string;
-  /** Deadline of the first connection, in milliseconds. Default 10,000. */
+  /** How long the first connection is tried for, in milliseconds, 10,000 by default. */
   readonly connectTimeoutMs?: number;
-  /** Called with the cause of each loss, and with the error of a reconnection whenever that changes. Default none. */
+  /** Hears of each loss, and of what keeps it from coming back whenever that changes. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -82,7 +82,7 @@ export class RedisConnection {
     return this.#readiness.ready;
   }
 
-  /** True once it was closed: it does not reconnect. */
+  /** True once it was closed: it will not be back. */
   get closed(): boolean {
     return this.#readiness.closed;
   }
@@ -132,10 +132,10 @@ export class RedisConnection {
   }
 
   /** As {@linkcode send}, with bulk strings as bytes. */
-  async sendForBytes(command: Command): Promise<Uint8Array | null> {
+  async sendForBytes<T = Uint8Array | null>(command: Command): Promise<T> {
     const typeMapping = { [RESP_TYPES.BLOB_STRING]: Buffer };
     const reply = await this.use((client) => client.sendCommand(command as string[], { typeMapping }));
-    return reply as unknown as Uint8Array | null;
+    return reply as unknown as T;
   }
 
   /** Drops the link and makes a new one. */

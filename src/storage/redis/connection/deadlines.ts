@@ -1,5 +1,5 @@
 /**
- * All deadlines after which a link counts as dead.
+ * How long each thing may take before the link it was sent over counts as dead, all in one place.
  *
  * A link that goes silent while sockets made anew work is found within {@linkcode BLOCK_MS} + {@linkcode GRACE_MS},
  * whatever waits on it, and work flows again within three seconds.

@@ -1,5 +1,6 @@
 /**
- * JSON documents in Redis: RedisJSON where the server has it, else plain strings, with the same behaviour.
+ * JSON documents in Redis: RedisJSON where the server has it, and otherwise its twin on plain strings, with the same
+ * behaviour.
  */
 import type { RedisJSON } from "@redis/json";
 import type { RedisConnection, Reply } from "./connection.ts";
@@ -7,27 +8,23 @@ import type { RedisConnection, Reply } from "./connection.ts";
 /** Keeps JSON documents under keys. */
 export interface Documents {
   readonly kind: "RedisJSON" | "strings";
-  /** The server merges patches (RFC 7396) by itself: RedisJSON since 2.6 does, other modules may not. */
-  readonly merges: boolean;
-  /** Writes a whole document, with its time to live. */
+  /** Writes a whole document, and how long it lives. */
   set(key: string, document: unknown, options: { ttlMs: number }): Promise<void>;
   get<T>(key: string): Promise<T | undefined>;
 }
 
 /** Asks the server once whether it has RedisJSON. */
 export async function openDocuments(connection: RedisConnection): Promise<Documents> {
-  const [set, merge] = await connection.send<[Reply, Reply]>(["COMMAND", "INFO", "JSON.SET", "JSON.MERGE"]);
-  return set === null ? new StringDocuments(connection) : new JsonDocuments(connection, { merges: merge !== null });
+  const [info] = await connection.send<[Reply]>(["COMMAND", "INFO", "JSON.SET"]);
+  return info === null ? new StringDocuments(connection) : new JsonDocuments(connection);
 }
 
 class JsonDocuments implements Documents {
   readonly kind = "RedisJSON";
-  readonly merges: boolean;
   readonly #connection: RedisConnection;
 
-  constructor(connection: RedisConnection, options: { merges: boolean }) {
+  constructor(connection: RedisConnection) {
     this.#connection = connection;
-    this.merges = options.merges;
   }
 
   async set(key: string, document: unknown, { ttlMs }: { ttlMs: number }): Promise<void> {
@@ -44,7 +41,6 @@ class JsonDocuments implements Documents {
 
 class StringDocuments implements Documents {
   readonly kind = "strings";
-  readonly merges = false;
   readonly #connection: RedisConnection;
 
   constructor(connection: RedisConnection) {

@@ -1,10 +1,11 @@
 /**
- * Tells whether Redis has room for new work, by its used memory and its `maxmemory`.
+ * Tells whether Redis has room for more: how much memory it uses, against its `maxmemory`.
  *
  * Invariants:
- * 1. No new work begins once {@linkcode SHARE} of `maxmemory` is used: running executions need the rest to end.
- * 2. Sent bytes count at once, until an `INFO` that was sent after them, over the same connection, includes them.
- * 3. Without `maxmemory`, or where `INFO` is not allowed, there is always room.
+ * 1. Nothing new is begun once {@linkcode SHARE} of `maxmemory` is used: the rest is for what runs, so that it can end.
+ * 2. What is sent counts at once; it is known to be in the server's own number when that was asked for afterwards, over
+ *    the same connection.
+ * 3. Without `maxmemory`, or where it may not be asked for, there is always room.
  *
  * @example
  * ```ts
@@ -17,7 +18,7 @@ import type { RedisConnection } from "./connection.ts";
 
 /** The share of `maxmemory` that new work may fill. */
 const SHARE = 0.8;
-/** Memory of a byte: allocations are rounded up, by a quarter at most (jemalloc's size classes). */
+/** What a byte takes: allocations are rounded up, by a quarter at most (jemalloc's size classes). */
 const ROUNDED_UP = 1.25;
 /** How often the server is asked, in milliseconds. */
 const EVERY_MS = 1000;
@@ -39,12 +40,12 @@ export class MemoryWatch {
     options.connection.onReady(() => this.look());
   }
 
-  /** True when so many more bytes stay within the share for new work. */
+  /** Whether so many bytes more would leave the share for what runs. */
   hasRoomFor(bytes: number): boolean {
     return this.#used + ROUNDED_UP * (this.#sent - this.#known + bytes) <= SHARE * this.#limit;
   }
 
-  /** Counts bytes that are about to be sent over the connection. */
+  /** Counts what is about to be sent over the connection. */
   count(bytes: number): void {
     this.#sent += bytes;
   }
@@ -68,7 +69,7 @@ export class MemoryWatch {
       this.#used = number("used_memory") - number("mem_not_counted_for_evict");
       this.#known = sent;
     } catch {
-      // The link is down, which the probe reports, or INFO is not allowed.
+      // The link is away, which the probe tells, or INFO is not allowed.
     } finally {
       this.#asking = false;
     }

@@ -1,8 +1,8 @@
 /**
- * Tells whether Redis is usable now: whether it takes a write over the connection that the work uses.
+ * Tells whether Redis can be worked with now: whether it takes a write, over the connection that the work goes over.
  *
  * Invariants:
- * 1. The probe is a write: a full, broken or read-only Redis refuses it, but would answer a ping.
+ * 1. A write that a full, broken or read-only Redis refuses is the probe: a ping would say that all is well.
  * 2. One probe is under way at most. One that goes unanswered ends the link, and with it all that waits on it.
  * 3. It is usable again with the first write that succeeds, asked for as soon as the link is back.
  *
@@ -24,16 +24,14 @@ const EVERY_MS = 500;
 const DEADLINE_MS = 1500;
 const KEY_MS = 5000;
 
-/** Options of {@linkcode Probe}. */
+/** What a probe is made of. */
 export interface ProbeOptions {
   readonly connection: RedisConnection;
-  /** The key that it writes; no other use. Required. */
+  /** A key of its own. */
   readonly key: string;
-  /**
-   * Connections that must lead to the same server: they reconnect when another server takes the writes. Default none.
-   */
+  /** Connections that must lead to the same server: made anew when another server has become the one to write to. */
   readonly others?: () => Iterable<RedisConnection>;
-  /** Called on each change of {@linkcode Probe.usable}. Default none. */
+  /** Hears of each change of {@linkcode Probe.usable}. */
   readonly onChange?: (usable: boolean, reason: string | undefined) => void;
 }
 
@@ -102,7 +100,7 @@ export class Probe {
   }
 }
 
-/** Describes an error in one line; messages of a server may have several. */
+/** The first line alone: what a server says may go on. */
 function describe(error: unknown): string {
   const [line = ""] = error === undefined ? [] : reasonOf(error).split(/[\r\n]/);
   if (error instanceof ErrorReply) return `Redis refuses writes: ${line}`;

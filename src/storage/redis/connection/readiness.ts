@@ -1,5 +1,5 @@
 /**
- * The readiness of a connection, to read or to wait for.
+ * Whether a connection is ready, and those who wait for it to be.
  */
 import { waitFor } from "../../../lib/delay.ts";
 

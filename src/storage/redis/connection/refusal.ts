@@ -1,5 +1,5 @@
 /**
- * Classifies refusals of valid commands by Redis.
+ * What Redis means when it refuses a command that is right in itself.
  */
 import { ErrorReply } from "redis";
 import { UnavailableError } from "../../../lib/errors.ts";
@@ -21,13 +21,13 @@ export function refusalOf(error: unknown): "relink" | "wait" | undefined {
   return NOT_NOW.test(error.message) ? "wait" : undefined;
 }
 
-/** The error for a refusal: nothing was done. The position in a script is left out. */
+/** What callers are told of a refusal: nothing was done. Where in a script it happened is left out. */
 export function refused(error: Error): UnavailableError {
   const message = error.message.replace(/ script: [0-9a-f]{40}.*$/s, "");
   return new UnavailableError(`Redis refuses: ${message}`, { cause: error, mayHaveHappened: false });
 }
 
-/** True for the refusal of a server that has used up its `maxmemory`: nothing was written. */
+/** True for what comes of the refusal of a server that has used up its `maxmemory`: nothing was written. */
 export function isFull(error: unknown): boolean {
   const reply = error instanceof UnavailableError ? error.cause : error;
   return reply instanceof ErrorReply && reply.message.startsWith("OOM ");

@@ -10,7 +10,7 @@ export interface Script {
   readonly sha1: string;
 }
 
-/** Defines a script. With `allowOom` it may write to a full server: for scripts that end work, or write little. */
+/** Prepares a script; with `allowOom` it may write to a server that is full: for what ends work, or is small. */
 export function defineScript(body: string, { allowOom = false }: { allowOom?: boolean } = {}): Script {
   const source = allowOom ? `#!lua flags=allow-oom\n${body}` : body;
   return { source, sha1: createHash("sha1").update(source).digest("hex") };

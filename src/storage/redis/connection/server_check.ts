@@ -1,5 +1,5 @@
 /**
- * Refuses unsuitable servers: those that are too old, or that evict data when they are full.
+ * Refuses a Redis that cannot be trusted with the work: one too old, or one that throws data away when it is full.
  */
 import { ErrorReply } from "redis";
 import type { RedisConnection } from "./connection.ts";

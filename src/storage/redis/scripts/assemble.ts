@@ -108,7 +108,7 @@ end
 return counted
 `);
 
-/** Options of {@linkcode assemble}. */
+/** What {@linkcode assemble} takes. */
 export interface AssembleOptions {
   readonly keys: {
     readonly feed: string;

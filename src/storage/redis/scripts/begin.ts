@@ -20,7 +20,7 @@ return 1
   { allowOom: true },
 );
 
-/** Options of {@linkcode begin}. */
+/** What {@linkcode begin} takes. */
 export interface BeginOptions {
   readonly keys: { readonly meta: string };
   readonly epoch: number;

@@ -26,7 +26,7 @@ return claims
   { allowOom: true },
 );
 
-/** Options of {@linkcode claim}. */
+/** What {@linkcode claim} takes. */
 export interface ClaimOptions {
   readonly keys: { readonly work: string };
   readonly group: string;

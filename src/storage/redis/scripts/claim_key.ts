@@ -18,7 +18,7 @@ redis.call('EXPIRE', KEYS[1], ARGV[3])
 return {ARGV[1], ARGV[4], ARGV[5]}
 `);
 
-/** Options of {@linkcode claimRecord}. */
+/** What {@linkcode claimRecord} takes. */
 export interface ClaimRecordOptions {
   readonly keys: { readonly record: string };
   readonly executionId: string;

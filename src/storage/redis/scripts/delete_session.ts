@@ -23,7 +23,7 @@ return {'done', found.version}
   { allowOom: true },
 );
 
-/** Options of {@linkcode deleteSession}. */
+/** What {@linkcode deleteSession} takes. */
 export interface DeleteSessionOptions {
   readonly keys: { readonly document: string; readonly followed?: string };
   readonly asJson: boolean;

@@ -16,7 +16,7 @@ return redis.call('DEL', KEYS[2])
   { allowOom: true },
 );
 
-/** Options of {@linkcode dropDeadLetter}. */
+/** What {@linkcode dropDeadLetter} takes. */
 export interface DropDeadLetterOptions {
   readonly keys: {
     /** The ids of the partition's dead letters. */

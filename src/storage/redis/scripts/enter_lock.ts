@@ -56,7 +56,7 @@ redis.call('PEXPIRE', k.queue, QUEUE_MS)
 return advance(k, us, who.token) or {'queued', ticket, redis.call('PTTL', k.holder)}
 `);
 
-/** Options of {@linkcode enterLock}. */
+/** What {@linkcode enterLock} takes. */
 export interface EnterLockOptions {
   readonly keys: LockKeys & { readonly wakes: string };
   readonly base: string;

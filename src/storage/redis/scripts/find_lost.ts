@@ -22,7 +22,7 @@ return lost
   { allowOom: true },
 );
 
-/** Options of {@linkcode findLost}. */
+/** What {@linkcode findLost} takes. */
 export interface FindLostOptions {
   readonly keys: { readonly inbox: string };
   /** How long the inbox lives on. */

@@ -48,7 +48,7 @@ for key in pairs(touched) do redis.call('EXPIRE', key, ARGV[3]) end
 return math.max(#before, #members)
 `);
 
-/** Options of {@linkcode forget}. */
+/** What {@linkcode forget} takes. */
 export interface ForgetOptions {
   readonly keys: {
     readonly expiry: string;

@@ -23,7 +23,7 @@ end
 return forgotten
 `);
 
-/** Options of {@linkcode forgetIdle}. */
+/** What {@linkcode forgetIdle} takes. */
 export interface ForgetIdleOptions {
   readonly keys: { readonly stream: string };
   readonly group: string;

@@ -22,7 +22,7 @@ return id
   { allowOom: true },
 );
 
-/** Options of {@linkcode keepInbox}. */
+/** What {@linkcode keepInbox} takes. */
 export interface KeepInboxOptions {
   readonly keys: { readonly inbox: string };
   readonly ttlMs: number;

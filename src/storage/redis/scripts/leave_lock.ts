@@ -27,7 +27,7 @@ return fence and 1 or 0
   { allowOom: true },
 );
 
-/** Options of {@linkcode leaveLock}. */
+/** What {@linkcode leaveLock} takes. */
 export interface LeaveLockOptions {
   readonly keys: LockKeys;
   readonly base: string;

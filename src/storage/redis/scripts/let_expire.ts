@@ -25,7 +25,7 @@ return acknowledged
   { allowOom: true },
 );
 
-/** Options of {@linkcode letExpire}. */
+/** What {@linkcode letExpire} takes. */
 export interface LetExpireOptions {
   readonly keys: { readonly feed: string; readonly expiry: string };
   readonly group: string;

@@ -40,7 +40,7 @@ redis.call('PEXPIRE', KEYS[1], ttlMs)
 return {redis.call('JSON.GET', KEYS[1], '.'), ms + ttlMs}
 `);
 
-/** Options of {@linkcode mergeSession}. */
+/** What {@linkcode mergeSession} takes. */
 export interface MergeSessionOptions {
   readonly keys: { readonly document: string };
   readonly json: string;

@@ -38,7 +38,7 @@ return 'done'
   { allowOom: true },
 );
 
-/** Options of {@linkcode pause}. */
+/** What {@linkcode pause} takes. */
 export interface PauseOptions {
   readonly keys: {
     readonly meta: string;

@@ -18,7 +18,7 @@ end
 return id
 `);
 
-/** Options of {@linkcode postMail}. */
+/** What {@linkcode postMail} takes. */
 export interface PostMailOptions {
   readonly keys: { readonly box: string; readonly recent?: string };
   readonly json: string;

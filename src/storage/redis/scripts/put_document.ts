@@ -29,7 +29,7 @@ redis.call('PEXPIREAT', KEYS[1], ARGV[4])
 return 1
 `);
 
-/** Options of {@linkcode putDocument}. */
+/** What {@linkcode putDocument} takes. */
 export interface PutDocumentOptions {
   readonly keys: { readonly document: string };
   readonly kind: "RedisJSON" | "strings";

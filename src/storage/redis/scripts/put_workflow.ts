@@ -73,7 +73,7 @@ redis.call('XADD', KEYS[6], 'MAXLEN', '~', '1000', '*', 'workflow', ARGV[1])
 return 'ok'
 `);
 
-/** Options of {@linkcode putWorkflow}. */
+/** What {@linkcode putWorkflow} takes. */
 export interface PutWorkflowOptions {
   readonly keys: {
     readonly workflows: string;

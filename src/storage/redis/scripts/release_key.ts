@@ -16,7 +16,7 @@ return redis.call('DEL', KEYS[1])
   { allowOom: true },
 );
 
-/** Options of {@linkcode releaseRecord}. */
+/** What {@linkcode releaseRecord} takes. */
 export interface ReleaseRecordOptions {
   readonly keys: { readonly record: string };
   readonly executionId: string;

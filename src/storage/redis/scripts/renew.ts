@@ -28,7 +28,7 @@ return lost
   { allowOom: true },
 );
 
-/** Options of {@linkcode renew}. */
+/** What {@linkcode renew} takes. */
 export interface RenewOptions {
   readonly keys: { readonly work: string };
   readonly group: string;

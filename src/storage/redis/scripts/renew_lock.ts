@@ -28,7 +28,7 @@ return {fence, digits(now + ttl)}
   { allowOom: true },
 );
 
-/** Options of {@linkcode renewLock}. */
+/** What {@linkcode renewLock} takes. */
 export interface RenewLockOptions {
   readonly keys: LockKeys;
   readonly base: string;

@@ -27,7 +27,7 @@ return 1
   { allowOom: true },
 );
 
-/** Options of {@linkcode requeue}. */
+/** What {@linkcode requeue} takes. */
 export interface RequeueOptions {
   readonly keys: { readonly meta: string; readonly work: string };
   readonly executionId: string;

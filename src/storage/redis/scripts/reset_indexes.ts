@@ -24,7 +24,7 @@ end
 return 'OK'
 `);
 
-/** Options of {@linkcode resetIndexes}. */
+/** What {@linkcode resetIndexes} takes. */
 export interface ResetIndexesOptions {
   readonly keys: {
     readonly expiry: string;

@@ -31,7 +31,7 @@ return {claims, taken, cursor}
   { allowOom: true },
 );
 
-/** Options of {@linkcode takeOver}. */
+/** What {@linkcode takeOver} takes. */
 export interface TakeOverOptions {
   readonly keys: { readonly work: string };
   readonly group: string;

@@ -43,7 +43,7 @@ return {#due, next and ms(math.max(0, next - now)) or ''}
   { allowOom: true },
 );
 
-/** Options of {@linkcode wake}. */
+/** What {@linkcode wake} takes. */
 export interface WakeOptions {
   readonly keys: { readonly timers: string };
   /** How many timers it moves at most. */

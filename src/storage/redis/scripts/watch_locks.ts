@@ -41,7 +41,7 @@ return {first, unpack(missing)}
   { allowOom: true },
 );
 
-/** Options of {@linkcode watchLocks}. */
+/** What {@linkcode watchLocks} takes. */
 export interface WatchLocksOptions {
   readonly keys: { readonly wakes: string };
   readonly base: string;

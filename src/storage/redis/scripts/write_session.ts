@@ -38,7 +38,7 @@ end
 return {'done', next.version, next.createdAt, next.updatedAt, ms + ARGV[3], created and 1 or 0}
 `);
 
-/** Options of {@linkcode writeSession}. */
+/** What {@linkcode writeSession} takes. */
 export interface WriteSessionOptions {
   readonly keys: { readonly document: string; readonly followed?: string };
   readonly asJson: boolean;

@@ -1,5 +1,5 @@
 /**
- * Creates consumer groups, and removes idle consumers from them.
+ * Consumer groups: made where they are missing, and rid of the consumers that are gone.
  */
 import type { RedisConnection } from "../connection/connection.ts";
 import { forgetIdle } from "../scripts/forget_consumers.ts";
@@ -16,12 +16,12 @@ export async function makeGroup(connection: RedisConnection, stream: string, gro
   }
 }
 
-/** True for the error of a read whose group or stream is gone: create the group, and read again. */
+/** True for what a read says when its group, or the whole stream, is gone: make it again, and read again. */
 export function isGroupGone(error: unknown): boolean {
   return error instanceof Error && /^(NOGROUP|UNBLOCKED)/.test(error.message);
 }
 
-/** Removes consumers that have been idle for an hour, without pending entries: each process leaves one behind. */
+/** Forgets consumers that nobody has used for an hour: every process that was ever started leaves one. */
 export async function forgetConsumers(
   connection: RedisConnection,
   stream: string,

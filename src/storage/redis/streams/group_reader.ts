@@ -12,7 +12,7 @@ import type { RedisConnection, Reply } from "../connection/connection.ts";
 import { isGroupGone, makeGroup } from "./consumer_group.ts";
 import { BLOCK_MS, GRACE_MS } from "../connection/deadlines.ts";
 
-/** Options of {@linkcode GroupReader}. */
+/** What a group reader is made of. */
 export interface GroupReaderOptions {
   readonly streams: readonly string[];
   readonly group: string;
@@ -99,7 +99,7 @@ export class GroupReader {
     return await this.read({ count: Math.max(1, each), id: ">", blockMs });
   }
 
-  /** Requests that pending entries be read again. */
+  /** Says that what is pending must be read again. */
   again(): void {
     this.#again = true;
   }

@@ -1,5 +1,5 @@
 /**
- * Reads the present state of a stream and of its groups.
+ * What a stream is at this moment, whoever reads it.
  */
 import type { RedisConnection, Reply } from "../connection/connection.ts";
 import { parseInfo } from "./stream_replies.ts";

@@ -3,10 +3,9 @@
  *
  * Invariants:
  * 1. A stream that several follow is read once.
- * 2. The shared cursor goes back to that of the slowest subscriber; the others skip entries they have had: no gap, no
- *    repeat.
- * 3. A subscriber buffers at most `BUFFER` entries, or `BUFFER_CHARACTERS` and one entry: one that is slower than the
- *    stream drops new entries, and reads them again later.
+ * 2. The shared cursor goes back to the one who has read least; the others drop what they know: no gap, no repeat.
+ * 3. Nobody holds more than `BUFFER` entries, or `BUFFER_CHARACTERS` of them and one entry: who is slower than the
+ *    stream drops what comes, and reads it again.
  */
 import { waitFor } from "../../../lib/delay.ts";
 import { MillraceError } from "../../../lib/errors.ts";
@@ -20,9 +19,7 @@ const BUFFER_CHARACTERS = 2 ** 20;
 
 /** One reader of one stream. */
 export interface Subscription {
-  /**
-   * The entries since the last call; waits for them at most `timeoutMs`. Empty after that, on abort and after a loss.
-   */
+  /** What has come since the last call, waiting for it at most `timeoutMs`; empty then, on abort and after a loss. */
   next(options: { signal: AbortSignal; timeoutMs: number }): Promise<StreamEntry[]>;
   /** True once after entries may have been lost: the stream is gone, or shorter than it was, or was trimmed. */
   takeLoss(): boolean;

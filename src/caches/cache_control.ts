@@ -1,0 +1,63 @@
+/**
+ * `Cache-Control` (RFC 9111, section 5.2), read.
+ *
+ * @example
+ * ```ts
+ * parseCacheControl("max-age=60, no-cache").maxAge; // 60
+ * ```
+ */
+
+/** The directives that are heeded. Times are seconds. */
+export interface CacheControl {
+  readonly noStore: boolean;
+  readonly noCache: boolean;
+  readonly isPrivate: boolean;
+  readonly isPublic: boolean;
+  /** `must-revalidate` or, since the cache is shared, `proxy-revalidate`. */
+  readonly mustRevalidate: boolean;
+  readonly maxAge: number | undefined;
+  readonly sMaxAge: number | undefined;
+  /** RFC 5861, section 3. */
+  readonly staleWhileRevalidate: number | undefined;
+  /** Of a request: without a value it is `Infinity`. */
+  readonly maxStale: number | undefined;
+  readonly minFresh: number | undefined;
+}
+
+/** The greatest number of seconds that counts (RFC 9111, section 1.2.2). */
+const MAX_SECONDS = 2 ** 31;
+
+/** A directive: a token, and an argument that is a token or a quoted string (section 5.2). */
+const DIRECTIVE = /([\w!#$%&'*+.^`|~-]+)(?:=("(?:[^"\\]|\\.)*"|[^\s,;"]*))?/g;
+
+/**
+ * Reads a field. Names are compared without regard to case; unknown directives are ignored (section 5.2.3). Of a
+ * directive with a time that comes twice, or that has no number, the time is 0: such a response is stale (section 4.2.1).
+ */
+export function parseCacheControl(field: string | null | undefined): CacheControl {
+  const found = new Map<string, string[]>();
+  for (const [, name = "", argument = ""] of (field ?? "").matchAll(DIRECTIVE)) {
+    const key = name.toLowerCase();
+    found.set(key, [...found.get(key) ?? [], argument.replace(/^"(.*)"$/s, "$1")]);
+  }
+  const seconds = (name: string): number | undefined => {
+    const values = found.get(name);
+    if (values === undefined) return undefined;
+    const [first = ""] = values;
+    return values.length === 1 && /^\d+$/.test(first) ? Math.min(Number(first), MAX_SECONDS) : 0;
+  };
+  const maxStale = found.get("max-stale");
+  return {
+    noStore: found.has("no-store"),
+    // With field names, either would allow to use what is stored without them (5.2.2.4, 5.2.2.7): all of it is kept out.
+    noCache: found.has("no-cache"),
+    isPrivate: found.has("private"),
+    isPublic: found.has("public"),
+    mustRevalidate: found.has("must-revalidate") || found.has("proxy-revalidate"),
+    maxAge: seconds("max-age"),
+    sMaxAge: seconds("s-maxage"),
+    staleWhileRevalidate: seconds("stale-while-revalidate"),
+    maxStale: maxStale?.[0] === "" ? Infinity : seconds("max-stale"),
+    minFresh: seconds("min-fresh"),
+  };
+}

@@ -1,0 +1,42 @@
+/**
+ * By what a stored response varies, and whether it was chosen for such a request (RFC 9111, section 4.1).
+ *
+ * Values of credentials are kept as digests: they decide, and cannot be read.
+ *
+ * @example
+ * ```ts
+ * const vary = await varyOf(request.headers, response.headers);
+ * await matchesVary(vary, other.headers);
+ * ```
+ */
+import { encodeBase64 } from "../lib/base64.ts";
+import { isCredentialHeader } from "../lib/credentials.ts";
+import type { StoredResponse } from "./cache_store.ts";
+
+/** The names in `Vary`, in lower case. */
+export function varyNames(responseHeaders: Headers): string[] {
+  const names = (responseHeaders.get("vary") ?? "").split(",").map((name) => name.trim().toLowerCase());
+  return [...new Set(names.filter((name) => name !== ""))].sort();
+}
+
+/** What a request has of the fields that its response varies by; `null` for those that it does not have. */
+export function varyOf(requestHeaders: Headers, responseHeaders: Headers): Promise<StoredResponse["vary"]> {
+  return Promise.all(
+    varyNames(responseHeaders).map(async (name) => [name, await valueOf(requestHeaders, name)] as const),
+  );
+}
+
+/** True when a request has the same. */
+export async function matchesVary(vary: StoredResponse["vary"], requestHeaders: Headers): Promise<boolean> {
+  for (const [name, value] of vary) if (await valueOf(requestHeaders, name) !== value) return false;
+  return true;
+}
+
+async function valueOf(headers: Headers, name: string): Promise<string | null> {
+  // `get` throws for what no field could be called: such a field no request has.
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) return null;
+  const value = headers.get(name);
+  if (value === null || !isCredentialHeader(name)) return value;
+  const bytes = new TextEncoder().encode(value);
+  return `sha-256 ${encodeBase64(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)))}`;
+}

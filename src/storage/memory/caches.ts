@@ -1,0 +1,176 @@
+/**
+ * Caches in memory: those of one process.
+ */
+import { processClock } from "../../lib/clock.ts";
+import type { CacheDay, CacheStore, FoundResponse, PutOptions, StoredResponse } from "../../caches/cache_store.ts";
+
+/** How many caches there may be; what has not been opened for longest goes. */
+const MAX_CACHES = 1000;
+/** How many days are counted, and how many claims are remembered. */
+const MAX_DAYS = 35;
+const MAX_CLAIMS = 10_000;
+
+interface Kept {
+  readonly response: StoredResponse;
+  readonly bytes: readonly Uint8Array<ArrayBuffer>[] | null;
+  /** By the process's clock. */
+  readonly until: number;
+  /** All that it takes. */
+  readonly size: number;
+}
+
+/** What is kept of one cache, in the order in which it was stored. */
+class KeptResponses {
+  readonly #byId = new Map<string, Kept>();
+  readonly #byUrl = new Map<string, Set<string>>();
+  #size = 0;
+
+  /** Whatever has not lapsed, of one URL or of all. */
+  *current(url?: string): Iterable<Kept> {
+    const now = processClock.now();
+    for (const id of [...(url === undefined ? this.#byId.keys() : this.#byUrl.get(url) ?? [])]) {
+      const kept = this.#byId.get(id)!;
+      if (kept.until > now) yield kept;
+      else this.delete(id);
+    }
+  }
+
+  add(kept: Kept, limitBytes: number): void {
+    const { id, url } = kept.response;
+    this.#byId.set(id, kept);
+    const ids = this.#byUrl.get(url) ?? new Set();
+    this.#byUrl.set(url, ids.add(id));
+    this.#size += kept.size;
+    for (const oldest of this.#byId.keys()) {
+      if (this.#size <= limitBytes) return;
+      this.delete(oldest);
+    }
+  }
+
+  delete(id: string): boolean {
+    const kept = this.#byId.get(id);
+    if (kept === undefined) return false;
+    const { url } = kept.response;
+    this.#byId.delete(id);
+    this.#size -= kept.size;
+    const ids = this.#byUrl.get(url)!;
+    ids.delete(id);
+    if (ids.size === 0) this.#byUrl.delete(url);
+    return true;
+  }
+}
+
+/** {@linkcode CacheStore} in memory. */
+export class MemoryCaches implements CacheStore {
+  readonly #caches = new Map<string, KeptResponses>();
+  readonly #claims = new Map<string, number>();
+  readonly #days = new Map<string, Map<string, CacheDay>>();
+  readonly #limitBytes: number;
+
+  /** @param options.limitBytes of each cache */
+  constructor({ limitBytes }: { limitBytes: number }) {
+    this.#limitBytes = limitBytes;
+  }
+
+  open(name: string): Promise<void> {
+    if (!this.#caches.has(name)) this.#caches.set(name, new KeptResponses());
+    if (this.#caches.size > MAX_CACHES) this.#caches.delete(this.#caches.keys().next().value!);
+    return Promise.resolve();
+  }
+
+  has(name: string): Promise<boolean> {
+    return Promise.resolve(this.#caches.has(name));
+  }
+
+  drop(name: string): Promise<boolean> {
+    return Promise.resolve(this.#caches.delete(name));
+  }
+
+  names(): Promise<string[]> {
+    return Promise.resolve([...this.#caches.keys()]);
+  }
+
+  find(name: string, url: string): Promise<FoundResponse[]> {
+    return Promise.resolve([...this.#caches.get(name)?.current(url) ?? []].map(toFound));
+  }
+
+  async *list(name: string): AsyncIterable<readonly FoundResponse[]> {
+    yield await Promise.resolve([...this.#caches.get(name)?.current() ?? []].map(toFound));
+  }
+
+  async put(
+    name: string,
+    response: StoredResponse,
+    { body, ttlMs, replaces }: PutOptions & { body: AsyncIterable<Uint8Array> | null },
+  ): Promise<void> {
+    const chunks: Uint8Array<ArrayBuffer>[] = [];
+    let bytes = 0;
+    for await (const chunk of body ?? []) {
+      // A copy: what was given may be changed by whoever gave it.
+      chunks.push(Uint8Array.from(chunk));
+      bytes += chunk.length;
+    }
+    await this.open(name);
+    const cache = this.#caches.get(name)!;
+    for (const id of replaces) cache.delete(id);
+    cache.add({
+      response: body === null ? response : { ...response, bytes },
+      bytes: body === null ? null : chunks,
+      until: processClock.now() + ttlMs,
+      size: bytes + JSON.stringify(response).length,
+    }, this.#limitBytes);
+  }
+
+  remove(name: string, responses: readonly Pick<StoredResponse, "id" | "url">[]): Promise<number> {
+    const cache = this.#caches.get(name);
+    return Promise.resolve(responses.filter(({ id }) => cache?.delete(id)).length);
+  }
+
+  claim(name: string, word: string, forMs: number): Promise<boolean> {
+    const now = processClock.now();
+    const key = JSON.stringify([name, word]);
+    if ((this.#claims.get(key) ?? 0) > now) return Promise.resolve(false);
+    this.#claims.delete(key);
+    this.#claims.set(key, now + forMs);
+    if (this.#claims.size > MAX_CLAIMS) this.#claims.delete(this.#claims.keys().next().value!);
+    return Promise.resolve(true);
+  }
+
+  count(counts: readonly CacheDay[]): Promise<void> {
+    for (const more of counts) {
+      const day = this.#days.get(more.day) ?? new Map<string, CacheDay>();
+      const before = day.get(more.cache) ?? { hits: 0, misses: 0, stale: 0, bytes: 0 };
+      day.set(more.cache, {
+        ...more,
+        hits: before.hits + more.hits,
+        misses: before.misses + more.misses,
+        stale: before.stale + more.stale,
+        bytes: before.bytes + more.bytes,
+      });
+      this.#days.set(more.day, day);
+      if (this.#days.size > MAX_DAYS) this.#days.delete(this.#days.keys().next().value!);
+    }
+    return Promise.resolve();
+  }
+
+  counts(days: readonly string[]): Promise<CacheDay[]> {
+    return Promise.resolve(days.flatMap((day) => [...this.#days.get(day)?.values() ?? []]));
+  }
+}
+
+function toFound({ response, bytes }: Kept): FoundResponse {
+  return {
+    response,
+    body: () => {
+      if (bytes === null) return null;
+      let next = 0;
+      return new ReadableStream({
+        pull: (controller) => {
+          const chunk = bytes[next++];
+          if (chunk === undefined) controller.close();
+          else controller.enqueue(chunk.slice());
+        },
+      });
+    },
+  };
+}
