@@ -27,6 +27,7 @@ import { createGuardedFetch } from "./nodes/guarded_fetch.ts";
 import { createNodeTypes } from "./nodes/registry.ts";
 import { pause } from "./lib/delay.ts";
 import { reasonOf } from "./lib/reason.ts";
+import type { ExpressionLimits } from "./expression/expression.ts";
 import { ExpressionThreads } from "./expression/threads/expression_threads.ts";
 import { WorkflowCatalog } from "./workflow/catalog.ts";
 
@@ -36,10 +37,7 @@ const ANSWER_MS = 500;
 async function main(args: readonly string[]): Promise<void> {
   const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
   const code = await runCommand(args);
-  if (code !== undefined) {
-    process.exitCode = code;
-    return;
-  }
+  if (code !== undefined) process.exit(code);
   for (const argument of args) {
     if (argument === "-h" || argument === "--help") return console.log(helpText(commandLines()));
     if (argument === "-v" || argument === "--version") return console.log(version);
@@ -112,7 +110,9 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
     info: { version },
     drainSignal: drain.signal,
   };
-  const worker = config.roles.has("worker") ? createWorker({ config, logger, store, catalog, metrics }) : undefined;
+  const worker = config.roles.has("worker")
+    ? createWorker({ config, logger, store, catalog, metrics, limits })
+    : undefined;
   const assembler = config.roles.has("assembler")
     ? new Assembler({
       clock: store.clock,
@@ -162,11 +162,13 @@ function createWorker(parts: {
   store: Store;
   catalog: WorkflowCatalog;
   metrics: ReturnType<typeof createMetrics>;
+  limits: ExpressionLimits;
 }): Worker {
-  const { config, logger, store, catalog, metrics } = parts;
+  const { config, logger, store, catalog, metrics, limits } = parts;
   const worker: Worker = new Worker({
     store,
     workflows: catalog,
+    limits,
     name: config.instance,
     concurrency: config.workerConcurrency,
     maxDeliveries: config.maxDeliveries,

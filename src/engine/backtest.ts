@@ -19,7 +19,8 @@ import {
   incomparable,
   withoutTrigger,
 } from "../replay/backtest.ts";
-import { identityOf, readRecording, type Recording } from "../replay/recording.ts";
+import { definitionId } from "../replay/definition_id.ts";
+import { identityOf, readRecording, type Recording, timesOf } from "../replay/recording.ts";
 import { type Stub, stubOf } from "../replay/stub.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { rehearse } from "./rehearse.ts";
@@ -34,7 +35,7 @@ const SHARE_MS = 8;
 
 /** What a {@linkcode Backtester} needs. */
 export interface BacktesterOptions {
-  readonly log: Pick<ExecutionLog, "pages">;
+  readonly log: Pick<ExecutionLog, "pages" | "meta">;
   readonly workflows: {
     get(id: string, version?: number): Promise<CompiledWorkflow | undefined>;
     /** Compiles a draft. Throws `InvalidWorkflowError`. */
@@ -124,16 +125,17 @@ export class Backtester implements Backtests {
     recording: Recording | string | undefined,
     { draft, stub, signal }: { draft: CompiledWorkflow; stub: Stub; signal: AbortSignal },
   ): Promise<ExecutionReport> {
-    const { workflows, outputLimitBytes } = this.#options;
+    const { log, workflows, outputLimitBytes } = this.#options;
     if (recording === undefined) return skipped(executionId, "It is unknown, or has expired");
     if (typeof recording === "string") return skipped(executionId, recording);
     const reason = incomparable(recording, draft.id);
     if (reason !== undefined) return skipped(executionId, reason);
     const { workflowId, version, trigger, requestedAt, nodes } = recording.state;
     if (!draft.graph.get(trigger)?.isTrigger) return withoutTrigger(recording);
-    const workflow = await workflows.get(workflowId, version).catch(() => undefined);
-    const execution = identityOf(recording);
-    const made = await rehearse(stub({ recording, workflow, execution }), {
+    const id = definitionId(workflowId, await log.meta(executionId));
+    const workflow = await workflows.get(id, version).catch(() => undefined);
+    const record = { recording, workflow, times: await timesOf(log, recording), execution: identityOf(recording) };
+    const made = await rehearse(stub(record), {
       executionId,
       trigger,
       input: nodes.get(trigger)?.output ?? null,

@@ -9,6 +9,7 @@ import type { Claim } from "../execution/claim.ts";
 import { type Recording, recordingOf } from "../replay/recording.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { runExecution } from "./run.ts";
+import type { RunOptions } from "./run_options.ts";
 import { RunControl } from "./run_control.ts";
 
 /** What {@linkcode rehearse} takes. */
@@ -36,7 +37,7 @@ export async function rehearse(workflow: CompiledWorkflow, options: RehearseOpti
   };
   write([{ type: "execution.requested", time: now, data: { workflowId, version, trigger, input } }]);
   let suspended: number | undefined;
-  const queue: Parameters<typeof runExecution>[1]["queue"] = {
+  const queue: RunOptions["queue"] = {
     append: (_claim, { events }) => {
       write(events);
       return Promise.resolve({ paused: false });

@@ -10,37 +10,22 @@
  *    what is due, go by the store's.
  * 4. After the signal of this run aborts, nothing more is journaled; a node that ends late is not heard.
  */
-import type { Clock } from "../lib/clock.ts";
 import { LONGEST_DELAY_MS } from "../lib/delay.ts";
 import type { JsonValue } from "../lib/json.ts";
 import { AppendRefusedError, TerminalError } from "../lib/errors.ts";
 import type { LogEvent } from "../execution/event.ts";
 import { applyEvent, type RunState } from "../execution/state.ts";
 import type { Claim } from "../execution/claim.ts";
-import type { WorkQueue } from "../execution/work_queue.ts";
-import type { ExecutionLog } from "../execution/log.ts";
 import type { ExecutionResult } from "../execution/result.ts";
-import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { type Decision, Frontier } from "./advance.ts";
+import type { RunOptions } from "./run_options.ts";
+import { startFork } from "./start_fork.ts";
 import { Journal } from "./journal.ts";
 import { loadState } from "./load_state.ts";
 import { NodeRuns, type UntimedEvent } from "./node_runs.ts";
 import { failureOf, type Outcome, outcomeOf, type Ran } from "./outcome.ts";
 import { tagsOf } from "./tags.ts";
-import { type RunControl, WorkerStoppedError } from "./run_control.ts";
-
-/** What a run needs of its worker. */
-export interface RunOptions {
-  readonly workflow: CompiledWorkflow;
-  readonly log: ExecutionLog;
-  readonly queue: Pick<WorkQueue, "append" | "suspend" | "finish">;
-  readonly clock: Clock;
-  /** The worker's name, for `execution.started`. */
-  readonly worker: string;
-  /** The largest output of a node, in characters of JSON. */
-  readonly outputLimitBytes: number;
-  readonly control: RunControl;
-}
+import { WorkerStoppedError } from "./run_control.ts";
 
 /**
  * Runs the claim to its terminal event and returns the result that was stored; `undefined` when the execution was
@@ -48,7 +33,8 @@ export interface RunOptions {
  */
 export async function runExecution(claim: Claim, options: RunOptions): Promise<ExecutionResult | undefined> {
   const state = await loadState(claim, options.log);
-  return await new Run(claim, options, state).run();
+  const fork = state.fork === undefined ? undefined : await startFork(state, options);
+  return await new Run(claim, { ...options, ...fork }, state).run();
 }
 
 /** A wait longer than this, with nothing running beside it, is left to the store's timers. */
@@ -79,6 +65,7 @@ class Run {
       onError: (error) => this.#fail(error),
       onPaused: () => options.control.pause(),
     });
+    for (const event of options.taken ?? []) this.#apply(event);
     const outputs: Record<string, JsonValue> = Object.create(null);
     for (const [id, node] of state.nodes) if (node.output !== undefined) outputs[id] = node.output;
     const { workflow, outputLimitBytes, clock, control } = options;
@@ -159,7 +146,8 @@ class Run {
   }
 
   #decide(endsAt: number): Decision {
-    const { definition } = this.#options.workflow;
+    const { workflow: { definition }, refusal } = this.#options;
+    if (refusal !== undefined) return { start: [], skip: [], end: { status: "failed", error: refusal } };
     const isOver = performance.now() >= endsAt || this.#stopped?.reason === TIMED_OUT;
     if (!isOver) return this.#frontier.decide(this.#now());
     const message = `The execution took longer than ${definition.settings.timeoutSeconds} s`;

@@ -13,9 +13,11 @@ import type { ControlMessage, WorkQueue } from "../execution/work_queue.ts";
 import type { ExecutionResult } from "../execution/result.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { ExecutionLog } from "../execution/log.ts";
+import type { ExpressionLimits } from "../expression/expression.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { failureOf } from "./outcome.ts";
-import { runExecution, type RunOptions } from "./run.ts";
+import { runExecution } from "./run.ts";
+import type { RunOptions } from "./run_options.ts";
 import { RunControl, WorkerStoppedError } from "./run_control.ts";
 import { Shares } from "./shares.ts";
 import { Turns } from "./suspects.ts";
@@ -39,6 +41,8 @@ export interface WorkerOptions {
   /** Workers that an execution may end without progress; 5 by default. */
   readonly maxDeliveries?: number;
   readonly outputLimitBytes: number;
+  /** Of the expressions with which forks compare calls. */
+  readonly limits?: ExpressionLimits;
   /** Hears of each execution that ended here. */
   readonly onEnd?: (claim: Claim, result: ExecutionResult, durationMs: number) => void;
   /** Hears of what went wrong without ending an execution. */
@@ -124,7 +128,7 @@ export class Worker {
   }
 
   async #run(claim: Claim): Promise<void> {
-    const { workflows, store, name, outputLimitBytes, onEnd } = this.#options;
+    const { workflows, store, name, outputLimitBytes, limits, onEnd } = this.#options;
     const startedAt = performance.now();
     const control = new RunControl(claim);
     this.#running.set(claim.executionId, control);
@@ -150,6 +154,8 @@ export class Worker {
         worker: name,
         outputLimitBytes,
         control,
+        workflows,
+        limits,
       });
       if (result !== undefined) onEnd?.(claim, result, performance.now() - startedAt);
     } catch (error) {

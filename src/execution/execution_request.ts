@@ -2,6 +2,7 @@
  * Makes the request that starts an execution, with the bounds from its workflow's settings.
  */
 import type { JsonValue } from "../lib/json.ts";
+import type { ForkOrigin } from "./fork.ts";
 import type { Concurrency, ExecutionRequest, Idempotency } from "./request.ts";
 import type { ExecutionLog } from "./log.ts";
 import type { CompiledWorkflow, WorkflowSettings } from "../workflow/definition.ts";
@@ -17,18 +18,20 @@ export interface RequestParts {
   readonly historyTtlSeconds: number;
   /** Absent: the request is not deduplicated. */
   readonly idempotency?: Idempotency | undefined;
+  /** What it is a fork of, if it is one. */
+  readonly fork?: ForkOrigin | undefined;
 }
 
 /** A request under a new id. */
 export function makeRequest(log: Pick<ExecutionLog, "makeId">, parts: RequestParts): ExecutionRequest {
-  const { workflow: { id: workflowId, version, definition }, trigger, input, idempotency } = parts;
+  const { workflow: { id: workflowId, version, definition }, trigger, input, idempotency, fork } = parts;
   const settings = requestSettings(definition.settings, parts);
   const executionId = log.makeId({
     workflowId,
     limited: settings.concurrency !== undefined,
     ...(idempotency !== undefined && { idempotencyKey: idempotency.key }),
   });
-  return { executionId, workflowId, version, trigger, input, ...settings };
+  return { executionId, workflowId, version, trigger, input, ...settings, ...(fork !== undefined && { fork }) };
 }
 
 /**

@@ -17,6 +17,10 @@ export interface ExecutionMeta {
   readonly status: ExecutionStatus;
   readonly requestedAt: number;
   readonly endedAt?: number;
+  /** The execution that it is a fork of. */
+  readonly forkOf?: string;
+  /** It came as a file, from another installation: it is only looked at, and forked. */
+  readonly imported?: true;
 }
 
 /** Options of everything that waits. */

@@ -17,9 +17,12 @@ export function delivers(source: NodeState, { output }: Connection): boolean {
 
 /**
  * The input of a node: the output of its one predecessor or, where the graph gives it several, an object keyed by
- * the ids of those that delivered. A handled failure delivers `{error: {code, message}}`.
+ * the ids of those that delivered. A handled failure delivers `{error: {code, message}}`. A fork may give the node at
+ * which it begins something else.
  */
 export function inputOf(node: GraphNode, state: RunState): JsonValue {
+  const { fork } = state;
+  if (fork?.input !== undefined && fork.from === node.id) return fork.input;
   const sources = new Set(node.incoming.map((connection) => connection.from));
   const delivered: [string, JsonValue][] = [];
   for (const connection of node.incoming) {

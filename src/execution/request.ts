@@ -2,6 +2,7 @@
  * What starts an execution, as the log takes it.
  */
 import type { JsonValue } from "../lib/json.ts";
+import type { ForkOrigin } from "./fork.ts";
 
 /** What starts an execution. */
 export interface ExecutionRequest {
@@ -25,6 +26,8 @@ export interface ExecutionRequest {
   readonly timeoutMs: number;
   /** A second request with this key (one namespace a workflow) starts nothing. */
   readonly idempotency?: Idempotency;
+  /** What it is a fork of, and where it begins; such a request goes over the log, never with its input in a claim. */
+  readonly fork?: ForkOrigin;
   /** How many executions of this workflow may be under way at once. */
   readonly concurrency?: Concurrency;
 }

@@ -10,6 +10,7 @@
  */
 import type { JsonValue } from "../lib/json.ts";
 import type { NodeErrorData } from "../lib/errors.ts";
+import type { ForkOrigin } from "./fork.ts";
 import { type ExecutionStatus, isEnded, type LogEvent } from "./event.ts";
 import { progressOf, type Report, takeNodeReport, takeReport } from "./progress.ts";
 
@@ -54,6 +55,8 @@ export interface RunState {
   report?: Report;
   /** What was reported last, by a node or by that program. */
   data?: JsonValue;
+  /** What it is a fork of, if it is one. */
+  fork?: ForkOrigin;
 }
 
 /** A state before any event. */
@@ -75,7 +78,8 @@ export function applyEvent(state: RunState, event: LogEvent): void {
   if (isEnded(state.status)) return;
   switch (event.type) {
     case "execution.requested": {
-      const { workflowId, version, trigger, input } = event.data;
+      const { workflowId, version, trigger, input, fork } = event.data;
+      if (fork !== undefined) state.fork = fork;
       state.workflowId = workflowId;
       state.version = version;
       state.trigger = trigger;
@@ -176,6 +180,8 @@ export interface ExecutionState {
   endedAt?: number;
   tags?: Readonly<Record<string, string>>;
   error?: NodeErrorData;
+  /** What it is a fork of, and how it began. */
+  forkOf?: Pick<ForkOrigin, "executionId" | "from" | "mode" | "workflow">;
 }
 
 /** A state from which all that is shown is derived, over nodes that have not begun too when `nodeIds` names them. */
@@ -211,5 +217,10 @@ export function showState(
     ...(state.endedAt === undefined ? {} : { endedAt: state.endedAt }),
     ...(state.tags === undefined ? {} : { tags: state.tags }),
     ...(state.error === undefined ? {} : { error: state.error }),
+    ...(state.fork === undefined ? {} : { forkOf: shownFork(state.fork) }),
   };
+}
+
+function shownFork({ executionId, from, mode, workflow }: ForkOrigin): NonNullable<ExecutionState["forkOf"]> {
+  return { executionId, ...(from !== undefined && { from }), mode, workflow };
 }

@@ -21,6 +21,7 @@ import { MillraceError } from "../lib/errors.ts";
 import type { JsonValue } from "../lib/json.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { appendRequest, outcomeUnknown } from "./append_request.ts";
+import type { ForkOrigin } from "./fork.ts";
 import { makeRequest } from "./execution_request.ts";
 import type { ExecutionLog } from "./log.ts";
 import type { Replies, Reply, Waiter } from "./replies.ts";
@@ -37,6 +38,8 @@ export interface Submission {
   readonly input: JsonValue;
   /** Absent: the request is not deduplicated. */
   readonly idempotency?: Idempotency | undefined;
+  /** What it is a fork of, if it is one. */
+  readonly fork?: ForkOrigin | undefined;
   /** Absent: nobody waits for the reply. */
   readonly wait?: SubmissionWait | undefined;
   /** Aborts when whoever submits goes away: an append whose outcome is unknown is then not sent again. */

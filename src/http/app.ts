@@ -23,6 +23,7 @@ import { health } from "./api/health.ts";
 import { locks } from "./api/locks.ts";
 import { mailboxes } from "./api/mailboxes.ts";
 import { rebuilds } from "./api/rebuild.ts";
+import { replay } from "./api/replay.ts";
 import { recordings } from "./api/recordings.ts";
 import { sessions } from "./api/sessions.ts";
 import { sameOriginOnly } from "./frame/same_origin.ts";
@@ -51,6 +52,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   workflowState(app, deps);
   recordings(app, deps);
   backtest(app, deps, bodies);
+  replay(app, deps, bodies);
   deadLetters(app, deps);
   history(app, deps);
   locks(app, deps, bodies);

@@ -70,6 +70,15 @@ export function identityOf({ executionId, events, state }: Recording): ForkOrigi
   return { id: executionId, workflowId: state.workflowId, version: state.version };
 }
 
+/**
+ * The recording whose times a stub goes by: nodes of a stub saw the times of the record that answered them, not those
+ * of its own log. Where that record is gone, its own log is all there is.
+ */
+export async function timesOf(log: Pick<ExecutionLog, "pages">, recording: Recording): Promise<Recording> {
+  const { id } = identityOf(recording);
+  return id === recording.executionId ? recording : await readRecording(log, id) ?? recording;
+}
+
 function recordingTooLarge(executionId: string, limitBytes: number): MillraceError {
   return new MillraceError(
     "recording_too_large",

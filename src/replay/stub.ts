@@ -27,6 +27,8 @@ export interface StubRecord {
   readonly recording: Recording;
   /** The version that was recorded, if it is still known. */
   readonly workflow: CompiledWorkflow | undefined;
+  /** Whose times nodes see. */
+  readonly times: Recording;
   /** What `$execution` says. */
   readonly execution: Scope["execution"];
 }
@@ -61,8 +63,8 @@ function withoutEffects(node: GraphNode): GraphNode {
 }
 
 function stubRun(node: GraphNode, run: NodeRun, record: Against): NodeRun {
-  const { state, startedAt } = record.recording;
-  const then = startedAt.get(node.id) ?? state.requestedAt;
+  const { recording: { state }, times } = record;
+  const then = times.startedAt.get(node.id) ?? times.state.requestedAt;
   return async (context) => {
     const made = inThePast(context, then, record.execution);
     if (node.hasSideEffects) return await answerOf(node, made.scope, record);

@@ -12,6 +12,12 @@ export interface WebhookRoute {
   readonly pointer: string;
 }
 
+/**
+ * What the ids of workflows that came with imported executions begin with, the execution's id after it: no workflow
+ * that is PUT can be called so.
+ */
+export const IMPORT_PREFIX = "import:";
+
 /** Keeps definitions and their versions. */
 export interface WorkflowStore {
   /**

@@ -124,6 +124,7 @@ async function openSite(store: Store) {
       metricsPublic: false,
       corsOrigins: [],
       followerLimitBytes: 2 ** 18,
+      historyTtlSeconds: 1,
       idempotencyTtlSeconds: 1,
       instance: "bounds",
       roles: new Set(["http"]),

@@ -57,6 +57,7 @@ export async function withApp(options: HarnessOptions, test: (harness: Harness) 
       metricsPublic: false,
       corsOrigins: [],
       followerLimitBytes: 2 ** 18,
+      historyTtlSeconds: 60,
       idempotencyTtlSeconds: 60,
       instance: "test",
       roles: new Set(["http"]),

@@ -69,6 +69,7 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
       metricsPublic: false,
       corsOrigins: [],
       followerLimitBytes: 2 ** 18,
+      historyTtlSeconds: 60,
       idempotencyTtlSeconds: 60,
       instance: "test",
       roles: new Set(["http"]),

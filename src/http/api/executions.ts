@@ -67,7 +67,8 @@ async function getExecution(c: Context<AppEnv>, { catalog, store }: AppDeps): Pr
   // The definition only tells how many nodes there are: the state can be had without it.
   const workflow = await catalog.get(state.workflowId, state.version).catch(() => undefined);
   const shown = showState(id, state, workflow ? { nodeIds: [...workflow.graph.keys()] } : {});
-  return c.json(moment === undefined ? shown : { ...shown, at });
+  const forks = await store.forks.list(id);
+  return c.json({ ...shown, ...(forks.length > 0 && { forks }), ...(moment !== undefined && { at }) });
 }
 
 /** `?at=`: the moment of which the state is asked for; now by default. */

@@ -4,6 +4,7 @@
 import type { Context, Hono } from "hono";
 import { Gate } from "../../lib/gate.ts";
 import { BUNDLE_TYPE, bundleLines } from "../../replay/bundle.ts";
+import { definitionId } from "../../replay/definition_id.ts";
 import { type ComparedRun, diffRuns } from "../../replay/diff.ts";
 import { readRecording } from "../../replay/recording.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
@@ -31,7 +32,8 @@ async function comparedRun(executionId: string, { catalog, store }: AppDeps): Pr
   const recording = await readRecording(store.log, executionId);
   if (recording === undefined) throw executionNotFound(executionId);
   const { workflowId, version } = recording.state;
-  return { recording, workflow: await catalog.get(workflowId, version).catch(() => undefined) };
+  const id = definitionId(workflowId, await store.log.meta(executionId));
+  return { recording, workflow: await catalog.get(id, version).catch(() => undefined) };
 }
 
 async function exportBundle(c: Context<AppEnv>, { catalog, store, info }: AppDeps): Promise<Response> {
@@ -43,7 +45,7 @@ async function exportBundle(c: Context<AppEnv>, { catalog, store, info }: AppDep
     "content-disposition": `attachment; filename="execution-${id}.jsonl"`,
   };
   if (c.req.method === "HEAD") return c.body(null, 200, headers);
-  const workflow = await catalog.get(meta.workflowId, meta.version).catch(() => undefined);
+  const workflow = await catalog.get(definitionId(meta.workflowId, meta), meta.version).catch(() => undefined);
   const lines = bundleLines({ log: store.log, meta, workflow, release: info.version, now: Date.now() });
   return c.body(textStream(lines), 200, headers);
 }

@@ -4,6 +4,7 @@
 import type { Clock } from "../../lib/clock.ts";
 import type { Config } from "../../config/config.ts";
 import type { DeadLetters } from "../../execution/dead_letters.ts";
+import type { Forks } from "../../execution/forks.ts";
 import type { ExecutionLog } from "../../execution/log.ts";
 import type { Replies } from "../../execution/replies.ts";
 import type { Submit } from "../../execution/submit.ts";
@@ -41,6 +42,7 @@ export interface HttpStore {
   readonly projections: Projections;
   readonly statistics: Statistics;
   readonly deadLetters: DeadLetters;
+  readonly forks: Forks;
   readonly locks: LockStore;
   readonly sessions: SessionStore;
   readonly mailboxes: Mailboxes;
@@ -66,6 +68,7 @@ export interface AppDeps {
     | "corsOrigins"
     | "encryptionKeys"
     | "followerLimitBytes"
+    | "historyTtlSeconds"
     | "idempotencyTtlSeconds"
     | "instance"
     | "metricsPublic"

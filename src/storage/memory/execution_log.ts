@@ -152,8 +152,8 @@ export class MemoryLog implements ExecutionLog {
     throw concurrencyExceeded(workflowId, concurrency.limit);
   }
 
-  #keepRequest({ workflowId, version, trigger, input }: ExecutionRequest, time: number): [KeptEvent] {
-    const data = { workflowId, version, trigger, input };
+  #keepRequest({ workflowId, version, trigger, input, fork }: ExecutionRequest, time: number): [KeptEvent] {
+    const data = { workflowId, version, trigger, input, ...(fork !== undefined && { fork }) };
     return this.#state.keep([{ type: "execution.requested", time, data }]) as [KeptEvent];
   }
 
@@ -183,6 +183,15 @@ export class MemoryLog implements ExecutionLog {
 
 /** The metadata of an execution, for lists. */
 export function metaOf(execution: MemoryExecution): ExecutionMeta {
-  const { request: { executionId, workflowId, version }, status, requestedAt, endedAt } = execution;
-  return { executionId, workflowId, version, status, requestedAt, ...(endedAt === undefined ? {} : { endedAt }) };
+  const { request: { executionId, workflowId, version }, status, requestedAt, endedAt, forkOf, imported } = execution;
+  return {
+    executionId,
+    workflowId,
+    version,
+    status,
+    requestedAt,
+    ...(endedAt !== undefined && { endedAt }),
+    ...(forkOf !== undefined && { forkOf }),
+    ...(imported && { imported }),
+  };
 }

@@ -37,6 +37,11 @@ export interface MemoryExecution {
   bytes: number;
   logBytes: number;
   endedAt?: number;
+  /** The execution that it is a fork of, and its own forks, in the order of their ids. */
+  forkOf?: string;
+  forks?: string[];
+  /** It came as a file. */
+  imported?: true;
   result?: { value: Kept; expiresAt: number };
   /** Epoch milliseconds; set when it ends. */
   expiresAt?: number;

@@ -115,7 +115,7 @@ export class MemoryWorkQueue implements WorkQueue {
 
   #claimOf(execution: MemoryExecution): Claim {
     const { request, requestedAt, epoch, sequence, status, deliveries } = execution;
-    const { executionId, workflowId, version, trigger, replyTo, replyEarly = false } = request;
+    const { executionId, workflowId, version, trigger, replyTo, replyEarly = false, fork } = request;
     return {
       executionId,
       workflowId,
@@ -129,7 +129,7 @@ export class MemoryWorkQueue implements WorkQueue {
       paused: status === "paused",
       deliveries,
       ...(replyTo === undefined ? {} : { replyTo }),
-      ...(epoch === 1 ? { input: inputOf(execution) } : {}),
+      ...(epoch === 1 && fork === undefined ? { input: inputOf(execution) } : {}),
     };
   }
 

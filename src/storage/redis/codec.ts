@@ -117,11 +117,11 @@ export function decodeFeedEntry({ id, fields }: StreamEntry, partition: number):
 }
 
 /** The fields of a meta hash that a list shows. */
-export const META_FIELDS = ["workflow", "version", "status", "requestedAt", "endedAt"] as const;
+export const META_FIELDS = ["workflow", "version", "status", "requestedAt", "endedAt", "forkOf", "imported"] as const;
 
 /** What HMGET of {@linkcode META_FIELDS} replies, as the port has it; `undefined` when the hash is gone. */
 export function decodeMeta(executionId: string, reply: readonly (string | null)[]): ExecutionMeta | undefined {
-  const [workflowId, version, status, requestedAt, endedAt] = reply;
+  const [workflowId, version, status, requestedAt, endedAt, forkOf, imported] = reply;
   if (typeof workflowId !== "string") return undefined;
   return {
     executionId,
@@ -130,6 +130,8 @@ export function decodeMeta(executionId: string, reply: readonly (string | null)[
     status: status as ExecutionStatus,
     requestedAt: Number(requestedAt),
     ...(endedAt ? { endedAt: Number(endedAt) } : {}),
+    ...(forkOf ? { forkOf } : {}),
+    ...(imported ? { imported: true } : {}),
   };
 }
 

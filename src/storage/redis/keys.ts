@@ -63,6 +63,11 @@ export class Keys {
     return this.#of("values", executionId);
   }
 
+  /** Sorted set of the ids of an execution's forks, all of score 0. */
+  forks(executionId: string): string {
+    return this.#of("forks", executionId);
+  }
+
   /** The progress document. */
   state(executionId: string): string {
     return this.#of("state", executionId);

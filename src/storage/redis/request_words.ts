@@ -12,13 +12,15 @@ export function requestWords(
   { keys }: { keys: Keys },
 ): { words: RequestOptions; bytes: number } {
   const { executionId, workflowId, version, trigger, input, replyTo = "", replyEarly = false } = request;
-  const { concurrency, idempotency, resultTtlSeconds, historyTtlSeconds, timeoutMs } = request;
+  const { concurrency, fork, idempotency, resultTtlSeconds, historyTtlSeconds, timeoutMs } = request;
   const partition = keys.partitionOf(executionId);
   const { data, value, json = "null" } = encodeEvent({
     type: "execution.requested",
     time: 0,
-    data: { workflowId, version, trigger, input },
+    data: { workflowId, version, trigger, input, ...(fork !== undefined && { fork }) },
   });
+  // What a fork begins with stands in the log alone: its claim must fold that.
+  const isLarge = value !== undefined || fork !== undefined;
   const words: RequestOptions = {
     keys: {
       meta: keys.meta(executionId),
@@ -35,7 +37,7 @@ export function requestWords(
     replyTo,
     replyEarly,
     input: json,
-    large: value !== undefined,
+    large: isLarge,
     resultTtlSeconds,
     historyTtlSeconds,
     timeoutMs,
@@ -55,5 +57,5 @@ export function requestWords(
       },
     }),
   };
-  return { words, bytes: data.length + (value?.json.length ?? 0) };
+  return { words, bytes: data.length + (isLarge ? json.length : 0) };
 }

@@ -28,6 +28,7 @@ import { RedisArchiveFeed } from "./archive_feed.ts";
 import { storeHealth } from "./store_health.ts";
 import type { RedisStoreOptions } from "./store_options.ts";
 import { RedisLog } from "./execution_log.ts";
+import { RedisForks } from "./forks.ts";
 import { RedisDeadLetters } from "./dead_letters.ts";
 import { boundFeeds } from "./feed_trim.ts";
 import { Inbox } from "./inbox.ts";
@@ -182,6 +183,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       statistics: new RedisStatistics({ keys, commands }),
       workflows,
       deadLetters: new RedisDeadLetters({ keys, connection: reads }),
+      forks: new RedisForks({ keys, commands }),
       locks,
       caches: new RedisCaches({ keys, connection: reads, clock, limitBytes: cacheLimitBytes }),
       ...sessions,

@@ -1,0 +1,22 @@
+/**
+ * What a run is given.
+ */
+import type { Clock } from "../lib/clock.ts";
+import type { ExecutionLog } from "../execution/log.ts";
+import type { WorkQueue } from "../execution/work_queue.ts";
+import type { CompiledWorkflow } from "../workflow/definition.ts";
+import type { RunControl } from "./run_control.ts";
+import type { ForkStart, StartForkOptions } from "./start_fork.ts";
+
+/** What a run needs of its worker. */
+export interface RunOptions extends Partial<ForkStart>, Pick<StartForkOptions, "workflows" | "limits"> {
+  readonly workflow: CompiledWorkflow;
+  readonly log: ExecutionLog;
+  readonly queue: Pick<WorkQueue, "append" | "suspend" | "finish">;
+  readonly clock: Clock;
+  /** The worker's name, for `execution.started`. */
+  readonly worker: string;
+  /** The largest output of a node, in characters of JSON. */
+  readonly outputLimitBytes: number;
+  readonly control: RunControl;
+}

@@ -1,0 +1,56 @@
+/**
+ * How a fork begins: what it takes from the record, and what runs in place of its nodes.
+ */
+import { MillraceError, type NodeErrorData } from "../lib/errors.ts";
+import type { ExecutionLog } from "../execution/log.ts";
+import type { RunState } from "../execution/state.ts";
+import type { ExpressionLimits } from "../expression/expression.ts";
+import { readRecording, type Recording, timesOf } from "../replay/recording.ts";
+import { stubOf } from "../replay/stub.ts";
+import { type TakenEvent, takenEvents } from "../replay/taken.ts";
+import { definitionId } from "../replay/definition_id.ts";
+import type { CompiledWorkflow } from "../workflow/definition.ts";
+
+/** How a fork begins. */
+export interface ForkStart {
+  /** What runs. */
+  readonly workflow: CompiledWorkflow;
+  /** The ends of nodes that it takes from the record, and has not taken yet. */
+  readonly taken: readonly TakenEvent[];
+  /** Why it cannot begin: with this it ends. */
+  readonly refusal?: NodeErrorData;
+}
+
+/** What {@linkcode startFork} takes. */
+export interface StartForkOptions {
+  /** The version that the fork runs. */
+  readonly workflow: CompiledWorkflow;
+  readonly log: Pick<ExecutionLog, "pages" | "meta">;
+  readonly workflows?: { get(id: string, version: number): Promise<CompiledWorkflow | undefined> };
+  readonly limits?: ExpressionLimits | undefined;
+}
+
+/** Reads the record; where it is gone, or more than is looked at as a whole, the fork fails. */
+export async function startFork(state: RunState, options: StartForkOptions): Promise<ForkStart> {
+  const { workflow, log, workflows, limits } = options;
+  const { executionId, from, mode, identity } = state.fork!;
+  if (mode === "live" && from === undefined) return { workflow, taken: [] };
+  let recording: Recording | undefined;
+  try {
+    recording = await readRecording(log, executionId);
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code !== "recording_too_large") throw error;
+    return { workflow, taken: [], refusal: { code: error.code, message: error.message } };
+  }
+  if (recording === undefined) {
+    const message = `The record of the execution "${executionId}", of which this is a fork, has expired`;
+    return { workflow, taken: [], refusal: { code: "record_gone", message } };
+  }
+  const taken = takenEvents(recording, workflow.graph, from).filter(({ node }) => !state.nodes.has(node));
+  if (mode === "live") return { workflow, taken };
+  const { version } = recording.state;
+  const id = definitionId(recording.state.workflowId, await log.meta(executionId));
+  const recorded = await workflows?.get(id, version).catch(() => undefined);
+  const record = { recording, workflow: recorded, times: await timesOf(log, recording), execution: identity };
+  return { workflow: stubOf(workflow, { limits })(record), taken };
+}

@@ -1,0 +1,59 @@
+/**
+ * What a fork takes from the record, instead of running it.
+ */
+import { compareEntryIds, type EventData, isEntryId, type StoredEvent } from "../execution/event.ts";
+import type { Graph } from "../workflow/graph.ts";
+import type { Recording } from "./recording.ts";
+
+/** The end of a node, as it is taken. */
+export type TakenEvent = {
+  [T in "node.completed" | "node.failed" | "node.skipped"]: {
+    readonly type: T;
+    readonly node: string;
+    readonly data: EventData[T];
+  };
+}["node.completed" | "node.failed" | "node.skipped"];
+
+/** True for a place in a log, rather than a node. */
+export function isPlace(from: string): boolean {
+  return from.includes("-") && isEntryId(from);
+}
+
+/**
+ * The ends of nodes that a fork takes, in the order of the record: with a node as `from`, of all nodes but that one and
+ * those after it; with an entry's id, all that the log has before it; without, none. A node that the workflow no longer
+ * has is left out, and so is a failure that ended the execution.
+ */
+export function takenEvents({ events, state }: Recording, graph: Graph, from: string | undefined): TakenEvent[] {
+  if (from === undefined || from === state.trigger) return [];
+  const place = isPlace(from) ? from : undefined;
+  const again = place === undefined ? withDescendants(graph, from) : new Set<string>();
+  return events.flatMap((event) => {
+    if (place !== undefined && compareEntryIds(event.id, place) >= 0) return [];
+    const node = graph.get(event.node ?? "");
+    return node === undefined || node.isTrigger || again.has(node.id) ? [] : takenEvent(event, node.id);
+  });
+}
+
+function takenEvent(event: StoredEvent, node: string): TakenEvent[] {
+  switch (event.type) {
+    case "node.completed": {
+      const { output, outputs, responds } = event.data;
+      const data = { output, ...(outputs && { outputs }), ...(responds && { responds }), recorded: true as const };
+      return [{ type: event.type, node, data }];
+    }
+    case "node.failed":
+      return event.data.handled === undefined ? [] : [{ type: event.type, node, data: event.data }];
+    case "node.skipped":
+      return [{ type: event.type, node, data: {} }];
+    default:
+      return [];
+  }
+}
+
+function withDescendants(graph: Graph, from: string): Set<string> {
+  const found = new Set([from]);
+  // Topological order: whoever comes before a node has been looked at before it.
+  for (const { id, incoming } of graph.values()) if (incoming.some((it) => found.has(it.from))) found.add(id);
+  return found;
+}

@@ -1,0 +1,284 @@
+/**
+ * Forks over the whole app: what they take from the record, what they run, and what fails clearly.
+ */
+import fc from "fast-check";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { uuidv7 } from "../../../src/lib/uuidv7.ts";
+import type { JsonValue } from "../../../src/lib/json.ts";
+import { chain, openWholeApp, type WholeApp } from "../whole_app.ts";
+import { json, post } from "../harness.ts";
+
+const FORKS = Number(process.env.FORKS ?? 20);
+const LARGE = "y".repeat(40_000);
+
+interface Rig extends AsyncDisposable {
+  readonly whole: WholeApp;
+  /** The URLs that were called, in order. */
+  readonly calls: string[];
+}
+
+/** An app whose calls answer with how many there were, or fail where the URL says so. */
+async function rig(): Promise<Rig> {
+  const calls: string[] = [];
+  const fetch: typeof globalThis.fetch = (url) => {
+    calls.push(String(url));
+    const status = /fail/.test(String(url)) ? 503 : 200;
+    return Promise.resolve(Response.json({ call: calls.length }, { status }));
+  };
+  const whole = await openWholeApp({ fetch });
+  return { whole, calls, [Symbol.asyncDispose]: () => whole[Symbol.asyncDispose]() };
+}
+
+async function run(whole: WholeApp, path: string, body: JsonValue): Promise<string> {
+  const response = await whole.app.request(`/webhook/${path}`, post(body));
+  return response.headers.get("execution-id")!;
+}
+
+/** Starts a fork and waits for its end. */
+async function fork(whole: WholeApp, of: string, body: object) {
+  const response = await whole.app.request(`/api/executions/${of}/replay`, post(body as never, { prefer: "wait=30" }));
+  return { status: response.status, id: response.headers.get("execution-id")!, body: await json(response) };
+}
+
+const get = async (whole: WholeApp, path: string) => await json(await whole.app.request(path));
+
+/** What each node came to: status, output, error, as JSON. */
+async function outcomes(whole: WholeApp, id: string): Promise<Record<string, string>> {
+  const found: Record<string, string> = {};
+  for (const { type, node, data } of await whole.store.log.read(id)) {
+    if (node === undefined || !/completed|failed|skipped/.test(type)) continue;
+    const { recorded: _, ...rest } = data as { recorded?: true };
+    found[node] = `${type} ${JSON.stringify(rest)}`;
+  }
+  return found;
+}
+
+const transform = (id: string, output: JsonValue) => ({ id, type: "transform", parameters: { output } });
+const call = (id: string, url: string, rest: object = {}) => ({
+  id,
+  type: "httpRequest",
+  parameters: { url },
+  ...rest,
+});
+
+/** A workflow of every kind of node, with branches that join, chance, the clock, retries and handled failures. */
+function randomWorkflow(kinds: readonly number[]): object {
+  const nodes: object[] = [{ id: "hook", type: "webhook", parameters: { path: "any" } }];
+  const connections: object[] = [];
+  const before = (index: number) =>
+    index === 0 ? ["hook"] : index % 3 === 2 ? [`n${index - 1}`, `n${index - 2}`] : [
+      `n${index - 1}`,
+    ];
+  kinds.forEach((kind, index) => {
+    const id = `n${index}`;
+    const made = [
+      transform(id, { in: "{{ $ }}", at: "{{ $millis() }}", n: "{{ $trigger.body.n }}" }),
+      transform(id, { dice: "{{ $random() }}", mix: "{{ $shuffle([1..5]) }}" }),
+      transform(id, { id: "{{ $execution.id }}", of: "{{ $execution.version }}", now: "{{ $now() }}" }),
+      call(id, "http://x.test/{{ $trigger.body.n }}"),
+      call(id, "http://x.test/{{ $millis() }}", { retry: { maxAttempts: 2, backoffMs: 1 } }),
+      call(id, "http://x.test/fail/{{ $trigger.body.n }}", {
+        onError: "continue",
+        retry: { maxAttempts: 2, backoffMs: 1 },
+      }),
+      { id, type: "delay", parameters: { seconds: 0.001 } },
+      transform(id, { big: LARGE }),
+      { id, type: "httpResponse", parameters: { body: { n: "{{ $trigger.body.n }}", at: "{{ $millis() }}" } } },
+    ][kind]!;
+    nodes.push(made);
+    for (const from of before(index)) connections.push({ from, to: id });
+  });
+  return { nodes, connections };
+}
+
+test("forks in a stub of random executions are equal byte by byte, and call nobody", async () => {
+  await using it = await rig();
+  const { whole, calls } = it;
+  let made = 0;
+  const property = fc.asyncProperty(
+    fc.array(fc.nat(8), { minLength: 1, maxLength: 6 }),
+    fc.nat(1000),
+    fc.nat(6),
+    async (kinds, n, from) => {
+      await whole.catalog.put("any", randomWorkflow(kinds));
+      const of = await run(whole, "any", { n });
+      const before = calls.length;
+      const begins = from < kinds.length ? { from: `n${from}` } : {};
+      const { id, body } = await fork(whole, of, { ...begins, workflow: "recorded", mode: "stub" });
+      assert.is(
+        JSON.stringify(await outcomes(whole, id), keysSorted),
+        JSON.stringify(await outcomes(whole, of), keysSorted),
+      );
+      const result = await get(whole, `/api/executions/${of}/result`);
+      assert.equal({ ...body, executionId: of }, result);
+      const again = await fork(whole, id, {});
+      assert.equal(await outcomes(whole, again.id), await outcomes(whole, of));
+      assert.is(calls.length, before);
+      made++;
+    },
+  );
+  await fc.assert(property, { numRuns: FORKS, includeErrorInReport: true });
+  assert.is(made, FORKS);
+});
+
+/** Nodes of branches end in any order. */
+function keysSorted(_key: string, value: unknown): unknown {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
+    : value;
+}
+
+const pipeline = (last: JsonValue = "{{ $ }}") =>
+  chain("p", [
+    call("first", "http://x.test/first"),
+    transform("middle", { from: "{{ body.call }}" }),
+    call("second", "http://x.test/second/{{ from }}"),
+    transform("last", last),
+  ]);
+
+test("a fork from a node takes what is before it from the record, and runs the rest", async () => {
+  await using it = await rig();
+  const { whole, calls } = it;
+  await whole.catalog.put("p", pipeline());
+  const of = await run(whole, "p", { n: 1 });
+  assert.is(calls.length, 2);
+  const { id, body } = await fork(whole, of, { from: "second", workflow: "recorded", mode: "live" });
+  assert.equal(calls.slice(2), ["http://x.test/second/1"]);
+  assert.is(body.output.body.call, 3);
+  const events = await whole.store.log.read(id);
+  const recorded = events.filter(({ data }) => (data as { recorded?: true }).recorded);
+  assert.equal(recorded.map(({ node }) => node), ["first", "middle"]);
+  const state = await get(whole, `/api/executions/${id}`);
+  assert.equal(state.forkOf, { executionId: of, from: "second", mode: "live", workflow: "recorded" });
+  assert.equal((await get(whole, `/api/executions/${of}`)).forks, [id]);
+  assert.is((await whole.store.log.meta(id))!.forkOf, of);
+  assert.is((await fork(whole, of, { mode: "live" })).body.status, "completed");
+  assert.is(calls.length, 5);
+});
+
+test("a fork from an entry takes what had ended before it", async () => {
+  await using it = await rig();
+  const { whole, calls } = it;
+  await whole.catalog.put("p", pipeline());
+  const of = await run(whole, "p", { n: 1 });
+  const { events } = await get(whole, `/api/executions/${of}/events`);
+  const entry = events.find((it: { type: string; node?: string }) =>
+    it.type === "node.completed" && it.node === "second"
+  );
+  await fork(whole, of, { from: entry.id, mode: "live" });
+  assert.equal(calls.slice(2), ["http://x.test/second/1"]);
+});
+
+test("a fork may be given another input: at the trigger, or at the node where it begins", async () => {
+  await using it = await rig();
+  const { whole, calls } = it;
+  await whole.catalog.put("p", pipeline());
+  const of = await run(whole, "p", { n: 1 });
+  await fork(whole, of, { from: "second", input: { from: LARGE.slice(0, 500) }, mode: "live" });
+  assert.is(calls[2], `http://x.test/second/${LARGE.slice(0, 500)}`);
+  const asTrigger = await fork(whole, of, { input: { body: { n: 2 } }, mode: "live" });
+  const [requested] = await whole.store.log.read(asTrigger.id);
+  assert.equal((requested!.data as { input: JsonValue }).input, { body: { n: 2 } });
+  const { events } = await get(whole, `/api/executions/${of}/events`);
+  assert.is((await fork(whole, of, { from: events[3].id, input: 1 })).status, 400);
+});
+
+test("a stub fails with not_recorded at a call that the record lacks, whatever onError says", async () => {
+  await using it = await rig();
+  const { whole, calls } = it;
+  const definition = (url: string) => chain("q", [call("ask", url, { onError: "continue" }), transform("end", 1)]);
+  await whole.catalog.put("q", definition("http://x.test/{{ body.n }}"));
+  const of = await run(whole, "q", { n: 1 });
+  const before = calls.length;
+  const changed = await fork(whole, of, { input: { body: { n: 2 } } });
+  assert.is(changed.body.status, "failed");
+  assert.is(changed.body.error.code, "not_recorded");
+  assert.is(changed.body.error.node, "ask");
+  assert.is((await fork(whole, of, { input: { body: { n: 1 }, more: true } })).body.status, "completed");
+  await whole.catalog.put("q", definition("http://x.test/other"));
+  assert.is((await fork(whole, of, { workflow: "current" })).body.error.code, "not_recorded");
+  assert.is((await fork(whole, of, { workflow: "recorded" })).body.status, "completed");
+  assert.is(calls.length, before);
+});
+
+test("a fork of the current version runs what is new, and says clearly what is gone", async () => {
+  await using it = await rig();
+  const { whole } = it;
+  await whole.catalog.put("p", pipeline());
+  const of = await run(whole, "p", { n: 1 });
+  await whole.catalog.put("p", pipeline({ changed: "{{ $ }}" }));
+  const { body, id } = await fork(whole, of, { from: "last", workflow: "current", mode: "live" });
+  assert.ok(body.output.changed);
+  assert.is((await get(whole, `/api/executions/${id}`)).version, 2);
+  const added = JSON.parse(JSON.stringify(pipeline()).replaceAll('"last"', '"renamed"'));
+  await whole.catalog.put("p", added);
+  const gone = await fork(whole, of, { from: "last", workflow: "current" });
+  assert.is(gone.status, 400);
+  assert.match(gone.body.detail, /Version 3 of the workflow "p" has no node "last"/);
+  assert.is((await fork(whole, of, { from: "renamed", workflow: "current", mode: "live" })).body.status, "completed");
+  await whole.catalog.put("p", { nodes: [{ id: "other", type: "webhook", parameters: { path: "p" } }] });
+  assert.is((await fork(whole, of, { workflow: "current" })).body.code, "trigger_not_found");
+  await whole.catalog.delete("p");
+  assert.is((await fork(whole, of, { workflow: "current" })).body.code, "workflow_not_found");
+});
+
+test("a fork that joins branches takes those that were done and do not come after its node", async () => {
+  await using it = await rig();
+  const { whole, calls } = it;
+  await whole.catalog.put("j", {
+    nodes: [
+      { id: "hook", type: "webhook", parameters: { path: "j" } },
+      call("left", "http://x.test/left"),
+      call("right", "http://x.test/right"),
+      transform("both", { left: "{{ left.body.call }}", right: "{{ right.body.call }}" }),
+    ],
+    connections: [
+      { from: "hook", to: "left" },
+      { from: "hook", to: "right" },
+      { from: "left", to: "both" },
+      { from: "right", to: "both" },
+    ],
+  });
+  const of = await run(whole, "j", {});
+  const before = await get(whole, `/api/executions/${of}/result`);
+  const { body } = await fork(whole, of, { from: "left", mode: "live" });
+  assert.equal(calls.slice(2), ["http://x.test/left"]);
+  assert.equal(body.output, { ...before.output, left: 3 });
+});
+
+test("a fork works while the log lives, without saveExecutionToDatabase too, and fails clearly once it is gone", async () => {
+  await using it = await rig();
+  const { whole } = it;
+  await whole.catalog.put("p", { ...pipeline(), settings: { saveExecutionToDatabase: false, resultTtlSeconds: 60 } });
+  const of = await run(whole, "p", { n: 1 });
+  assert.is((await fork(whole, of, {})).body.status, "completed");
+  assert.is((await fork(whole, uuidv7(), {})).body.code, "execution_not_found");
+});
+
+test("POST …/replay refuses a bad body, and names its member", async () => {
+  await using it = await rig();
+  const { whole } = it;
+  await whole.catalog.put("p", pipeline());
+  const of = await run(whole, "p", { n: 1 });
+  const bad: [unknown, string | undefined][] = [
+    [[], undefined],
+    [{ from: 1 }, "from"],
+    [{ from: "" }, "from"],
+    [{ from: "nobody" }, "from"],
+    [{ from: "__proto__" }, "from"],
+    [{ from: "1-1" }, "from"],
+    [{ mode: "dry" }, "mode"],
+    [{ workflow: "newest" }, "workflow"],
+    [{ form: "second" }, "form"],
+  ];
+  for (const [body, parameter] of bad) {
+    const { status, body: problem } = await fork(whole, of, body as object);
+    assert.is(status, 400, JSON.stringify(body));
+    assert.is(problem.parameter, parameter);
+  }
+  assert.is((await get(whole, `/api/executions/${of}`)).forks, undefined);
+  assert.is((await fork(whole, of, { from: "hook" })).body.status, "completed");
+});
+
+test.run();
