@@ -5,7 +5,16 @@ import { execFileSync } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { cpus, release } from "node:os";
 import { drawChart } from "./bench/chart.ts";
-import { type Contender, CONTENDER_NAMES, type ContenderName, startContender, TITLES } from "./bench/contenders.ts";
+import { FULL, measureClaims, SHORT } from "./bench/claim_runs.ts";
+import { claimsTable } from "./bench/claims.ts";
+import {
+  type Contender,
+  CONTENDER_NAMES,
+  type ContenderName,
+  isOurs,
+  startContender,
+  TITLES,
+} from "./bench/contenders.ts";
 import { curvePanel, CURVES, curveTable, measureCurve, type Measured } from "./bench/growth.ts";
 import { drive } from "./bench/load.ts";
 import { type BenchOptions, helpText, OptionError, readOptions } from "./bench/options.ts";
@@ -22,6 +31,7 @@ const WARM_UP = { callers: 16, seconds: 2 };
 try {
   const options = readOptions(process.argv.slice(2), NAMES);
   if (options === undefined) console.log(helpText(NAMES));
+  else if (options.claims) process.exitCode = await claim(options);
   else process.exitCode = await (options.growth === undefined ? compare(options) : grow(options, options.growth));
 } catch (error) {
   if (!(error instanceof OptionError)) throw error;
@@ -31,8 +41,7 @@ try {
 
 async function compare(options: BenchOptions): Promise<number> {
   const { appendfsync, callers, seconds, rounds } = options;
-  const aof = appendfsync === "off" ? [] : ["--appendonly", "yes", "--appendfsync", appendfsync];
-  await using redis = await startRedis({ json: true, args: aof });
+  await using redis = await startRedis({ json: true, args: redisArgs(appendfsync) });
   using stats = await RedisStats.open(redis);
   const contenders: Contender[] = [];
   try {
@@ -55,15 +64,26 @@ async function compare(options: BenchOptions): Promise<number> {
   }
 }
 
+/** What is claimed, and whether it is so on this machine now. A claim that is missed is no failure: a lost answer is. */
+async function claim({ appendfsync, short, json }: BenchOptions): Promise<number> {
+  const args = redisArgs(appendfsync);
+  const { figures, claims, lost } = await measureClaims(short ? SHORT : FULL, { args, note });
+  await using redis = await startRedis({ json: true, args });
+  const machine = describe(redis.version, appendfsync);
+  console.log(`\n${comparisonTable(figures)}\n\n${costTable(figures)}\n\n${claimsTable(claims)}\n\n${machine}`);
+  if (json !== undefined) await writeFile(json, `${JSON.stringify({ machine, claims, figures }, null, 2)}\n`);
+  return lost > 0 ? 1 : 0;
+}
+
 /** Growth curves, a table each as it is done, and one chart of all. */
 async function grow(options: BenchOptions, names: readonly string[]): Promise<number> {
   const { appendfsync, seconds, json, svg } = options;
-  const aof = appendfsync === "off" ? [] : ["--appendonly", "yes", "--appendfsync", appendfsync];
+  const args = redisArgs(appendfsync);
   const measured: Measured[] = [];
   let machine = "";
   for (const name of names) {
     // A Redis for each curve, so that none is affected by the data of another.
-    await using redis = await startRedis({ json: true, args: aof });
+    await using redis = await startRedis({ json: true, args });
     using stats = await RedisStats.open(redis);
     machine = describe(redis.version, appendfsync);
     const one = await measureCurve(CURVES.get(name)!, { redisUrl: redis.url, stats, seconds, note });
@@ -100,9 +120,8 @@ function panels(figures: readonly Figures[]) {
   ];
 }
 
-/** True for the contenders whose lost answers fail the command; those of others are only shown. */
-function isOurs(name: ContenderName): boolean {
-  return name === "millrace" || name === "memory";
+function redisArgs(appendfsync: BenchOptions["appendfsync"]): string[] {
+  return appendfsync === "off" ? [] : ["--appendonly", "yes", "--appendfsync", appendfsync];
 }
 
 function describe(redisVersion: string, appendfsync: string): string {

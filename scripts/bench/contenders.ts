@@ -6,7 +6,7 @@ import { type BenchProcess, startProcess } from "./process.ts";
 import { answerTo, bodyOf, WORKFLOW } from "./work.ts";
 
 /** The names of all contenders, in the order of the table. */
-export const CONTENDER_NAMES = ["echo", "millrace", "memory", "bullmq", "polling"] as const;
+export const CONTENDER_NAMES = ["echo", "millrace", "long", "memory", "bullmq", "polling"] as const;
 
 /** The name of a contender. */
 export type ContenderName = (typeof CONTENDER_NAMES)[number];
@@ -14,7 +14,8 @@ export type ContenderName = (typeof CONTENDER_NAMES)[number];
 /** Titles in the table. */
 export const TITLES: Readonly<Record<ContenderName, string>> = {
   echo: "bare streams",
-  millrace: "Millrace",
+  millrace: "Millrace, short way",
+  long: "Millrace, long way",
   memory: "Millrace in memory",
   bullmq: "BullMQ, waitUntilFinished",
   polling: "polling every 100 ms",
@@ -27,13 +28,26 @@ export interface Contender extends AsyncDisposable {
   readonly processes: readonly BenchProcess[];
 }
 
+/** True for the contenders whose lost answers fail the command; those of others are only shown. */
+export function isOurs(name: ContenderName): boolean {
+  return name === "millrace" || name === "long" || name === "memory";
+}
+
 /** Starts a contender on a Redis. */
 export async function startContender(name: ContenderName, options: { redisUrl: string }): Promise<Contender> {
   const { REDIS_URL: _, NODE_V8_COVERAGE: _coverage, ...inherited } = process.env;
-  const env = { ...inherited, REDIS_URL: options.redisUrl, LOG_LEVEL: "warn", PORT: "0", DRAIN_SECONDS: "0" };
+  // Each finds a Redis as if it were alone.
+  const env = {
+    ...inherited,
+    REDIS_URL: options.redisUrl,
+    REDIS_PREFIX: `${name}:`,
+    LOG_LEVEL: "warn",
+    PORT: "0",
+    DRAIN_SECONDS: "0",
+  };
   const processes = await startProcesses(name, env);
   const [front] = processes;
-  const isMillrace = name === "millrace" || name === "memory";
+  const isMillrace = isOurs(name);
   if (isMillrace) await putWorkflow(front!.url, "bench", WORKFLOW);
   return {
     name,
@@ -61,6 +75,8 @@ function startProcesses(name: ContenderName, env: NodeJS.ProcessEnv): Promise<Be
   };
   switch (name) {
     case "millrace":
+      return Promise.all([start("http", ["src/main.ts"])]);
+    case "long":
       return Promise.all([
         start("http", ["src/main.ts"], { ROLES: "http" }),
         start("worker", ["src/main.ts"], { ROLES: "worker,assembler,scheduler" }),

@@ -4,12 +4,13 @@
 import type { Panel } from "./chart.ts";
 import type { Curve, Ground, Point } from "./curve.ts";
 import { instances, nodes, partitions, payload, stored } from "./load_curves.ts";
+import { memory } from "./memory_curve.ts";
 import { markdown } from "./table.ts";
 import { callers, followers } from "./waiting_curves.ts";
 
 /** All curves, by name. */
 export const CURVES: ReadonlyMap<string, Curve> = new Map(
-  [nodes, payload, callers, followers, stored, instances, partitions].map((curve) => [curve.name, curve]),
+  [nodes, payload, memory, callers, followers, stored, instances, partitions].map((curve) => [curve.name, curve]),
 );
 
 /** A curve with its points. */

@@ -30,9 +30,12 @@ const ANSWER_MS = 30_000;
 /** Every call of this process has a number of its own. */
 let calls = 0;
 
-/** Calls for `seconds`, and waits for what is under way then. */
-export async function drive(target: Target, options: { callers: number; seconds: number }): Promise<Load> {
-  const { callers, seconds } = options;
+/** Calls for `seconds`, or until there are so many `answers`, and waits for what is under way then. */
+export async function drive(
+  target: Target,
+  options: { callers: number; seconds: number; answers?: number },
+): Promise<Load> {
+  const { callers, seconds, answers = Infinity } = options;
   const pool = new Pool(target.origin, {
     connections: callers,
     pipelining: 1,
@@ -62,7 +65,7 @@ export async function drive(target: Target, options: { callers: number; seconds:
     }
   };
   await Promise.all(Array.from({ length: callers }, async () => {
-    while (performance.now() < until) await call();
+    while (performance.now() < until && load.latencies.length < answers) await call();
   }));
   load.seconds = (performance.now() - startedAt) / 1000;
   await pool.close();

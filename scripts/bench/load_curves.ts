@@ -19,9 +19,9 @@ interface Node {
 }
 
 /** A webhook, `n` transforms one after the other or side by side, and a response. */
-function grown(shape: "chain" | "fan", n: number) {
+export function grown(shape: "chain" | "fan", n: number) {
   const ids = Array.from({ length: n }, (_, i) => `n${i}`);
-  const hook: Node = { id: "hook", type: "webhook", parameters: { path: shape } };
+  const hook: Node = { id: "hook", type: "webhook", parameters: { path: `${shape}${n}` } };
   const reply: Node = { id: "reply", type: "httpResponse", parameters: { status: 201, body: "{{ $trigger.body.n }}" } };
   const pure = ids.map((id): Node => ({
     id,
@@ -64,13 +64,16 @@ async function measure(
   };
 }
 
-const benchTarget = (origin: string): Target => ({
-  origin,
-  path: "/webhook/bench",
-  status: 201,
-  body: bodyOf,
-  answer: answerTo,
-});
+/** Calls of the workflow that all contenders run. */
+export function benchTarget(origin: string): Target {
+  return { origin, path: "/webhook/bench", status: 201, body: bodyOf, answer: answerTo };
+}
+
+/** Calls of {@linkcode grown} workflows. */
+export function grownTarget(origin: string, shape: "chain" | "fan", n: number): Target {
+  const body = (i: number) => JSON.stringify({ n: i });
+  return { origin, path: `/webhook/${shape}${n}`, status: 201, body, answer: String };
+}
 
 /** Nodes of a workflow. */
 export const nodes: Curve = {
@@ -83,9 +86,7 @@ export const nodes: Curve = {
     for (const shape of ["chain", "fan"] as const) {
       for (const n of [1, 2, 5, 10, 20, 50, 100, 198]) {
         await millrace.put(shape, grown(shape, n));
-        const body = (i: number) => JSON.stringify({ n: i });
-        const target = { origin: millrace.origin, path: `/webhook/${shape}`, status: 201, body, answer: String };
-        yield { line: shape, x: n, ...await measure(millrace, target, ground) };
+        yield { line: shape, x: n, ...await measure(millrace, grownTarget(millrace.origin, shape, n), ground) };
       }
     }
   },

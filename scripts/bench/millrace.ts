@@ -21,6 +21,8 @@ export interface Millrace extends AsyncDisposable {
   /** Of every HTTP instance. */
   readonly origins: readonly string[];
   readonly processes: readonly BenchProcess[];
+  /** Begins the names of all its keys. */
+  readonly prefix: string;
   /** Processor time of all processes so far, in microseconds; Redis's is not in it. */
   cpu(): number;
   /** Stores a workflow. */
@@ -35,10 +37,11 @@ let prefixes = 0;
 export async function startMillrace(options: MillraceOptions): Promise<Millrace> {
   const { redisUrl, instances = 1, partitions = 1, env = {} } = options;
   const { NODE_V8_COVERAGE: _, ...inherited } = process.env;
+  const prefix = `bench${prefixes++}:`;
   const common = {
     ...inherited,
     REDIS_URL: redisUrl,
-    REDIS_PREFIX: `bench${prefixes++}:`,
+    REDIS_PREFIX: prefix,
     PARTITIONS: String(partitions),
     LOG_LEVEL: "warn",
     PORT: "0",
@@ -58,6 +61,7 @@ export async function startMillrace(options: MillraceOptions): Promise<Millrace>
     origin: origins[0]!,
     origins,
     processes,
+    prefix,
     cpu: () => processes.reduce((sum, { pid }) => sum + cpuMicroseconds(pid), 0),
     put: (id, definition) => putWorkflow(origins[0]!, id, definition),
     memory: () => usedMemory(http[0]!),

@@ -21,6 +21,10 @@ export interface BenchOptions {
   readonly json: string | undefined;
   /** Where the chart is written. */
   readonly svg: string | undefined;
+  /** Small sizes: whether it works. */
+  readonly short: boolean;
+  /** What is claimed, claim by claim, instead of the comparison. */
+  readonly claims: boolean;
   /** Growth curves instead of the comparison: their names, or all. */
   readonly growth: readonly string[] | undefined;
 }
@@ -42,6 +46,7 @@ all of them. Exit code 1 when a caller got no answer or a wrong one.
   --only <contenders>   by commas: ${names.contenders.join(", ")}
   --appendfsync <how>   off (the default), no, everysec or always: how Redis writes its append-only file
   --growth [curve]      growth curves instead: ${names.curves.join(", ")}; all by default
+  --claims              what the README claims instead, each with what was measured and whether it is met: ten minutes
   --short               16 callers, 2 seconds, 2 rounds: does it still answer everybody
   --json <file>         write the figures there, default scripts/bench/results.json, or growth.json
   --svg <file>          write the chart there, default scripts/bench/results.svg, or growth.svg
@@ -56,18 +61,21 @@ export function readOptions(
 ): BenchOptions | undefined {
   const { values, positionals } = parse(args);
   if (values.help) return undefined;
-  const { short, growth } = values;
+  const { short, growth, claims } = values;
   if (!growth && positionals.length > 0) throw new OptionError(`Unknown argument "${positionals[0]}": see --help`);
+  const file = growth ? "growth" : claims ? "claims" : "results";
   const callers = (values.callers ?? (short ? "16" : "1,16,64,256,1000")).split(",")
     .map((text) => wholeNumber(text.trim(), "--callers"));
   return {
     callers,
+    short,
+    claims,
     seconds: wholeNumber(values.seconds ?? (short ? "2" : "10"), "--seconds"),
     rounds: wholeNumber(values.rounds ?? (short ? "2" : "5"), "--rounds"),
     only: choose(values.only === undefined ? [] : values.only.split(","), names.contenders, "--only"),
     appendfsync: choose([values.appendfsync], ["off", "no", "everysec", "always"], "--appendfsync")[0] as Appendfsync,
-    json: values.json ?? (short ? undefined : `scripts/bench/${growth ? "growth" : "results"}.json`),
-    svg: values.svg ?? (short ? undefined : `scripts/bench/${growth ? "growth" : "results"}.svg`),
+    json: values.json ?? (short ? undefined : `scripts/bench/${file}.json`),
+    svg: values.svg ?? (short ? undefined : `scripts/bench/${file}.svg`),
     growth: growth ? choose(positionals, names.curves, "--growth") : undefined,
   };
 }
@@ -83,6 +91,7 @@ function parse(args: readonly string[]) {
         rounds: { type: "string" },
         only: { type: "string" },
         appendfsync: { type: "string", default: "off" },
+        claims: { type: "boolean", default: false },
         growth: { type: "boolean", default: false },
         short: { type: "boolean", default: false },
         json: { type: "string" },

@@ -33,7 +33,8 @@ export const callers: Curve = {
   },
 };
 
-async function waitTogether(ground: Ground, count: number): Promise<Point> {
+/** So many callers who all wait for executions of some seconds. */
+export async function waitTogether(ground: Ground, count: number): Promise<Point> {
   await using millrace = await startMillrace({ ...ground, env: { MAX_WAITERS: "20000" } });
   await millrace.put("waiting", waiting("waiting"));
   await using pool = poolOf(millrace, count);

@@ -1,5 +1,5 @@
 // timeout: 240
-// serial: it starts eight processes.
+// serial: it starts ten processes.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
@@ -9,7 +9,9 @@ import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { drawChart } from "../../scripts/bench/chart.ts";
+import { claimsTable, comparisonClaims, isMet, nodeClaims } from "../../scripts/bench/claims.ts";
 import { drive, percentile } from "../../scripts/bench/load.ts";
+import type { Figures } from "../../scripts/bench/rounds.ts";
 import { OptionError, readOptions } from "../../scripts/bench/options.ts";
 import { serve } from "./answers.ts";
 
@@ -26,11 +28,12 @@ test("npm run bench -- --short answers every caller of every contender, and prin
     child.stderr.setEncoding("utf8").on("data", (text) => output += text);
     const [code] = await once(child, "exit");
     assert.is(code, 0, output);
-    assert.match(output, /\| Millrace \| 16 \|/);
+    assert.match(output, /\| Millrace, short way \| 16 \|/);
     const { figures } = JSON.parse(await readFile(json, "utf8"));
     assert.equal(figures.map(({ name }: { name: string }) => name), [
       "echo",
       "millrace",
+      "long",
       "memory",
       "bullmq",
       "polling",
@@ -52,6 +55,32 @@ test("drive() counts a wrong answer, a wrong status and no answer as lost", asyn
   assert.ok(calls >= 4);
   assert.ok(Math.abs(lost - calls * 3 / 4) <= 4, `${lost} of ${calls}`);
   assert.match(firstLoss ?? "", /^call \d+: /);
+});
+
+test("drive() ends when it has as many answers as it was asked for", async () => {
+  await using server = await serve((n, response) => void response.writeHead(201).end(String(n)));
+  const target = { origin: server.url, path: "/", status: 201, body: String, answer: String };
+  const { latencies } = await drive(target, { callers: 4, seconds: 60, answers: 20 });
+  assert.ok(latencies.length >= 20 && latencies.length < 24);
+});
+
+test("claims are met from their bound on, and told of contenders that were measured", () => {
+  const of = (name: Figures["name"], callers: number, rate: number, p50: number): Figures => ({
+    ...{ name, callers, rate, p50, p90: p50, p99: 3 * p50, p999: p50, answered: 1, lost: 0 },
+    ...{ cpu: {}, commands: 0, bytes: 0 },
+  });
+  const figures = [of("echo", 64, 1000, 1), of("echo", 1, 100, 1), of("long", 64, 399, 5), of("long", 1, 10, 1.6)];
+  const claims = comparisonClaims(figures);
+  assert.equal(claims.map((claim) => [claim.text, claim.measured, isMet(claim)]), [
+    ["long way: part of the bare streams' requests/s, 64 callers", 0.399, false],
+    ["long way: times the bare streams' p50, one caller", 1.6, true],
+    ["long way: p99 by p50, 64 callers", 3, true],
+  ]);
+  assert.match(claimsTable(claims), /\| ≥ 0.4 \| 0.399 \| \*\*no\*\* \|/);
+  const cost = (nodes: number) => ({ nodes, cpuMicroseconds: 300 + 50 * nodes + (nodes > 100 ? 1000 : 0) });
+  const [each, growth] = nodeClaims([cost(5), cost(25), cost(85), cost(125)]);
+  assert.equal([Math.round(each!.measured), Math.round(growth!.measured * 100) / 100], [58, 1.5]);
+  assert.equal([isMet(each!), isMet(growth!)], [true, false]);
 });
 
 test("percentile() takes the value below which a part lies", () => {
