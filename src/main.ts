@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The composition root: configuration → store → catalog, app, worker, assembler; closed in reverse.
+ * The composition root: configuration → store → catalog, app, roles; closed in reverse.
  *
  * Exit codes: 0 after a shutdown that was asked for, 1 when it could not start or broke, 2 for a wrong setting.
  */
@@ -8,17 +8,16 @@ import { readdir, readFile } from "node:fs/promises";
 import { availableParallelism, hostname } from "node:os";
 import { createApp, createHealthApp } from "./http/app.ts";
 import { Archiver } from "./feed/archiver.ts";
-import { Assembler } from "./feed/assembler.ts";
 import { commandLines, runCommand } from "./cli/commands.ts";
 import { historyHealth } from "./feed/history.ts";
 import { type Config, ConfigError, loadConfig } from "./config/config.ts";
 import { helpText } from "./config/settings.ts";
-import { FencedError, InvalidWorkflowError } from "./lib/errors.ts";
+import { InvalidWorkflowError } from "./lib/errors.ts";
 import { Backtester } from "./engine/backtest.ts";
-import { Worker } from "./engine/worker.ts";
 import { listen, type Listener } from "./http/server.ts";
 import { withArchive } from "./storage/archived_store.ts";
 import type { Store } from "./storage/store.ts";
+import { createRoles } from "./start/roles.ts";
 import { keptSeconds, openHistory, openStore, StartError } from "./start/stores.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
@@ -27,7 +26,6 @@ import { createGuardedFetch } from "./nodes/guarded_fetch.ts";
 import { createNodeTypes } from "./nodes/registry.ts";
 import { pause } from "./lib/delay.ts";
 import { reasonOf } from "./lib/reason.ts";
-import type { ExpressionLimits } from "./expression/expression.ts";
 import { ExpressionThreads } from "./expression/threads/expression_threads.ts";
 import { WorkflowCatalog } from "./workflow/catalog.ts";
 
@@ -110,26 +108,13 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
     info: { version },
     drainSignal: drain.signal,
   };
-  const worker = config.roles.has("worker")
-    ? createWorker({ config, logger, store, catalog, metrics, limits })
-    : undefined;
-  const assembler = config.roles.has("assembler")
-    ? new Assembler({
-      clock: store.clock,
-      log: store.log,
-      projections: store.projections,
-      workflows: catalog,
-      onError: (error) => logger.warn({ error }, "assembler"),
-    })
-    : undefined;
+  const roles = createRoles({ config, logger, store, catalog, metrics, limits, archiver, submit: deps.submit });
   const app = config.roles.has("http") ? createApp(deps) : createHealthApp(deps);
   const server = await listen((request, connection) => app.fetch(request, connection), {
     hostname: config.host,
     port: config.port,
   });
-  worker?.start();
-  assembler?.start();
-  archiver?.start();
+  roles.start();
   const driver = config.redis === undefined ? "memory" : `redis (${config.redis.safeUrl}, ${store.documents})`;
   console.log(`Millrace ${version} · driver ${driver} · roles ${[...config.roles].join()} · ${server.url}`);
 
@@ -143,9 +128,7 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   const until = performance.now() + config.drainSeconds * 1000;
   // The worker outlives the callers: it may be their executions that it runs.
   await closeServer(server, { graceMs: config.drainSeconds * 1000, answerAll: () => store.replies.close() });
-  await worker?.stop({ graceMs: Math.max(0, until - performance.now()) });
-  await assembler?.stop();
-  await archiver?.stop();
+  await roles.stop({ graceMs: Math.max(0, until - performance.now()) });
   logger.info({ signal }, "stopped");
 }
 
@@ -154,39 +137,6 @@ async function closeServer(server: Listener, options: { graceMs: number; answerA
   const timer = setTimeout(options.answerAll, options.graceMs);
   await server.close({ graceMs: options.graceMs + ANSWER_MS });
   clearTimeout(timer);
-}
-
-function createWorker(parts: {
-  config: Config;
-  logger: Logger;
-  store: Store;
-  catalog: WorkflowCatalog;
-  metrics: ReturnType<typeof createMetrics>;
-  limits: ExpressionLimits;
-}): Worker {
-  const { config, logger, store, catalog, metrics, limits } = parts;
-  const worker: Worker = new Worker({
-    store,
-    workflows: catalog,
-    limits,
-    name: config.instance,
-    concurrency: config.workerConcurrency,
-    maxDeliveries: config.maxDeliveries,
-    outputLimitBytes: config.outputLimitBytes,
-    onEnd: ({ executionId, workflowId, version, requestedAt }, { status, error }, durationMs) => {
-      metrics.executionEnded(status, (store.clock.now() - requestedAt) / 1000);
-      const ms = Math.round(durationMs * 100) / 100;
-      const failure = error === undefined ? {} : { error: error.code, node: error.node, detail: error.detail };
-      logger.info({ executionId, workflowId, version, status, ms, ...failure }, "execution");
-    },
-    onError: (error, claim) => {
-      const executionId = claim?.executionId;
-      if (error instanceof FencedError) logger.info({ executionId, reason: error.message }, "claim lost");
-      else logger.warn({ error, executionId }, "worker");
-    },
-  });
-  metrics.watchWorkInProgress(() => worker.running);
-  return worker;
 }
 
 /** Stores each `<id>.json` of a directory; a definition that is stored already makes no new version. */

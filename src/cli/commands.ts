@@ -6,9 +6,10 @@ import type { Command } from "./command.ts";
 import { dead } from "./dead.ts";
 import { history } from "./history.ts";
 import { rebuild } from "./rebuild.ts";
+import { schedules } from "./schedules.ts";
 
 /** Every command, in the order in which `millrace --help` names them. */
-export const COMMANDS: readonly Command[] = [dead, history, rebuild];
+export const COMMANDS: readonly Command[] = [schedules, dead, history, rebuild];
 
 /** The command of that name. */
 export function findCommand(name: string | undefined): Command | undefined {

@@ -20,6 +20,8 @@ export interface RequestParts {
   readonly idempotency?: Idempotency | undefined;
   /** What it is a fork of, if it is one. */
   readonly fork?: ForkOrigin | undefined;
+  /** What happens while as many run as may; absent: what the workflow's settings say. */
+  readonly onOverlap?: WorkflowSettings["onOverlap"];
 }
 
 /** A request under a new id. */
@@ -42,7 +44,7 @@ export function makeRequest(log: Pick<ExecutionLog, "makeId">, parts: RequestPar
  */
 export function requestSettings(
   settings: WorkflowSettings,
-  options: { historyTtlSeconds: number; idempotency?: Idempotency | undefined },
+  options: Pick<RequestParts, "historyTtlSeconds" | "idempotency" | "onOverlap">,
 ): Pick<
   ExecutionRequest,
   "resultTtlSeconds" | "historyTtlSeconds" | "timeoutMs" | "idempotency" | "concurrency"
@@ -52,7 +54,7 @@ export function requestSettings(
   const keptSeconds = saveExecutionToDatabase
     ? Math.max(historyTtlSeconds, settings.resultTtlSeconds)
     : settings.resultTtlSeconds;
-  const concurrency = concurrencyOf(settings);
+  const concurrency = concurrencyOf({ ...settings, onOverlap: options.onOverlap ?? settings.onOverlap });
   return {
     resultTtlSeconds: Math.max(settings.resultTtlSeconds, Math.min(keptSeconds, idempotency?.ttlSeconds ?? 0)),
     historyTtlSeconds: keptSeconds,
@@ -65,5 +67,5 @@ export function requestSettings(
 /** `onOverlap` alone asks for one at a time. */
 function concurrencyOf({ concurrency, onOverlap }: WorkflowSettings): Concurrency | undefined {
   if (concurrency === undefined && onOverlap === undefined) return undefined;
-  return { limit: concurrency ?? 1, onOverlap: onOverlap ?? "queue" };
+  return { limit: concurrency ?? 1, onOverlap: onOverlap === "skip" ? "reject" : onOverlap ?? "queue" };
 }

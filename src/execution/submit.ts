@@ -19,7 +19,7 @@
  */
 import { MillraceError } from "../lib/errors.ts";
 import type { JsonValue } from "../lib/json.ts";
-import type { CompiledWorkflow } from "../workflow/definition.ts";
+import type { CompiledWorkflow, WorkflowSettings } from "../workflow/definition.ts";
 import { appendRequest, outcomeUnknown } from "./append_request.ts";
 import type { ForkOrigin } from "./fork.ts";
 import { makeRequest } from "./execution_request.ts";
@@ -40,6 +40,8 @@ export interface Submission {
   readonly idempotency?: Idempotency | undefined;
   /** What it is a fork of, if it is one. */
   readonly fork?: ForkOrigin | undefined;
+  /** What happens while as many run as may; absent: what the workflow's settings say. */
+  readonly onOverlap?: WorkflowSettings["onOverlap"];
   /** Absent: nobody waits for the reply. */
   readonly wait?: SubmissionWait | undefined;
   /** Aborts when whoever submits goes away: an append whose outcome is unknown is then not sent again. */

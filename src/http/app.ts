@@ -21,6 +21,7 @@ import { errorResponse, frame } from "./frame/frame.ts";
 import { history } from "./api/history.ts";
 import { health } from "./api/health.ts";
 import { locks } from "./api/locks.ts";
+import { schedules } from "./api/schedules.ts";
 import { mailboxes } from "./api/mailboxes.ts";
 import { rebuilds } from "./api/rebuild.ts";
 import { replay } from "./api/replay.ts";
@@ -56,6 +57,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   deadLetters(app, deps);
   history(app, deps);
   locks(app, deps, bodies);
+  schedules(app, deps, bodies);
   sessions(app, deps, bodies);
   mailboxes(app, deps, bodies);
   designer(app, deps, bodies);

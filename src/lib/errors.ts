@@ -28,6 +28,7 @@ export type ErrorCode =
   | "execution_not_found"
   | "result_not_found"
   | "dead_letter_not_found"
+  | "schedule_not_found"
   | "session_not_found"
   | "session_part_not_found"
   | "designer_state_not_found"

@@ -7,6 +7,7 @@ import { createHttpRequest } from "./http_request.ts";
 import { httpResponse } from "./http_response.ts";
 import { manual } from "./manual.ts";
 import type { NodeTypes } from "../workflow/node_type.ts";
+import { schedule } from "./schedule.ts";
 import { switchNode } from "./switch.ts";
 import { transform } from "./transform.ts";
 import { webhook } from "./webhook.ts";
@@ -24,6 +25,7 @@ export function createNodeTypes(options: NodeTypeOptions): NodeTypes {
   const types = [
     webhook,
     manual,
+    schedule,
     transform,
     httpResponse,
     switchNode,

@@ -13,6 +13,7 @@ import type { Replies } from "../execution/replies.ts";
 import type { Mailboxes } from "../sessions/mailbox.ts";
 import type { SessionStore } from "../sessions/session_store.ts";
 import type { Statistics } from "../feed/statistics.ts";
+import type { ScheduleStore } from "../schedules/schedule_store.ts";
 import type { StoreHealth } from "../telemetry/store_health.ts";
 import type { WorkQueue } from "../execution/work_queue.ts";
 import type { WorkflowStore } from "../workflow/workflow_store.ts";
@@ -40,6 +41,7 @@ export interface Store extends AsyncDisposable {
   readonly mailboxes: Mailboxes;
   /** States of workflows in the designer: kept as sessions are, and changes are told in the box `designer`. */
   readonly designer: SessionStore;
+  readonly schedules: ScheduleStore;
   /** Whether the store can do its work now, and if not why. */
   ready(): { readonly ready: boolean; readonly reason?: string };
   health(): Promise<StoreHealth>;

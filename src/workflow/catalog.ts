@@ -45,6 +45,7 @@ export class WorkflowCatalog {
   #matcher: WebhookMatcher | undefined;
   #list: readonly CompiledWorkflow[] | undefined;
   #refreshing: Promise<void> = Promise.resolve();
+  readonly #listeners: ((id: string) => void)[] = [];
 
   constructor(options: WorkflowCatalogOptions) {
     this.#store = options.store;
@@ -122,6 +123,11 @@ export class WorkflowCatalog {
     return this.#list;
   }
 
+  /** Calls back with the id of each workflow whose newest version is another one, or gone, as soon as this process knows. */
+  onChange(listener: (id: string) => void): void {
+    this.#listeners.push(listener);
+  }
+
   async #load(id: string, version: number | undefined): Promise<CompiledWorkflow | undefined> {
     const stored = await this.#store.get(id, version);
     if (stored === undefined) return undefined;
@@ -175,11 +181,11 @@ export class WorkflowCatalog {
     if (before !== undefined && before.version > workflow.version && before.updatedAt >= workflow.updatedAt) return;
     if (before !== undefined) this.#keepOlder(before);
     this.#newest.set(workflow.id, workflow);
-    this.#changed();
+    this.#changed(workflow.id);
   }
 
   #remove(id: string): void {
-    if (this.#newest.delete(id)) this.#changed();
+    if (this.#newest.delete(id)) this.#changed(id);
     for (const key of this.#older.keys()) if (key.startsWith(`${id}@`)) this.#older.delete(key);
   }
 
@@ -187,8 +193,9 @@ export class WorkflowCatalog {
     this.#older.set(`${workflow.id}@${workflow.version}`, workflow);
   }
 
-  #changed(): void {
+  #changed(id: string): void {
     this.#matcher = undefined;
     this.#list = undefined;
+    for (const listener of this.#listeners) listener(id);
   }
 }

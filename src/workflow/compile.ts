@@ -14,6 +14,7 @@ import type {
   CompiledWorkflow,
   NodeDefinition,
   NodeRun,
+  Schedule,
   StoredWorkflow,
   Webhook,
   WorkflowDefinition,
@@ -40,6 +41,7 @@ export interface CompiledDefinition {
   readonly definition: WorkflowDefinition;
   readonly graph: Graph;
   readonly webhooks: readonly Webhook[];
+  readonly schedules: readonly Schedule[];
   readonly manualTrigger: string | undefined;
   readonly run: ReadonlyMap<string, NodeRun>;
   readonly tags?: ReadonlyMap<string, Template>;
@@ -59,6 +61,7 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
   const parsed = parseDefinition(raw, faults);
   const run = new Map<string, NodeRun>();
   const webhooks: { webhook: Webhook; index: number }[] = [];
+  const schedules: Schedule[] = [];
   let manualTrigger: string | undefined;
   const inputs: GraphInput[] = [];
   for (const { index, id, value: definition } of parsed.nodes) {
@@ -71,6 +74,7 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
     inputs.push({ index, id, definition, kind: compiled.kind, outputs: compiled.outputs });
     if (compiled.run !== undefined) run.set(id, compiled.run);
     if (compiled.webhook !== undefined) webhooks.push({ webhook: compiled.webhook, index });
+    if (compiled.schedule !== undefined) schedules.push(compiled.schedule);
     if (compiled.kind?.starts === "manual") {
       if (manualTrigger === undefined) manualTrigger = id;
       else faults.push({ pointer: `/nodes/${index}/type`, detail: `"${manualTrigger}" is already the manual trigger` });
@@ -94,6 +98,7 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
     definition,
     graph,
     webhooks: webhooks.map(({ webhook }) => webhook),
+    schedules,
     manualTrigger,
     run,
     ...(tags && { tags }),
@@ -163,6 +168,7 @@ interface CompiledNode {
   readonly outputs?: readonly string[] | undefined;
   readonly run?: NodeRun | undefined;
   readonly webhook?: Webhook | undefined;
+  readonly schedule?: Schedule | undefined;
 }
 
 function compileNode(
@@ -202,5 +208,6 @@ function compileNode(
     outputs: type.outputs?.(parsed.data) ?? ["main"],
     run: type.compile?.(parsed.data, tools),
     webhook: type.webhook?.(parsed.data, node.id),
+    schedule: type.schedule?.(parsed.data, node.id),
   };
 }

@@ -48,8 +48,11 @@ export interface WorkflowSettings {
   resultTtlSeconds: number;
   /** Number of executions of the workflow that may run at the same time; unbounded if absent. */
   concurrency?: number | undefined;
-  /** What happens to an execution that would exceed `concurrency`, or 1 where that is absent. Default `queue`. */
-  onOverlap?: "queue" | "reject" | "cancelPrevious" | undefined;
+  /**
+   * What happens to an execution that would exceed `concurrency`, or 1 where that is absent. Default `queue`, for
+   * schedules `skip`, which to a caller is the same as `reject`.
+   */
+  onOverlap?: "queue" | "reject" | "cancelPrevious" | "skip" | undefined;
   /** Words to find its executions by: templates by name, evaluated over the trigger's output when one starts. */
   tags?: Record<string, string> | undefined;
 }
@@ -87,6 +90,25 @@ export interface Webhook {
   readonly timeoutSeconds: number;
 }
 
+/** A schedule trigger of a workflow: it has either `cron` or `everySeconds`. */
+export interface Schedule {
+  readonly nodeId: string;
+  /** A cron pattern of five or six fields. */
+  readonly cron?: string;
+  /** Whole seconds, from 1 on. */
+  readonly everySeconds?: number;
+  /** IANA name, by which the pattern goes. */
+  readonly timeZone: string;
+  /** What becomes of runs that were missed: none, the last or all of them are made up for. */
+  readonly catchUp: "none" | "last" | "all";
+  /** How late a run may be made up for, in seconds. */
+  readonly catchUpWindowSeconds: number;
+  /** The most by which a run is put off, in seconds: each by its own part of it. */
+  readonly jitterSeconds: number;
+  /** What the trigger's output has besides `scheduledAt`. */
+  readonly input: JsonObject;
+}
+
 /** A version of a workflow, ready to run: checked, parsed, frozen. */
 export interface CompiledWorkflow {
   readonly id: string;
@@ -95,6 +117,7 @@ export interface CompiledWorkflow {
   readonly updatedAt: number;
   readonly graph: Graph;
   readonly webhooks: readonly Webhook[];
+  readonly schedules: readonly Schedule[];
   /** The id of the `manual` trigger, if the workflow has one. */
   readonly manualTrigger: string | undefined;
   /** Per node id what its type made of its parameters. */

@@ -23,7 +23,7 @@ export type Graph = ReadonlyMap<string, GraphNode>;
 
 /** The properties of a node type that the graph needs; see `NodeType`. */
 export interface NodeKind {
-  readonly starts?: "webhook" | "manual";
+  readonly starts?: "webhook" | "manual" | "schedule";
   readonly responds?: boolean;
   readonly hasSideEffects: boolean;
 }

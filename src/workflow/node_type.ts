@@ -4,7 +4,7 @@
  */
 import type { z } from "zod";
 import type { JsonValue } from "../lib/json.ts";
-import type { NodeRun, Webhook } from "./definition.ts";
+import type { NodeRun, Schedule, Webhook } from "./definition.ts";
 import type { Template } from "../expression/scope.ts";
 
 /** Tools of a node type for compiling a node's parameters. */
@@ -24,7 +24,7 @@ export interface NodeType<Parameters = unknown> {
   /** Its name in definitions. */
   readonly type: string;
   /** What starts an execution at it; a node type that has this is a trigger and is never run. */
-  readonly starts?: "webhook" | "manual";
+  readonly starts?: "webhook" | "manual" | "schedule";
   /** True when its output is the response to whoever waits: `{status, headers, body?, bodyBase64?}`. */
   readonly responds?: boolean;
   /** True when running it twice can be noticed outside. */
@@ -35,6 +35,8 @@ export interface NodeType<Parameters = unknown> {
   outputs?(parameters: Parameters): string[];
   /** For webhook triggers: what they listen to. */
   webhook?(parameters: Parameters, nodeId: string): Webhook;
+  /** For schedule triggers: when they run. */
+  schedule?(parameters: Parameters, nodeId: string): Schedule;
   /** Makes the function that runs the node. Triggers have none. */
   compile?(parameters: Parameters, tools: CompileTools): NodeRun;
 }

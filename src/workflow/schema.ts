@@ -59,7 +59,7 @@ const settingsSchema = z.strictObject({
   timeoutSeconds: seconds(604_800).default(300),
   resultTtlSeconds: seconds(86_400).default(60),
   concurrency: z.number().int().min(1).max(1_000_000).optional(),
-  onOverlap: z.enum(["queue", "reject", "cancelPrevious"]).optional(),
+  onOverlap: z.enum(["queue", "reject", "cancelPrevious", "skip"]).optional(),
   tags: tagsSchema.optional(),
 });
 

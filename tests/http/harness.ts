@@ -172,6 +172,7 @@ export function compiled(id: string, members: Partial<CompiledWorkflow> = {}): C
     updatedAt: 1_700_000_000_000,
     graph: new Map(),
     webhooks: [],
+    schedules: [],
     manualTrigger: undefined,
     run: new Map(),
     ...members,

@@ -6,13 +6,13 @@
  */
 import type { Context, Hono } from "hono";
 import { z } from "zod";
-import { type Fault, MillraceError } from "../../lib/errors.ts";
+import { MillraceError } from "../../lib/errors.ts";
 import { checkLockName, checkOwner, TTL_MS } from "../../locks/lock_rules.ts";
 import type { LockState } from "../../locks/lock_store.ts";
+import { readChecked } from "../frame/checked_body.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { resource } from "../frame/resource.ts";
 import type { BodyBudget } from "../protocol/body_budget.ts";
-import { bodyLimits, readJson } from "../protocol/request_body.ts";
 
 const HEADER = "lock-token";
 /** How long a lock is held without a renewal, and the longest that may be waited for one, in milliseconds. */
@@ -53,7 +53,7 @@ async function inspectLock(c: Context<AppEnv>, { store }: AppDeps): Promise<Resp
 async function takeLock(c: Context<AppEnv>, deps: AppDeps, bodies: BodyBudget): Promise<Response> {
   const { store } = deps;
   const name = nameParameter(c);
-  const request = await readBody(c, LOCKING, { deps, bodies });
+  const request = await readChecked(c, LOCKING, { deps, bodies, action: "lock" });
   const waiting = store.replies.follow({ timeoutMs: MAX_WAIT_MS + LATE_MS, signal: c.req.raw.signal });
   try {
     const { token, fence, expiresAt } = await store.locks.acquire({ name, ...request }, { signal: waiting.signal }) ??
@@ -73,7 +73,7 @@ async function takeLock(c: Context<AppEnv>, deps: AppDeps, bodies: BodyBudget): 
 async function renewLock(c: Context<AppEnv>, deps: AppDeps, bodies: BodyBudget): Promise<Response> {
   const name = nameParameter(c);
   const token = tokenHeader(c);
-  const { ttlMs } = await readBody(c, RENEWING, { deps, bodies });
+  const { ttlMs } = await readChecked(c, RENEWING, { deps, bodies, action: "lock" });
   const grant = await deps.store.locks.renew(name, { token, ttlMs });
   if (grant === undefined) throw notHeld(name);
   return c.json({ name, fence: grant.fence, expiresAt: grant.expiresAt });
@@ -113,28 +113,4 @@ function tokenHeader(c: Context<AppEnv>): string {
   throw new MillraceError("invalid_parameter", "Expected the token of the holder as Lock-Token", {
     extensions: { parameter: HEADER },
   });
-}
-
-/** Reads a body by its schema. Throws `invalid_parameter`, with every fault by its JSON pointer. */
-async function readBody<S extends z.ZodType>(
-  c: Context<AppEnv>,
-  schema: S,
-  { deps, bodies }: { deps: AppDeps; bodies: BodyBudget },
-): Promise<z.output<S>> {
-  const share = bodies.open();
-  try {
-    const body = await readJson(c.req.raw, { ...bodyLimits(deps.config), share });
-    const parsed = schema.safeParse(body ?? {});
-    if (parsed.success) return parsed.data;
-    const errors = parsed.error.issues.map(({ path, message }): Fault => ({
-      pointer: path.map((name) => `/${String(name)}`).join(""),
-      detail: message,
-    }));
-    const [first] = errors;
-    throw new MillraceError("invalid_parameter", `Cannot lock: ${first!.pointer || "/"}: ${first!.detail}`, {
-      extensions: { parameter: first!.pointer.slice(1), errors },
-    });
-  } finally {
-    share.close();
-  }
 }

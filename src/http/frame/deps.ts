@@ -11,6 +11,7 @@ import type { Submit } from "../../execution/submit.ts";
 import type { LockStore } from "../../locks/lock_store.ts";
 import type { Archive } from "../../feed/archive.ts";
 import type { HistoryHealth } from "../../feed/history.ts";
+import type { ScheduleStore } from "../../schedules/schedule_store.ts";
 import type { Projections } from "../../feed/projections.ts";
 import type { Backtests } from "../../replay/backtest.ts";
 import type { Mailboxes } from "../../sessions/mailbox.ts";
@@ -36,9 +37,9 @@ export interface HttpStore {
   readonly driver: "redis" | "memory";
   /** How documents are kept. */
   readonly documents: "RedisJSON" | "strings" | "memory";
+  readonly clock: Clock;
   readonly log: ExecutionLog;
   readonly replies: Replies;
-  readonly clock: Clock;
   readonly projections: Projections;
   readonly statistics: Statistics;
   readonly deadLetters: DeadLetters;
@@ -49,6 +50,7 @@ export interface HttpStore {
   readonly designer: SessionStore;
   /** The history behind it, where there is one. */
   readonly archive?: Archive;
+  readonly schedules: ScheduleStore;
   health(): Promise<StoreHealth>;
 }
 

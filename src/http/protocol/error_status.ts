@@ -24,6 +24,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   execution_not_found: 404,
   result_not_found: 404,
   dead_letter_not_found: 404,
+  schedule_not_found: 404,
   session_not_found: 404,
   session_part_not_found: 404,
   designer_state_not_found: 404,

@@ -21,6 +21,7 @@ import { MemoryLog } from "./execution_log.ts";
 import { MemoryLocks } from "./locks.ts";
 import { MemoryMailboxes } from "./mailboxes.ts";
 import { MemoryBudget } from "./memory_budget.ts";
+import { MemorySchedules } from "./schedules.ts";
 import { MemoryProjections } from "./projections.ts";
 import { MemorySessionStore } from "./session_store.ts";
 import { MemoryState } from "./state.ts";
@@ -84,6 +85,7 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
     sessions: new MemorySessionStore({ budget }),
     mailboxes,
     designer: new MemorySessionStore({ budget, followed: { mailboxes, box: "designer" } }),
+    schedules: new MemorySchedules(),
     ready: () => ({ ready: true }),
     health: (): Promise<StoreHealth> => Promise.resolve({ status: "disabled" }),
     [Symbol.asyncDispose]: () => {

@@ -199,6 +199,22 @@ export class Keys {
     return `${this.#prefix}{${partition}}:recent-events`;
   }
 
+  /** `due`: sorted set of "<workflow> <node>", scored with its time (ms); `base`: scripts append to it as below. */
+  schedules(): { readonly due: string; readonly base: string } {
+    const base = `${this.#prefix}{schedules}:`;
+    return { due: `${base}due`, base };
+  }
+
+  /** Hash of a workflow's schedules: `trigger:<node>`, `next:<node>`, `paused:<node>`, `last:<node>`. */
+  schedulesOf(workflowId: string): string {
+    return `${this.schedules().base}of:${workflowId}`;
+  }
+
+  /** Stream of what did not go by the clock in one schedule. */
+  scheduleNotes(workflowId: string, node: string): string {
+    return `${this.schedules().base}notes:${workflowId}:${node}`;
+  }
+
   /** Stream on which instances tell each other what changed. */
   control(): string {
     return `${this.#prefix}control`;

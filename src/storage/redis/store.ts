@@ -13,6 +13,7 @@ import { RedisClock } from "./connection/clock.ts";
 import { RedisConnection } from "./connection/connection.ts";
 import { openDocuments } from "./connection/documents.ts";
 import { Keys } from "./keys.ts";
+import { agreeOnPartitions } from "./partitions.ts";
 import { MemoryWatch } from "./connection/memory_watch.ts";
 import { Probe } from "./connection/probe.ts";
 import { checkServer } from "./connection/server_check.ts";
@@ -37,6 +38,7 @@ import { LogReader } from "./log_reader.ts";
 import { RedisProjections } from "./projections.ts";
 import { openSessions } from "./sessions.ts";
 import { RedisStatistics } from "./statistics.ts";
+import { RedisSchedules } from "./schedules.ts";
 import { RedisWorkQueue } from "./work_queue.ts";
 import { RedisWorkflowStore } from "./workflow_store.ts";
 
@@ -187,6 +189,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       locks,
       caches: new RedisCaches({ keys, connection: reads, clock, limitBytes: cacheLimitBytes }),
       ...sessions,
+      schedules: new RedisSchedules({ keys, commands }),
       ready: () => {
         const reason = probe.reason ?? memory.reason ??
           (opened.every((connection) => connection.ready) ? undefined : "Some connections to Redis are not back yet");
@@ -199,13 +202,4 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     await close();
     throw error;
   }
-}
-
-/** The first instance writes the number of partitions; one that is configured otherwise must not start. */
-async function agreeOnPartitions(commands: RedisConnection, keys: Keys): Promise<void> {
-  const wanted = String(keys.partitions);
-  await commands.send(["SET", keys.partitionCount(), wanted, "NX"]);
-  const agreed = await commands.send<string>(["GET", keys.partitionCount()]);
-  if (agreed === wanted) return;
-  throw new Error(`PARTITIONS is ${wanted}, but this Redis was set up with ${agreed}: set PARTITIONS=${agreed}`);
 }

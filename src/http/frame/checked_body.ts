@@ -1,0 +1,48 @@
+/**
+ * A JSON body by its schema: all faults at once, each by its JSON pointer.
+ */
+import type { Context } from "hono";
+import type { z } from "zod";
+import { type Fault, MillraceError } from "../../lib/errors.ts";
+import { type BodyBudget } from "../protocol/body_budget.ts";
+import { bodyLimits, readJson } from "../protocol/request_body.ts";
+import type { AppDeps, AppEnv } from "./deps.ts";
+
+/** What {@linkcode readChecked} needs. */
+export interface CheckedBodyOptions {
+  readonly deps: Pick<AppDeps, "config">;
+  readonly bodies: BodyBudget;
+  /** What the caller wanted, such as "lock", for the message. */
+  readonly action: string;
+}
+
+/** Reads a body; none is an empty object. Throws `invalid_parameter` with `errors` where the schema does not take it. */
+export async function readChecked<S extends z.ZodType>(
+  c: Context<AppEnv>,
+  schema: S,
+  { deps, bodies, action }: CheckedBodyOptions,
+): Promise<z.output<S>> {
+  const share = bodies.open();
+  try {
+    const body = await readJson(c.req.raw, { ...bodyLimits(deps.config), share });
+    const parsed = schema.safeParse(body ?? {});
+    if (parsed.success) return parsed.data;
+    throw invalidBody(
+      action,
+      parsed.error.issues.map(({ path, message }) => ({
+        pointer: path.map((name) => `/${String(name)}`).join(""),
+        detail: message,
+      })),
+    );
+  } finally {
+    share.close();
+  }
+}
+
+/** The error for a body that is JSON, but not what is taken here. */
+export function invalidBody(action: string, errors: readonly [Fault, ...Fault[]] | readonly Fault[]): MillraceError {
+  const [first] = errors;
+  return new MillraceError("invalid_parameter", `Cannot ${action}: ${first!.pointer || "/"}: ${first!.detail}`, {
+    extensions: { parameter: first!.pointer.slice(1), errors },
+  });
+}

@@ -1,0 +1,203 @@
+/**
+ * The scheduler: starts what is due. Any number of instances may run one, on one store.
+ *
+ * Invariants:
+ * 1. A run is submitted under the key `<trigger>:<time>` before its schedule moves on: whoever dies in between, and
+ *    however many do it, one execution starts, and none is left out.
+ * 2. What is due, and when the next time is, goes by the store's clock: nothing starts early.
+ * 3. A run that the store does not take for now (it is away, full, or its queue is) stays due: the schedule does not
+ *    move on, and what that makes late is caught up as the trigger says.
+ * 4. Whatever an instance knows of definitions, it brings to the store at its start, at each change and twice a minute:
+ *    a change that its maker did not live to tell is found.
+ */
+import type { Clock } from "../lib/clock.ts";
+import { waitFor } from "../lib/delay.ts";
+import { MillraceError } from "../lib/errors.ts";
+import type { Submit } from "../execution/submit.ts";
+import type { CompiledWorkflow, Schedule } from "../workflow/definition.ts";
+import { dueTime, MISSED_AFTER_MS, nextDue, plan } from "./occurrences.ts";
+import type { ScheduleMove, ScheduleName, ScheduleNote, ScheduleRun, ScheduleStore } from "./schedule_store.ts";
+import { runKey, startScheduled } from "./start_scheduled.ts";
+
+/** How many schedules are claimed at once, and for how long, in milliseconds. */
+const CLAIMED = 100;
+const LEASE_MS = 5000;
+/** How long it waits at most before it looks again: others change what is due. */
+const LOOK_MS = 1000;
+/** How often definitions and schedules are compared, and how long a failure is waited out, in milliseconds. */
+const SYNC_MS = 30_000;
+const AGAIN_MS = 500;
+/** From here on a run is noted as late, in milliseconds. */
+const LATE_MS = 1000;
+/** How many past runs are shown. */
+const LAST = 5;
+
+/** What a scheduler needs. */
+export interface SchedulerOptions {
+  readonly store: { readonly clock: Clock; readonly schedules: ScheduleStore };
+  readonly workflows: {
+    get(id: string): Promise<CompiledWorkflow | undefined>;
+    list(): readonly CompiledWorkflow[];
+    onChange(listener: (id: string) => void): void;
+  };
+  readonly submit: Submit;
+  /** How long the key of a run is remembered at least, in seconds. */
+  readonly idempotencyTtlSeconds: number;
+  /** Hears of each run that was started, skipped or late. */
+  readonly onRun?: (name: ScheduleName, what: ScheduleRun | ScheduleNote) => void;
+  readonly onError?: (error: unknown) => void;
+}
+
+type Due = Awaited<ReturnType<ScheduleStore["claim"]>>["due"][number];
+
+/** Starts what is due until it is stopped. */
+export class Scheduler {
+  readonly #options: SchedulerOptions;
+  readonly #stop = new AbortController();
+  #loop: Promise<void> | undefined;
+  #syncing: Promise<void> = Promise.resolve();
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+    options.workflows.onChange((id) => {
+      if (this.#loop !== undefined) this.#sync(id);
+    });
+  }
+
+  start(): void {
+    this.#loop ??= this.#run();
+    this.#timer ??= setInterval(() => this.#sync(undefined), SYNC_MS);
+    this.#sync(undefined);
+  }
+
+  /** Begins nothing new, and waits for what is being started. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#stop.abort();
+    await this.#loop;
+    await this.#syncing;
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    const { store: { schedules, clock }, onError } = this.#options;
+    while (!signal.aborted) {
+      let waitMs: number;
+      try {
+        const { due, nextDueAt = Infinity } = await schedules.claim({ count: CLAIMED, leaseMs: LEASE_MS });
+        const moves = await Promise.all(due.map((one) => this.#see(one)));
+        await schedules.move(moves.filter((move) => move !== undefined));
+        waitMs = due.length > 0 ? 0 : Math.min(LOOK_MS, nextDueAt - clock.now());
+      } catch (error) {
+        onError?.(error);
+        waitMs = AGAIN_MS;
+      }
+      if (waitMs > 0) await waitFor((done) => this.#await(done), { signal, timeoutMs: waitMs });
+    }
+  }
+
+  #await(done: () => void): () => void {
+    this.#wake = done;
+    return () => this.#wake = undefined;
+  }
+
+  /** Sees to one schedule that is due; how it goes on, or `undefined` when it is to come again: invariant 3. */
+  async #see(due: Due): Promise<ScheduleMove | undefined> {
+    const { workflowId, node, trigger, next: time } = due;
+    const { workflows, store: { clock }, onRun, onError } = this.#options;
+    const move = { workflowId, node, from: { next: time, trigger } };
+    try {
+      const now = clock.now();
+      const workflow = await workflows.get(workflowId);
+      if (workflow?.schedules.some(({ nodeId }) => nodeId === node) !== true || !workflow.definition.active) {
+        // Its removal has not come to the store yet.
+        this.#sync(workflowId);
+        return { ...move, ...nextDue(due, trigger, Math.max(now, time)), last: due.last, notes: [] };
+      }
+      const { runs, skipped, next } = plan(due, trigger, { time, now });
+      const notes: ScheduleNote[] = skipped.map((range) => ({ at: now, outcome: "skipped", ...range }));
+      const started: ScheduleRun[] = [];
+      for (const run of runs) {
+        const outcome = await this.#start(due, workflow, run);
+        if (outcome === undefined) return undefined;
+        if ("executionId" in outcome) started.unshift(outcome);
+        else notes.push(outcome);
+        const lateMs = clock.now() - dueTime(due, trigger, run);
+        if ("executionId" in outcome && lateMs > LATE_MS) {
+          const reason = lateMs > MISSED_AFTER_MS ? "caught_up" : "late";
+          notes.push({ at: clock.now(), outcome: "late", time: run, reason, lateMs });
+        }
+      }
+      for (const what of [...started, ...notes]) onRun?.({ workflowId, node }, what);
+      const last = [...started, ...due.last].slice(0, LAST);
+      return { ...move, next, dueAt: next === undefined ? undefined : dueTime(due, trigger, next), last, notes };
+    } catch (error) {
+      onError?.(error);
+      return undefined;
+    }
+  }
+
+  /** Starts one run; a note when it is left out, `undefined` when it cannot be told yet. */
+  async #start(due: Due, workflow: CompiledWorkflow, time: number): Promise<ScheduleRun | ScheduleNote | undefined> {
+    const { store: { clock }, submit, idempotencyTtlSeconds, onError } = this.#options;
+    const { trigger: { catchUpWindowSeconds, jitterSeconds } } = due;
+    try {
+      const { executionId } = await startScheduled(submit, {
+        workflow,
+        trigger: due.trigger,
+        time,
+        key: runKey(due.node, time),
+        ttlSeconds: Math.ceil(idempotencyTtlSeconds + catchUpWindowSeconds + jitterSeconds),
+      });
+      return { time, executionId, startedAt: clock.now() };
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      if (error.code === "concurrency_exceeded") {
+        return { at: clock.now(), outcome: "skipped", time, reason: "overlap" };
+      }
+      onError?.(error);
+      return undefined;
+    }
+  }
+
+  /** Brings a workflow's schedules to the store, or all; one after the other. */
+  #sync(id: string | undefined): void {
+    this.#syncing = this.#syncing.then(() => id === undefined ? this.#syncAll() : this.#syncOne(id)).then(
+      () => this.#wake?.(),
+      (error) => this.#options.onError?.(error),
+    );
+  }
+
+  async #syncAll(): Promise<void> {
+    const { store, workflows } = this.#options;
+    const stored = await store.schedules.list();
+    const wanted = workflows.list().filter(({ schedules }) => schedules.length > 0).map(({ id }) => id);
+    for (const id of new Set([...stored.map(({ workflowId }) => workflowId), ...wanted])) {
+      if (this.#stop.signal.aborted) return;
+      const there = stored.filter(({ workflowId }) => workflowId === id).map(({ trigger }) => trigger);
+      if (sorted(there) !== sorted(await this.#wanted(id))) await this.#syncOne(id);
+    }
+  }
+
+  async #syncOne(id: string): Promise<void> {
+    const { store: { schedules, clock } } = this.#options;
+    const now = clock.now();
+    const wanted = (await this.#wanted(id)).map((trigger) => ({
+      trigger,
+      ...nextDue({ workflowId: id, node: trigger.nodeId }, trigger, now),
+    }));
+    await schedules.sync(id, wanted);
+  }
+
+  async #wanted(id: string): Promise<CompiledWorkflow["schedules"]> {
+    const workflow = await this.#options.workflows.get(id);
+    return workflow?.definition.active ? workflow.schedules : [];
+  }
+}
+
+/** A text that is the same for the same triggers. */
+function sorted(triggers: readonly Schedule[]): string {
+  return JSON.stringify(triggers.toSorted((a, b) => a.nodeId < b.nodeId ? -1 : 1));
+}

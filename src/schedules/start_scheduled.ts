@@ -1,0 +1,37 @@
+/**
+ * Starts one run of a schedule, whoever asks for it: the clock, a backfill, or a person.
+ */
+import { ownKey } from "../execution/request.ts";
+import type { Submit, Submitted } from "../execution/submit.ts";
+import type { CompiledWorkflow, Schedule, WorkflowSettings } from "../workflow/definition.ts";
+
+/** What {@linkcode startScheduled} takes. */
+export interface ScheduledStart {
+  readonly workflow: CompiledWorkflow;
+  readonly trigger: Schedule;
+  /** The time for which it runs, in epoch milliseconds. */
+  readonly time: number;
+  /** The run's idempotency key. */
+  readonly key: string;
+  /** How long the key is remembered, in seconds. */
+  readonly ttlSeconds: number;
+  /** What happens while another runs; by default what the workflow's settings say, or else `skip`. */
+  readonly onOverlap?: WorkflowSettings["onOverlap"];
+}
+
+/** Throws what `Submit` does; `concurrency_exceeded` where the run is to be skipped. */
+export function startScheduled(submit: Submit, options: ScheduledStart): Promise<Submitted> {
+  const { workflow, trigger, time, key, ttlSeconds } = options;
+  return submit({
+    workflow,
+    trigger: trigger.nodeId,
+    input: { ...trigger.input, scheduledAt: time },
+    idempotency: { key, fingerprint: "schedule", ttlSeconds },
+    onOverlap: options.onOverlap ?? workflow.definition.settings.onOverlap ?? "skip",
+  });
+}
+
+/** The idempotency key of the run for a time: however often it is started, one execution is. */
+export function runKey(node: string, time: number | `run:${string}`): string {
+  return ownKey(`${node}:${time}`);
+}
