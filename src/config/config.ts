@@ -63,6 +63,8 @@ export interface Config {
   readonly bodyStallSeconds: number;
   /** Bytes of request bodies that this instance holds at once, else 503. Default 256 MiB. */
   readonly bodiesLimitBytes: number;
+  /** Of one bundle to import. */
+  readonly importLimitBytes: number;
   /** Bytes of the largest output of a node, as JSON. Default 8 MiB. */
   readonly outputLimitBytes: number;
   /** Bytes of the largest log of an execution, its values included. Default 64 MiB. */
@@ -148,6 +150,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     bodyLimitValues: values.BODY_LIMIT_VALUES,
     bodyStallSeconds: values.BODY_STALL_SECONDS,
     bodiesLimitBytes: values.BODIES_LIMIT_BYTES,
+    importLimitBytes: values.IMPORT_LIMIT_BYTES,
     outputLimitBytes: values.OUTPUT_LIMIT_BYTES,
     logLimitBytes: values.LOG_LIMIT_BYTES,
     retentionBytes: values.RETENTION_BYTES,

@@ -126,6 +126,7 @@ export const SETTINGS = {
     "Bytes of bodies that one instance holds at once; past it, requests get 503",
     wholeNumber(1, 2 ** 40),
   ),
+  IMPORT_LIMIT_BYTES: setting("33554432", "Largest bundle of an execution to import", wholeNumber(1, 2 ** 28)),
   OUTPUT_LIMIT_BYTES: setting("8388608", "Largest output of a node, as JSON", wholeNumber(1, 2 ** 28)),
   LOG_LIMIT_BYTES: setting(
     "67108864",

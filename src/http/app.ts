@@ -24,6 +24,7 @@ import { locks } from "./api/locks.ts";
 import { schedules } from "./api/schedules.ts";
 import { mailboxes } from "./api/mailboxes.ts";
 import { rebuilds } from "./api/rebuild.ts";
+import { imports } from "./api/imports.ts";
 import { replay } from "./api/replay.ts";
 import { recordings } from "./api/recordings.ts";
 import { sessions } from "./api/sessions.ts";
@@ -47,6 +48,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.use("*", frame(deps), sameOriginOnly(deps.config));
   app.use("/api/*", bearerAuth(deps.config.apiTokens));
   workflows(app, deps, bodies);
+  imports(app, deps, bodies);
   executions(app, deps);
   events(app, deps);
   rebuilds(app, deps);

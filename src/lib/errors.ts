@@ -37,6 +37,8 @@ export type ErrorCode =
   | "not_acceptable"
   | "execution_ended"
   | "recording_too_large"
+  | "execution_exists"
+  | "invalid_bundle"
   | "too_many_backtests"
   | "webhook_path_taken"
   | "no_manual_trigger"

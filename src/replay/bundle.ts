@@ -27,7 +27,7 @@ export interface BundleParts {
   readonly log: Pick<ExecutionLog, "pages">;
   readonly meta: ExecutionMeta;
   /** The version that ran, if it is still known. */
-  readonly workflow: Pick<StoredWorkflow, "id" | "version" | "updatedAt" | "definition"> | undefined;
+  readonly workflow: Pick<StoredWorkflow, "updatedAt" | "definition"> | undefined;
   /** The release that writes it. */
   readonly release: string;
   /** Epoch milliseconds. */
@@ -41,8 +41,9 @@ export async function* bundleLines(parts: BundleParts): AsyncGenerator<string> {
   const head = { kind: BUNDLE_KIND, format: BUNDLE_FORMAT, executionId, workflowId, version, status, requestedAt };
   let lines = toLine({ ...head, millrace: release, exportedAt: now });
   if (workflow !== undefined) {
-    const { id, version, updatedAt, definition } = workflow;
-    lines += toLine({ kind: "workflow", id, version, updatedAt, definition });
+    const { updatedAt, definition } = workflow;
+    // Under the name that the execution knows it by, wherever it is kept.
+    lines += toLine({ kind: "workflow", id: workflowId, version, updatedAt, definition });
   }
   yield lines;
   let events = 0;

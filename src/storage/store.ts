@@ -5,6 +5,7 @@ import type { CacheStore } from "../caches/cache_store.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { DeadLetters } from "../execution/dead_letters.ts";
 import type { Forks } from "../execution/forks.ts";
+import type { Imports } from "../execution/imports.ts";
 import type { ExecutionLog } from "../execution/log.ts";
 import type { LockStore } from "../locks/lock_store.ts";
 import type { ArchiveFeed } from "../feed/archive_feed.ts";
@@ -35,6 +36,7 @@ export interface Store extends AsyncDisposable {
   readonly workflows: WorkflowStore;
   readonly deadLetters: DeadLetters;
   readonly forks: Forks;
+  readonly imports: Imports;
   readonly locks: LockStore;
   readonly caches: CacheStore;
   readonly sessions: SessionStore;

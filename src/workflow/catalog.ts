@@ -11,7 +11,7 @@ import { MillraceError } from "../lib/errors.ts";
 import type { WorkflowStore } from "./workflow_store.ts";
 import type { NodeTypes } from "./node_type.ts";
 import { checkWorkflowId, compileDefinition, compileWorkflow, webhookRoutes, withVersion } from "./compile.ts";
-import type { CompiledWorkflow } from "./definition.ts";
+import type { CompiledWorkflow, StoredWorkflow } from "./definition.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
 import { WebhookMatcher } from "./webhook_matcher.ts";
 
@@ -107,6 +107,15 @@ export class WorkflowCatalog {
   /** Compiles raw JSON as a version 0 of a workflow, which is stored nowhere. Throws `InvalidWorkflowError`. */
   compile(id: string, definition: unknown): CompiledWorkflow {
     return withVersion(compileDefinition(definition, this.#options), { id, version: 0, updatedAt: 0 });
+  }
+
+  /**
+   * Checks raw JSON that came with an imported execution and keeps it as a version under an id of its own, which begins
+   * with `IMPORT_PREFIX`. Throws `InvalidWorkflowError`.
+   */
+  async keepImported(workflow: StoredWorkflow, options: { ttlSeconds: number }): Promise<void> {
+    const { definition } = compileDefinition(workflow.definition, this.#options);
+    await this.#store.keepImported({ ...workflow, definition }, options);
   }
 
   /** False if there is no such workflow. Throws `version_mismatch`. */

@@ -13,7 +13,7 @@ import { pointerSegment } from "../expression/template.ts";
 export const WORKFLOW_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 
 /** The form of a node's id. */
-const NODE_ID = /^[A-Za-z_][A-Za-z0-9_-]{0,63}$/;
+export const NODE_ID = /^[A-Za-z_][A-Za-z0-9_-]{0,63}$/;
 
 /** The largest definition: numbers of nodes and connections, levels of nesting, characters of JSON. */
 const DEFINITION_LIMITS = { nodes: 200, connections: 1000, depth: 64, characters: 1 << 20 } as const;

@@ -31,6 +31,11 @@ export interface WorkflowStore {
   ): Promise<{ workflow: StoredWorkflow; created: boolean }>;
   /** The newest version, or the one named. */
   get(id: string, version?: number): Promise<StoredWorkflow | undefined>;
+  /**
+   * Keeps one version under an id that begins with {@linkcode IMPORT_PREFIX}, for `ttlSeconds` at least from now on; it
+   * is found by its version only, and in no list. Keeping it again only lengthens its time.
+   */
+  keepImported(workflow: StoredWorkflow, options: { ttlSeconds: number }): Promise<void>;
   /** The ids of all workflows, in order, with their newest versions. */
   list(): Promise<{ id: string; version: number }[]>;
   /** False if it did not exist. Throws `version_mismatch`. */

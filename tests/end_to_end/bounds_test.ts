@@ -125,6 +125,7 @@ async function openSite(store: Store) {
       corsOrigins: [],
       followerLimitBytes: 2 ** 18,
       historyTtlSeconds: 1,
+      importLimitBytes: 1_000_000,
       idempotencyTtlSeconds: 1,
       instance: "bounds",
       roles: new Set(["http"]),

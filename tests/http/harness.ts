@@ -58,6 +58,7 @@ export async function withApp(options: HarnessOptions, test: (harness: Harness) 
       corsOrigins: [],
       followerLimitBytes: 2 ** 18,
       historyTtlSeconds: 60,
+      importLimitBytes: 1_000_000,
       idempotencyTtlSeconds: 60,
       instance: "test",
       roles: new Set(["http"]),
@@ -211,6 +212,7 @@ function fakeCatalog(workflows: readonly CompiledWorkflow[]): AppDeps["catalog"]
       byId.set(id, workflow);
       return Promise.resolve({ workflow, created: before === undefined });
     },
+    keepImported: () => Promise.resolve(),
     delete: (id, options = {}) => {
       guard(id, options.ifMatch);
       return Promise.resolve(byId.delete(id));

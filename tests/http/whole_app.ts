@@ -70,6 +70,7 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
       corsOrigins: [],
       followerLimitBytes: 2 ** 18,
       historyTtlSeconds: 60,
+      importLimitBytes: 1_000_000,
       idempotencyTtlSeconds: 60,
       instance: "test",
       roles: new Set(["http"]),

@@ -23,6 +23,7 @@ class FakeStore implements WorkflowStore {
     const list = this.versions.get(id);
     return await Promise.resolve(version === undefined ? list?.at(-1) : list?.[version - 1]);
   }
+  async keepImported() {}
   async list() {
     return await Promise.resolve([...this.versions].map(([id, list]) => ({ id, version: list.length })));
   }

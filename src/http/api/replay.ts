@@ -8,6 +8,7 @@ import type { ForkOrigin } from "../../execution/fork.ts";
 import { definitionId } from "../../replay/definition_id.ts";
 import { identityOf, readRecording, type Recording } from "../../replay/recording.ts";
 import { isPlace } from "../../replay/taken.ts";
+import { IMPORT_PREFIX } from "../../workflow/workflow_store.ts";
 import type { CompiledWorkflow } from "../../workflow/definition.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { executionIdParameter } from "../frame/parameters.ts";
@@ -90,15 +91,21 @@ async function startFork(c: Context<AppEnv>, deps: AppDeps, wanted: Wanted): Pro
 async function workflowOf(
   { executionId, state: { workflowId, version } }: Recording,
   wanted: Wanted,
-  { catalog, store }: AppDeps,
+  { catalog, config, store }: AppDeps,
 ): Promise<CompiledWorkflow> {
   if (wanted.workflow === "current") {
     const current = await catalog.get(workflowId);
     if (current === undefined) throw workflowNotFound(workflowId);
     return current;
   }
-  const recorded = await catalog.get(definitionId(workflowId, await store.log.meta(executionId)), version);
+  const id = definitionId(workflowId, await store.log.meta(executionId));
+  const recorded = await catalog.get(id, version);
   if (recorded === undefined) throw workflowNotFound(workflowId, version);
+  if (id.startsWith(IMPORT_PREFIX)) {
+    // It is kept for as long as the fork may need it.
+    const ttlSeconds = recorded.definition.settings.timeoutSeconds + config.historyTtlSeconds;
+    await catalog.keepImported(recorded, { ttlSeconds });
+  }
   return recorded;
 }
 

@@ -5,6 +5,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { Config } from "../../config/config.ts";
 import type { DeadLetters } from "../../execution/dead_letters.ts";
 import type { Forks } from "../../execution/forks.ts";
+import type { Imports } from "../../execution/imports.ts";
 import type { ExecutionLog } from "../../execution/log.ts";
 import type { Replies } from "../../execution/replies.ts";
 import type { Submit } from "../../execution/submit.ts";
@@ -44,6 +45,7 @@ export interface HttpStore {
   readonly statistics: Statistics;
   readonly deadLetters: DeadLetters;
   readonly forks: Forks;
+  readonly imports: Imports;
   readonly locks: LockStore;
   readonly sessions: SessionStore;
   readonly mailboxes: Mailboxes;
@@ -71,6 +73,7 @@ export interface AppDeps {
     | "encryptionKeys"
     | "followerLimitBytes"
     | "historyTtlSeconds"
+    | "importLimitBytes"
     | "idempotencyTtlSeconds"
     | "instance"
     | "metricsPublic"
@@ -84,7 +87,7 @@ export interface AppDeps {
   readonly submit: Submit;
   /** How the database of the history is; absent where there is none. */
   readonly historyHealth?: () => Promise<HistoryHealth>;
-  readonly catalog: Pick<WorkflowCatalog, "get" | "matchWebhook" | "put" | "delete" | "list">;
+  readonly catalog: Pick<WorkflowCatalog, "get" | "matchWebhook" | "put" | "delete" | "list" | "keepImported">;
   /** Absent: there are no backtests. */
   readonly backtests?: Backtests;
   readonly logger: Logger;

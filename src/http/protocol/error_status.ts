@@ -33,6 +33,8 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   not_acceptable: 406,
   execution_ended: 409,
   recording_too_large: 422,
+  execution_exists: 409,
+  invalid_bundle: 422,
   webhook_path_taken: 409,
   no_manual_trigger: 409,
   trigger_not_found: 409,

@@ -14,6 +14,7 @@ import { Waiters } from "../../execution/waiters.ts";
 import { MemoryArchiveFeed } from "./archive_feed.ts";
 import { Counters } from "./counters.ts";
 import { MemoryCaches } from "./caches.ts";
+import { MemoryImports } from "./imports.ts";
 import { MemoryForks } from "./forks.ts";
 import { MemoryDeadLetters } from "./dead_letters.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -80,6 +81,7 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
     workflows: new MemoryWorkflowStore({ historyTtlSeconds }),
     deadLetters,
     forks: new MemoryForks(state),
+    imports: new MemoryImports(state),
     locks,
     caches: new MemoryCaches({ limitBytes: cacheLimitBytes }),
     sessions: new MemorySessionStore({ budget }),

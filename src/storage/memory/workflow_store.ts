@@ -79,6 +79,15 @@ export class MemoryWorkflowStore implements WorkflowStore {
     return Promise.resolve(entry?.replaced.get(version)?.workflow);
   }
 
+  keepImported(workflow: StoredWorkflow, { ttlSeconds }: { ttlSeconds: number }): Promise<void> {
+    const entry = this.#find(workflow.id) ?? { current: undefined, counter: 0, counterUntil: 0, replaced: new Map() };
+    const before = entry.replaced.get(workflow.version);
+    const until = Math.max(this.#options.now() + ttlSeconds * 1000, before?.until ?? 0);
+    entry.replaced.set(workflow.version, { workflow: before?.workflow ?? structuredClone(workflow), until });
+    this.#entries.set(workflow.id, entry);
+    return Promise.resolve();
+  }
+
   list(): Promise<{ id: string; version: number }[]> {
     const found: { id: string; version: number }[] = [];
     for (const id of [...this.#entries.keys()]) {

@@ -63,6 +63,11 @@ export class Keys {
     return this.#of("values", executionId);
   }
 
+  /** What is being imported, until it is put in its place. */
+  staged(executionId: string, part: string): string {
+    return this.#of("staged", `${executionId}:${part}`, executionId);
+  }
+
   /** Sorted set of the ids of an execution's forks, all of score 0. */
   forks(executionId: string): string {
     return this.#of("forks", executionId);
@@ -225,7 +230,7 @@ export class Keys {
     return `${this.#prefix}partitions`;
   }
 
-  #of(kind: string, executionId: string): string {
-    return `${this.#prefix}{${this.partitionOf(executionId)}}:${kind}:${executionId}`;
+  #of(kind: string, name: string, executionId = name): string {
+    return `${this.#prefix}{${this.partitionOf(executionId)}}:${kind}:${name}`;
   }
 }

@@ -29,6 +29,7 @@ import { RedisArchiveFeed } from "./archive_feed.ts";
 import { storeHealth } from "./store_health.ts";
 import type { RedisStoreOptions } from "./store_options.ts";
 import { RedisLog } from "./execution_log.ts";
+import { RedisImports } from "./imports.ts";
 import { RedisForks } from "./forks.ts";
 import { RedisDeadLetters } from "./dead_letters.ts";
 import { boundFeeds } from "./feed_trim.ts";
@@ -186,6 +187,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       workflows,
       deadLetters: new RedisDeadLetters({ keys, connection: reads }),
       forks: new RedisForks({ keys, commands }),
+      imports: new RedisImports({ keys, connection: reads, memory }),
       locks,
       caches: new RedisCaches({ keys, connection: reads, clock, limitBytes: cacheLimitBytes }),
       ...sessions,

@@ -61,6 +61,13 @@ export class RedisWorkflowStore implements WorkflowStore {
     return text === null ? undefined : JSON.parse(text);
   }
 
+  async keepImported(workflow: StoredWorkflow, { ttlSeconds }: { ttlSeconds: number }): Promise<void> {
+    const { keys, commands } = this.#options;
+    const name = keys.workflowVersion(workflow.id, workflow.version);
+    await commands.send(["SET", name, JSON.stringify(workflow), "NX", "EX", String(ttlSeconds)]);
+    await commands.send(["EXPIRE", name, String(ttlSeconds), "GT"]);
+  }
+
   async list(): Promise<{ id: string; version: number }[]> {
     const { keys, commands } = this.#options;
     const words = await commands.send<string[]>(["HGETALL", keys.workflows()]);

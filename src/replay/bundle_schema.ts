@@ -1,0 +1,90 @@
+/**
+ * What the lines of a bundle are held to.
+ *
+ * Lines are strict, and so is all that a fold reads of an event; what else an event's `data` has is kept, since other
+ * releases may say more.
+ */
+import { z } from "zod";
+import { isEntryId } from "../execution/event.ts";
+import { IMPORT_PREFIX } from "../workflow/workflow_store.ts";
+import { isExecutionId } from "../lib/uuidv7.ts";
+import type { JsonValue } from "../lib/json.ts";
+import { NODE_ID, WORKFLOW_ID } from "../workflow/schema.ts";
+import { BUNDLE_FORMAT, BUNDLE_KIND } from "./bundle.ts";
+
+const time = z.int().min(0);
+const count = z.int().min(1);
+/** What was imported runs workflows of its own. */
+const workflowId = z.string().refine((id) => WORKFLOW_ID.test(importedName(id)), `must match ${WORKFLOW_ID.source}`);
+const nodeId = z.string().regex(NODE_ID).refine((id) => id !== "__proto__", "is reserved");
+/** What was parsed as JSON is JSON; only that it is there is left to say. */
+const json = z.custom<JsonValue>((value) => value !== undefined, "must be there");
+const statuses = ["pending", "running", "paused", "completed", "failed", "cancelled"] as const;
+
+/** The id without what marks the workflow of an imported execution. */
+function importedName(id: string): string {
+  return id.startsWith(IMPORT_PREFIX) ? id.slice(IMPORT_PREFIX.length) : id;
+}
+
+/** The first line. */
+export const headSchema = z.strictObject({
+  kind: z.literal(BUNDLE_KIND),
+  format: z.literal(BUNDLE_FORMAT),
+  executionId: z.string().refine(isExecutionId, "must be a UUID of version 7, in lower case"),
+  workflowId,
+  version: count,
+  status: z.enum(statuses),
+  requestedAt: time,
+  millrace: z.string().max(64),
+  exportedAt: time,
+});
+
+/** The version that ran; its definition is checked where it is compiled. */
+export const workflowSchema = z.strictObject({
+  kind: z.literal("workflow"),
+  id: workflowId,
+  version: count,
+  updatedAt: time,
+  definition: z.unknown(),
+});
+
+/** The last line. */
+export const endSchema = z.strictObject({ kind: z.literal("end"), events: z.int().min(1) });
+
+const error = z.looseObject({ code: z.string(), message: z.string(), detail: z.string().optional() });
+const empty = z.looseObject({});
+
+function event<T extends string, D extends z.ZodType>(type: T, data: D) {
+  return z.strictObject({
+    kind: z.literal("event"),
+    id: z.string().refine((id) => isEntryId(id) && id.includes("-"), "must be an entry id, <ms>-<n>"),
+    type: z.literal(type),
+    time,
+    data,
+  });
+}
+
+function nodeEvent<T extends string, D extends z.ZodType>(type: T, data: D) {
+  return event(type, data).extend({ node: nodeId });
+}
+
+/** An event of the log. */
+export const eventSchema = z.discriminatedUnion("type", [
+  event("execution.requested", z.looseObject({ workflowId, version: count, trigger: nodeId, input: json })),
+  event("execution.started", z.looseObject({ epoch: count, worker: z.string().max(256) })),
+  event("execution.paused", empty),
+  event("execution.resumed", empty),
+  event("execution.completed", z.looseObject({ lastNode: nodeId, responseNode: nodeId.optional() })),
+  event("execution.failed", z.looseObject({ error, responseNode: nodeId.optional() })),
+  event("execution.cancelled", z.looseObject({ reason: z.string().optional() })),
+  nodeEvent("node.started", z.looseObject({ attempt: count })),
+  nodeEvent("node.progress", json),
+  nodeEvent(
+    "node.completed",
+    z.looseObject({ output: json, outputs: z.array(z.string()).optional(), responds: z.literal(true).optional() }),
+  ),
+  nodeEvent("node.failed", z.looseObject({ error, handled: z.enum(["continue", "branch"]).optional() })),
+  nodeEvent("node.skipped", empty),
+  nodeEvent("node.retrying", z.looseObject({ error, attempt: count, delayMs: z.number(), retryAt: time })),
+  nodeEvent("node.waiting", z.looseObject({ until: time })),
+]);

@@ -1,0 +1,124 @@
+/**
+ * Executions that come as files, over every driver: kept as a whole or not at all, read like any other, run by nobody.
+ */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { Store } from "../../src/storage/store.ts";
+import { createMemoryStore } from "../../src/storage/memory/store.ts";
+import { json, post, readMessages } from "../http/harness.ts";
+import { chain, openWholeApp, type WholeApp } from "../http/whole_app.ts";
+import { drivers } from "./drivers.ts";
+
+const LARGE = "z".repeat(40_000);
+
+/** A bundle of an execution that ran elsewhere, and what it came to. */
+async function madeElsewhere() {
+  const fetch = () => Promise.resolve(Response.json({ text: LARGE }));
+  await using whole = await openWholeApp({ fetch, store: createMemoryStore({ instance: "elsewhere" }) });
+  await whole.catalog.put(
+    "orders",
+    chain("orders", [
+      { id: "call", type: "httpRequest", parameters: { url: "http://x.test/" } },
+      { id: "cut", type: "transform", parameters: { output: { at: "{{ $millis() }}", text: "{{ body.text }}" } } },
+    ]),
+  );
+  const response = await whole.app.request("/webhook/orders", post({ n: 1 }));
+  const id = response.headers.get("execution-id")!;
+  const output = await json(response);
+  const bundle = await (await whole.app.request(`/api/executions/${id}/export`)).text();
+  return { id, output, bundle };
+}
+
+const { id, output, bundle } = await madeElsewhere();
+const lines = bundle.trimEnd().split("\n");
+
+async function send(whole: WholeApp, body: string) {
+  const response = await whole.app.request("/api/executions/import", { method: "POST", body });
+  return { status: response.status, body: await json(response) };
+}
+
+for (const driver of drivers()) {
+  const test = suite(`Imports on ${driver.name}`);
+  let store: Store;
+  let whole: WholeApp;
+  const calls: string[] = [];
+
+  test.before.each(async () => {
+    store = await driver.open("a");
+    const fetch: typeof globalThis.fetch = (url) => {
+      calls.push(String(url));
+      return Promise.resolve(Response.json({}));
+    };
+    whole = await openWholeApp({ store, fetch });
+  });
+  test.after.each(async () => {
+    await whole[Symbol.asyncDispose]();
+    await driver.clean();
+  });
+
+  test("a bundle is taken, listed, read and exported as it was, with its values, and only once", async () => {
+    const taken = await send(whole, bundle);
+    assert.is(taken.status, 201, JSON.stringify(taken.body));
+    assert.is((await send(whole, bundle)).body.code, "execution_exists");
+    const meta = (await store.log.meta(id))!;
+    assert.equal([meta.imported, meta.workflowId, meta.status], [true, "orders", "completed"]);
+    const { executions } = await store.projections.list({ workflowId: "orders", limit: 10 });
+    assert.equal(executions.map(({ executionId, imported }) => [executionId, imported]), [[id, true]]);
+    assert.is((await store.projections.list({ status: "completed", limit: 10 })).executions.length, 1);
+    const again = await (await whole.app.request(`/api/executions/${id}/export`)).text();
+    assert.equal(again.trimEnd().split("\n").slice(1), lines.slice(1));
+    assert.equal((await json(await whole.app.request(`/api/executions/${id}/result`))).output, output);
+    const messages = await readMessages(
+      await whole.app.request(`/api/executions/${id}/events`, { headers: { accept: "text/event-stream" } }),
+    );
+    assert.is(messages.length, lines.length - 3);
+  });
+
+  test("what was imported can be forked, though nobody here knows its workflow, and cannot be changed", async () => {
+    await send(whole, bundle);
+    const forked = await whole.app.request(`/api/executions/${id}/replay`, post({}, { prefer: "wait=60" }));
+    const body = await json(forked);
+    assert.equal(body.output, output, JSON.stringify(body).slice(0, 300));
+    assert.is(calls.length, 0);
+    const state = await json(await whole.app.request(`/api/executions/${id}`));
+    assert.equal(state.forks, [forked.headers.get("execution-id")]);
+    assert.is(state.workflowId, "orders");
+    const cancelled = await whole.app.request(`/api/executions/${id}/cancel`, { method: "POST" });
+    assert.is(cancelled.status, 409);
+    assert.is((await whole.app.request(`/api/executions/${id}/pause`, { method: "POST" })).status, 409);
+    assert.equal(await store.workflows.list(), []);
+    const current = await whole.app.request(`/api/executions/${id}/replay`, post({ workflow: "current" }));
+    assert.is((await json(current)).code, "workflow_not_found");
+  });
+
+  test("a bundle with a bad line is refused with the line's number, and nothing of it is kept", async () => {
+    const event = lines.findIndex((line) => line.includes('"node.completed"')) + 1;
+    const bad: [number, string][] = [
+      [1, ["", ...lines.slice(1)].join("\n")],
+      [1, ["{}", ...lines.slice(1)].join("\n")],
+      [1, [lines[0]!.replace('"format":1', '"format":2'), ...lines.slice(1)].join("\n")],
+      [1, [lines[0]!.replace('"version":1', '"version":2'), ...lines.slice(1)].join("\n")],
+      [2, [lines[0], lines[1]!.replace('"httpRequest"', '"nope"'), ...lines.slice(2)].join("\n")],
+      [event, [...lines.slice(0, event - 1), "{", ...lines.slice(event)].join("\n")],
+      [event, [...lines.slice(0, event - 1), '{"kind":"event"}', ...lines.slice(event)].join("\n")],
+      [event + 1, [...lines.slice(0, event), lines[event - 1], ...lines.slice(event)].join("\n")],
+      [lines.length, lines.slice(0, -1).join("\n")],
+      [lines.length - 1, [...lines.slice(0, -2), lines.at(-1)].join("\n")],
+      [lines.length + 1, `${bundle}{}\n`],
+      [1, ""],
+    ];
+    for (const [line, text] of bad) {
+      const { status, body } = await send(whole, text);
+      assert.is(status, 422, `${line}: ${JSON.stringify(body)}`);
+      assert.is(body.code, "invalid_bundle");
+      assert.is(body.line, line, JSON.stringify(body));
+    }
+    const large = await send(whole, bundle + " ".repeat(1_000_000));
+    assert.is(large.status, 413);
+    assert.is(await store.log.meta(id), undefined);
+    assert.equal((await store.projections.list({ limit: 10 })).executions, []);
+    assert.is((await send(whole, bundle.replaceAll("\n", "\r\n"))).status, 201);
+  });
+
+  test.run();
+}
