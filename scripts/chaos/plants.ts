@@ -60,7 +60,7 @@ const ALL = {
     only: ["calm"],
     callers: 48,
     kinds: ["pure"],
-    tests: ["storage/redis/inbox", "storage/redis/stream_reader"],
+    tests: ["storage/redis/inbox", "storage/redis/streams/stream_reader"],
   },
   "plain-trim": {
     breaks: "the feed is trimmed by a plain length, pending entries and all",
@@ -184,7 +184,7 @@ const ALL = {
   "early-reply-lost": {
     breaks: "an early answer is not kept for those who ask again",
     only: ["scene-early"],
-    tests: ["storage/idempotency", "http/webhook/idempotency"],
+    tests: ["storage/idempotency", "http/protocol/idempotency"],
   },
   "deliveries-uncounted": {
     breaks: "claims that end without a word are not counted",

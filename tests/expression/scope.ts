@@ -1,4 +1,7 @@
-/** What an expression sees in tests. */
+/** What an expression sees in tests, and what comes of it. */
+import * as assert from "uvu/assert";
+import { compileExpression } from "../../src/expression/expression.ts";
+import type { TerminalError } from "../../src/lib/errors.ts";
 import type { JsonValue } from "../../src/lib/json.ts";
 import type { NodeContext } from "../../src/workflow/definition.ts";
 import type { Scope } from "../../src/expression/scope.ts";
@@ -26,4 +29,25 @@ export function contextOf(input: JsonValue, rest: Partial<NodeContext> = {}): No
     traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     ...rest,
   };
+}
+
+/** Evaluates an expression over an input. */
+export async function evaluate(source: string, input: JsonValue = null): Promise<JsonValue> {
+  return await compileExpression(source).evaluate(scopeOf(input));
+}
+
+/** Evaluates to JSON text: JSONata makes objects without a prototype. */
+export async function text(source: string, input: JsonValue = null): Promise<string> {
+  return JSON.stringify(await evaluate(source, input));
+}
+
+/** The error of an expression. */
+export async function failure(source: string, input: JsonValue = null, timeoutMs = 1000): Promise<TerminalError> {
+  try {
+    await compileExpression(source, { timeoutMs }).evaluate(scopeOf(input));
+  } catch (error) {
+    assert.is((error as Error).name, "TerminalError");
+    return error as TerminalError;
+  }
+  throw new Error(`${source} did not fail`);
 }
