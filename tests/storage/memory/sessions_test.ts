@@ -29,7 +29,7 @@ test("a session ends its time to live after its last use, and gives its bytes ba
 });
 
 test("what has no room is refused until something has ended, and written over it takes its own room only", async () => {
-  let now = 1_000_000;
+  const now = 1_000_000;
   const budget = new MemoryBudget({ limitBytes: 6000 });
   const store = new MemorySessionStore({ budget, now: () => now });
   const write = { json: JSON.stringify("x".repeat(1000)), ttlMs: 1000, sealed: "" };
