@@ -36,8 +36,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   locks: [],
   caches: ["locks"],
   schedules: ["execution", "workflow"],
-  "http/protocol": ["config", "execution"],
+  "http/protocol": ["caches", "config", "execution"],
   "http/frame": [
+    "caches",
     "config",
     "execution",
     "feed",
@@ -49,8 +50,9 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "telemetry",
     "workflow",
   ],
-  "http/webhook": ["execution", "http/frame", "http/protocol", "workflow"],
+  "http/webhook": ["caches", "execution", "http/frame", "http/protocol", "workflow"],
   "http/api": [
+    "caches",
     "execution",
     "feed",
     "http/frame",
@@ -65,7 +67,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "http/browser": ["http/frame", "http/protocol", "sessions"],
   http: ["http/api", "http/frame", "http/protocol", "http/webhook"],
   start: [
-    ...["config", "engine", "execution", "expression", "feed", "schedules", "telemetry", "workflow"],
+    ...["caches", "config", "engine", "execution", "expression", "feed", "locks", "schedules", "telemetry", "workflow"],
     ...["storage", "storage/memory", "storage/postgres", "storage/redis"],
   ],
   cli: ["execution"],

@@ -18,6 +18,7 @@ import { listen, type Listener } from "./http/server.ts";
 import { withArchive } from "./storage/archived_store.ts";
 import type { Store } from "./storage/store.ts";
 import { createRoles } from "./start/roles.ts";
+import { openWings } from "./start/caches.ts";
 import { keptSeconds, openHistory, openStore, StartError } from "./start/stores.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
@@ -56,6 +57,7 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   const { config, logger, store, version } = parts;
   const metrics = createMetrics();
   metrics.watchWaiters(() => store.replies.size);
+  await using wings = openWings({ store, instance: config.instance, metrics, logger });
   // One processor stays with the thread that answers everybody.
   await using expressions = new ExpressionThreads({
     threads: availableParallelism() - 1,
@@ -90,6 +92,7 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   const deps = {
     config,
     store: readStore,
+    caches: wings.caches,
     submit: createSubmit({ ...readStore, historyTtlSeconds: keptSeconds(config) }),
     ...(archive !== undefined && {
       historyHealth: () =>

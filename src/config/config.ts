@@ -81,6 +81,8 @@ export interface Config {
   readonly followerLimitBytes: number;
   /** Seconds that the log of an ended execution is kept. Default 86,400, a day. */
   readonly historyTtlSeconds: number;
+  /** Bytes that one cache keeps. */
+  readonly cacheLimitBytes: number;
   /** Seconds that a session without a life of its own lives from each use on. Default 86,400, a day. */
   readonly sessionTtlSeconds: number;
   /** Bytes of the largest data of a session, as JSON. Default 1 MiB. */
@@ -159,6 +161,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     maxFollowers: values.MAX_FOLLOWERS,
     followerLimitBytes: values.FOLLOWER_LIMIT_BYTES,
     historyTtlSeconds: values.HISTORY_TTL_SECONDS,
+    cacheLimitBytes: values.CACHE_LIMIT_BYTES,
     sessionTtlSeconds: values.SESSION_TTL_SECONDS,
     sessionLimitBytes: values.SESSION_LIMIT_BYTES,
     mailboxLimit: values.MAILBOX_LIMIT,

@@ -138,6 +138,11 @@ export const SETTINGS = {
     "Kept of executions in memory, the oldest ended go first; unset: a quarter of the heap",
     optional(wholeNumber(2 ** 20, 2 ** 40)),
   ),
+  CACHE_LIMIT_BYTES: setting(
+    "67108864",
+    "Bytes that one cache keeps; what was kept first goes first",
+    wholeNumber(2 ** 16, 2 ** 40),
+  ),
   EXPRESSION_TIMEOUT_MS: setting(
     "250",
     "Milliseconds of processor time that one expression may take",

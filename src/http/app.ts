@@ -12,6 +12,7 @@ import { MillraceError } from "../lib/errors.ts";
 import { bearerAuth } from "./frame/auth.ts";
 import { backtest } from "./api/backtest.ts";
 import { BodyBudget } from "./protocol/body_budget.ts";
+import { cacheStats } from "./api/cache_stats.ts";
 import { deadLetters } from "./api/dead_letters.ts";
 import { designer } from "./api/designer.ts";
 import type { AppDeps, AppEnv } from "./frame/deps.ts";
@@ -60,6 +61,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   history(app, deps);
   locks(app, deps, bodies);
   schedules(app, deps, bodies);
+  cacheStats(app, deps);
   sessions(app, deps, bodies);
   mailboxes(app, deps, bodies);
   designer(app, deps, bodies);

@@ -16,11 +16,15 @@ export class StartError extends Error {}
 /** The store of the configuration: Redis, or this process's memory. Throws {@linkcode StartError}. */
 export async function openStore(config: Config, logger: Logger): Promise<Store> {
   const { instance, maxWaiters, maxDeliveries, queueLimit, logLimitBytes, historyTtlSeconds, redis } = config;
-  const mailboxes = { mailboxEntries: config.mailboxLimit, mailboxBytes: config.mailboxLimitBytes };
+  const wings = {
+    mailboxEntries: config.mailboxLimit,
+    mailboxBytes: config.mailboxLimitBytes,
+    cacheLimitBytes: config.cacheLimitBytes,
+  };
   if (redis === undefined) {
     const retentionBytes = config.retentionBytes ?? Math.floor(getHeapStatistics().heap_size_limit / 4);
     const bounds = { maxWaiters, maxDeliveries, queueLimit, logLimitBytes, retentionBytes, historyTtlSeconds };
-    return createMemoryStore({ instance, ...bounds, ...mailboxes });
+    return createMemoryStore({ instance, ...bounds, ...wings });
   }
   try {
     return await openRedisStore({
@@ -37,7 +41,7 @@ export async function openStore(config: Config, logger: Logger): Promise<Store> 
       archivedTtlSeconds: historyTtlSeconds,
       ...(config.databaseUrl !== undefined && { feedBacklogSeconds: config.historyBacklogSeconds }),
       logLimitBytes,
-      ...mailboxes,
+      ...wings,
       onError: (error) => logger.warn({ error }, "redis"),
     });
   } catch (error) {

@@ -18,6 +18,8 @@ export interface Metrics {
   httpAnswered(route: string, status: number): void;
   /** Records the seconds from a webhook's request to its response. */
   webhookAnswered(seconds: number): void;
+  /** Counts a lookup in a cache, with the bytes that it gave. */
+  cacheLookedUp(cache: string, lookup: "hit" | "miss" | "stale", bytes: number): void;
   /** Sets the source of the number of callers that wait for a reply; read with the metrics. */
   watchWaiters(read: () => number): void;
   /** Sets the source of the number of executions that run here; read with the metrics. */
@@ -31,6 +33,9 @@ export interface Metrics {
  * execution.
  */
 const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+
+/** How many caches have series of their own. */
+const MAX_CACHES = 100;
 
 /** Makes the metrics in a registry of their own, together with those of the process. */
 export function createMetrics(): Metrics {
@@ -62,6 +67,19 @@ export function createMetrics(): Metrics {
     buckets: SECONDS,
     registers,
   });
+  const lookups = new Counter({
+    name: "millrace_cache_lookups_total",
+    help: "Lookups in caches, by what they came to",
+    labelNames: ["cache", "lookup"],
+    registers,
+  });
+  const cacheBytes = new Counter({
+    name: "millrace_cache_bytes_total",
+    help: "Bytes of bodies that caches gave",
+    labelNames: ["cache"],
+    registers,
+  });
+  const cachesCounted = new Set<string>();
   const watch = { waiters: () => 0, workInProgress: () => 0 };
   new Gauge({
     name: "millrace_waiters",
@@ -90,6 +108,12 @@ export function createMetrics(): Metrics {
     },
     webhookAnswered(seconds) {
       webhookSeconds.observe(seconds);
+    },
+    cacheLookedUp(name, lookup, bytes) {
+      const cache = cachesCounted.size < MAX_CACHES || cachesCounted.has(name) ? name : "(others)";
+      cachesCounted.add(cache);
+      lookups.inc({ cache, lookup });
+      cacheBytes.inc({ cache }, bytes);
     },
     watchWaiters(read) {
       watch.waiters = read;

@@ -55,6 +55,16 @@ export interface WorkflowSettings {
   onOverlap?: "queue" | "reject" | "cancelPrevious" | "skip" | undefined;
   /** Words to find its executions by: templates by name, evaluated over the trigger's output when one starts. */
   tags?: Record<string, string> | undefined;
+  /** Keep the answers of its webhooks: see {@linkcode CacheSettings}. */
+  cache?: CacheSettings | undefined;
+}
+
+/** Answers of webhooks that are kept for whoever calls alike. */
+export interface CacheSettings {
+  /** How long an answer is kept that says nothing of it by `Cache-Control`, in seconds. */
+  ttlSeconds: number;
+  /** Headers by which answers differ, besides credentials. */
+  key?: string[] | undefined;
 }
 
 /** A workflow definition, checked and with its defaults. */

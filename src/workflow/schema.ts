@@ -61,6 +61,10 @@ const settingsSchema = z.strictObject({
   concurrency: z.number().int().min(1).max(1_000_000).optional(),
   onOverlap: z.enum(["queue", "reject", "cancelPrevious", "skip"]).optional(),
   tags: tagsSchema.optional(),
+  cache: z.strictObject({
+    ttlSeconds: seconds(86_400),
+    key: z.array(z.string().regex(/^[\w!#$%&'*+.^`|~-]{1,256}$/, "must be the name of a header")).max(16).optional(),
+  }).optional(),
 });
 
 const headSchema = z.strictObject({

@@ -1,6 +1,8 @@
 /**
  * What the HTTP side is given: ports only, so that it can be served by anything and tested without a server.
  */
+import type { CacheStore } from "../../caches/cache_store.ts";
+import type { Caches } from "../../caches/caches.ts";
 import type { Clock } from "../../lib/clock.ts";
 import type { Config } from "../../config/config.ts";
 import type { DeadLetters } from "../../execution/dead_letters.ts";
@@ -47,6 +49,7 @@ export interface HttpStore {
   readonly forks: Forks;
   readonly imports: Imports;
   readonly locks: LockStore;
+  readonly caches: CacheStore;
   readonly sessions: SessionStore;
   readonly mailboxes: Mailboxes;
   readonly designer: SessionStore;
@@ -85,6 +88,8 @@ export interface AppDeps {
   readonly store: HttpStore;
   /** Starts executions. */
   readonly submit: Submit;
+  /** Answers of webhooks are kept in these, where their workflows say so. */
+  readonly caches?: Caches;
   /** How the database of the history is; absent where there is none. */
   readonly historyHealth?: () => Promise<HistoryHealth>;
   readonly catalog: Pick<WorkflowCatalog, "get" | "matchWebhook" | "put" | "delete" | "list" | "keepImported">;

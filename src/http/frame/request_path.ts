@@ -30,3 +30,13 @@ export function malformedRequestResponse(detail = "The request has no valid targ
     headers: { connection: "close", "x-content-type-options": "nosniff" },
   });
 }
+
+/** Path and query as sent: Hono's own path is decoded in part. */
+export function splitUrl(url: string): { path: string; query: string } {
+  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const hash = url.indexOf("#", start);
+  const end = hash === -1 ? url.length : hash;
+  const mark = url.indexOf("?", start);
+  if (mark === -1 || mark > end) return { path: url.slice(start, end), query: "" };
+  return { path: url.slice(start, mark), query: url.slice(mark + 1, end) };
+}

@@ -5,6 +5,7 @@ import { MillraceError, publicError } from "../../lib/errors.ts";
 import type { ExecutionResult, ResponseData } from "../../execution/result.ts";
 import { decodeBase64 } from "../../lib/base64.ts";
 import { CONNECTION_FIELDS, isHeaderName, isHeaderValue } from "../../lib/header.ts";
+import type { Webhook } from "../../workflow/definition.ts";
 import { depthExceeded } from "../protocol/depth.ts";
 
 /** The body must be null for these (Fetch, section 2.2.3), and 205 has none either (RFC 9110, section 15.3.6). */
@@ -40,6 +41,12 @@ export function respond(result: ExecutionResult, headers: Readonly<Record<string
     status: 200,
     headers: { "content-type": "application/json", ...headers },
   });
+}
+
+/** A result as a webhook's caller is shown it: of a failure after the response it hears nothing, as nobody did before. */
+export function shownTo({ responseMode }: Webhook, result: ExecutionResult): ExecutionResult {
+  const hasResponded = responseMode === "responseNode" && result.response !== undefined;
+  return hasResponded ? { ...result, status: "responded" } : result;
 }
 
 function fromResponseData(

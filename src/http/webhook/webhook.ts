@@ -16,8 +16,11 @@ import { idempotencyOf, REPLAYED_HEADER } from "../protocol/idempotency.ts";
 import { applyPreferences, parsePrefer } from "../protocol/prefer.ts";
 import { problemResponse } from "../protocol/problem.ts";
 import { bodyLimits, readBytes } from "../protocol/request_body.ts";
+import { splitUrl } from "../frame/request_path.ts";
 import { allowHeader, methodNotAllowed } from "../frame/resource.ts";
-import { respond } from "./respond.ts";
+import { BYPASSED } from "../protocol/cache_status.ts";
+import { answerCached, cachesOf } from "./cached.ts";
+import { respond, shownTo } from "./respond.ts";
 import type { Reply } from "../../execution/replies.ts";
 import { executionIdOf } from "../../execution/submit.ts";
 
@@ -113,13 +116,19 @@ async function answer(deps: AppDeps, call: Call): Promise<Response> {
     });
   if (preferenceApplied !== undefined) headers["preference-applied"] = preferenceApplied;
 
-  const { result, interrupted } = await start(deps, call, { match, waitSeconds });
+  const isPlain = preferenceApplied === undefined && !request.headers.has("idempotency-key");
+  const caches = isAsync ? undefined : cachesOf(deps, match.workflow);
+  if (caches && !isPlain) headers["cache-status"] = BYPASSED;
+  const { response, result, interrupted } = caches && isPlain
+    ? await answerCached(caches, { ...call, match, body: await readBody(deps, call) }, {
+      // Whoever waited for another's answer has so much less time for its own.
+      start: (body) => start(deps, call, { match, body, waitSeconds: Math.max(0.001, waitSeconds - waited(call)) }),
+      headers: () => finish(call),
+    })
+    : { response: undefined, ...await start(deps, call, { match, waitSeconds }) };
 
-  if (result) {
-    // A failure after the response is none of this caller's: the first one had been answered before it.
-    const hasResponded = webhook.responseMode === "responseNode" && result.response !== undefined;
-    return respond(hasResponded ? { ...result, status: "responded" } : result, finish(call));
-  }
+  if (response) return response;
+  if (result) return respond(shownTo(webhook, result), finish(call));
   if (interrupted === "caller gone") {
     return new Response(null, { status: CLIENT_CLOSED_REQUEST, headers: finish(call) });
   }
@@ -143,15 +152,16 @@ async function answer(deps: AppDeps, call: Call): Promise<Response> {
 
 /** Reads the body, submits it, and waits for the reply where the webhook's caller does. */
 async function start(
-  { config, submit }: AppDeps,
+  deps: AppDeps,
   call: Call,
-  options: { match: WebhookMatch; waitSeconds: number },
+  options: { match: WebhookMatch; waitSeconds: number; body?: Uint8Array },
 ): Promise<Partial<Reply>> {
   const { request, path, query } = call;
   const { match: { workflow, webhook, params }, waitSeconds } = options;
+  const { config, submit } = deps;
   checkDepth(request.headers);
   const limits = bodyLimits(config);
-  const bytes = await readBytes(request, { ...limits, share: call.share });
+  const bytes = options.body ?? await readBody(deps, call);
   const contentType = request.headers.get("content-type");
   const body = bytes.length === 0 ? null : await parseContent(bytes, contentType, limits);
   const idempotency = idempotencyOf(request, {
@@ -189,6 +199,15 @@ async function start(
   }
 }
 
+function readBody({ config }: AppDeps, { request, share }: Call): Promise<Uint8Array> {
+  return readBytes(request, { ...bodyLimits(config), share });
+}
+
+/** Seconds since the call came. */
+function waited({ startedAt }: Call): number {
+  return (performance.now() - startedAt) / 1000;
+}
+
 /** Matches the method, and `GET` for `HEAD` where nothing asks for `HEAD` itself (RFC 9110, section 9.3.2). */
 function matchWebhook(
   catalog: AppDeps["catalog"],
@@ -223,14 +242,4 @@ function triggerInput(call: Call, params: Record<string, string>, body: JsonValu
     query: query === "" ? {} : parseForm(query),
     body,
   };
-}
-
-/** Path and query as sent: Hono's own path is decoded in part. */
-function splitUrl(url: string): { path: string; query: string } {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  const hash = url.indexOf("#", start);
-  const end = hash === -1 ? url.length : hash;
-  const mark = url.indexOf("?", start);
-  if (mark === -1 || mark > end) return { path: url.slice(start, end), query: "" };
-  return { path: url.slice(start, mark), query: url.slice(mark + 1, end) };
 }

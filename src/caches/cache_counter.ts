@@ -1,0 +1,92 @@
+/**
+ * What became of lookups, by cache and day: gathered here, and added to the store's counts every few seconds.
+ *
+ * @example
+ * ```ts
+ * await using counter = new CacheCounter({ store: store.caches, now: () => store.clock.now() });
+ * counter.add("pages", "hit", 512);
+ * ```
+ */
+import type { Lookup } from "./cache.ts";
+import type { CacheCounts, CacheDay, CacheStore } from "./cache_store.ts";
+
+/** How often counts are added to the store's, in milliseconds. */
+const EVERY_MS = 5000;
+/** How many caches are counted apart in that time; the others are one, under this name. */
+const MAX_CACHES = 200;
+const OTHERS = "(others)";
+const DAY_MS = 86_400_000;
+
+const NONE: CacheCounts = { hits: 0, misses: 0, stale: 0, bytes: 0 };
+
+/** What a counter is made of. */
+export interface CacheCounterOptions {
+  readonly store: CacheStore;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  /** Hears of counts that could not be added: they are lost. */
+  readonly onError?: (error: unknown) => void;
+}
+
+/** Counts lookups. */
+export class CacheCounter implements AsyncDisposable {
+  readonly #options: CacheCounterOptions;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #counts = new Map<string, CacheDay>();
+
+  constructor(options: CacheCounterOptions) {
+    this.#options = options;
+    this.#timer = setInterval(() => void this.flush(), EVERY_MS);
+  }
+
+  /** Counts a lookup. */
+  add(cache: string, lookup: Lookup, bytes: number): void {
+    const day = utcDay(this.#options.now());
+    const name = this.#counts.size < MAX_CACHES || this.#counts.has(`${day} ${cache}`) ? cache : OTHERS;
+    const before = this.#counts.get(`${day} ${name}`) ?? NONE;
+    this.#counts.set(`${day} ${name}`, {
+      cache: name,
+      day,
+      hits: before.hits + (lookup === "hit" ? 1 : 0),
+      misses: before.misses + (lookup === "miss" ? 1 : 0),
+      stale: before.stale + (lookup === "stale" ? 1 : 0),
+      bytes: before.bytes + bytes,
+    });
+  }
+
+  /** Adds what was counted to the store's counts. */
+  async flush(): Promise<void> {
+    const counts = [...this.#counts.values()];
+    this.#counts = new Map();
+    if (counts.length === 0) return;
+    await this.#options.store.count(counts).catch((error) => this.#options.onError?.(error));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#timer);
+    await this.flush();
+  }
+}
+
+/** A day's counts, and which part of the lookups was answered from the cache, `null` without any. */
+export interface ShownCacheDay extends CacheDay {
+  readonly hitRate: number | null;
+}
+
+/** The counts of the last days up to today, by cache and then by day. */
+export async function readCacheDays(
+  store: CacheStore,
+  { now, days }: { now: number; days: number },
+): Promise<ShownCacheDay[]> {
+  const wanted = Array.from({ length: days }, (_, ago) => utcDay(now - ago * DAY_MS));
+  const found = (await store.counts(wanted)).map((counts) => {
+    const { hits, misses, stale } = counts;
+    const lookups = hits + misses + stale;
+    return { ...counts, hitRate: lookups === 0 ? null : (hits + stale) / lookups };
+  });
+  return found.sort((a, b) => a.cache === b.cache ? (a.day < b.day ? -1 : 1) : (a.cache < b.cache ? -1 : 1));
+}
+
+function utcDay(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10);
+}

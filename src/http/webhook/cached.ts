@@ -1,0 +1,93 @@
+/**
+ * Webhooks whose answers are kept: `settings.cache`.
+ *
+ * The key is a digest of the workflow's version, the method, the path, the query, the body, the headers that the workflow
+ * names, and whatever says who calls: credentials and signatures are always among them, by their values, so that nobody
+ * is answered with what was made for another.
+ */
+import { encodeBase64 } from "../../lib/base64.ts";
+import type { Caches } from "../../caches/caches.ts";
+import { isCredentialHeader } from "../../lib/credentials.ts";
+import type { CompiledWorkflow } from "../../workflow/definition.ts";
+import type { Reply } from "../../execution/replies.ts";
+import type { WebhookMatch } from "../../workflow/webhook_matcher.ts";
+import type { AppDeps } from "../frame/deps.ts";
+import { cacheStatus } from "../protocol/cache_status.ts";
+import { respond, shownTo } from "./respond.ts";
+
+const encoder = new TextEncoder();
+
+/** A call whose answer may be kept. */
+export interface CachedCall {
+  readonly request: Request;
+  /** Path and query, as sent. */
+  readonly path: string;
+  readonly query: string;
+  readonly body: Uint8Array;
+  readonly match: WebhookMatch;
+}
+
+/** How such a call is answered anew. */
+export interface CachedCallOptions {
+  /** Runs the workflow. */
+  readonly start: (body: Uint8Array) => Promise<Partial<Reply>>;
+  /** The headers that this caller's response has besides the workflow's own. */
+  readonly headers: () => Readonly<Record<string, string>>;
+}
+
+/** The caches, for a workflow that uses them. */
+export function cachesOf({ caches }: AppDeps, { definition }: CompiledWorkflow): Caches | undefined {
+  return definition.settings.cache === undefined ? undefined : caches;
+}
+
+/**
+ * The answer that is kept for such a call, or the one that the workflow makes, which runs once for all who call alike at
+ * once. Failures, and answers that say not to store them, are kept for nobody.
+ *
+ * @returns the response; or what the wait came to without one
+ */
+export async function answerCached(
+  caches: Caches,
+  call: CachedCall,
+  { start, headers: ownHeaders }: CachedCallOptions,
+): Promise<Partial<Reply> & { response?: Response }> {
+  const { request: { headers }, match: { workflow, webhook } } = call;
+  const { ttlSeconds } = workflow.definition.settings.cache!;
+  // Credentials have done their part in the key; here they would keep the answer from being stored.
+  const plain = [...headers].filter(([name]) => !isCredentialHeader(name));
+  const request = new Request(`https://webhook.invalid/${await keyOf(call)}`, { headers: plain });
+  let unanswered: Partial<Reply> | undefined;
+  const load = async () => {
+    const reply = await start(call.body);
+    if (reply.result) return respond(shownTo(webhook, reply.result), {});
+    unanswered = reply;
+    throw UNANSWERED;
+  };
+  try {
+    const answer = await caches.respond(`webhook:${workflow.id}`, { request, load, defaultLifetime: ttlSeconds });
+    const { status, headers: given, body } = answer.response;
+    const own = new Headers(given);
+    for (const [name, value] of Object.entries(ownHeaders())) own.set(name, value);
+    own.set("cache-status", cacheStatus(answer.status));
+    return { response: new Response(body, { status, headers: own }) };
+  } catch (error) {
+    if (error === UNANSWERED && unanswered !== undefined) return unanswered;
+    throw error;
+  }
+}
+
+/** The workflow gave no answer while it was waited for. */
+const UNANSWERED = new Error("The wait ended without an answer");
+
+async function keyOf({ request, path, query, body, match: { workflow } }: CachedCall): Promise<string> {
+  const { key = [] } = workflow.definition.settings.cache!;
+  const chosen = new Set(key.map((name) => name.toLowerCase()));
+  // `Headers` gives names in lower case and in order.
+  const headers = [...request.headers].filter(([name]) => chosen.has(name) || isCredentialHeader(name));
+  const head = encoder.encode(`${JSON.stringify([workflow.version, request.method, path, query, headers])}\n`);
+  const bytes = new Uint8Array(head.length + body.length);
+  bytes.set(head);
+  bytes.set(body, head.length);
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return encodeBase64(digest).replaceAll("+", "-").replaceAll("/", "_");
+}
