@@ -48,8 +48,8 @@ all of them. Exit code 1 when a caller got no answer or a wrong one.
   --growth [curve]      growth curves instead: ${names.curves.join(", ")}; all by default
   --claims              what the README claims instead, each with what was measured and whether it is met: ten minutes
   --short               16 callers, 2 seconds, 2 rounds: does it still answer everybody
-  --json <file>         write the figures there, default scripts/bench/results.json, or growth.json
-  --svg <file>          write the chart there, default scripts/bench/results.svg, or growth.svg
+  --json <file>         write the figures there, default scripts/bench/results.json, growth.json or claims.json
+  --svg <file>          write the chart there, default scripts/bench/results.svg or growth.svg
   -h, --help            this text
 `;
 }

@@ -47,8 +47,8 @@ export async function waitTogether(ground: Ground, count: number): Promise<Point
     try {
       await call(pool, n, "waiting");
       latencies.push(performance.now() - startedAt - WAIT_SECONDS * 1000);
-    } catch {
-      lost++;
+    } catch (error) {
+      if (lost++ === 0) ground.note(`lost: call ${n}: ${(error as Error).message.slice(0, 300)}`);
     }
   });
   await sleep(SETTLED_MS);
