@@ -3,13 +3,31 @@
  */
 import { env, exit, stdout } from "node:process";
 import type { Command } from "./command.ts";
+import { backtest } from "./backtest.ts";
+import { exportCommand, importCommand } from "./bundles.ts";
 import { dead } from "./dead.ts";
+import { diff, list, show } from "./look.ts";
+import { replay, run, tail } from "./run.ts";
 import { history } from "./history.ts";
 import { rebuild } from "./rebuild.ts";
 import { schedules } from "./schedules.ts";
 
 /** Every command, in the order in which `millrace --help` names them. */
-export const COMMANDS: readonly Command[] = [schedules, dead, history, rebuild];
+export const COMMANDS: readonly Command[] = [
+  run,
+  tail,
+  list,
+  show,
+  replay,
+  diff,
+  backtest,
+  exportCommand,
+  importCommand,
+  schedules,
+  dead,
+  history,
+  rebuild,
+];
 
 /** The command of that name. */
 export function findCommand(name: string | undefined): Command | undefined {

@@ -19,7 +19,12 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
   return cells.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join("  ").trimEnd()).join("\n");
 }
 
+/** The text without what could steer the terminal. */
+export function cleanText(text: string): string {
+  return text.replace(CONTROL, " ").trimEnd();
+}
+
 function toCell(text: string): string {
-  const clean = text.replace(CONTROL, " ").trim();
+  const clean = cleanText(text).trim();
   return clean.length > MAX_WIDTH ? `${clean.slice(0, MAX_WIDTH - 1)}…` : clean;
 }

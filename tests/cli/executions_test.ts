@@ -1,0 +1,183 @@
+/**
+ * The commands that run, follow, look at, compare, carry and test executions, against the whole app.
+ */
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { runCommandLine } from "./command_line.ts";
+import { openWholeApp, type WholeApp } from "../http/whole_app.ts";
+
+const definition = (output: string) => ({
+  nodes: [
+    { id: "start", type: "manual" },
+    { id: "call", type: "httpRequest", parameters: { url: "http://x.test/" } },
+    { id: "sum", type: "transform", parameters: { output: { total: output } } },
+  ],
+  connections: [{ from: "start", to: "call" }, { from: "call", to: "sum" }],
+});
+
+async function withApp(
+  work: (it: { whole: WholeApp; cli: (...args: string[]) => ReturnType<typeof runCommandLine> }) => Promise<void>,
+) {
+  const fetch = () => Promise.resolve(Response.json({ n: 2 }));
+  await using whole = await openWholeApp({ fetch });
+  await whole.catalog.put("sums", definition("{{ body.n + $trigger.n }}"));
+  await work({ whole, cli: (...args) => runCommandLine(args, { app: whole.app }) });
+}
+
+/** What the assembler would do, so that executions are listed. */
+async function assemble({ store }: WholeApp): Promise<void> {
+  const { signal } = new AbortController();
+  const { projections } = store;
+  await projections.applyFeed(await projections.takeFeed({ count: 500, blockMs: 1, signal }));
+}
+
+test("run starts a workflow, follows it line by line, prints its output, and exits by its outcome", () =>
+  withApp(async ({ whole, cli }) => {
+    const { code, out, err } = await cli("run", "sums", "--input", '{"n":3}');
+    assert.is(code, 0, err);
+    const lines = out.split("\n");
+    assert.match(lines[0]!, /^[0-9a-f-]{36}$/);
+    assert.ok(lines.some((line) => /^\d\d:\d\d:\d\d\.\d{3} {2}node\.completed {2}sum {2}\d+ ms$/.test(line)), out);
+    assert.equal(JSON.parse(lines.slice(lines.indexOf("{")).join("\n")), { total: 5 });
+    await whole.catalog.put("bad", {
+      nodes: [{ id: "a", type: "manual" }, { id: "f", type: "fail", parameters: { message: "No", code: "no" } }],
+      connections: [{ from: "a", to: "f" }],
+    });
+    const failed = await cli("run", "bad");
+    assert.equal([failed.code, failed.err], [1, "no: No"]);
+    assert.is((await cli("run", "nothing")).code, 2);
+    const detached = await cli("run", "sums", "--detach", "--json", "--input", '{"n":1}');
+    assert.is(JSON.parse(detached.out).executionId.length, 36);
+  }));
+
+test("tail goes on after connections that drop, with no event twice and none missing", () =>
+  withApp(async ({ whole, cli }) => {
+    const id = (await cli("run", "sums", "--detach")).out;
+    const whole_ = await cli("tail", id, "--json");
+    const events = whole_.out.split("\n").map((line) => JSON.parse(line).id);
+    let opened = 0;
+    const cut = await runCommandLine(["tail", id, "--json"], {
+      app: whole.app,
+      // Every answer ends after its first few events, in the middle of one.
+      onResponse: (response) => {
+        opened++;
+        return new Response(response.body!.pipeThrough(cutAfter(700)), response);
+      },
+    });
+    assert.is(cut.code, 0, cut.err);
+    assert.equal(cut.out.split("\n").map((line) => JSON.parse(line).id), events);
+    assert.ok(opened > 1, String(opened));
+  }));
+
+function cutAfter(bytes: number): TransformStream<Uint8Array, Uint8Array> {
+  let left = bytes;
+  return new TransformStream({
+    transform(chunk, controller) {
+      controller.enqueue(chunk.subarray(0, left));
+      left -= chunk.length;
+      if (left <= 0) controller.error(new Error("cut"));
+    },
+  });
+}
+
+test("tail draws bars over themselves on a terminal", () =>
+  withApp(async ({ whole, cli }) => {
+    const id = (await cli("run", "sums", "--detach")).out;
+    let drawn = "";
+    const terminal = { columns: () => 80, write: (text: string) => void (drawn += text) };
+    assert.is((await runCommandLine(["tail", id], { app: whole.app, terminal })).code, 0);
+    assert.match(drawn.replaceAll("\x1b", "ESC"), /ESC\[\d+AESC\[J/);
+    assert.match(drawn, /✓ sum {3}█{20} \d+ ms/);
+  }));
+
+test("show draws when nodes ran, list and diff compare", () =>
+  withApp(async ({ whole, cli }) => {
+    const [a, b] = [
+      (await cli("run", "sums", "--detach", "--input", '{"n":1}')).out,
+      (await cli("run", "sums", "--detach", "--input", '{"n":2}')).out,
+    ];
+    for (const id of [a, b]) await cli("tail", id);
+    const shown = await cli("show", a);
+    assert.match(shown.out, /sums v1 {2}completed/);
+    assert.match(shown.out, /^ {2}sum {4}\| *█+ *\| {2}\d+ ms {2}completed$/m);
+    assert.match((await cli("show", a, "--at", "0")).out, /sums v1 {2}pending/);
+    assert.is((await cli("show", a, "--at", "never")).code, 2);
+    const different = await cli("diff", a, b);
+    assert.is(different.code, 1);
+    assert.match(different.out, /^sum .*output.* \{"total":3\} \/ \{"total":4\}$/m);
+    assert.is((await cli("diff", a, a)).code, 0);
+    await assemble(whole);
+    const listed = await cli("list", "--workflow", "sums", "--limit", "1");
+    assert.match(listed.out, new RegExp(`^EXECUTION[^\n]*\n${b}  sums v1 +completed`));
+    assert.is(listed.out.split("\n").length, 2);
+    assert.is((await cli("list", "--workflow", "none")).out, "No executions");
+    assert.is((await cli("list", "--status", "odd")).code, 2);
+  }));
+
+test("replay starts a fork and follows it; export and import carry executions", () =>
+  withApp(async ({ cli }) => {
+    const id = (await cli("run", "sums", "--detach", "--input", '{"n":1}')).out;
+    await cli("tail", id);
+    const replayed = await cli("replay", id, "--from", "sum");
+    assert.is(replayed.code, 0, replayed.err);
+    assert.match(replayed.out, /"total": 3/);
+    const failed = await cli("replay", id, "--from", "nobody");
+    assert.equal([failed.code, failed.err.split("\n").length], [2, 1]);
+    const folder = await mkdtemp(`${tmpdir()}/millrace-cli-`);
+    try {
+      const file = `${folder}/it.jsonl`;
+      assert.is((await cli("export", id, "--output", file)).out, file);
+      assert.match(await readFile(file, "utf8"), /^\{"kind":"millrace\.bundle"/);
+      assert.match((await cli("import", file)).err, /execution_exists/);
+      await using other = await openWholeApp();
+      const imported = await runCommandLine(["import", file], { app: other.app });
+      assert.equal([imported.code, imported.out], [0, id]);
+      assert.match((await runCommandLine(["list"], { app: other.app })).out, /imported/);
+      assert.is((await runCommandLine(["replay", id], { app: other.app })).code, 0);
+      assert.is((await cli("import", `${folder}/none`)).code, 2);
+      assert.is((await cli("export", id, "--output", `${folder}/no/where`)).code, 2);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  }));
+
+test("backtest names what would change and exits with 1, or with 0 when nothing would", () =>
+  withApp(async ({ whole, cli }) => {
+    const ids: string[] = [];
+    for (const n of [1, 2]) ids.push((await cli("run", "sums", "--detach", "--input", `{"n":${n}}`)).out);
+    for (const id of ids) await cli("tail", id);
+    await assemble(whole);
+    const folder = await mkdtemp(`${tmpdir()}/millrace-cli-`);
+    try {
+      const [same, draft] = [`${folder}/sums.json`, `${folder}/draft.json`];
+      await writeFile(same, JSON.stringify({ id: "sums", ...definition("{{ body.n + $trigger.n }}") }));
+      await writeFile(draft, JSON.stringify(definition("{{ $trigger.n = 2 ? 0 : body.n + $trigger.n }}")));
+      assert.is((await cli("backtest", same)).code, 0);
+      let drawn = "";
+      const terminal = { columns: () => 80, write: (text: string) => void (drawn += text) };
+      const args = ["backtest", draft, "--workflow", "sums", "--last", "10"];
+      const { code, out } = await runCommandLine(args, { app: whole.app, terminal });
+      assert.is(code, 1);
+      assert.match(drawn, /█░+ 2\/10/);
+      assert.match(
+        out,
+        new RegExp(
+          `^${ids[1]}  changed\n  sum: \\{"total":4\\} → \\{"total":0\\}\n2 executions in \\d+ ms: 1 same, 1 changed`,
+        ),
+      );
+      const lines = (await cli(...args, "--json")).out.split("\n").map((line) => JSON.parse(line));
+      assert.is(lines.at(-1).summary.changed, 1);
+      await writeFile(draft, JSON.stringify({ nodes: [{ id: "a", type: "nope" }] }));
+      const refused = await cli(...args);
+      assert.is(refused.code, 2);
+      assert.match(refused.err, /at \/definition\/nodes\/0\/type: /);
+      await writeFile(draft, "{");
+      assert.is((await cli(...args)).code, 2);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  }));
+
+test.run();
