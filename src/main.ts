@@ -19,6 +19,7 @@ import { withArchive } from "./storage/archived_store.ts";
 import type { Store } from "./storage/store.ts";
 import { createRoles } from "./start/roles.ts";
 import { openWings } from "./start/caches.ts";
+import { openFallback, withFallback } from "./start/fallback.ts";
 import { keptSeconds, openHistory, openStore, StartError } from "./start/stores.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
@@ -89,11 +90,16 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
       onError: (error) => logger.warn({ error }, "history"),
     })
     : undefined;
+  const submit = createSubmit({ ...readStore, historyTtlSeconds: keptSeconds(config) });
+  const fallback = config.roles.has("http")
+    ? openFallback({ config, logger, store, catalog, limits, submit })
+    : undefined;
   const deps = {
     config,
-    store: readStore,
+    store: fallback === undefined ? readStore : withFallback(readStore, fallback),
     caches: wings.caches,
-    submit: createSubmit({ ...readStore, historyTtlSeconds: keptSeconds(config) }),
+    submit: fallback?.submit ?? submit,
+    ...(fallback !== undefined && { fallbackHealth: () => fallback.health() }),
     ...(archive !== undefined && {
       historyHealth: () =>
         historyHealth({ archive, archiver, feed: store.archiveFeed, backlogSeconds: keptSeconds(config) }),
@@ -107,7 +113,10 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
     }),
     logger,
     metrics,
-    ready: () => drain.signal.aborted ? { ready: false, reason: "It is shutting down" } : store.ready(),
+    ready: () => {
+      if (drain.signal.aborted) return { ready: false, reason: "It is shutting down" };
+      return fallback?.active ? { ready: true } : store.ready();
+    },
     info: { version },
     drainSignal: drain.signal,
   };
@@ -118,6 +127,7 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
     port: config.port,
   });
   roles.start();
+  fallback?.start();
   const driver = config.redis === undefined ? "memory" : `redis (${config.redis.safeUrl}, ${store.documents})`;
   console.log(`Millrace ${version} · driver ${driver} · roles ${[...config.roles].join()} · ${server.url}`);
 
@@ -130,7 +140,12 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   }
   const until = performance.now() + config.drainSeconds * 1000;
   // The worker outlives the callers: it may be their executions that it runs.
-  await closeServer(server, { graceMs: config.drainSeconds * 1000, answerAll: () => store.replies.close() });
+  const answerAll = () => {
+    store.replies.close();
+    fallback?.closeReplies();
+  };
+  await closeServer(server, { graceMs: config.drainSeconds * 1000, answerAll });
+  await fallback?.stop();
   await roles.stop({ graceMs: Math.max(0, until - performance.now()) });
   logger.info({ signal }, "stopped");
 }

@@ -6,6 +6,7 @@
  * const config = loadConfig({ PORT: "9000", REDIS_URL: "redis://127.0.0.1:6379" }, { instance: "mill-1" });
  * ```
  */
+import { type RedisConfig, redisOf } from "./redis_config.ts";
 import type { LogLevel } from "../telemetry/logger.ts";
 import type { Setting } from "./setting.ts";
 import { type Role, ROLES, SETTINGS, type SettingValues } from "./settings.ts";
@@ -13,14 +14,6 @@ import { type Role, ROLES, SETTINGS, type SettingValues } from "./settings.ts";
 /** The environment, or the command line, does not make a configuration. The message has a line for each fault. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
-}
-
-/** How to reach Redis. */
-export interface RedisConfig {
-  /** The full URL, credentials included: not for logs. */
-  readonly url: string;
-  /** The same without credentials. */
-  readonly safeUrl: string;
 }
 
 /** The configuration of an instance: validated once, frozen. Each field is named after its variable in `SETTINGS`. */
@@ -35,8 +28,12 @@ export interface Config {
   readonly redis: RedisConfig | undefined;
   /** First part of every key's name. Default `mr:`. */
   readonly redisPrefix: string;
-  /** What a webhook gets while Redis is away: `reject` is 503 with Retry-After. Default `reject`. */
-  readonly redisFallback: "reject";
+  /** What a webhook gets while Redis is away: `reject` is 503, `memory` runs it in this instance. Default `reject`. */
+  readonly redisFallback: "reject" | "memory";
+  /** Number of executions that the fallback keeps at most. Default 100,000. */
+  readonly fallbackExecutions: number;
+  /** Bytes that they may take. Default 256 MiB. */
+  readonly fallbackBytes: number;
   /** Number of slices of the keyspace; fixed when a prefix is first used. Default 1. */
   readonly partitions: number;
   /** Folder of definitions (*.json) that are stored at start. Default `undefined`: none. */
@@ -139,6 +136,8 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     redis,
     redisPrefix: values.REDIS_PREFIX,
     redisFallback: values.REDIS_FALLBACK,
+    fallbackExecutions: values.FALLBACK_EXECUTIONS,
+    fallbackBytes: values.FALLBACK_BYTES,
     partitions: values.PARTITIONS,
     workflowsDir: values.WORKFLOWS_DIR,
     workerConcurrency: values.WORKER_CONCURRENCY,
@@ -224,25 +223,6 @@ function crossCheck(
     faults.push("ENCRYPTION_KEYS has two keys of one id: each needs an id of its own");
   }
   return faults;
-}
-
-/** How to reach Redis. A variable with a fault counts as set, so that no second fault follows from it. */
-function redisOf(values: Partial<SettingValues>): RedisConfig | undefined {
-  if (!("REDIS_URL" in values && "REDIS_HOST" in values)) return Object.freeze({ url: "", safeUrl: "" });
-  const url = values.REDIS_URL ?? urlOfHost(values);
-  if (!url) return undefined;
-  const safe = new URL(url);
-  safe.username = "";
-  safe.password = "";
-  return Object.freeze({ url: url.href, safeUrl: safe.href });
-}
-
-function urlOfHost(values: Partial<SettingValues>): URL | undefined {
-  const { REDIS_HOST: host, REDIS_PORT: port = 6379, REDIS_DB: db = 0, REDIS_PASSWORD: password = "" } = values;
-  if (!host) return undefined;
-  const url = new URL(`redis://${host}:${port}/${db}`);
-  url.password = encodeURIComponent(password);
-  return url;
 }
 
 function isLoopback(host: string): boolean {

@@ -25,7 +25,6 @@ import {
   type Setting,
   setting,
   someOf,
-  type TextSchema,
   token,
   wholeNumber,
 } from "./setting.ts";
@@ -35,10 +34,6 @@ export const ROLES = ["http", "worker", "assembler", "scheduler"] as const;
 
 /** One kind of work that an instance does. */
 export type Role = (typeof ROLES)[number];
-
-const FALLBACK: TextSchema<"reject"> = anyText
-  .refine((text) => text !== "memory", 'must be reject: "memory" is not built yet')
-  .pipe(oneOf(["reject"]));
 
 /** Every variable that is read, by name, in the order of the help. */
 export const SETTINGS = {
@@ -67,9 +62,15 @@ export const SETTINGS = {
   ),
   REDIS_FALLBACK: setting(
     "reject",
-    "What a webhook gets while Redis is away: reject is 503 with Retry-After",
-    FALLBACK,
+    "What a webhook gets while Redis is away: 503 (reject), or memory runs it",
+    oneOf(["reject", "memory"]),
   ),
+  FALLBACK_EXECUTIONS: setting(
+    "100000",
+    "Executions that REDIS_FALLBACK=memory keeps at most until Redis is back",
+    wholeNumber(1, 10_000_000),
+  ),
+  FALLBACK_BYTES: setting("268435456", "Bytes that they may take", wholeNumber(2 ** 20, 2 ** 40)),
   PARTITIONS: setting(
     "1",
     "Slices of the keyspace: 1, or 16 for Redis Cluster; fixed at first start",

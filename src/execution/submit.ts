@@ -62,6 +62,8 @@ export interface Submitted {
   readonly executionId: string;
   /** True for the latter. */
   readonly replayed: boolean;
+  /** Where it is kept, if not in the store; where its reply is waited for, known once that has come. */
+  readonly durability?: "memory";
   /**
    * What the wait came to; absent where nobody waits. Rejects with `execution_lost`, and with `result_not_found` where
    * the earlier execution's result has expired; a rejection that nobody looks at is none of the process's.

@@ -6,6 +6,7 @@ import type { Clock } from "../lib/clock.ts";
 import type { DeadLetters } from "../execution/dead_letters.ts";
 import type { Forks } from "../execution/forks.ts";
 import type { Imports } from "../execution/imports.ts";
+import type { Arrivals } from "../execution/arrivals.ts";
 import type { ExecutionLog } from "../execution/log.ts";
 import type { LockStore } from "../locks/lock_store.ts";
 import type { ArchiveFeed } from "../feed/archive_feed.ts";
@@ -46,5 +47,9 @@ export interface Store extends AsyncDisposable {
   readonly schedules: ScheduleStore;
   /** Whether the store can do its work now, and if not why. */
   ready(): { readonly ready: boolean; readonly reason?: string };
+  /** Whether its server is away: nothing can be started, and what was started goes on once it is back. */
+  away(): boolean;
+  /** Takes executions that ran elsewhere; absent where there is no elsewhere. */
+  readonly arrivals?: Arrivals;
   health(): Promise<StoreHealth>;
 }

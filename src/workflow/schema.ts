@@ -60,6 +60,7 @@ const settingsSchema = z.strictObject({
   resultTtlSeconds: seconds(86_400).default(60),
   concurrency: z.number().int().min(1).max(1_000_000).optional(),
   onOverlap: z.enum(["queue", "reject", "cancelPrevious", "skip"]).optional(),
+  fallback: z.boolean().optional(),
   tags: tagsSchema.optional(),
   cache: z.strictObject({
     ttlSeconds: seconds(86_400),

@@ -88,7 +88,7 @@ const REFUSALS: [Record<string, string>, string][] = [
   [{ REDIS_HOST: "redis:6379" }, 'REDIS_HOST must be a host name or an address, without port, not "redis:6379"'],
   [{ REDIS_HOST: ":::::" }, 'REDIS_HOST must be a host name or an address, without port, not ":::::"'],
   [{ REDIS_PREFIX: "a{b}:" }, 'REDIS_PREFIX must be without spaces and braces, not "a{b}:"'],
-  [{ REDIS_FALLBACK: "memory" }, 'REDIS_FALLBACK must be reject: "memory" is not built yet'],
+  [{ REDIS_FALLBACK: "disk" }, 'REDIS_FALLBACK must be one of reject, memory, not "disk"'],
   [
     { CORS_ORIGINS: "https://a.example/" },
     'CORS_ORIGINS must be origins such as "https://example.com", or *, not "https://a.example/"',

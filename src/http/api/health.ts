@@ -36,7 +36,7 @@ export function health(app: Hono<AppEnv>, deps: AppDeps): void {
 
 async function getHealth(
   c: Context<AppEnv>,
-  { config, info, store, historyHealth }: AppDeps,
+  { config, info, store, fallbackHealth, historyHealth }: AppDeps,
   { brief }: { brief: boolean },
 ): Promise<Response> {
   const [check, database] = await Promise.all([
@@ -44,11 +44,14 @@ async function getHealth(
     historyHealth && within<HistoryHealth>(historyHealth, { status: "down", detail: LATE }),
   ]);
   const isUp = check.status === "up" || check.status === "disabled";
-  // Without the history everything goes on: what is to be in it waits.
-  const status = !isUp ? "down" : database?.status === "down" ? "degraded" : "up";
+  const fallback = fallbackHealth?.();
+  // Without the history everything goes on: what is to be in it waits. With a fallback webhooks go on without Redis.
+  const isDegraded = (!isUp && fallback !== undefined) || database?.status === "down";
+  const status = isDegraded ? "degraded" : isUp ? "up" : "down";
+  const code = status === "down" ? 503 : 200;
   if (brief) {
     const redis = store.driver === "memory" && isUp ? "disabled" : check.status;
-    return c.json({ status, checks: { redis: { status: redis } } }, isUp ? 200 : 503);
+    return c.json({ status, checks: { redis: { status: redis } } }, code);
   }
   return c.json({
     status,
@@ -59,9 +62,10 @@ async function getHealth(
     roles: [...config.roles],
     checks: {
       redis: store.driver === "memory" && isUp ? { status: "disabled" } : check,
+      ...(fallback !== undefined && { fallback }),
       ...(database !== undefined && { database }),
     },
-  }, isUp ? 200 : 503);
+  }, code);
 }
 
 /** What a check says; `late` when it takes too long, `error` when it fails. */

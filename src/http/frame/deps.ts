@@ -8,6 +8,7 @@ import type { Config } from "../../config/config.ts";
 import type { DeadLetters } from "../../execution/dead_letters.ts";
 import type { Forks } from "../../execution/forks.ts";
 import type { Imports } from "../../execution/imports.ts";
+import type { FallbackHealth } from "../../execution/fallback.ts";
 import type { ExecutionLog } from "../../execution/log.ts";
 import type { Replies } from "../../execution/replies.ts";
 import type { Submit } from "../../execution/submit.ts";
@@ -90,6 +91,8 @@ export interface AppDeps {
   readonly submit: Submit;
   /** Answers of webhooks are kept in these, where their workflows say so. */
   readonly caches?: Caches;
+  /** What runs in memory while Redis is away; absent where nothing does. */
+  readonly fallbackHealth?: () => FallbackHealth;
   /** How the database of the history is; absent where there is none. */
   readonly historyHealth?: () => Promise<HistoryHealth>;
   readonly catalog: Pick<WorkflowCatalog, "get" | "matchWebhook" | "put" | "delete" | "list" | "keepImported">;

@@ -22,7 +22,7 @@ const SECURITY_HEADERS = {
 } as const;
 
 const EXPOSED = "Accept-Patch, Age, Cache-Status, ETag, Execution-Id, Idempotency-Replayed, Location, " +
-  "Preference-Applied, Retry-After, Server-Timing, Session-Expires-At, X-Request-Id";
+  "Millrace-Durability, Preference-Applied, Retry-After, Server-Timing, Session-Expires-At, X-Request-Id";
 const PREFLIGHT_SECONDS = "600";
 
 /** A middleware that frames every request. Registered before all routes but the webhooks. */

@@ -181,13 +181,16 @@ async function start(
   };
   const submittedAt = performance.now();
   try {
-    const { executionId, replayed, reply } = await submit(submission);
+    const submitted = await submit(submission);
+    const { executionId, replayed, reply } = submitted;
     call.executionId = executionId;
     if (replayed) call.headers[REPLAYED_HEADER] = "true";
+    if (submitted.durability !== undefined) call.headers["millrace-durability"] = submitted.durability;
     const acceptedAt = performance.now();
     call.appendMs = acceptedAt - submittedAt;
     if (reply === undefined) return {};
     const outcome = await reply;
+    if (submitted.durability !== undefined) call.headers["millrace-durability"] = submitted.durability;
     call.waitMs = performance.now() - acceptedAt;
     return outcome;
   } catch (error) {

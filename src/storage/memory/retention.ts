@@ -24,6 +24,8 @@ export interface Holding {
 export interface RetentionOptions {
   /** The limit, in bytes. Required. */
   readonly limitBytes: number;
+  /** Keep what has ended, and refuse requests instead. Default false. */
+  readonly keepsEnded?: boolean | undefined;
   /** What counts besides executions. Required. */
   readonly holdings: readonly Holding[];
   /** Removes an execution that has ended, and calls {@linkcode Retention.gone}. Required. */
@@ -49,8 +51,9 @@ export class Retention {
 
   /** Throws `storage_full` when a request of that size does not fit; invariant 3. */
   admit(bytes: number): void {
-    const stays = this.#options.holdings.filter((it) => it.dropOldest === undefined);
-    if (2 * (this.#underWayBytes + bytes) + sum(stays) > this.#options.limitBytes) throw storageFull();
+    const { holdings, keepsEnded, limitBytes } = this.#options;
+    const stays = sum(holdings.filter((it) => it.dropOldest === undefined)) + (keepsEnded ? this.#endedBytes : 0);
+    if (2 * (this.#underWayBytes + bytes) + stays > limitBytes) throw storageFull();
   }
 
   /** Throws `AppendRefusedError` when an append of that size does not fit; invariant 3. */
@@ -81,7 +84,8 @@ export class Retention {
   }
 
   #makeRoom(): void {
-    const { limitBytes, forget, holdings } = this.#options;
+    const { limitBytes, forget, holdings, keepsEnded } = this.#options;
+    if (keepsEnded) return;
     while (2 * this.#underWayBytes + this.#endedBytes + sum(holdings) > limitBytes) {
       const [oldest] = this.#ended;
       if (oldest !== undefined) forget(oldest);

@@ -67,9 +67,10 @@ export class MemoryState {
   #lastMs = 0;
   #lastCount = 0;
 
-  constructor(options: { retentionBytes: number; deadLetters: MemoryDeadLetters }) {
+  constructor(options: { retentionBytes: number; keepsEnded?: boolean | undefined; deadLetters: MemoryDeadLetters }) {
     this.retention = new Retention({
       limitBytes: options.retentionBytes,
+      keepsEnded: options.keepsEnded,
       holdings: [this.keys, options.deadLetters],
       forget: (execution) => this.#forget(execution),
     });

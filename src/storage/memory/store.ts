@@ -41,6 +41,8 @@ export interface MemoryStoreOptions {
   readonly maxDeliveries?: number;
   /** Bytes that are kept; past it the executions that ended first are removed. Default 256 MiB. */
   readonly retentionBytes?: number;
+  /** Keep what has ended until it expires, and refuse requests past `retentionBytes` instead. Default false. */
+  readonly keepsEnded?: boolean;
   /** Largest log of an execution, in bytes. Default 64 MiB. */
   readonly logLimitBytes?: number;
   /** Longest time that the history of executions is kept, in seconds. Default 86,400, a day. */
@@ -52,8 +54,14 @@ export interface MemoryStoreOptions {
   readonly mailboxBytes?: number;
 }
 
+/** A store that knows how much it holds. */
+export interface MemoryStore extends Store {
+  /** Bytes that executions take now, estimated. */
+  readonly bytes: () => number;
+}
+
 /** Makes a store that lives as long as the process, or until it is disposed of: then no timer is due any more. */
-export function createMemoryStore(options: MemoryStoreOptions): Store {
+export function createMemoryStore(options: MemoryStoreOptions): MemoryStore {
   const { instance, maxWaiters = STORE_DEFAULTS.maxWaiters, queueLimit = STORE_DEFAULTS.queueLimit } = options;
   const { maxDeliveries = STORE_DEFAULTS.maxDeliveries, logLimitBytes = STORE_DEFAULTS.logLimitBytes } = options;
   const { retentionBytes = 2 ** 28, historyTtlSeconds = STORE_DEFAULTS.historyTtlSeconds } = options;
@@ -62,7 +70,7 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
   const budget = new MemoryBudget({ limitBytes: retentionBytes / 4 });
   const mailboxes = new MemoryMailboxes({ budget, entries: mailboxEntries, bytes: mailboxBytes });
   const deadLetters = new MemoryDeadLetters();
-  const state = new MemoryState({ retentionBytes, deadLetters });
+  const state = new MemoryState({ retentionBytes, keepsEnded: options.keepsEnded, deadLetters });
   const waiters = new Waiters({ instance, limit: maxWaiters });
   const dispatcher = new Dispatcher(state, waiters);
   const { cacheLimitBytes = STORE_DEFAULTS.cacheLimitBytes } = options;
@@ -89,6 +97,8 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
     designer: new MemorySessionStore({ budget, followed: { mailboxes, box: "designer" } }),
     schedules: new MemorySchedules(),
     ready: () => ({ ready: true }),
+    away: () => false,
+    bytes: () => state.retention.bytes,
     health: (): Promise<StoreHealth> => Promise.resolve({ status: "disabled" }),
     [Symbol.asyncDispose]: () => {
       dispatcher.close();

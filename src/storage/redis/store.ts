@@ -13,7 +13,6 @@ import { RedisClock } from "./connection/clock.ts";
 import { RedisConnection } from "./connection/connection.ts";
 import { openDocuments } from "./connection/documents.ts";
 import { Keys } from "./keys.ts";
-import { agreeOnPartitions } from "./partitions.ts";
 import { MemoryWatch } from "./connection/memory_watch.ts";
 import { Probe } from "./connection/probe.ts";
 import { checkServer } from "./connection/server_check.ts";
@@ -29,13 +28,15 @@ import { RedisArchiveFeed } from "./archive_feed.ts";
 import { storeHealth } from "./store_health.ts";
 import type { RedisStoreOptions } from "./store_options.ts";
 import { RedisLog } from "./execution_log.ts";
-import { RedisImports } from "./imports.ts";
+import { RedisArrivals } from "./arrivals.ts";
 import { RedisForks } from "./forks.ts";
 import { RedisDeadLetters } from "./dead_letters.ts";
 import { boundFeeds } from "./feed_trim.ts";
+import { RedisImports } from "./imports.ts";
 import { Inbox } from "./inbox.ts";
 import { RedisLocks } from "./locks.ts";
 import { LogReader } from "./log_reader.ts";
+import { agreeOnPartitions } from "./partitions.ts";
 import { RedisProjections } from "./projections.ts";
 import { openSessions } from "./sessions.ts";
 import { RedisStatistics } from "./statistics.ts";
@@ -197,6 +198,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
           (opened.every((connection) => connection.ready) ? undefined : "Some connections to Redis are not back yet");
         return reason === undefined ? { ready: true } : { ready: false, reason };
       },
+      away: () => probe.reason !== undefined || !opened.every((connection) => connection.ready),
+      arrivals: new RedisArrivals({ keys, commands }),
       health: () => storeHealth({ commands, clock, probe }),
       [Symbol.asyncDispose]: close,
     };

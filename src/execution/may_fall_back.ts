@@ -1,0 +1,27 @@
+/**
+ * Which executions may run in memory while the store is away: those that lose nothing by running twice, or whose author
+ * says so.
+ */
+import type { CompiledWorkflow } from "../workflow/definition.ts";
+import type { Submission } from "./submit.ts";
+
+/** What is known of a workflow without looking at its nodes again. */
+const harmless = new WeakMap<CompiledWorkflow, boolean>();
+
+/**
+ * `settings.fallback` decides where it is there. By default it is a webhook whose caller waits for the answer, and so
+ * would ask again, of a workflow without side effects and without slots, which are counted in the store.
+ */
+export function mayFallBack({ workflow, trigger, wait }: Pick<Submission, "workflow" | "trigger" | "wait">): boolean {
+  const { fallback, concurrency, onOverlap } = workflow.definition.settings;
+  const webhook = workflow.webhooks.find(({ nodeId }) => nodeId === trigger);
+  if (webhook === undefined) return false;
+  if (fallback !== undefined) return fallback;
+  if (wait === undefined || concurrency !== undefined || onOverlap !== undefined) return false;
+  let isHarmless = harmless.get(workflow);
+  if (isHarmless === undefined) {
+    isHarmless = [...workflow.graph.values()].every(({ hasSideEffects }) => !hasSideEffects);
+    harmless.set(workflow, isHarmless);
+  }
+  return isHarmless;
+}

@@ -1,0 +1,106 @@
+/**
+ * `REDIS_FALLBACK=memory`: puts together what goes on in memory while Redis is away.
+ */
+import type { Config } from "../config/config.ts";
+import { Worker } from "../engine/worker.ts";
+import { Fallback } from "../execution/fallback.ts";
+import type { FallbackReport } from "../execution/hand_over.ts";
+import { FallbackSession } from "../execution/fallback_session.ts";
+import { resultNotFound, type Submit } from "../execution/submit.ts";
+import { waitForResult } from "../execution/wait_on_log.ts";
+import type { ExpressionLimits } from "../expression/expression.ts";
+import { overlay } from "../lib/overlay.ts";
+import { createMemoryStore } from "../storage/memory/store.ts";
+import type { Store } from "../storage/store.ts";
+import type { Logger } from "../telemetry/logger.ts";
+import type { WorkflowCatalog } from "../workflow/catalog.ts";
+import { keptSeconds } from "./stores.ts";
+
+/** What {@linkcode openFallback} takes. */
+export interface FallbackParts {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly store: Store;
+  readonly catalog: WorkflowCatalog;
+  readonly limits: ExpressionLimits;
+  /** The store's own way. */
+  readonly submit: Submit;
+}
+
+/** The fallback; `undefined` where there is none to be. */
+export function openFallback({ submit, ...parts }: FallbackParts): Fallback | undefined {
+  const { config, logger, store } = parts;
+  const { arrivals } = store;
+  if (config.redisFallback !== "memory" || arrivals === undefined) return undefined;
+  return new Fallback({
+    submit,
+    isAway: () => store.away(),
+    arrivals,
+    maxExecutions: config.fallbackExecutions,
+    maxBytes: config.fallbackBytes,
+    follow: async (executionId, options) => {
+      const reply = await waitForResult(store, executionId, { ...options, signal: undefined });
+      if (reply === undefined) throw resultNotFound(executionId);
+      return reply;
+    },
+    open: ({ bytes }) => openSession({ ...parts, bytes }),
+    onReport: (report) => tell(logger, report),
+  });
+}
+
+/** A store of its own for each outage, with a worker. */
+function openSession(parts: Omit<FallbackParts, "submit"> & { bytes: number }): FallbackSession {
+  const { bytes, config, logger, store, catalog, limits } = parts;
+  const memory = createMemoryStore({
+    instance: config.instance,
+    maxWaiters: config.maxWaiters,
+    queueLimit: config.queueLimit,
+    maxDeliveries: config.maxDeliveries,
+    logLimitBytes: config.logLimitBytes,
+    historyTtlSeconds: keptSeconds(config),
+    retentionBytes: bytes,
+    keepsEnded: true,
+  });
+  const worker = new Worker({
+    store: memory,
+    workflows: catalog,
+    limits,
+    name: config.instance,
+    concurrency: config.workerConcurrency,
+    maxDeliveries: config.maxDeliveries,
+    outputLimitBytes: config.outputLimitBytes,
+    onError: (error, claim) => logger.warn({ error, executionId: claim?.executionId }, "worker of the fallback"),
+  });
+  worker.start();
+  return new FallbackSession({
+    log: memory.log,
+    replies: memory.replies,
+    bytes: () => memory.bytes(),
+    makeId: (options) => store.log.makeId(options),
+    historyTtlSeconds: keptSeconds(config),
+    stopWorker: () => worker.stop({ graceMs: config.drainSeconds * 1000 }),
+    [Symbol.asyncDispose]: () => memory[Symbol.asyncDispose](),
+  });
+}
+
+/** The store, whose reads of what is in memory go there. */
+export function withFallback<T extends Pick<Store, "log">>(store: T, fallback: Fallback): T {
+  const logOf = (executionId: string) => fallback.sessionOf(executionId)?.log ?? store.log;
+  const log = overlay(store.log, {
+    meta: (id) => logOf(id).meta(id),
+    pages: (id, options) => logOf(id).pages(id, options),
+    read: (id, options) => logOf(id).read(id, options),
+    tail: (id, options) => logOf(id).tail(id, options),
+    result: (id) => logOf(id).result(id),
+    cancel: (id, options) => logOf(id).cancel(id, options),
+    pause: (id) => logOf(id).pause(id),
+    resume: (id) => logOf(id).resume(id),
+  });
+  return { ...store, log };
+}
+
+function tell(logger: Logger, report: FallbackReport): void {
+  if (report.what === "failed") logger.warn({ error: report.error }, "fallback");
+  else if (report.what === "ran twice" || report.what === "key used twice") logger.warn(report, "fallback");
+  else logger.info(report, "fallback");
+}

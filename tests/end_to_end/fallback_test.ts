@@ -1,0 +1,249 @@
+// timeout: 900
+/**
+ * `REDIS_FALLBACK=memory`: webhooks go on in memory while Redis is away, and afterwards all of it is in Redis.
+ */
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { loadConfig } from "../../src/config/config.ts";
+import type { Fallback } from "../../src/execution/fallback.ts";
+import { createSubmit } from "../../src/execution/submit.ts";
+import { pause } from "../../src/lib/delay.ts";
+import { openFallback, withFallback } from "../../src/start/fallback.ts";
+import { openRedisStore } from "../../src/storage/redis/store.ts";
+import type { Store } from "../../src/storage/store.ts";
+import { json, post } from "../http/harness.ts";
+import { chain, openWholeApp, type WholeApp } from "../http/whole_app.ts";
+import { eventually } from "../support/eventually.ts";
+import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
+import { startProxy, type TcpProxy } from "../support/tcp_proxy.ts";
+
+/** How long Redis is away in the last test, in seconds: the proof has 600. */
+const OUTAGE_SECONDS = Number(process.env.FALLBACK_OUTAGE_SECONDS ?? 3);
+
+/** An instance whose Redis can be taken away. */
+interface Rig extends AsyncDisposable {
+  readonly whole: WholeApp;
+  readonly store: Store;
+  readonly fallback: Fallback;
+  readonly proxy: TcpProxy;
+  /** What the logger was told, by message. */
+  readonly told: object[];
+  away(): Promise<void>;
+  back(): Promise<void>;
+}
+
+async function openRig(env: Record<string, string> = {}): Promise<Rig> {
+  const { url } = redisVariants()[0]!;
+  const prefix = uniquePrefix();
+  const proxy = await startProxy(Number(new URL(url).port));
+  const store = await openRedisStore({ url: proxy.url, prefix, instance: "a" });
+  const config = loadConfig({ REDIS_FALLBACK: "memory", REDIS_URL: url, DRAIN_SECONDS: "1", ...env }, {
+    instance: "a",
+  });
+  const told: object[] = [];
+  const line = (fields: object) => void told.push(fields);
+  const logger = { debug: line, info: line, warn: line, error: line };
+  const rig: { fallback?: Fallback } = {};
+  const late = { sessionOf: (id: string) => rig.fallback!.sessionOf(id) } as Fallback;
+  const whole = await openWholeApp({
+    store: withFallback(store, late),
+    workStore: store,
+    deps: {
+      submit: (submission) => rig.fallback!.submit(submission),
+      fallbackHealth: () => rig.fallback!.health(),
+      ready: () => rig.fallback!.active ? { ready: true } : store.ready(),
+    },
+  });
+  const submit = createSubmit({ ...store, historyTtlSeconds: 3600 });
+  const fallback = rig.fallback = openFallback({ config, logger, store, catalog: whole.catalog, limits: {}, submit })!;
+  fallback.start();
+  return {
+    whole,
+    store,
+    fallback,
+    proxy,
+    told,
+    async away() {
+      proxy.newLinks("refused");
+      proxy.cut();
+      await eventually(() => store.away(), "Redis is away");
+    },
+    async back() {
+      proxy.newLinks("work");
+      await eventually(() => !store.away() && fallback.health().status === "idle", "all was handed over");
+    },
+    async [Symbol.asyncDispose]() {
+      proxy.newLinks("work");
+      await fallback.stop();
+      await whole[Symbol.asyncDispose]();
+      await proxy[Symbol.asyncDispose]();
+      await removeKeys(url, prefix);
+    },
+  };
+}
+
+async function putWorkflows({ catalog }: WholeApp): Promise<void> {
+  const sum = { id: "sum", type: "transform", parameters: { output: { total: "{{ body.n + 1 }}" } } };
+  const wait = (seconds: number) => ({ id: "wait", type: "delay", parameters: { seconds } });
+  await catalog.put("sum", chain("sum", [sum]));
+  await catalog.put("slow", chain("slow", [sum, wait(1.5)]));
+  await catalog.put("slower", chain("slower", [sum, wait(4)]));
+  const call = { id: "call", type: "httpRequest", parameters: { url: "http://127.0.0.1:9/" } };
+  await catalog.put("effects", chain("effects", [call]));
+  const received = chain("received", [sum]) as { nodes: { parameters: object }[] };
+  received.nodes[0]!.parameters = { path: "received", responseMode: "onReceived" };
+  await catalog.put("received", received);
+  const nodes = received.nodes.map((node, i) =>
+    i === 0 ? { ...node, parameters: { path: "kept", responseMode: "onReceived" } } : node
+  );
+  await catalog.put("kept", { ...received, name: "kept", nodes, settings: { fallback: true } });
+}
+
+test("webhooks go on in memory, say so, and are in Redis afterwards under their own ids", async () => {
+  await using rig = await openRig();
+  const { whole, store } = rig;
+  await putWorkflows(whole);
+  const before = await whole.app.request("/webhook/sum", post({ n: 1 }));
+  assert.equal([before.status, before.headers.get("millrace-durability")], [200, null]);
+  await rig.away();
+  const response = await whole.app.request("/webhook/sum", post({ n: 1 }));
+  assert.equal([response.status, response.headers.get("millrace-durability")], [200, "memory"]);
+  assert.equal(await response.json(), { total: 2 });
+  const id = response.headers.get("execution-id")!;
+  assert.is((await whole.app.request("/readyz")).status, 200);
+  const health = await whole.app.request("/health");
+  const { status, checks } = await json(health);
+  assert.equal([health.status, status, checks.fallback.status, checks.fallback.executions], [
+    200,
+    "degraded",
+    "active",
+    1,
+  ]);
+  const during = await (await whole.app.request(`/api/executions/${id}/events`)).text();
+  // By default only what can do no harm: no side effects, and a caller who waits.
+  assert.is((await whole.app.request("/webhook/effects", post({}))).status, 503);
+  assert.is((await whole.app.request("/webhook/received", post({ n: 1 }))).status, 503);
+  const kept = await whole.app.request("/webhook/kept", post({ n: 2 }));
+  assert.equal([kept.status, kept.headers.get("millrace-durability")], [200, "memory"]);
+  await rig.back();
+  assert.is((await store.log.meta(id))?.status, "completed");
+  assert.is(await (await whole.app.request(`/api/executions/${id}/events`)).text(), during);
+  assert.equal((await store.log.result(id))?.output, { total: 2 });
+  const keptId = kept.headers.get("execution-id")!;
+  await eventually(async () => (await store.log.meta(keptId))?.status === "completed", "what was received ends");
+  assert.is((await json(await whole.app.request("/health"))).status, "up");
+});
+
+test("what still runs when Redis is back goes on there, and its caller gets the answer", async () => {
+  await using rig = await openRig();
+  await putWorkflows(rig.whole);
+  await rig.away();
+  const called = Promise.resolve(rig.whole.app.request("/webhook/slower", post({ n: 4 })));
+  await eventually(() => rig.fallback.health().executions === 1, "it is in memory");
+  await pause(300);
+  await rig.back();
+  const response = await called;
+  assert.equal([response.status, await response.json()], [200, { total: 5 }]);
+  const events = await rig.store.log.read(response.headers.get("execution-id")!);
+  assert.equal(events.filter(({ type, node }) => type === "node.completed" && node === "sum").length, 1);
+  assert.ok(events.filter(({ type }) => type === "execution.started").length >= 2);
+});
+
+test("who waits for what Redis had accepted is answered from memory, and that it ran twice is told", async () => {
+  await using rig = await openRig();
+  await putWorkflows(rig.whole);
+  const called = Promise.resolve(rig.whole.app.request("/webhook/slow", post({ n: 7 })));
+  await pause(300);
+  await rig.away();
+  const response = await called;
+  assert.equal([response.status, await response.json()], [200, { total: 8 }]);
+  assert.is(response.headers.get("millrace-durability"), "memory");
+  await rig.back();
+  assert.is(rig.fallback.health().ranTwice, 1);
+  const id = response.headers.get("execution-id");
+  assert.ok(
+    rig.told.some((line) =>
+      "what" in line && line.what === "ran twice" && "executionId" in line && line.executionId === id
+    ),
+  );
+  await eventually(async () => (await rig.store.log.meta(id!))?.status === "completed", "it ends in Redis too");
+});
+
+test("an idempotency key that started one here and one there is reported", async () => {
+  await using rig = await openRig();
+  await putWorkflows(rig.whole);
+  const call = async () => {
+    const response = await rig.whole.app.request("/webhook/sum", post({ n: 1 }, { "idempotency-key": "k1" }));
+    await response.text();
+    return response.headers.get("execution-id")!;
+  };
+  const first = await call();
+  assert.is(await call(), first);
+  await rig.away();
+  const second = await call();
+  assert.is.not(second, first);
+  assert.is(await call(), second);
+  await rig.back();
+  assert.is(rig.fallback.health().keysUsedTwice, 1);
+  assert.ok(rig.told.some((line) => "other" in line && line.other === first));
+  assert.is(await call(), first);
+  assert.is((await rig.store.log.meta(second))?.status, "completed");
+});
+
+test("past its bounds the fallback refuses, and keeps what it has", async () => {
+  await using rig = await openRig({ FALLBACK_EXECUTIONS: "3" });
+  await putWorkflows(rig.whole);
+  await rig.away();
+  const statuses: number[] = [];
+  const ids: string[] = [];
+  for (let n = 0; n < 5; n++) {
+    const response = await rig.whole.app.request("/webhook/sum", post({ n }));
+    statuses.push(response.status);
+    if (response.status === 200) ids.push(response.headers.get("execution-id")!);
+  }
+  assert.equal(statuses, [200, 200, 200, 503, 503]);
+  await rig.back();
+  for (const id of ids) assert.is((await rig.store.log.meta(id))?.status, "completed");
+});
+
+test(`under load over an outage of ${OUTAGE_SECONDS} s no caller gets a 5xx, and every execution is in Redis`, async () => {
+  await using rig = await openRig();
+  await putWorkflows(rig.whole);
+  const ids: string[] = [];
+  const wrong: string[] = [];
+  let mostBytes = 0;
+  const stop = new AbortController();
+  const callers = Array.from({ length: 8 }, async (_, caller) => {
+    for (let n = 0; !stop.signal.aborted; n++) {
+      const response = await rig.whole.app.request("/webhook/sum", post({ n: caller * 1_000_000 + n }));
+      const body = await response.text();
+      if (response.status === 200) ids.push(response.headers.get("execution-id")!);
+      else wrong.push(`${response.status} ${body}`);
+      mostBytes = Math.max(mostBytes, rig.fallback.health().bytes);
+      await pause(20);
+    }
+  });
+  await pause(500);
+  await rig.away();
+  await pause(OUTAGE_SECONDS * 1000);
+  await rig.back();
+  await pause(500);
+  stop.abort();
+  await Promise.all(callers);
+  await rig.back();
+  assert.equal(wrong, []);
+  assert.ok(mostBytes > 0 && mostBytes <= 268_435_456, String(mostBytes));
+  const missing: string[] = [];
+  for (const id of ids) {
+    if (await eventually(async () => (await rig.store.log.meta(id))?.status === "completed", id).catch(() => false)) {
+      continue;
+    }
+    missing.push(id);
+  }
+  assert.equal(missing, []);
+  console.log(
+    `${ids.length} executions, at most ${mostBytes} bytes in memory, ${rig.fallback.health().ranTwice} ran twice`,
+  );
+});
+
+test.run();
