@@ -27,7 +27,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   expression: [],
   "expression/threads": ["expression"],
   workflow: ["expression"],
-  nodes: ["expression", "workflow"],
+  nodes: ["expression", "locks", "workflow"],
   execution: ["expression", "workflow"],
   replay: ["execution", "expression", "workflow"],
   sessions: [],

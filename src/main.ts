@@ -25,6 +25,7 @@ import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
 import { createSubmit } from "./execution/submit.ts";
 import { createGuardedFetch } from "./nodes/guarded_fetch.ts";
+import { createRunLocked } from "./nodes/run_locked.ts";
 import { createNodeTypes } from "./nodes/registry.ts";
 import { pause } from "./lib/delay.ts";
 import { reasonOf } from "./lib/reason.ts";
@@ -74,6 +75,7 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
       maxOutputBytes: config.outputLimitBytes,
     }),
     limits,
+    runLocked: createRunLocked(wings.locks),
     maxOutputBytes: config.outputLimitBytes,
     onError: (error) => logger.error({ error }, "workflow"),
   });

@@ -9,6 +9,7 @@
 import { LRUCache } from "lru-cache";
 import { MillraceError } from "../lib/errors.ts";
 import type { WorkflowStore } from "./workflow_store.ts";
+import type { RunLocked } from "./node_lock.ts";
 import type { NodeTypes } from "./node_type.ts";
 import { checkWorkflowId, compileDefinition, compileWorkflow, webhookRoutes, withVersion } from "./compile.ts";
 import type { CompiledWorkflow, StoredWorkflow } from "./definition.ts";
@@ -25,6 +26,8 @@ export interface WorkflowCatalogOptions {
   readonly limits?: ExpressionLimits;
   /** Characters of JSON, about, of the largest value that a template may make. Default 16 Mi. */
   readonly maxOutputBytes?: number;
+  /** Runs nodes under their locks. Absent: they run without. */
+  readonly runLocked?: RunLocked;
   /** Number of older versions that stay compiled. Default 1000. */
   readonly maxVersions?: number;
   /** Called with errors of background work, such as a stored definition that no longer compiles. Default none. */

@@ -23,6 +23,7 @@ import type { Template } from "../expression/scope.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
 import { buildGraph, type Graph, type GraphInput } from "./graph.ts";
 import { ParseBudget } from "../expression/parse_budget.ts";
+import { lockedRun, type RunLocked } from "./node_lock.ts";
 import { addIssues, parseDefinition, WORKFLOW_ID } from "./schema.ts";
 import { compileTemplate, pointerSegment } from "../expression/template.ts";
 
@@ -30,6 +31,8 @@ import { compileTemplate, pointerSegment } from "../expression/template.ts";
 export interface CompileOptions {
   /** Node types that definitions may use. Required. */
   readonly nodeTypes: NodeTypes;
+  /** Runs nodes under their locks. Absent: they run without. */
+  readonly runLocked?: RunLocked | undefined;
   /** Limits of expressions. Default those of `ExpressionLimits`. */
   readonly limits?: ExpressionLimits | undefined;
   /** Characters of JSON, about, of the largest value that a template may make. Default 16 Mi. */
@@ -72,7 +75,9 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
     }
     const compiled = compileNode(definition, { ...options, index, faults, budget });
     inputs.push({ index, id, definition, kind: compiled.kind, outputs: compiled.outputs });
-    if (compiled.run !== undefined) run.set(id, compiled.run);
+    if (compiled.run !== undefined) {
+      run.set(id, underLock(compiled.run, definition, { ...options, index, faults, budget }));
+    }
     if (compiled.webhook !== undefined) webhooks.push({ webhook: compiled.webhook, index });
     if (compiled.schedule !== undefined) schedules.push(compiled.schedule);
     if (compiled.kind?.starts === "manual") {
@@ -117,6 +122,20 @@ export function withVersion(
 ): CompiledWorkflow {
   const { id, version, updatedAt } = stored;
   return Object.freeze({ id, version, updatedAt, ...compiled });
+}
+
+/** A node's function, under the lock that its definition names. */
+function underLock(
+  run: NodeRun,
+  { lock }: NodeDefinition,
+  options: CompileOptions & { index: number; faults: Fault[]; budget: ParseBudget },
+): NodeRun {
+  if (lock === undefined) return run;
+  const { index, limits, faults, budget, runLocked } = options;
+  const fault = (pointer: string, detail: string) => void faults.push({ pointer, detail });
+  const pointer = `/nodes/${index}/lock/name`;
+  const name = compileTemplate(lock.name, { pointer, fault, budget, ...(limits && { limits }) });
+  return runLocked === undefined ? run : lockedRun(run, { lock, name, runLocked });
 }
 
 function compileTags(

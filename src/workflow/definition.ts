@@ -18,6 +18,16 @@ export interface RetryPolicy {
   maxBackoffMs: number;
 }
 
+/** A lock that a node runs under. */
+export interface NodeLock {
+  /** A template: one node at a time for each of its values, of any workflow; `/api/locks/<name>` is the same lock. */
+  name: string;
+  /** Time after which the lock of a worker that died is free, in seconds. Default 30. */
+  ttlSeconds: number;
+  /** Longest wait for the lock, in seconds; past it the node fails, and may be retried. Default 30. */
+  waitSeconds: number;
+}
+
 /** A node as the definition has it, after defaults. */
 export interface NodeDefinition {
   id: string;
@@ -27,6 +37,8 @@ export interface NodeDefinition {
   retry?: RetryPolicy | undefined;
   /** Longest time of one try, in seconds; unbounded if absent. */
   timeoutSeconds?: number | undefined;
+  /** The lock that it runs under, if any. */
+  lock?: NodeLock | undefined;
   /** What a failure of this node does: `fail` (default) ends the execution. */
   onError: "fail" | "continue" | "branch";
 }

@@ -26,6 +26,12 @@ const retrySchema = z.strictObject({
   maxBackoffMs: z.number().int().min(0).max(86_400_000).default(60_000),
 });
 
+const lockSchema = z.strictObject({
+  name: z.string().min(1).max(1000),
+  ttlSeconds: z.number().min(0.1).max(86_400).default(30),
+  waitSeconds: z.number().min(0).max(3600).default(30),
+});
+
 const nodeId = z.string().regex(NODE_ID, "must be a letter or _, then at most 63 letters, digits, _ or -")
   .refine((id) => id !== "__proto__", "is reserved");
 
@@ -36,6 +42,7 @@ const nodeSchema = z.strictObject({
   // Not a record, which would lose a member called `__proto__`.
   parameters: z.custom<JsonObject>(isJsonObject, "must be an object").default(() => ({})),
   retry: retrySchema.optional(),
+  lock: lockSchema.optional(),
   timeoutSeconds: z.number().positive().max(604_800).optional(),
   onError: z.enum(["fail", "continue", "branch"]).default("fail"),
 });

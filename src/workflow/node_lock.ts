@@ -1,0 +1,52 @@
+/**
+ * Nodes that run under a lock, one at a time for each of its names, whoever runs them: `lock` of a node.
+ */
+import { TerminalError } from "../lib/errors.ts";
+import type { Template } from "../expression/scope.ts";
+import type { NodeContext, NodeLock, NodeResult, NodeRun, NodeWait } from "./definition.ts";
+
+/** How a lock is asked for. */
+export interface RunLockedOptions {
+  readonly ttlMs: number;
+  readonly waitMs: number;
+  /** Ends the wait. */
+  readonly signal: AbortSignal;
+}
+
+/** Does work while a lock is held; its signal aborts with the one that was given, and when the lock is lost. */
+export type RunLocked = <T>(
+  name: string,
+  options: RunLockedOptions,
+  work: (signal: AbortSignal) => Promise<T>,
+) => Promise<T>;
+
+/** Makes a node's function take a lock first. */
+export function lockedRun(
+  run: NodeRun,
+  { lock, name, runLocked }: { lock: NodeLock; name: Template; runLocked: RunLocked },
+): NodeRun {
+  const times = { ttlMs: lock.ttlSeconds * 1000, waitMs: lock.waitSeconds * 1000 };
+  return async function runUnderLock(context): Promise<NodeResult | NodeWait> {
+    const value = await name(context.scope);
+    if ((typeof value !== "string" || value === "") && typeof value !== "number") {
+      throw new TerminalError("invalid_lock", "The name of the node's lock is no text");
+    }
+    const { signal } = context;
+    return await runLocked(String(value), { ...times, signal }, (signal) => run(withSignal(context, signal)));
+  };
+}
+
+function withSignal(context: NodeContext, signal: AbortSignal): NodeContext {
+  const { scope, nodeId, attempt, waitedUntil, inlineWaitMs, now, idempotencyKey, traceparent } = context;
+  return {
+    scope,
+    nodeId,
+    attempt,
+    now,
+    signal,
+    idempotencyKey,
+    traceparent,
+    ...(waitedUntil !== undefined && { waitedUntil }),
+    ...(inlineWaitMs !== undefined && { inlineWaitMs }),
+  };
+}
