@@ -134,6 +134,7 @@ export class Worker {
     this.#running.set(claim.executionId, control);
     let hasPlace = false;
     try {
+      if (claim.external) return await this.#timeOut(claim);
       const workflow = await workflows.get(claim.workflowId, claim.version);
       if (workflow !== undefined && this.#msLeft(claim, workflow) > 0) {
         hasPlace = this.#shares.enter(claim.workflowId);
@@ -230,6 +231,14 @@ export class Worker {
       work.release(claim);
       onError?.(error, claim);
     });
+  }
+
+  /** Ends what another program has not ended. */
+  async #timeOut(claim: Claim): Promise<void> {
+    const error = { code: "execution_timeout", message: "The program that runs the execution did not end it in time" };
+    const { last, result } = failureOf(claim.executionId, error, this.#options.store.clock.now());
+    await this.#options.store.work.finish(claim, { sequence: claim.sequence, events: [last], result });
+    this.#options.onEnd?.(claim, result, 0);
   }
 
   /** Ends an execution whose workflow version is gone: its caller gets an answer all the same. */

@@ -28,4 +28,6 @@ export interface Claim {
   readonly paused: boolean;
   /** How many claims ended without a word since the execution last made progress: with any, it is a suspect. */
   readonly deliveries: number;
+  /** Another program runs it, and has not ended it by its deadline: nothing is run, it times out. */
+  readonly external?: true;
 }

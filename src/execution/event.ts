@@ -21,7 +21,7 @@ export interface EventData {
     fork?: ForkOrigin;
   };
   /** A worker claimed the execution, for the `epoch`-th time. `tags` is what `settings.tags` made of its request. */
-  "execution.started": { epoch: number; worker: string; tags?: Record<string, string> };
+  "execution.started": { epoch: number; worker: string; totalSteps?: number; tags?: Record<string, string> };
   /** Another program that runs the execution reports how far it is; `percent` is 0 to 100. */
   "execution.progress": {
     percent?: number;

@@ -22,18 +22,33 @@ export interface RequestParts {
   readonly fork?: ForkOrigin | undefined;
   /** What happens while as many run as may; absent: what the workflow's settings say. */
   readonly onOverlap?: WorkflowSettings["onOverlap"];
+  /** Whoever requests it runs it, and reports what happens. */
+  readonly external?: { readonly timeoutSeconds?: number | undefined };
 }
 
 /** A request under a new id. */
 export function makeRequest(log: Pick<ExecutionLog, "makeId">, parts: RequestParts): ExecutionRequest {
-  const { workflow: { id: workflowId, version, definition }, trigger, input, idempotency, fork } = parts;
-  const settings = requestSettings(definition.settings, parts);
+  const { workflow: { id: workflowId, version, definition, webhooks }, trigger, input, idempotency, fork } = parts;
+  const timeoutSeconds = parts.external?.timeoutSeconds ?? definition.settings.timeoutSeconds;
+  const settings = requestSettings({ ...definition.settings, timeoutSeconds }, parts);
+  const isHandedOut = fork === undefined &&
+    webhooks.some(({ nodeId, executor }) => nodeId === trigger && executor === "external");
+  const external = parts.external !== undefined ? "reported" : isHandedOut ? "taken" : undefined;
   const executionId = log.makeId({
     workflowId,
     limited: settings.concurrency !== undefined,
     ...(idempotency !== undefined && { idempotencyKey: idempotency.key }),
   });
-  return { executionId, workflowId, version, trigger, input, ...settings, ...(fork !== undefined && { fork }) };
+  return {
+    executionId,
+    workflowId,
+    version,
+    trigger,
+    input,
+    ...settings,
+    ...(fork !== undefined && { fork }),
+    ...(external !== undefined && { external }),
+  };
 }
 
 /**

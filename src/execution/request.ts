@@ -30,6 +30,8 @@ export interface ExecutionRequest {
   readonly fork?: ForkOrigin;
   /** How many executions of this workflow may be under way at once. */
   readonly concurrency?: Concurrency;
+  /** Another program runs it: one to which it is handed out, or whoever requests it, who reports by itself. */
+  readonly external?: "taken" | "reported";
 }
 
 /** An `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) and what it was sent with. */

@@ -97,6 +97,7 @@ export function applyEvent(state: RunState, event: LogEvent): void {
     case "execution.started":
       if (state.status !== "paused") state.status = "running";
       state.startedAt ??= event.time;
+      if (event.data.totalSteps !== undefined) state.report = { totalSteps: event.data.totalSteps };
       if (event.data.tags !== undefined) state.tags = event.data.tags;
       return;
     case "execution.progress":

@@ -42,6 +42,8 @@ export interface Submission {
   readonly fork?: ForkOrigin | undefined;
   /** What happens while as many run as may; absent: what the workflow's settings say. */
   readonly onOverlap?: WorkflowSettings["onOverlap"];
+  /** Whoever submits runs it, and reports what happens; `timeoutSeconds` by default as the workflow has it. */
+  readonly external?: { readonly timeoutSeconds?: number | undefined };
   /** Absent: nobody waits for the reply. */
   readonly wait?: SubmissionWait | undefined;
   /** Aborts when whoever submits goes away: an append whose outcome is unknown is then not sent again. */

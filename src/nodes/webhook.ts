@@ -29,6 +29,7 @@ const parameters = z.strictObject({
   methods: z.array(methodSchema).min(1).max(METHODS.length).optional(),
   responseMode: z.enum(["onReceived", "lastNode", "responseNode"]).default("lastNode"),
   timeoutSeconds: z.number().positive().max(3600).default(30),
+  executor: z.enum(["worker", "external"]).default("worker"),
 }).refine(({ method, methods }) => method === undefined || methods === undefined, {
   path: ["methods"],
   message: "must not be given together with method",
@@ -40,7 +41,8 @@ export const webhook: NodeType<z.infer<typeof parameters>> = {
   starts: "webhook",
   hasSideEffects: false,
   parameters,
-  webhook({ path, method, methods = [method ?? "POST"], responseMode, timeoutSeconds }, nodeId) {
-    return { nodeId, path, methods: [...new Set(methods)], responseMode, timeoutSeconds };
+  webhook({ path, method, methods = [method ?? "POST"], responseMode, timeoutSeconds, executor }, nodeId) {
+    const shared = { nodeId, path, methods: [...new Set(methods)], responseMode, timeoutSeconds };
+    return executor === "external" ? { ...shared, executor } : shared;
   },
 };

@@ -8,6 +8,7 @@ import type { Forks } from "../execution/forks.ts";
 import type { Imports } from "../execution/imports.ts";
 import type { Arrivals } from "../execution/arrivals.ts";
 import type { ExecutionLog } from "../execution/log.ts";
+import type { ExternalWork } from "../execution/external_work.ts";
 import type { LockStore } from "../locks/lock_store.ts";
 import type { ArchiveFeed } from "../feed/archive_feed.ts";
 import type { Projections } from "../feed/projections.ts";
@@ -38,6 +39,7 @@ export interface Store extends AsyncDisposable {
   readonly deadLetters: DeadLetters;
   readonly forks: Forks;
   readonly imports: Imports;
+  readonly external: ExternalWork;
   readonly locks: LockStore;
   readonly caches: CacheStore;
   readonly sessions: SessionStore;

@@ -112,6 +112,8 @@ export interface Webhook {
   readonly responseMode: ResponseMode;
   /** How long a caller waits for the answer, in seconds. */
   readonly timeoutSeconds: number;
+  /** Its executions are handed out to other programs. */
+  readonly executor?: "external";
 }
 
 /** A schedule trigger of a workflow: it has either `cron` or `everySeconds`. */

@@ -75,6 +75,9 @@ const settingsSchema = z.strictObject({
   }).optional(),
 });
 
+/** The settings of a definition that names none. */
+export const DEFAULT_SETTINGS = settingsSchema.parse({});
+
 const headSchema = z.strictObject({
   name: z.string().max(200).default(""),
   active: z.boolean().default(true),

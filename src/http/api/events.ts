@@ -12,10 +12,12 @@ import { eventFilters } from "./event_filters.ts";
 import { historyLines, jsonPage } from "./event_pages.ts";
 import { executionMessages } from "./execution_messages.ts";
 import { executionNotFound } from "./executions.ts";
+import { reportEvents } from "./external_reports.ts";
 import { feedMessages } from "./feed_messages.ts";
 import { executionIdParameter, integerParameter, resumeParameter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
 import { asksForSpeed, replayedEvents } from "./replayed_events.ts";
+import type { BodyBudget } from "../protocol/body_budget.ts";
 import { textStream } from "../protocol/text_stream.ts";
 
 const JSON_TYPE = "application/json";
@@ -23,10 +25,11 @@ const LINES_TYPE = "application/x-ndjson";
 const STREAM_TYPE = "text/event-stream";
 
 /** Adds the resources to the app. */
-export function events(app: Hono<AppEnv>, deps: AppDeps): void {
+export function events(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): void {
   const entries = new EntryMessages(deps.store.log);
   resource(app, "/api/executions/:id/events", {
     GET: (c) => asksForSpeed(c) ? replayedEvents(c, deps) : executionEvents(c, deps),
+    POST: (c) => reportEvents(c, deps, bodies),
   });
   eventSocket(app, deps, entries);
   resource(app, "/api/events", { GET: (c) => allEvents(c, deps, entries) });

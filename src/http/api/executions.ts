@@ -17,7 +17,9 @@ import {
   textParameter,
   timeParameter,
 } from "../frame/parameters.ts";
+import { createExternal } from "./external.ts";
 import { applyPreferences, MAX_WAIT_SECONDS, parsePrefer } from "../protocol/prefer.ts";
+import type { BodyBudget } from "../protocol/body_budget.ts";
 import { resource } from "../frame/resource.ts";
 import { resultNotFound } from "../../execution/submit.ts";
 import { searchExecutions } from "../../feed/search_executions.ts";
@@ -27,8 +29,11 @@ import { waitOnLog } from "../../execution/wait_on_log.ts";
 const MAX_SEARCH = 200;
 
 /** Adds the resources to the app. */
-export function executions(app: Hono<AppEnv>, deps: AppDeps): void {
-  resource(app, "/api/executions", { GET: (c) => listExecutions(c, deps) });
+export function executions(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): void {
+  resource(app, "/api/executions", {
+    GET: (c) => listExecutions(c, deps),
+    POST: (c) => createExternal(c, deps, bodies),
+  });
   resource(app, "/api/executions/:id", { GET: (c) => getExecution(c, deps) });
   resource(app, "/api/executions/:id/result", { GET: (c) => getResult(c, deps) });
   resource(app, "/api/executions/:id/cancel", { POST: (c) => cancelExecution(c, deps) });

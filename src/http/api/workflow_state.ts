@@ -22,6 +22,7 @@ export function workflowState(app: Hono<AppEnv>, deps: AppDeps): void {
   resource(app, "/api/workflow-state/active/list", { GET: (c) => listActive(c, deps) });
   resource(app, "/api/workflow-state/active/detailed", { GET: (c) => detailActive(c, deps) });
   resource(app, "/api/workflow-state/stats/overview", { GET: (c) => overview(c, deps) });
+  resource(app, "/api/workflow-state/cleanup", { POST: (c) => cleanUp(c, deps) });
   resource(app, "/api/workflow-state/:id", { GET: (c) => getState(c, deps) });
   resource(app, "/api/stats/workflows/:id", { GET: (c) => workflowDays(c, deps) });
 }
@@ -63,6 +64,23 @@ async function overview(c: Context<AppEnv>, deps: AppDeps): Promise<Response> {
       averageProgress: documents.length === 0 ? 0 : Math.round((100 * sum) / documents.length) / 100,
     },
   });
+}
+
+/** Ends what has been silent past its deadline, and nothing that somebody has a live lease of. */
+async function cleanUp(c: Context<AppEnv>, { logger, store }: AppDeps): Promise<Response> {
+  const { ids } = await store.statistics.active({ limit: LISTED });
+  let [cleaned, errors] = [0, 0];
+  for (let i = 0; i < ids.length; i += AT_ONCE) {
+    const outcomes = await Promise.allSettled(ids.slice(i, i + AT_ONCE).map((id) => store.external.endLapsed(id)));
+    for (const outcome of outcomes) {
+      if (outcome.status === "rejected") {
+        errors++;
+        logger.warn({ error: outcome.reason }, "an execution could not be cleaned up");
+      } else if (outcome.value === "ended") cleaned++;
+    }
+  }
+  const message = `Ended ${cleaned} ${cleaned === 1 ? "execution" : "executions"} that were silent past their deadline`;
+  return c.json({ success: true, message, cleaned, errors });
 }
 
 /** The documents of active executions, newest first, and how many there are. */

@@ -12,6 +12,7 @@ import type { FallbackHealth } from "../../execution/fallback.ts";
 import type { ExecutionLog } from "../../execution/log.ts";
 import type { Replies } from "../../execution/replies.ts";
 import type { Submit } from "../../execution/submit.ts";
+import type { ExternalWork } from "../../execution/external_work.ts";
 import type { LockStore } from "../../locks/lock_store.ts";
 import type { Archive } from "../../feed/archive.ts";
 import type { HistoryHealth } from "../../feed/history.ts";
@@ -49,6 +50,7 @@ export interface HttpStore {
   readonly deadLetters: DeadLetters;
   readonly forks: Forks;
   readonly imports: Imports;
+  readonly external: ExternalWork;
   readonly locks: LockStore;
   readonly caches: CacheStore;
   readonly sessions: SessionStore;

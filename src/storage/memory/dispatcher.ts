@@ -33,6 +33,8 @@ export class Dispatcher {
   readonly #waiters: Waiters;
   readonly #timers = new Timers();
   readonly #queue: MemoryExecution[] = [];
+  /** Executions that other programs may take, by workflow, the oldest first. */
+  readonly handedOut = new Map<string, Set<MemoryExecution>>();
   readonly #listeners: ((executionId: string, message: ControlMessage) => void)[] = [];
 
   constructor(state: MemoryState, waiters: Waiters) {
@@ -70,11 +72,24 @@ export class Dispatcher {
   requeue(execution: MemoryExecution): void {
     const deadline = deadlineOf(execution);
     if (execution.status === "paused" && processClock.now() < deadline) return this.suspend(execution, deadline);
+    if (execution.external !== undefined && processClock.now() < deadline) return this.#handOut(execution, deadline);
     this.#timers.clear(execution.request.executionId);
     execution.epoch++;
     execution.place = "queued";
     this.#queue.push(execution);
     this.#state.wake("work");
+  }
+
+  /** Lets other programs take an execution, if it is handed out at all; at its deadline a worker ends it. */
+  #handOut(execution: MemoryExecution, deadline: number): void {
+    const { external, workflowId } = execution.request;
+    // As the first claim of a worker has.
+    if (execution.epoch === 0) execution.epoch = 1;
+    if (external === "taken") {
+      const those = this.handedOut.get(workflowId) ?? new Set();
+      this.handedOut.set(workflowId, those.add(execution));
+    }
+    this.suspend(execution, deadline);
   }
 
   /** Suspends an execution until `until` (epoch milliseconds), or until its deadline if that comes first. */
@@ -99,6 +114,8 @@ export class Dispatcher {
     const { executionId, workflowId, resultTtlSeconds, historyTtlSeconds, replyTo } = execution.request;
     const now = processClock.now();
     if (execution.place === "queued") this.#leaveQueue(execution);
+    const those = this.handedOut.get(workflowId);
+    if (those?.delete(execution) && those.size === 0) this.handedOut.delete(workflowId);
     this.#timers.clear(executionId);
     this.slots.leave(execution);
     execution.place = "ended";
@@ -167,6 +184,7 @@ export class Dispatcher {
   }
 }
 
-function deadlineOf({ request, requestedAt }: MemoryExecution): number {
+/** When an execution must have ended, in epoch milliseconds. */
+export function deadlineOf({ request, requestedAt }: MemoryExecution): number {
   return requestedAt + request.timeoutMs;
 }

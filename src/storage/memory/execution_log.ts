@@ -170,6 +170,9 @@ export class MemoryLog implements ExecutionLog {
       deliveries: 0,
       bytes: 0,
       logBytes: 0,
+      ...(request.external !== undefined && {
+        external: { isTaken: false, leaseUntil: 0, leaseMs: 0, names: new Set() },
+      }),
     };
   }
 

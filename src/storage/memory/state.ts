@@ -45,6 +45,17 @@ export interface MemoryExecution {
   result?: { value: Kept; expiresAt: number };
   /** Epoch milliseconds; set when it ends. */
   expiresAt?: number;
+  /** Of what another program runs. */
+  external?: {
+    /** It was handed out once at least; the end of its lease, and how long that was, by epoch milliseconds. */
+    isTaken: boolean;
+    leaseUntil: number;
+    leaseMs: number;
+    /** The epoch that was reported to have begun. */
+    begun?: number;
+    /** Names of the events that were reported. */
+    readonly names: Set<string>;
+  };
 }
 
 /** The shared state of the memory driver's ports. */

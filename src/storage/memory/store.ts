@@ -18,6 +18,7 @@ import { MemoryImports } from "./imports.ts";
 import { MemoryForks } from "./forks.ts";
 import { MemoryDeadLetters } from "./dead_letters.ts";
 import { Dispatcher } from "./dispatcher.ts";
+import { MemoryExternalWork } from "./external_work.ts";
 import { MemoryLog } from "./execution_log.ts";
 import { MemoryLocks } from "./locks.ts";
 import { MemoryMailboxes } from "./mailboxes.ts";
@@ -85,6 +86,7 @@ export function createMemoryStore(options: MemoryStoreOptions): MemoryStore {
     work: new MemoryWorkQueue({ state, dispatcher, waiters, deadLetters, maxDeliveries, logLimitBytes }),
     projections: new MemoryProjections(state, statistics),
     statistics,
+    external: new MemoryExternalWork({ state, dispatcher, deadLetters, maxDeliveries, logLimitBytes }),
     archiveFeed: new MemoryArchiveFeed(state),
     workflows: new MemoryWorkflowStore({ historyTtlSeconds }),
     deadLetters,

@@ -128,6 +128,7 @@ export class MemoryWorkQueue implements WorkQueue {
       sequence,
       paused: status === "paused",
       deliveries,
+      ...(request.external !== undefined && { external: true as const }),
       ...(replyTo === undefined ? {} : { replyTo }),
       ...(epoch === 1 && fork === undefined ? { input: inputOf(execution) } : {}),
     };

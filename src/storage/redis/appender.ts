@@ -13,7 +13,7 @@ import type { LogEvent } from "../../execution/event.ts";
 import type { Claim } from "../../execution/claim.ts";
 import { type EncodedEvents, encodeEvents } from "./codec.ts";
 import { resend } from "./resend.ts";
-import { append, type AppendReply } from "./scripts/append.ts";
+import { append, type AppendReply, type AppendScriptOptions } from "./scripts/append.ts";
 
 /** A worker tries longer than a caller would wait: nobody else can write for it while its lease lives. */
 const RESEND_DELAYS_MS = [50, 100, 200, 400, 800, 1600, 2000, 2000];
@@ -40,6 +40,15 @@ export interface AppenderOptions {
   readonly group: string;
   /** The largest log of an execution. */
   readonly logLimitBytes: number;
+}
+
+/** One append. */
+export interface AppendParts {
+  readonly executionId: string;
+  readonly replyTo: string | undefined;
+  readonly fence: { readonly epoch: string; readonly sequence: string; readonly writer: string };
+  readonly events: EncodedEvents;
+  readonly end: AppendEnd;
 }
 
 /** Sends appends over one connection. */
@@ -82,28 +91,26 @@ export class Appender {
     execution: { executionId: string; replyTo: string | undefined },
     event: LogEvent,
     end: AppendEnd,
+    lapsed?: { leaseMs: number },
   ): Promise<AppendReply> {
-    return this.#send({
-      ...execution,
-      fence: { epoch: "cancel", sequence: "0", writer: "" },
-      events: encodeEvents([event]),
-      end,
-    });
+    const fence = lapsed === undefined
+      ? { epoch: "cancel", sequence: "0", writer: "" }
+      : { epoch: "lapsed", sequence: String(lapsed.leaseMs), writer: "" };
+    return this.#send({ ...execution, fence, events: encodeEvents([event]), end });
   }
 
-  #send({ executionId, replyTo, fence, events, end }: {
-    executionId: string;
-    replyTo: string | undefined;
-    fence: { epoch: string; sequence: string; writer: string };
-    events: EncodedEvents;
-    end: AppendEnd;
-  }): Promise<AppendReply> {
-    const { keys, commands, group, memory, logLimitBytes } = this.#options;
+  #send(parts: AppendParts): Promise<AppendReply> {
+    return append(this.#options.commands, this.words(parts));
+  }
+
+  /** An append in the words of its script; its bytes are counted. */
+  words({ executionId, replyTo, fence, events, end }: AppendParts): AppendScriptOptions {
+    const { keys, group, memory, logLimitBytes } = this.#options;
     const partition = keys.partitionOf(executionId);
     const work = keys.work(partition);
     const bytes = events.words.reduce((sum, { length }) => sum + length, end.payload.length);
     memory.count(bytes);
-    return append(commands, {
+    return {
       keys: {
         meta: keys.meta(executionId),
         log: keys.log(executionId),
@@ -127,7 +134,7 @@ export class Appender {
       count: events.count,
       words: events.words,
       makesRoom: end.outcome !== undefined && bytes <= SMALL,
-    });
+    };
   }
 
   #writerOf(claim: Claim): string {

@@ -55,6 +55,7 @@ export function decodeClaim({ id, fields }: StreamEntry): Claim {
     sequence: Number(fields.get("sequence") ?? 1),
     paused: fields.get("paused") === "1",
     deliveries: Number(fields.get("lost") ?? 0),
+    ...(fields.get("external") === "1" && { external: true }),
     ...(replyTo === undefined ? {} : { replyTo }),
     ...(input === undefined ? {} : { input: JSON.parse(input) }),
   };

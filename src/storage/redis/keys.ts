@@ -31,7 +31,7 @@ export class Keys {
   /**
    * The prefix of a partition's names, for scripts that find executions by themselves: they append `timers`, `work`,
    * `dead-letters`, `dead:<execution>`, `values:<execution>`, `meta:<execution>`, `execution:result:<execution>`,
-   * `slots:<workflow>`, `waiting:<workflow>`, `index:…`, `daily:<day>` or `daily-past:<day>`; of a lock `lock:<name>`, `lock-shared:<name>`, `lock-sharers:<name>`,
+   * `external:<workflow>`, `slots:<workflow>`, `waiting:<workflow>`, `index:…`, `daily:<day>` or `daily-past:<day>`; of a lock `lock:<name>`, `lock-shared:<name>`, `lock-sharers:<name>`,
    * `lock-queue:<name>`, `lock-fence`, `locks` or `lock-wakes:<instance>`.
    */
   base(partition: number): string {
@@ -106,6 +106,11 @@ export class Keys {
   /** Sorted set of the executions that wait for a workflow's slots, all of score 0. */
   waiting(partition: number, workflowId: string): string {
     return `${this.#prefix}{${partition}}:waiting:${workflowId}`;
+  }
+
+  /** Sorted set of a workflow's executions that are handed out to other programs, scored with the end of their lease (ms). */
+  external(partition: number, workflowId: string): string {
+    return `${this.#prefix}{${partition}}:external:${workflowId}`;
   }
 
   /** Hash of the execution that an idempotency key made, and the fingerprint of its request. */

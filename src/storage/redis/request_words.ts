@@ -12,7 +12,7 @@ export function requestWords(
   { keys }: { keys: Keys },
 ): { words: RequestOptions; bytes: number } {
   const { executionId, workflowId, version, trigger, input, replyTo = "", replyEarly = false } = request;
-  const { concurrency, fork, idempotency, resultTtlSeconds, historyTtlSeconds, timeoutMs } = request;
+  const { concurrency, external, fork, idempotency, resultTtlSeconds, historyTtlSeconds, timeoutMs } = request;
   const partition = keys.partitionOf(executionId);
   const { data, value, json = "null" } = encodeEvent({
     type: "execution.requested",
@@ -38,6 +38,8 @@ export function requestWords(
     replyEarly,
     input: json,
     large: isLarge,
+    ...(external !== undefined && { external }),
+    base: keys.base(partition),
     resultTtlSeconds,
     historyTtlSeconds,
     timeoutMs,

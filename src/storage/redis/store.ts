@@ -27,6 +27,7 @@ import { announce, followControl } from "./control.ts";
 import { RedisArchiveFeed } from "./archive_feed.ts";
 import { storeHealth } from "./store_health.ts";
 import type { RedisStoreOptions } from "./store_options.ts";
+import { RedisExternalWork } from "./external_work.ts";
 import { RedisLog } from "./execution_log.ts";
 import { RedisArrivals } from "./arrivals.ts";
 import { RedisForks } from "./forks.ts";
@@ -88,19 +89,9 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     started.push(() => Promise.all([inboxes.stop(), logs.stop()]));
     const subscriptions = new Subscriptions(logs, { limit: maxFollowers });
     const workflows = new RedisWorkflowStore({ keys, commands, clock, documents, historyTtlSeconds });
-    const work = new RedisWorkQueue({
-      keys,
-      commands,
-      clock,
-      memory,
-      openBlocked: () => open("worker"),
-      instance,
-      group: WORKERS,
-      leaseMs: leaseSeconds * 1000,
-      maxDeliveries,
-      logLimitBytes,
-      onError,
-    });
+    const leaseMs = leaseSeconds * 1000;
+    const appending = { keys, commands, clock, memory, group: WORKERS, logLimitBytes, maxDeliveries, leaseMs };
+    const work = new RedisWorkQueue({ ...appending, openBlocked: () => open("worker"), instance, onError });
     started.push(() => work.close());
     const inbox: Inbox = new Inbox({
       keys,
@@ -114,13 +105,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       onError,
     });
     const log: RedisLog = new RedisLog({
-      keys,
-      commands,
-      clock,
-      memory,
+      ...appending,
       waiters,
-      group: WORKERS,
-      logLimitBytes,
       reader,
       subscriptions,
       queueLimit,
@@ -185,6 +171,11 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       projections,
       archiveFeed,
       statistics: new RedisStatistics({ keys, commands }),
+      external: new RedisExternalWork({
+        ...appending,
+        reader,
+        announce: (executionId) => announce(commands, keys, { what: "cancelled", executionId }),
+      }),
       workflows,
       deadLetters: new RedisDeadLetters({ keys, connection: reads }),
       forks: new RedisForks({ keys, commands }),

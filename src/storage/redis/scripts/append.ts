@@ -5,9 +5,14 @@ import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
 import { ADMISSION, LIBRARY } from "./script_library.ts";
 
-const APPEND_SOURCE = `
+/**
+ * The script, over what an `external` append (see `report.ts`) does before; that replaces ARGV, sets the flag `external`
+ * and may return by itself.
+ */
+export const appendSource = (before: string) => `
 -- KEYS  1 meta  2 log  3 feed  4 work  5 result  6 inbox (any key when there is no reply)
--- ARGV  1 execution id  2 epoch, or 'cancel' to end it whoever holds it  3 events that claims must have appended so far
+-- ARGV  1 execution id  2 epoch, 'cancel' to end it whoever holds it, or 'lapsed' to end it when it is past its deadline
+--       and nobody holds it  3 events that claims must have appended so far; with 'lapsed' how long a lease lives (ms)
 --       4 types of the events, by comma  5 reply: '' none, 'early' ARGV 7 now, 'result' ARGV 7, 'stored' a reference
 --       6 '' to go on, 'suspend', 'pause' (suspend if it is still paused), or the terminal status
 --       7 result (JSON or gzip); with 'suspend' and 'pause' the delay (ms)  8 base  9 group
@@ -16,19 +21,29 @@ const APPEND_SOURCE = `
 --       14.. type, time, node or '', data (JSON), '' or the large output that stands beside it (JSON), '' or the time of
 --       the start that belongs to it, of each entry; no start belongs to the first
 -- Reply 'ok', 'paused' (done, and the execution is paused) or 'suspended', also when this very append was made before;
---       'resumed' when there was no more reason to pause; 'gone', 'ended', 'fenced', 'sequence', 'limit' or
---       'eventless' when refused
+--       'resumed' when there was no more reason to pause; 'gone', 'ended', 'fenced', 'sequence', 'limit',
+--       'eventless', 'early' or 'leased' when refused
 ${LIBRARY}
 ${ADMISSION}
+${before}
 local m = redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'status', 'workflow', 'version', 'requestedAt', 'entry',
-  'writer', 'paused', 'resultTtl', 'historyTtl', 'limited', 'deadline', 'deliveries', 'bytes', 'values', 'early')
+  'writer', 'paused', 'resultTtl', 'historyTtl', 'limited', 'deadline', 'deliveries', 'bytes', 'values', 'early', 'external')
 if not m[1] then return 'gone' end
 local sequence, entry, paused = tonumber(m[2]), m[7], m[9] == '1'
 local count = tonumber(ARGV[13])
 local suspends = ARGV[6] == 'suspend' or ARGV[6] == 'pause'
 if count == 0 and ARGV[6] ~= '' and not suspends then return 'eventless' end
-if ARGV[2] == 'cancel' then
+if ARGV[2] == 'cancel' or ARGV[2] == 'lapsed' then
   if ENDED[m[3]] then return 'ended' end
+  if ARGV[2] == 'lapsed' then
+    local now = clock()
+    if now <= tonumber(m[13]) then return 'early' end
+    local lease = redis.call('ZSCORE', ARGV[8] .. 'external:' .. m[4], ARGV[1])
+    local timer = redis.call('ZSCORE', ARGV[8] .. 'timers', ARGV[1])
+    if lease and tonumber(lease) > now or timer and tonumber(timer) > now then return 'leased' end
+    local held = entry ~= '' and redis.pcall('XPENDING', KEYS[4], ARGV[9], entry, entry, 1) or {}
+    if not held.err and held[1] and held[1][3] < tonumber(ARGV[3]) then return 'leased' end
+  end
   redis.call('HINCRBY', KEYS[1], 'epoch', 1)
 else
   if m[1] ~= ARGV[2] then return ENDED[m[3]] and 'ended' or 'fenced' end
@@ -37,7 +52,7 @@ else
   end
   if ENDED[m[3]] then return 'ended' end
   if sequence ~= tonumber(ARGV[3]) then return 'sequence' end
-  if entry == '' then return suspends and count == 0 and 'suspended' or 'fenced' end
+  if entry == '' and not external then return suspends and count == 0 and 'suspended' or 'fenced' end
   if ARGV[6] == 'pause' and not paused then return 'resumed' end
 end
 local bytes, values = tonumber(m[15] or 0), m[16] == '1'
@@ -108,6 +123,7 @@ redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[4], 'versio
   'first', first, 'last', last, 'types', ARGV[4],
   'status', ARGV[6], 'requestedAt', m[6], 'endedAt', now, 'keptUntil', ms(nowMs + m[11] * 1000))
 if entry == '' then redis.call('ZREM', ARGV[8] .. 'timers', ARGV[1]) else drop(KEYS[4], ARGV[9], entry) end
+if m[18] then redis.call('ZREM', ARGV[8] .. 'external:' .. m[4], ARGV[1]) end
 if m[12] then
   redis.call('ZREM', ARGV[8] .. 'slots:' .. m[4], ARGV[1])
   redis.call('ZREM', ARGV[8] .. 'waiting:' .. m[4], ARGV[1])
@@ -131,10 +147,10 @@ return 'ok'
 `;
 
 /** Appends events under the fence; it may also suspend the execution, or end it: result, reply, acknowledgement. */
-export const APPEND = defineScript(APPEND_SOURCE);
+export const APPEND = defineScript(appendSource("local external = false"));
 
 /** The same for what suspends or ends an execution: a server that is full takes it, since it makes room. */
-export const APPEND_LAST = defineScript(APPEND_SOURCE, { allowOom: true });
+export const APPEND_LAST = defineScript(appendSource("local external = false"), { allowOom: true });
 
 /** What {@linkcode append} takes. */
 export interface AppendScriptOptions {
@@ -186,28 +202,35 @@ export type AppendReply =
   | "fenced"
   | "sequence"
   | "limit"
-  | "eventless";
+  | "eventless"
+  | "early"
+  | "leased";
+
+/** The arguments of the script. */
+export function appendArgs(options: AppendScriptOptions): (string | Uint8Array)[] {
+  return [
+    options.executionId,
+    options.epoch,
+    options.sequence,
+    options.types,
+    options.reply,
+    options.outcome,
+    options.payload,
+    options.base,
+    options.group,
+    options.writer,
+    options.deadLetter,
+    String(options.logLimitBytes),
+    String(options.count),
+    ...options.words,
+  ];
+}
 
 /** Appends events under the fence. */
 export function append(connection: RedisConnection, options: AppendScriptOptions): Promise<AppendReply> {
   const { keys } = options;
   return runScript<AppendReply>(connection, options.makesRoom ? APPEND_LAST : APPEND, {
     keys: [keys.meta, keys.log, keys.feed, keys.work, keys.result, keys.inbox],
-    args: [
-      options.executionId,
-      options.epoch,
-      options.sequence,
-      options.types,
-      options.reply,
-      options.outcome,
-      options.payload,
-      options.base,
-      options.group,
-      options.writer,
-      options.deadLetter,
-      String(options.logLimitBytes),
-      String(options.count),
-      ...options.words,
-    ],
+    args: appendArgs(options),
   });
 }

@@ -20,6 +20,7 @@ export const REQUEST = defineScript(`
 --       12 how many may be queued or run; without KEYS 5 to 8 it may be '': they are not counted now
 --       13 time (ms)  14 '1' when it may have been sent before
 --       and with KEYS 5 to 8:  15 slots, or ''  16 on overlap  17 fingerprint, or ''  18 its TTL (s)  19 base
+--       and at the last but one: '' or, when another program runs it, 'taken' (it is handed out) or 'reported', then base
 --       and at the last: '1' when ARGV 8 is large: it does not travel with the work, and stands beside the log
 -- Reply [what, how many were queued or run before, or '', id..]: 'ok' and the executions to be cancelled for this one;
 --       'existing' and the one that the key made; 'reused', 'full' or 'rejected' when refused. 'ok' again when it was
@@ -36,6 +37,7 @@ local function inTheWay(limit)
   return older
 end
 local rich, large = #KEYS > 5, ARGV[#ARGV] == '1'
+local external, ownBase = string.match(ARGV[#ARGV - 1], '^(%a+) (.*)$')
 local limit = rich and tonumber(ARGV[15]) or nil
 local known = ARGV[14] == '1' and redis.call('HMGET', KEYS[1], 'requestedAt', 'queued') or {}
 if known[1] then
@@ -74,7 +76,7 @@ end
 -- The id of a log's first entry is the time, by Redis's clock.
 local deadline = ms(string.match(id, '^%d+') + ARGV[11])
 local entry = ''
-if admitted then
+if admitted and not external then
   local work = {'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', ARGV[4], 'epoch', '1', 'at', now}
   if ARGV[6] ~= '' then work[#work + 1] = 'replyTo'; work[#work + 1] = ARGV[6] end
   if ARGV[7] == '1' then work[#work + 1] = 'early'; work[#work + 1] = '1' end
@@ -91,6 +93,10 @@ redis.call('XADD', KEYS[4], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'ver
 if idempotent then
   redis.call('HSET', KEYS[8], 'execution', ARGV[1], 'fingerprint', ARGV[17])
   redis.call('EXPIRE', KEYS[8], ARGV[18])
+end
+if external then
+  redis.call('HSET', KEYS[1], 'external', external)
+  if admitted then handOut(ownBase, ARGV[1], ARGV[2], external, deadline) end
 end
 if not limit then return {'ok', length} end
 redis.call('HSET', KEYS[1], 'limited', ARGV[15])
@@ -125,6 +131,10 @@ export interface RequestOptions {
   readonly replyEarly: boolean;
   /** The trigger's output, as JSON. */
   readonly input: string;
+  /** How another program runs it, if one does. */
+  readonly external?: "taken" | "reported";
+  /** Of the partition; for what another program runs. */
+  readonly base: string;
   /** Whether `input` is stored beside the log instead of in the work entry. */
   readonly large: boolean;
   readonly resultTtlSeconds: number;
@@ -203,7 +213,7 @@ export async function requestExecution(
     args.push(slots === undefined ? "" : String(slots), onOverlap, fingerprint, String(recordTtlSeconds), base);
   }
   names.push(keys.values);
-  args.push(options.large ? "1" : "");
+  args.push(options.external === undefined ? "" : `${options.external} ${options.base}`, options.large ? "1" : "");
   const [what, length = "", ...executionIds] = await runScript<[RequestReply["what"], number | "", ...string[]]>(
     connection,
     REQUEST,

@@ -23,13 +23,25 @@ local function holder(work, group, entry)
   local pending = redis.pcall('XPENDING', work, group, entry, entry, 1)
   return not pending.err and pending[1] and pending[1][2] or nil
 end
+-- Lets an execution that another program runs be taken, if it is handed out at all, until its deadline.
+local function handOut(base, id, workflow, external, deadline)
+  if external == 'taken' then redis.call('ZADD', base .. 'external:' .. workflow, 'NX', 0, id) end
+  redis.call('ZADD', base .. 'timers', deadline, id)
+end
 -- Puts an execution that no worker has back on the work stream, under a higher epoch; its input is read from the log.
+-- One that another program runs comes there at its deadline only: a worker ends it.
 local function requeue(base, id)
   local meta = base .. 'meta:' .. id
+  local e = redis.call('HMGET', meta, 'external', 'deadline', 'workflow')
+  if e[1] and clock() < tonumber(e[2]) then
+    redis.call('HSET', meta, 'queued', '')
+    return handOut(base, id, e[3], e[1], e[2])
+  end
   local m = redis.call('HMGET', meta, 'workflow', 'version', 'trigger', 'requestedAt', 'sequence', 'replyTo', 'early', 'limited', 'paused',
     'deliveries')
   local words = {'execution', id, 'workflow', m[1], 'version', m[2], 'trigger', m[3], 'at', m[4], 'sequence', m[5],
     'epoch', redis.call('HINCRBY', meta, 'epoch', 1)}
+  if e[1] then words[#words + 1] = 'external'; words[#words + 1] = '1' end
   if m[6] ~= '' then words[#words + 1] = 'replyTo'; words[#words + 1] = m[6] end
   if m[7] == '1' then words[#words + 1] = 'early'; words[#words + 1] = '1' end
   if m[9] == '1' then words[#words + 1] = 'paused'; words[#words + 1] = '1' end

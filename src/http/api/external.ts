@@ -1,0 +1,88 @@
+/**
+ * Executions that other programs run: `POST /api/executions` creates one, and `POST /api/work/take` hands out those of
+ * webhooks with `executor: "external"`.
+ */
+import type { Context, Hono } from "hono";
+import { z } from "zod";
+import { EXTERNAL_NODE } from "../../execution/external_event.ts";
+import { WORKFLOW_ID } from "../../workflow/schema.ts";
+import { unknownWorkflow } from "../../workflow/unknown_workflow.ts";
+import { readChecked } from "../frame/checked_body.ts";
+import type { AppDeps, AppEnv } from "../frame/deps.ts";
+import { resource } from "../frame/resource.ts";
+import type { BodyBudget } from "../protocol/body_budget.ts";
+import { idempotencyOf, REPLAYED_HEADER } from "../protocol/idempotency.ts";
+import { Arrivals } from "./arrivals.ts";
+
+const json = z.custom<NonNullable<unknown> | null>((value) => value !== undefined);
+const workflowId = z.string().regex(WORKFLOW_ID, "Expected 1 to 128 letters, digits, _ . and -");
+
+const CREATING = z.strictObject({
+  workflowId,
+  input: json.default(null),
+  timeoutSeconds: z.number().int().min(1).max(604_800).optional(),
+  executor: z.literal("external").default("external"),
+});
+
+const TAKING = z.strictObject({
+  workflows: z.array(workflowId).min(1).max(100).optional(),
+  workflow: workflowId.optional(),
+  count: z.number().int().min(1).max(100).default(1),
+  leaseSeconds: z.number().int().min(1).max(3600).default(30),
+  waitSeconds: z.number().int().min(0).max(60).default(20),
+});
+
+/** Adds the resource for those who take; `/api/executions` is added by `executions.ts`. */
+export function external(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): void {
+  const arrivals = new Arrivals(deps);
+  resource(app, "/api/work/take", { POST: (c) => takeWork(c, deps, { arrivals, bodies }) });
+}
+
+/** `POST /api/executions`. The workflow need not be stored: its settings count if it is. */
+export async function createExternal(c: Context<AppEnv>, deps: AppDeps, bodies: BodyBudget): Promise<Response> {
+  const { catalog, config, submit } = deps;
+  const value = await readChecked(c, CREATING, { deps, bodies, action: "create an execution" });
+  const workflow = await catalog.get(value.workflowId) ?? unknownWorkflow(value.workflowId);
+  const idempotency = await idempotencyOf(c.req.raw, {
+    scope: [EXTERNAL_NODE],
+    body: new TextEncoder().encode(JSON.stringify(value)),
+    ttlSeconds: config.idempotencyTtlSeconds,
+  });
+  const { executionId, replayed } = await submit({
+    workflow,
+    trigger: EXTERNAL_NODE,
+    input: value.input as never,
+    external: { timeoutSeconds: value.timeoutSeconds },
+    idempotency,
+    signal: c.req.raw.signal,
+  });
+  c.set("executionId", executionId);
+  return c.json({ success: true, executionId, status: "pending" }, 201, {
+    "execution-id": executionId,
+    location: `/api/executions/${executionId}`,
+    ...(replayed && { [REPLAYED_HEADER]: "true" }),
+  });
+}
+
+async function takeWork(
+  c: Context<AppEnv>,
+  deps: AppDeps,
+  { arrivals, bodies }: { arrivals: Arrivals; bodies: BodyBudget },
+): Promise<Response> {
+  const { catalog, store } = deps;
+  const value = await readChecked(c, TAKING, { deps, bodies, action: "take work" });
+  const { count, leaseSeconds, waitSeconds, workflow } = value;
+  const workflowIds = value.workflows ?? (workflow === undefined ? undefined : [workflow]);
+  const executions = await arrivals.take(
+    () =>
+      store.external.take({
+        workflowIds: workflowIds ??
+          catalog.list().filter(({ webhooks }) => webhooks.some(({ executor }) => executor === "external"))
+            .map(({ id }) => id),
+        count,
+        leaseMs: leaseSeconds * 1000,
+      }),
+    { waitMs: waitSeconds * 1000, signal: c.req.raw.signal },
+  );
+  return c.json({ success: true, executions });
+}

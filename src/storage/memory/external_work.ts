@@ -1,0 +1,132 @@
+/**
+ * Executions that other programs run, in memory.
+ */
+import { type EventData, isEnded, type LogEvent } from "../../execution/event.ts";
+import type {
+  ExternalClaim,
+  ExternalReport,
+  ExternalWork,
+  LapseOutcome,
+  ReportOutcome,
+} from "../../execution/external_work.ts";
+import { AppendRefusedError } from "../../lib/errors.ts";
+import { processClock } from "../../lib/clock.ts";
+import { endedWorkers } from "../store_rules.ts";
+import type { MemoryDeadLetters } from "./dead_letters.ts";
+import { deadlineOf, type Dispatcher } from "./dispatcher.ts";
+import { restoreEvent } from "./kept.ts";
+import { type MemoryExecution, type MemoryState, sumOf } from "./state.ts";
+
+/** What it is made of. */
+export interface MemoryExternalWorkOptions {
+  readonly state: MemoryState;
+  readonly dispatcher: Dispatcher;
+  readonly deadLetters: MemoryDeadLetters;
+  readonly maxDeliveries: number;
+  readonly logLimitBytes: number;
+}
+
+/** {@linkcode ExternalWork} in memory. Nothing is awaited, so each call is one step. */
+export class MemoryExternalWork implements ExternalWork {
+  readonly #options: MemoryExternalWorkOptions;
+
+  constructor(options: MemoryExternalWorkOptions) {
+    this.#options = options;
+  }
+
+  take(
+    { workflowIds, count, leaseMs }: { workflowIds: readonly string[]; count: number; leaseMs: number },
+  ): Promise<ExternalClaim[]> {
+    const { dispatcher, maxDeliveries } = this.#options;
+    const now = processClock.now();
+    const claims: ExternalClaim[] = [];
+    for (const execution of workflowIds.flatMap((id) => [...dispatcher.handedOut.get(id) ?? []])) {
+      const { external, request, status } = execution;
+      if (claims.length === count) break;
+      if (status === "paused" || external!.leaseUntil > now || deadlineOf(execution) <= now) continue;
+      if (external!.isTaken && ++execution.deliveries >= maxDeliveries) {
+        this.#bury(execution);
+        continue;
+      }
+      execution.epoch++;
+      Object.assign(external!, { isTaken: true, leaseMs, leaseUntil: now + leaseMs });
+      const { executionId, workflowId, version, trigger } = request;
+      claims.push({
+        ...{ executionId, workflowId, version, trigger },
+        input: (restoreEvent(execution.events[0]!).data as EventData["execution.requested"]).input,
+        epoch: execution.epoch,
+        leaseExpiresAt: external!.leaseUntil,
+        deadline: deadlineOf(execution),
+      });
+    }
+    return Promise.resolve(claims);
+  }
+
+  report({ executionId, epoch, eventId, events, result }: ExternalReport): Promise<ReportOutcome> {
+    const execution = this.#options.state.find(executionId);
+    if (execution === undefined) return Promise.resolve("unknown");
+    const { external, request } = execution;
+    const type = events.at(-1)!.type;
+    if (external === undefined) return Promise.resolve("internal");
+    if (eventId !== undefined && external.names.has(eventId)) return Promise.resolve("duplicate");
+    if (isEnded(execution.status)) return Promise.resolve("ended");
+    if (epoch !== execution.epoch && (epoch !== undefined || request.external === "taken")) {
+      return Promise.resolve("stale");
+    }
+    if ((type === "execution.started") === (external.begun === execution.epoch)) return Promise.resolve("order");
+    try {
+      this.#append(execution, events, result);
+    } catch (error) {
+      if (error instanceof AppendRefusedError) return Promise.resolve("limit");
+      throw error;
+    }
+    if (eventId !== undefined) external.names.add(eventId);
+    if (type === "execution.started") external.begun = execution.epoch;
+    if (type === "execution.progress") execution.deliveries = 0;
+    if (external.isTaken) external.leaseUntil = processClock.now() + external.leaseMs;
+    return Promise.resolve("done");
+  }
+
+  endLapsed(executionId: string): Promise<LapseOutcome> {
+    const { dispatcher, state } = this.#options;
+    const execution = state.find(executionId);
+    const now = processClock.now();
+    if (execution === undefined || isEnded(execution.status)) return Promise.resolve("over");
+    if (now <= deadlineOf(execution)) return Promise.resolve("early");
+    // A worker of this process that holds it lives.
+    if (execution.place === "held" || (execution.external?.leaseUntil ?? 0) > now) return Promise.resolve("leased");
+    const error = { code: "execution_timeout", message: "The execution was silent past its deadline" };
+    dispatcher.end(execution, {
+      events: state.keep([{ type: "execution.failed", time: now, data: { error } }]),
+      result: { executionId, status: "failed", error },
+    });
+    return Promise.resolve("ended");
+  }
+
+  #append(execution: MemoryExecution, events: readonly LogEvent[], result: ExternalReport["result"]): void {
+    const { dispatcher, logLimitBytes, state } = this.#options;
+    const kept = state.keep(events);
+    if (kept.length > 1 || result === undefined) {
+      if (execution.logBytes + sumOf(kept) > logLimitBytes) throw new AppendRefusedError("log_limit", "No room");
+      state.retention.admitAppend(sumOf(kept));
+    }
+    execution.sequence += kept.length;
+    if (result !== undefined) return dispatcher.end(execution, { events: kept, result });
+    if (execution.status === "pending") execution.status = "running";
+    state.append(execution, kept);
+  }
+
+  #bury(execution: MemoryExecution): void {
+    const { deadLetters, dispatcher, maxDeliveries, state } = this.#options;
+    const { request, requestedAt, deliveries } = execution;
+    const { executionId, workflowId, version, trigger } = request;
+    const diedAt = processClock.now();
+    const error = endedWorkers(maxDeliveries);
+    const what = { executionId, workflowId, version, trigger, requested: execution.events[0]! };
+    deadLetters.add({ ...what, requestedAt, diedAt, deliveries, error });
+    dispatcher.end(execution, {
+      events: state.keep([{ type: "execution.failed", time: diedAt, data: { error } }]),
+      result: { executionId, status: "failed", error },
+    });
+  }
+}

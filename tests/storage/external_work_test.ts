@@ -1,0 +1,178 @@
+/**
+ * The contract of executions that other programs run, over every driver.
+ */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { ExternalClaim, ExternalReport } from "../../src/execution/external_work.ts";
+import type { LogEvent } from "../../src/execution/event.ts";
+import type { Store } from "../../src/storage/store.ts";
+import { drivers, ending, eventually, placedRequestOf, requestOf, takeClaim, takenWithin } from "./drivers.ts";
+
+const LEASE_MS = 60_000;
+const started: LogEvent = { type: "execution.started", time: 1, data: { epoch: 1, worker: "them" } };
+const progress: LogEvent = { type: "execution.progress", time: 2, data: { percent: 50 } };
+
+for (const driver of drivers()) {
+  const test = suite(`External work on ${driver.name}`);
+  let store: Store;
+
+  test.before.each(async () => {
+    store = await driver.open("a", { maxDeliveries: 2 });
+  });
+  test.after.each(async () => {
+    await store[Symbol.asyncDispose]();
+    await driver.clean();
+  });
+
+  const take = (leaseMs = LEASE_MS, workflowIds = ["orders"], count = 10) =>
+    store.external.take({ workflowIds, count, leaseMs });
+  const report = (claim: Pick<ExternalClaim, "executionId"> & { epoch?: number }, event: LogEvent, eventId?: string) =>
+    store.external.report({
+      executionId: claim.executionId,
+      ...(claim.epoch !== undefined && { epoch: claim.epoch }),
+      ...(eventId !== undefined && { eventId }),
+      ...endOf(claim.executionId, event),
+    });
+
+  test("take() hands an execution out once under a lease, never to a worker, oldest first, with its input", async () => {
+    const requests = [1, 2, 3].map((n) => requestOf({ external: "taken", input: { n } }));
+    for (const request of requests) await store.log.request(request);
+    const other = requestOf({ external: "taken", workflowId: "others", input: "x".repeat(100_000) });
+    await store.log.request(other);
+    const [first] = await take(LEASE_MS, ["orders"], 1);
+    const rest = await take();
+    const ids = [first!, ...rest].map(({ executionId }) => executionId);
+    assert.equal(ids.sort(), requests.map(({ executionId }) => executionId).sort());
+    assert.equal([first!, ...rest].map(({ input }) => (input as { n: number }).n).sort(), [1, 2, 3]);
+    assert.ok(first!.leaseExpiresAt <= store.clock.now() + LEASE_MS + 100);
+    assert.ok(first!.deadline > first!.leaseExpiresAt);
+    assert.equal(await take(), []);
+    assert.equal((await take(LEASE_MS, ["nothing", "others"]))[0]!.input, other.input);
+    assert.equal(await takenWithin(store, 50), []);
+  });
+
+  test("report() appends in order, once a name, ends the execution and answers who waits", async () => {
+    const { signal } = new AbortController();
+    const request = requestOf({ external: "taken", replyTo: store.replies.instance });
+    const waiter = store.replies.wait(request.executionId, { timeoutMs: 60_000, signal });
+    await store.log.request(request);
+    const [claim] = await take();
+    assert.is(await report(claim!, progress), "order");
+    assert.is(await report(claim!, started, "s"), "done");
+    assert.is(await report(claim!, started, "s"), "duplicate");
+    assert.is(await report(claim!, started, "t"), "order");
+    assert.is(await report(claim!, progress, "p"), "done");
+    assert.is(await report(claim!, completedBy(7), "c"), "done");
+    assert.is(await report(claim!, completedBy(7), "c"), "duplicate");
+    assert.is(await report(claim!, completedBy(8), "d"), "ended");
+    const { result } = await waiter.reply;
+    assert.equal(result, { executionId: request.executionId, status: "completed", output: 7 });
+    assert.equal(await store.log.result(request.executionId), result);
+    assert.equal((await store.log.read(request.executionId)).map(({ type }) => type), [
+      "execution.requested",
+      "execution.started",
+      "execution.progress",
+      "node.completed",
+      "execution.completed",
+    ]);
+    assert.equal(await take(1), []);
+  });
+
+  test("a lapsed lease is handed out again, and what its first holder reports is stale", async () => {
+    await store.log.request(requestOf({ external: "taken" }));
+    const [first] = await take(30);
+    assert.is(await report(first!, started), "done");
+    const second = await eventually(async () => (await take())[0], "the second hand-out");
+    assert.ok(second.epoch > first!.epoch);
+    assert.is(await report(first!, progress), "stale");
+    assert.is(await report({ executionId: first!.executionId }, progress), "stale");
+    assert.is(await report(second, progress), "order");
+    assert.is(await report(second, started), "done");
+    assert.is(await report(second, completedBy(1)), "done");
+  });
+
+  test("what is handed out too often without progress is a dead letter, and its caller hears so", async () => {
+    const request = requestOf({ external: "taken", input: { n: 1 } });
+    await store.log.request(request);
+    let times = 0;
+    await eventually(async () => {
+      times += (await take(1)).length;
+      return (await store.log.meta(request.executionId))!.status === "failed";
+    }, "the end");
+    assert.is(times, 2);
+    const letter = await store.deadLetters.get(request.executionId);
+    assert.equal([letter?.workflowId, letter?.input, letter?.error.code], ["orders", { n: 1 }, "dead_letter"]);
+  });
+
+  test("what is created to be reported is reported without a lease, and is nobody's to take", async () => {
+    const request = requestOf({ external: "reported" });
+    await store.log.request(request);
+    assert.equal(await take(), []);
+    const claim = { executionId: request.executionId };
+    assert.is(await report({ ...claim, epoch: 9 }, started), "stale");
+    assert.is(await report(claim, started), "done");
+    assert.is(await report(claim, completedBy({ ok: true })), "done");
+    assert.equal((await store.log.result(request.executionId))!.output, { ok: true });
+  });
+
+  test("report() refuses executions of workers, and unknown ones", async () => {
+    const request = requestOf();
+    assert.is(await report(request, started), "unknown");
+    await store.log.request(request);
+    assert.is(await report(request, started), "internal");
+  });
+
+  test("a paused execution is not handed out; its workflow's slots hold for it as for any other", async () => {
+    const concurrency = { limit: 1, onOverlap: "queue" } as const;
+    const [first, second] = [1, 2].map(() => placedRequestOf(store, { external: "taken", concurrency }));
+    for (const request of [first!, second!]) await store.log.request(request);
+    const id = first!.executionId;
+    await store.log.pause(id);
+    assert.equal(await take(), []);
+    await store.log.resume(id);
+    const [claim] = await take();
+    assert.is(claim!.executionId, id);
+    assert.equal(await take(), []);
+    for (const event of [started, completedBy(1)]) assert.is(await report(claim!, event), "done");
+    assert.is((await take())[0]!.executionId, second!.executionId);
+  });
+
+  test("a worker ends what its program does not, at its deadline", async () => {
+    const request = requestOf({ external: "taken", timeoutMs: 50 });
+    await store.log.request(request);
+    assert.is((await take()).length, 1);
+    const claim = await takeClaim(store, request.executionId);
+    assert.is(claim.external, true);
+    await store.work.finish(claim, ending(claim));
+    assert.equal(await take(), []);
+  });
+
+  test("endLapsed() ends what is past its deadline, unless somebody has a live lease of it", async () => {
+    const [lapsed, early] = [requestOf({ timeoutMs: 30 }), requestOf()];
+    for (const request of [lapsed, early]) await store.log.request(request);
+    assert.is(await store.external.endLapsed(early.executionId), "early");
+    // No worker has come yet.
+    await eventually(async () => await store.external.endLapsed(lapsed.executionId) === "ended", "the deadline");
+    assert.is((await store.log.result(lapsed.executionId))!.error!.code, "execution_timeout");
+    assert.is(await store.external.endLapsed(lapsed.executionId), "over");
+    const held = requestOf({ timeoutMs: 30 });
+    await store.log.request(held);
+    const claim = await takeClaim(store, held.executionId);
+    await eventually(async () => await store.external.endLapsed(held.executionId) === "leased", "its deadline");
+    await store.work.finish(claim, ending(claim));
+    assert.is(await store.external.endLapsed(requestOf().executionId), "over");
+  });
+
+  test.run();
+}
+
+/** What ends an execution well. */
+function completedBy(output: object | number): LogEvent {
+  return { type: "node.completed", time: 3, node: "external", data: { output: output as never } };
+}
+
+function endOf(executionId: string, event: LogEvent): Pick<ExternalReport, "events" | "result"> {
+  if (event.type !== "node.completed") return { events: [event] };
+  const end: LogEvent = { type: "execution.completed", time: 3, data: { lastNode: "external" } };
+  return { events: [event, end], result: { executionId, status: "completed", output: event.data.output } };
+}
