@@ -1,0 +1,146 @@
+/**
+ * How soon followers hear of an event: `node --import tsx scripts/followers.ts [--followers 1000] [--executions 200]
+ * [--rate 200] [--seconds 10]`.
+ *
+ * One instance, a Redis of its own, and followers over Server-Sent Events spread over executions that this program
+ * reports. Each event is to reach all followers of its execution; the time counts from its entry id, which is Redis's
+ * clock on the same machine, to the moment at which it is read here. Measured without and with one follower more that
+ * reads nothing of an execution whose events are large.
+ */
+import { connect } from "node:net";
+import { argv, exit } from "node:process";
+import { parseArgs } from "node:util";
+import { Agent, request } from "undici";
+import { post, startInstance } from "../tests/end_to_end/instance.ts";
+import { startRedis } from "./redis.ts";
+
+const { values } = parseArgs({
+  args: argv.slice(2),
+  options: {
+    followers: { type: "string", default: "1000" },
+    executions: { type: "string", default: "200" },
+    rate: { type: "string", default: "200" },
+    seconds: { type: "string", default: "10" },
+  },
+});
+const [followers, executions, rate, seconds] = [values.followers, values.executions, values.rate, values.seconds]
+  .map(Number) as [number, number, number, number];
+if (![followers, executions, rate, seconds].every((number) => number > 0)) {
+  console.error("Expected positive numbers");
+  exit(2);
+}
+
+/** What the followers heard. */
+const heard = { delaysMs: [] as number[], counts: new Map<string, number>() };
+const agent = new Agent({ connections: followers + 10, pipelining: 1, bodyTimeout: 0, headersTimeout: 0 });
+
+/** Follows an execution's progress until the stream ends. */
+async function follow(url: string, id: string): Promise<void> {
+  const { body } = await request(`${url}/api/executions/${id}/events?type=execution.progress`, {
+    dispatcher: agent,
+    headers: { accept: "text/event-stream" },
+  });
+  body.setEncoding("utf8");
+  let text = "";
+  void (async () => {
+    for await (const piece of body) {
+      const now = Date.now();
+      const blocks = (text += piece).split("\n\n");
+      text = blocks.pop()!;
+      for (const block of blocks) {
+        const entry = /^id: (\d+)-\d+\nevent: /m.exec(block);
+        if (entry === null) continue;
+        heard.delaysMs.push(now - Number(entry[1]));
+        heard.counts.set(id, (heard.counts.get(id) ?? 0) + 1);
+      }
+    }
+  })().catch(() => {});
+}
+
+/** Opens a stream and reads nothing of it; resolves when the server has cut it. */
+function stall(url: string, id: string): { cut: Promise<void>; end: () => void } {
+  const { host, port, hostname } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.write(`GET /api/executions/${id}/events HTTP/1.1\r\nhost: ${host}\r\naccept: text/event-stream\r\n\r\n`);
+  socket.pause();
+  const cut = new Promise<void>((resolve) => socket.on("close", () => resolve()).on("error", () => resolve()));
+  return { cut, end: () => socket.destroy() };
+}
+
+async function report(url: string, id: string, event: object): Promise<void> {
+  const response = await post(`${url}/api/executions/${id}/events`, event);
+  if (!response.ok) throw new Error(await response.text());
+  await response.body?.cancel();
+}
+
+/** Reports at the rate, for the time; how many events each execution got. */
+async function load(url: string, ids: readonly string[]): Promise<Map<string, number>> {
+  const sent = new Map<string, number>();
+  const until = performance.now() + seconds * 1000;
+  const pending = new Set<Promise<void>>();
+  for (let n = 0, dueAt = performance.now(); performance.now() < until; n++, dueAt += 1000 / rate) {
+    const id = ids[n % ids.length]!;
+    sent.set(id, (sent.get(id) ?? 0) + 1);
+    const reporting = report(url, id, { type: "progress", progress: n % 100 });
+    pending.add(reporting.finally(() => pending.delete(reporting)));
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, dueAt + 1000 / rate - performance.now())));
+  }
+  await Promise.all(pending);
+  return sent;
+}
+
+function percentile(sorted: readonly number[], part: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? NaN;
+}
+
+/** One line of the table; false when a follower missed an event. */
+async function measure(name: string, url: string, ids: readonly string[]): Promise<boolean> {
+  heard.delaysMs.length = 0;
+  heard.counts.clear();
+  const sent = await load(url, ids);
+  const each = followers / ids.length;
+  const missing = () => [...sent].reduce((sum, [id, count]) => sum + count * each - (heard.counts.get(id) ?? 0), 0);
+  for (let waited = 0; missing() > 0 && waited < 10_000; waited += 50) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  const sorted = heard.delaysMs.toSorted((a, b) => a - b);
+  const figures = [0.5, 0.95, 0.99, 1].map((part) => `${percentile(sorted, part)} ms`.padStart(9));
+  console.log(
+    `${name.padEnd(26)}${String(sorted.length).padStart(10)}${String(missing()).padStart(9)}${figures.join("")}`,
+  );
+  return missing() === 0;
+}
+
+await using redis = await startRedis({ json: true });
+await using instance = await startInstance({ REDIS_URL: redis.url, LOG_LEVEL: "error", MAX_FOLLOWERS: "2000" });
+const { url } = instance;
+const ids: string[] = [];
+for (let n = 0; n <= executions; n++) {
+  const created = await post(`${url}/api/executions`, { workflowId: "followed", timeoutSeconds: 3600 });
+  const { executionId } = await created.json();
+  ids.push(executionId);
+  await report(url, executionId, { type: "started", totalSteps: 100 });
+}
+const noisy = ids.pop()!;
+for (let n = 0; n < followers; n++) await follow(url, ids[n % ids.length]!);
+console.log(`${followers} followers of ${executions} executions, ${rate} events/s\n`);
+console.log(
+  `${"".padEnd(26)}${"received".padStart(10)}${"missing".padStart(9)}${
+    ["p50", "p95", "p99", "max"].map((it) => it.padStart(9)).join("")
+  }`,
+);
+const whole = await measure("all of them read", url, ids);
+const stalled = stall(url, noisy);
+const data = "x".repeat(200_000);
+let isCut = false;
+const noise = (async () => {
+  void stalled.cut.then(() => isCut = true);
+  while (!isCut) await report(url, noisy, { type: "progress", data });
+})().catch(() => {});
+const alike = await measure("and one that reads nothing", url, ids);
+console.log(`\nThe one that reads nothing was ${isCut ? "cut" : "not yet cut"}`);
+isCut = true;
+await noise;
+stalled.end();
+await agent.destroy();
+if (!whole || !alike) process.exitCode = 1;

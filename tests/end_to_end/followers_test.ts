@@ -1,0 +1,249 @@
+/**
+ * Readers of event streams whose connections are cut: by our own reading of the protocol, by the package `eventsource`,
+ * and by a browser. `RECONNECTS` says how many reconnects there are at least; 10,000 prove the point:
+ * `RECONNECTS=10000 node --import tsx scripts/test.ts --only end_to_end/followers`.
+ */
+import { execFile, spawn } from "node:child_process";
+import { EventSource } from "eventsource";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { Assembler } from "../../src/feed/assembler.ts";
+import { listen } from "../../src/http/server.ts";
+import { openRedisStore } from "../../src/storage/redis/store.ts";
+import { chain, openWholeApp, type WholeApp } from "../http/whole_app.ts";
+import { eventually } from "../support/eventually.ts";
+import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
+import { startProxy } from "../support/tcp_proxy.ts";
+
+const RECONNECTS = Number(process.env.RECONNECTS ?? 100);
+const FOLLOWERS = 10;
+const BROWSERS = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"];
+
+/** Takes half a second or so, in steps that are written together and apart. */
+const WORKFLOW = chain("follow", [
+  ...[1, 2, 3].flatMap((n) => [
+    { id: `a${n}`, type: "transform", parameters: { output: { n } } },
+    { id: `b${n}`, type: "delay", parameters: { seconds: 0.05 + n / 20 } },
+  ]),
+]);
+
+interface Site {
+  readonly whole: WholeApp;
+  /** Of the server, and of the proxy before it. */
+  readonly url: string;
+  readonly proxied: string;
+  cut(): void;
+  start(): Promise<string>;
+}
+
+/** An app on Redis that listens, and a proxy before it. `page` is served besides. */
+async function withSite(
+  run: (site: Site) => Promise<void>,
+  page: (request: Request) => Response | undefined = () => undefined,
+) {
+  const { url: redis } = redisVariants()[0]!;
+  const prefix = uniquePrefix();
+  const store = await openRedisStore({ url: redis, prefix, instance: "followers" });
+  const whole = await openWholeApp({ store });
+  const assembler = new Assembler({ ...store, workflows: whole.catalog });
+  assembler.start();
+  const server = await listen(
+    (request, connection) => page(request) ?? whole.app.fetch(request, connection),
+    { hostname: "127.0.0.1", port: 0 },
+  );
+  const proxy = await startProxy(Number(new URL(server.url).port));
+  try {
+    await whole.catalog.put("follow", WORKFLOW);
+    const proxied = proxy.url.replace("redis:", "http:");
+    const start = async () => {
+      const headers = { prefer: "respond-async", "content-type": "application/json" };
+      const response = await fetch(`${server.url}/webhook/follow`, { method: "POST", headers, body: "{}" });
+      await response.body?.cancel();
+      return response.headers.get("execution-id")!;
+    };
+    await run({ whole, url: server.url, proxied, cut: () => proxy.cut(), start });
+  } finally {
+    await proxy[Symbol.asyncDispose]();
+    await server.close({ graceMs: 0 });
+    await assembler.stop();
+    await whole[Symbol.asyncDispose]();
+    await removeKeys(redis, prefix);
+  }
+}
+
+/** Reads a stream until it ends or breaks off; says of each whole message its id and event. */
+async function* read(url: string, lastId: string | undefined): AsyncGenerator<{ id?: string; event?: string }, "over"> {
+  const headers = { accept: "text/event-stream", ...(lastId !== undefined && { "last-event-id": lastId }) };
+  const response = await fetch(url, { headers });
+  if (response.status === 204) return "over";
+  if (response.status !== 200) throw new Error(`${url}: ${response.status} ${await response.text()}`);
+  let text = "";
+  const decoder = new TextDecoder();
+  for await (const bytes of response.body!) {
+    const blocks = (text += decoder.decode(bytes, { stream: true })).split("\n\n");
+    text = blocks.pop()!;
+    for (const block of blocks) {
+      const fields = new Map(block.split("\n").map((line) => line.split(/: (.*)/s) as [string, string]));
+      const [id, event] = [fields.get("id"), fields.get("event")];
+      if (id !== undefined || event !== undefined) {
+        yield { ...(id !== undefined && { id }), ...(event !== undefined && { event }) };
+      }
+    }
+  }
+  throw new Error("The stream ended");
+}
+
+/** Follows to the end, whatever breaks off; the ids in order, and how often it came back. */
+async function follow(
+  url: string,
+  isOver: (ids: readonly string[]) => boolean,
+): Promise<{ ids: string[]; reconnects: number }> {
+  const ids: string[] = [];
+  let reconnects = -1;
+  for (;;) {
+    reconnects++;
+    try {
+      const stream = read(url, ids.at(-1));
+      for (let next = await stream.next();; next = await stream.next()) {
+        if (next.done) return { ids, reconnects };
+        assert.is.not(next.value.event, "gap");
+        if (next.value.id !== undefined && next.value.event !== undefined) ids.push(next.value.id);
+        if (isOver(ids)) return { ids, reconnects };
+      }
+    } catch (error) {
+      if ((error as Error).message.includes("Expected") || /: \d{3} /.test((error as Error).message)) throw error;
+    }
+  }
+}
+
+test(`followers of live executions miss nothing and get nothing twice over ${RECONNECTS} reconnects`, () =>
+  withSite(async ({ whole, proxied, cut, start }) => {
+    let [reconnects, followed] = [0, 0];
+    const cutter = setInterval(cut, 15);
+    try {
+      while (reconnects < RECONNECTS) {
+        const id = await start();
+        const all = await Promise.all(
+          Array.from({ length: FOLLOWERS }, () => follow(`${proxied}/api/executions/${id}/events`, () => false)),
+        );
+        const expected = (await whole.store.log.read(id)).map((event) => event.id);
+        assert.ok(expected.length > 10);
+        for (const { ids, reconnects: more } of all) {
+          assert.equal(ids, expected);
+          reconnects += more;
+          followed++;
+        }
+      }
+    } finally {
+      clearInterval(cutter);
+    }
+    console.log(`${reconnects} reconnects of ${followed} followers: 0 gaps, 0 repeats`);
+  }));
+
+test("a follower of all executions misses nothing and gets nothing twice over reconnects", () =>
+  withSite(async ({ whole, proxied, cut, start }) => {
+    const { signal } = new AbortController();
+    const feed = whole.store.projections.followFeed({ signal })[Symbol.asyncIterator]();
+    const { value: at } = await feed.next();
+    const url = `${proxied}/api/events?type=execution.completed&from=${(at as { cursor: string }).cursor}`;
+    const cutter = setInterval(cut, 15);
+    try {
+      const following = follow(url, (ids) => ids.length === 20);
+      for (let n = 0; n < 20; n++) await start();
+      const { ids, reconnects } = await following;
+      assert.is(new Set(ids).size, 20);
+      assert.ok(reconnects > 0);
+    } finally {
+      clearInterval(cutter);
+    }
+  }));
+
+test("the package eventsource follows an execution to its end, through a cut connection, and then stops", () =>
+  withSite(async ({ whole, proxied, cut, start }) => {
+    const id = await start();
+    const source = new EventSource(`${proxied}/api/executions/${id}/events`);
+    const ids: string[] = [];
+    let errors = 0;
+    const types = [
+      "execution.requested",
+      "execution.started",
+      "node.started",
+      "node.waiting",
+      "node.completed",
+      "execution.completed",
+    ];
+    for (const type of types) {
+      source.addEventListener(type, ({ lastEventId }) => {
+        ids.push(lastEventId);
+        if (ids.length === 3) cut();
+      });
+    }
+    source.addEventListener("error", () => errors++);
+    await eventually(() => source.readyState === EventSource.CLOSED, "the end");
+    assert.equal(ids, (await whole.store.log.read(id)).map((event) => event.id));
+    assert.ok(errors >= 2);
+  }));
+
+test("a browser's own EventSource follows an execution to its end, through a cut connection, and then stops", async () => {
+  const browser = process.env.BROWSER ?? await findBrowser();
+  if (browser === undefined) {
+    return console.log(`skipped: none of ${BROWSERS.join(", ")} is installed (apt-get install chromium)`);
+  }
+  let reported: { ids: string[]; errors: number } | undefined;
+  let progress = 0;
+  const page = (request: Request) => {
+    const { pathname, searchParams } = new URL(request.url);
+    if (pathname === "/progress") progress++;
+    if (pathname === "/done") reported = JSON.parse(searchParams.get("got")!);
+    if (pathname !== "/page") return pathname === "/progress" || pathname === "/done" ? new Response() : undefined;
+    return new Response(PAGE, { headers: { "content-type": "text/html" } });
+  };
+  await withSite(async ({ whole, proxied, cut, start }) => {
+    const id = await start();
+    const flags = [
+      "--headless",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-dev-shm-usage",
+      "--remote-debugging-port=0",
+    ];
+    const child = spawn(browser, [...flags, `${proxied}/page#${id}`], { stdio: "ignore" });
+    try {
+      await eventually(() => progress > 0, "the page's first event");
+      cut();
+      const { ids, errors } = await eventually(() => reported, "what the page got");
+      assert.equal(ids, (await whole.store.log.read(id)).map((event) => event.id));
+      assert.ok(errors >= 1);
+    } finally {
+      child.kill("SIGKILL");
+    }
+  }, page);
+});
+
+const PAGE = `<!doctype html><script>
+  const source = new EventSource("/api/executions/" + location.hash.slice(1) + "/events");
+  const got = { ids: [], errors: 0 };
+  for (const type of ["execution.requested", "execution.started", "node.started", "node.waiting", "node.completed",
+    "execution.completed"]) {
+    source.addEventListener(type, (event) => {
+      got.ids.push(event.lastEventId);
+      if (got.ids.length === 1) fetch("/progress");
+    });
+  }
+  source.onerror = () => {
+    got.errors++;
+    if (source.readyState === EventSource.CLOSED) fetch("/done?got=" + encodeURIComponent(JSON.stringify(got)));
+  };
+</script>`;
+
+async function findBrowser(): Promise<string | undefined> {
+  for (const name of BROWSERS) {
+    const isThere = await new Promise<boolean>((resolve) =>
+      execFile("which", [name], (error) => resolve(error === null))
+    );
+    if (isThere) return name;
+  }
+  return undefined;
+}
+
+test.run();
