@@ -7,7 +7,7 @@
  * 3. No workflow takes all of its places (see {@linkcode Shares}).
  * 4. What has lost a worker begins when its turn comes (see {@linkcode Turns}), and has not begun before.
  */
-import { FencedError, UnavailableError } from "../lib/errors.ts";
+import { FencedError, type NodeErrorData, UnavailableError } from "../lib/errors.ts";
 import type { Claim } from "../execution/claim.ts";
 import type { ControlMessage, WorkQueue } from "../execution/work_queue.ts";
 import type { ExecutionResult } from "../execution/result.ts";
@@ -134,8 +134,7 @@ export class Worker {
     this.#running.set(claim.executionId, control);
     let hasPlace = false;
     try {
-      if (claim.external) return await this.#timeOut(claim);
-      const workflow = await workflows.get(claim.workflowId, claim.version);
+      const workflow = claim.external ? undefined : await workflows.get(claim.workflowId, claim.version);
       if (workflow !== undefined && this.#msLeft(claim, workflow) > 0) {
         hasPlace = this.#shares.enter(claim.workflowId);
         if (!hasPlace) {
@@ -233,23 +232,19 @@ export class Worker {
     });
   }
 
-  /** Ends what another program has not ended. */
-  async #timeOut(claim: Claim): Promise<void> {
-    const error = { code: "execution_timeout", message: "The program that runs the execution did not end it in time" };
-    const { last, result } = failureOf(claim.executionId, error, this.#options.store.clock.now());
-    await this.#options.store.work.finish(claim, { sequence: claim.sequence, events: [last], result });
-    this.#options.onEnd?.(claim, result, 0);
-  }
-
-  /** Ends an execution whose workflow version is gone: its caller gets an answer all the same. */
+  /** Ends an execution that is not to be run: its caller gets an answer all the same. */
   async #refuse(claim: Claim): Promise<ExecutionResult> {
-    const error = {
-      code: "workflow_not_found",
-      message: "The version of the workflow no longer exists",
-      detail: `Version ${claim.version} of the workflow "${claim.workflowId}" no longer exists`,
-    };
-    const { last, result } = failureOf(claim.executionId, error, this.#options.store.clock.now());
+    const { last, result } = failureOf(claim.executionId, refusalOf(claim), this.#options.store.clock.now());
     await this.#options.store.work.finish(claim, { sequence: claim.sequence, events: [last], result });
     return result;
   }
+}
+
+/** Why: another program has not ended it in time, or its workflow's version is gone. */
+function refusalOf({ external, version, workflowId }: Claim): NodeErrorData {
+  if (external) {
+    return { code: "execution_timeout", message: "The program that runs the execution did not end it in time" };
+  }
+  const detail = `Version ${version} of the workflow "${workflowId}" no longer exists`;
+  return { code: "workflow_not_found", message: "The version of the workflow no longer exists", detail };
 }
