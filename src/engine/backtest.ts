@@ -7,7 +7,7 @@
  */
 import { pause } from "../lib/delay.ts";
 import { MillraceError } from "../lib/errors.ts";
-import type { ExecutionLog } from "../execution/log.ts";
+import type { ExecutionLog, ExecutionMeta } from "../execution/log.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
 import {
   BacktestCounts,
@@ -108,9 +108,11 @@ export class Backtester implements Backtests {
     const counts = new BacktestCounts();
     const stub = stubOf(draft, { limits: this.#options.limits });
     let since = performance.now();
-    for await (const { executionId, recording } of this.#readAhead(executions)) {
+    for await (const { executionId, found } of this.#readAhead(executions)) {
       signal.throwIfAborted();
-      const execution = await this.#report(executionId, recording, { draft, stub, signal });
+      const execution = typeof found === "string"
+        ? { executionId, outcome: "skipped" as const, reason: found }
+        : await this.#report(found, { draft, stub, signal });
       counts.add(execution);
       yield { execution };
       if (performance.now() - since < SHARE_MS) continue;
@@ -121,18 +123,16 @@ export class Backtester implements Backtests {
   }
 
   async #report(
-    executionId: string,
-    recording: Recording | string | undefined,
+    { recording, meta }: Found,
     { draft, stub, signal }: { draft: CompiledWorkflow; stub: Stub; signal: AbortSignal },
   ): Promise<ExecutionReport> {
     const { log, workflows, outputLimitBytes } = this.#options;
-    if (recording === undefined) return skipped(executionId, "It is unknown, or has expired");
-    if (typeof recording === "string") return skipped(executionId, recording);
+    const { executionId } = recording;
     const reason = incomparable(recording, draft.id);
-    if (reason !== undefined) return skipped(executionId, reason);
+    if (reason !== undefined) return { executionId, outcome: "skipped", reason };
     const { workflowId, version, trigger, requestedAt, nodes } = recording.state;
     if (!draft.graph.get(trigger)?.isTrigger) return withoutTrigger(recording);
-    const id = definitionId(workflowId, await log.meta(executionId));
+    const id = definitionId(workflowId, meta);
     const workflow = await workflows.get(id, version).catch(() => undefined);
     const record = { recording, workflow, times: await timesOf(log, recording), execution: identityOf(recording) };
     const made = await rehearse(stub(record), {
@@ -146,27 +146,31 @@ export class Backtester implements Backtests {
     return compareRuns({ recording, workflow }, { recording: made, workflow: draft });
   }
 
-  /** Recordings in the order of the ids; those to come are read meanwhile. A text says why one cannot be. */
-  async *#readAhead(ids: BacktestOptions["executions"]): AsyncGenerator<{
-    executionId: string;
-    recording: Recording | string | undefined;
-  }> {
-    const reading: { executionId: string; recording: Promise<Recording | string | undefined> }[] = [];
+  /** What is recorded, in the order of the ids; what is to come is read meanwhile. A text says why there is nothing. */
+  async *#readAhead(
+    ids: BacktestOptions["executions"],
+  ): AsyncGenerator<{ executionId: string; found: Found | string }> {
+    const reading: { executionId: string; found: Promise<Found | string> }[] = [];
     for await (const executionId of ids) {
-      const recording = this.#read(executionId);
+      const found = this.#read(executionId);
       // Looked at when its turn comes.
-      recording.catch(() => {});
-      reading.push({ executionId, recording });
+      found.catch(() => {});
+      reading.push({ executionId, found });
       if (reading.length < AHEAD) continue;
       const next = reading.shift()!;
-      yield { executionId: next.executionId, recording: await next.recording };
+      yield { executionId: next.executionId, found: await next.found };
     }
-    for (const { executionId, recording } of reading) yield { executionId, recording: await recording };
+    for (const { executionId, found } of reading) yield { executionId, found: await found };
   }
 
-  async #read(executionId: string): Promise<Recording | string | undefined> {
+  async #read(executionId: string): Promise<Found | string> {
+    const { log } = this.#options;
     try {
-      return await readRecording(this.#options.log, executionId, { limitBytes: RECORDING_BYTES });
+      const [recording, meta] = await Promise.all([
+        readRecording(log, executionId, { limitBytes: RECORDING_BYTES }),
+        log.meta(executionId),
+      ]);
+      return recording === undefined ? "It is unknown, or has expired" : { recording, meta };
     } catch (error) {
       if (error instanceof MillraceError && error.code === "recording_too_large") return "Its log is too large";
       throw error;
@@ -174,6 +178,8 @@ export class Backtester implements Backtests {
   }
 }
 
-function skipped(executionId: string, reason: string): ExecutionReport {
-  return { executionId, outcome: "skipped", reason };
+/** One recorded execution. */
+interface Found {
+  readonly recording: Recording;
+  readonly meta: ExecutionMeta | undefined;
 }
