@@ -9,13 +9,14 @@ import { openRedisStore } from "../src/storage/redis/store.ts";
 import { startProcess } from "./bench/process.ts";
 import { markdown } from "./bench/table.ts";
 import { startRedis } from "./redis.ts";
+import { measureHandovers } from "./wings/handover.ts";
 import { measureReads, type Read } from "./wings/measures.ts";
 
 const HELP = `Usage: npm run bench:wings -- [options]
 
 Reads a session of 1 KB and a lock, one read after the other: by the library, and over HTTP from an instance. Next to them
 a bare GET of Redis for the same bytes, from this process and behind the same HTTP server. Redis, the instance and the
-server are started here.
+server are started here. Then two instances hand a lock to each other.
 
   --reads <n>     of each kind [2000]
   --rounds <n>    in which they take turns [10]
@@ -67,6 +68,11 @@ async function main(): Promise<void> {
   const rows = figures.map(({ name, p50, p99 }) => [name, `${p50.toFixed(3)} ms`, `${p99.toFixed(3)} ms`]);
   console.log(markdown(["one read at a time", "p50", "p99"], rows));
   console.log(`\n${reads} reads each, ${rounds} rounds, sessions as ${store.documents}; Node ${process.version}`);
+  await using other = await openRedisStore({ url: redis.url, instance: "other" });
+  await measureHandovers([store, other], { count: Math.min(200, reads) });
+  const times = await measureHandovers([store, other], { count: reads });
+  const at = (part: number) => times[Math.floor(times.length * part)]!.toFixed(3);
+  console.log(`\n${reads} handovers of a lock between two instances: median ${at(0.5)} ms, p99 ${at(0.99)} ms`);
   client.destroy();
 }
 
