@@ -16,14 +16,14 @@
  * await connection.send(["SET", "key", "value"]);
  * ```
  */
-import { ErrorReply, RESP_TYPES } from "redis";
+import { RESP_TYPES } from "redis";
 import { UnavailableError } from "../../../lib/errors.ts";
 import { pause } from "../../../lib/delay.ts";
 import { Backoff } from "./backoff.ts";
 import { type Client, makeClient } from "./client.ts";
 import { DEADLINE_MS, Deadlines, HANDSHAKE_MS, LivedTime, TICK_MS } from "./deadlines.ts";
 import { Readiness } from "./readiness.ts";
-import { isStarting, refusalOf, refused } from "./refusal.ts";
+import { errorOf, isStarting, refusalOf } from "./refusal.ts";
 
 /** A command's words. */
 export type Command = (string | Uint8Array)[];
@@ -112,15 +112,20 @@ export class RedisConnection {
    * with Redis's own error when the command is at fault. `deadlineMs` must be longer than what the command may block.
    */
   async send<T extends Reply = Reply>(command: Command, options: { deadlineMs?: number } = {}): Promise<T> {
-    return await this.use((client) => client.sendCommand(command as string[]), options) as T;
+    const client = this.#usable();
+    const ticket = this.#deadlines.add(options.deadlineMs ?? DEADLINE_MS);
+    try {
+      return await client.sendCommand(command as string[]) as T;
+    } catch (error) {
+      throw this.#explain(client, error);
+    } finally {
+      this.#deadlines.delete(ticket);
+    }
   }
 
   /** Runs commands of the client's own, under the same rules as {@linkcode send}. */
   async use<T>(work: (client: Client) => Promise<T>, options: { deadlineMs?: number } = {}): Promise<T> {
-    const client = this.#client;
-    if (client === undefined || !this.ready) {
-      throw new UnavailableError("Redis is away", { cause: this.#lastError, mayHaveHappened: false });
-    }
+    const client = this.#usable();
     const ticket = this.#deadlines.add(options.deadlineMs ?? DEADLINE_MS);
     try {
       return await work(client);
@@ -131,11 +136,15 @@ export class RedisConnection {
     }
   }
 
+  #usable(): Client {
+    if (this.#client !== undefined && this.ready) return this.#client;
+    throw new UnavailableError("Redis is away", { cause: this.#lastError, mayHaveHappened: false });
+  }
+
   /** As {@linkcode send}, with bulk strings as bytes. */
   async sendForBytes<T = Uint8Array | null>(command: Command): Promise<T> {
     const typeMapping = { [RESP_TYPES.BLOB_STRING]: Buffer };
-    const reply = await this.use((client) => client.sendCommand(command as string[], { typeMapping }));
-    return reply as unknown as T;
+    return await this.use((client) => client.sendCommand(command as string[], { typeMapping })) as unknown as T;
   }
 
   /** Drops the link and makes a new one. */
@@ -227,11 +236,8 @@ export class RedisConnection {
   }
 
   #explain(client: Client, error: unknown): unknown {
-    const refusal = refusalOf(error);
-    if (refusal === "relink") this.#lose(client, error);
-    if (refusal !== undefined) return refused(error as Error);
-    if (error instanceof ErrorReply || error instanceof TypeError) return error;
-    return new UnavailableError("Redis went away", { cause: this.#lastError ?? error });
+    if (refusalOf(error) === "relink") this.#lose(client, error);
+    return errorOf(error, this.#lastError);
   }
 
   #report(error: unknown): void {

@@ -21,10 +21,17 @@ export function refusalOf(error: unknown): "relink" | "wait" | undefined {
   return NOT_NOW.test(error.message) ? "wait" : undefined;
 }
 
-/** What callers are told of a refusal: nothing was done. Where in a script it happened is left out. */
-export function refused(error: Error): UnavailableError {
-  const message = error.message.replace(/ script: [0-9a-f]{40}.*$/s, "");
-  return new UnavailableError(`Redis refuses: ${message}`, { cause: error, mayHaveHappened: false });
+/**
+ * What callers are told of a command that failed. Of a refusal: nothing was done, and where in a script it happened is left
+ * out. Of a broken link, which `lastError` broke: nobody knows.
+ */
+export function errorOf(error: unknown, lastError: unknown): unknown {
+  if (refusalOf(error) !== undefined) {
+    const message = (error as Error).message.replace(/ script: [0-9a-f]{40}.*$/s, "");
+    return new UnavailableError(`Redis refuses: ${message}`, { cause: error, mayHaveHappened: false });
+  }
+  if (error instanceof ErrorReply || error instanceof TypeError) return error;
+  return new UnavailableError("Redis went away", { cause: lastError ?? error });
 }
 
 /** True for what comes of the refusal of a server that has used up its `maxmemory`: nothing was written. */

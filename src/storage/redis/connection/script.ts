@@ -22,11 +22,12 @@ export async function runScript<T extends Reply = Reply>(
   script: Script,
   options: { keys: readonly string[]; args: Command },
 ): Promise<T> {
-  const rest = [String(options.keys.length), ...options.keys, ...options.args];
+  const { keys, args } = options;
+  const command = ["EVALSHA", script.sha1, String(keys.length), ...keys, ...args];
   try {
-    return await connection.send<T>(["EVALSHA", script.sha1, ...rest]);
+    return await connection.send<T>(command);
   } catch (error) {
     if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
-    return await connection.send<T>(["EVAL", script.source, ...rest]);
+    return await connection.send<T>(["EVAL", script.source, ...command.slice(2)]);
   }
 }
