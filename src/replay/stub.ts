@@ -100,6 +100,7 @@ function inThePast(context: NodeContext, then: number, execution: Scope["executi
     attempt,
     idempotencyKey,
     ...(waitedUntil !== undefined && { waitedUntil }),
+    isStub: true,
     inlineWaitMs: -1,
     now: () => then,
     get signal() {

@@ -176,6 +176,8 @@ export interface NodeContext {
    * NodeWait}.
    */
   readonly waitedUntil?: number;
+  /** The node runs against a record: it touches nothing outside, locks neither. */
+  readonly isStub?: true;
   /** The longest wait in the process, in milliseconds; for a longer one the execution is suspended. */
   readonly inlineWaitMs?: number;
   /** Epoch milliseconds by the store's clock, the same for every process. */
