@@ -50,7 +50,8 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     "telemetry",
     "workflow",
   ],
-  "http/webhook": ["caches", "execution", "http/frame", "http/protocol", "workflow"],
+  "http/webhook/verify": ["workflow"],
+  "http/webhook": ["caches", "execution", "http/frame", "http/protocol", "http/webhook/verify", "workflow"],
   "http/api": [
     "caches",
     "execution",

@@ -72,6 +72,7 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
     store: readStore.workflows,
     nodeTypes: createNodeTypes({
       fetch: createGuardedFetch({ allow: config.httpAllow }),
+      secretNames: new Set(config.secrets.keys()),
       maxOutputBytes: config.outputLimitBytes,
     }),
     limits,

@@ -8,8 +8,9 @@
  */
 import { type RedisConfig, redisOf } from "./redis_config.ts";
 import type { LogLevel } from "../telemetry/logger.ts";
+import { crossCheck } from "./cross_check.ts";
 import type { Setting } from "./setting.ts";
-import { type Role, ROLES, SETTINGS, type SettingValues } from "./settings.ts";
+import { type Role, SETTINGS, type SettingValues } from "./settings.ts";
 
 /** The environment, or the command line, does not make a configuration. The message has a line for each fault. */
 export class ConfigError extends Error {
@@ -42,6 +43,8 @@ export interface Config {
   readonly workerConcurrency: number;
   /** Bearer tokens, one of which `/api` asks for. Default none: only this machine may call. */
   readonly apiTokens: readonly string[];
+  /** Secrets that definitions may name as `env:NAME`, by their names. Default none. */
+  readonly secrets: ReadonlyMap<string, string>;
   /** Host names, besides loopback, that `Host` may have while there are no tokens. Default none. */
   readonly allowedHosts: readonly string[];
   /** Whether `/metrics` answers without a token. Default `false`. */
@@ -127,7 +130,7 @@ export interface LoadConfigOptions {
 export function loadConfig(env: Readonly<Record<string, string | undefined>>, options: LoadConfigOptions): Config {
   const { values, faults } = readAll(env);
   const redis = values.REDIS_ENABLED === false ? undefined : redisOf(values);
-  faults.push(...crossCheck(values, redis));
+  faults.push(...crossCheck(values, { env, redis }));
   if (faults.length > 0 || !isComplete(values)) throw new ConfigError(faults.join("\n"));
   return Object.freeze({
     port: values.PORT,
@@ -142,6 +145,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     workflowsDir: values.WORKFLOWS_DIR,
     workerConcurrency: values.WORKER_CONCURRENCY,
     apiTokens: values.API_TOKENS,
+    secrets: new Map(values.SECRETS.map((name) => [name, env[name]!])),
     allowedHosts: values.ALLOWED_HOSTS,
     metricsPublic: values.METRICS_PUBLIC,
     corsOrigins: values.CORS_ORIGINS,
@@ -195,36 +199,4 @@ function readAll(
 
 function isComplete(values: Partial<SettingValues>): values is SettingValues {
   return Object.keys(SETTINGS).every((name) => name in values);
-}
-
-/** Faults of settings that are valid each but not together; a setting with a fault of its own is passed over. */
-function crossCheck(
-  { ROLES: roles, HOST: host, API_TOKENS: tokens, ENCRYPTION_KEYS: keys, SESSION_ENCRYPT: parts }: Partial<
-    SettingValues
-  >,
-  redis: unknown,
-): string[] {
-  const faults: string[] = [];
-  if (redis === undefined && roles !== undefined && roles.size < ROLES.length) {
-    faults.push(
-      `ROLES is "${[...roles].join()}" but there is no Redis: another process cannot share this one's memory, so ` +
-        `set REDIS_URL, or ROLES=${ROLES}`,
-    );
-  }
-  if (roles?.has("http") && tokens?.length === 0 && host !== undefined && !isLoopback(host)) {
-    faults.push(
-      `HOST is "${host}" but API_TOKENS is empty: set API_TOKENS to one or more secrets, or HOST=127.0.0.1`,
-    );
-  }
-  if (keys?.length === 0 && parts !== undefined && parts.length > 0) {
-    faults.push("SESSION_ENCRYPT is set but ENCRYPTION_KEYS is empty: set both, or none");
-  }
-  if (keys !== undefined && new Set(keys.map(({ id }) => id)).size < keys.length) {
-    faults.push("ENCRYPTION_KEYS has two keys of one id: each needs an id of its own");
-  }
-  return faults;
-}
-
-function isLoopback(host: string): boolean {
-  return /^(localhost|\[?::1\]?|127(\.\d{1,3}){3})$/i.test(host);
 }

@@ -40,6 +40,11 @@ export const SETTINGS = {
   PORT: setting("8080", "Port to listen on; 0 is any free one", wholeNumber(0, 65535)),
   HOST: setting("127.0.0.1", "Address to listen on; any but loopback needs API_TOKENS", anyText),
   API_TOKENS: setting("", "Bearer tokens for /api, separated by commas, at least 8 characters each", listOf(token)),
+  SECRETS: setting(
+    "",
+    "Environment variables that definitions may name as secrets (env:NAME), separated by commas",
+    listOf(matching(/^[A-Za-z_][A-Za-z0-9_]*$/, "names of environment variables")),
+  ),
   ROLES: setting(
     ROLES.join(),
     "What this instance does, by commas; all, without Redis",

@@ -10,7 +10,7 @@ import type { NodeTypes } from "../workflow/node_type.ts";
 import { schedule } from "./schedule.ts";
 import { switchNode } from "./switch.ts";
 import { transform } from "./transform.ts";
-import { webhook } from "./webhook.ts";
+import { createWebhook } from "./webhook.ts";
 
 /** Options of {@linkcode createNodeTypes}. */
 export interface NodeTypeOptions {
@@ -18,12 +18,14 @@ export interface NodeTypeOptions {
   readonly fetch: typeof globalThis.fetch;
   /** Bytes that an `httpRequest` reads at most, whatever its `maxBytes`. Default 32 MiB. */
   readonly maxOutputBytes?: number;
+  /** Environment variables whose secrets webhooks may name. Default none. */
+  readonly secretNames?: ReadonlySet<string>;
 }
 
 /** Makes the node types of this release. */
 export function createNodeTypes(options: NodeTypeOptions): NodeTypes {
   const types = [
-    webhook,
+    createWebhook(options),
     manual,
     schedule,
     transform,

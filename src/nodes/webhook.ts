@@ -1,6 +1,7 @@
 /** The trigger `webhook`: a request to its path starts an execution. */
 import { z } from "zod";
 import type { NodeType } from "../workflow/node_type.ts";
+import { verificationSchema } from "./verification.ts";
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
@@ -23,26 +24,38 @@ const pathSchema = z.string().min(1).max(256).transform((path, context) => {
   return trimmed;
 });
 
-const parameters = z.strictObject({
-  path: pathSchema,
-  method: methodSchema.optional(),
-  methods: z.array(methodSchema).min(1).max(METHODS.length).optional(),
-  responseMode: z.enum(["onReceived", "lastNode", "responseNode"]).default("lastNode"),
-  timeoutSeconds: z.number().positive().max(3600).default(30),
-  executor: z.enum(["worker", "external"]).default("worker"),
-}).refine(({ method, methods }) => method === undefined || methods === undefined, {
-  path: ["methods"],
-  message: "must not be given together with method",
-});
+/** Options of {@linkcode createWebhook}. */
+export interface WebhookOptions {
+  /** Environment variables whose secrets `verify` may name. Default none. */
+  readonly secretNames?: ReadonlySet<string>;
+}
 
-/** The node type `webhook`; the method is POST unless named. */
-export const webhook: NodeType<z.infer<typeof parameters>> = {
-  type: "webhook",
-  starts: "webhook",
-  hasSideEffects: false,
-  parameters,
-  webhook({ path, method, methods = [method ?? "POST"], responseMode, timeoutSeconds, executor }, nodeId) {
-    const shared = { nodeId, path, methods: [...new Set(methods)], responseMode, timeoutSeconds };
-    return executor === "external" ? { ...shared, executor } : shared;
-  },
-};
+/** Makes the node type `webhook`; the method is POST unless named. */
+export function createWebhook({ secretNames = new Set() }: WebhookOptions) {
+  const parameters = z.strictObject({
+    path: pathSchema,
+    method: methodSchema.optional(),
+    methods: z.array(methodSchema).min(1).max(METHODS.length).optional(),
+    responseMode: z.enum(["onReceived", "lastNode", "responseNode"]).default("lastNode"),
+    timeoutSeconds: z.number().positive().max(3600).default(30),
+    executor: z.enum(["worker", "external"]).default("worker"),
+    verify: verificationSchema(secretNames).optional(),
+  }).refine(({ method, methods }) => method === undefined || methods === undefined, {
+    path: ["methods"],
+    message: "must not be given together with method",
+  });
+  const type: NodeType<z.infer<typeof parameters>> = {
+    type: "webhook",
+    starts: "webhook",
+    hasSideEffects: false,
+    parameters,
+    webhook({ path, method, methods = [method ?? "POST"], responseMode, timeoutSeconds, executor, verify }, nodeId) {
+      return {
+        ...{ nodeId, path, methods: [...new Set(methods)], responseMode, timeoutSeconds },
+        ...(executor === "external" && { executor }),
+        ...(verify !== undefined && { verify }),
+      };
+    },
+  };
+  return type;
+}

@@ -114,6 +114,31 @@ export interface Webhook {
   readonly timeoutSeconds: number;
   /** Its executions are handed out to other programs. */
   readonly executor?: "external";
+  /** How callers are verified; absent: everybody may call. */
+  readonly verify?: Verification;
+}
+
+/** How the callers of a webhook are verified. */
+export interface Verification {
+  readonly scheme: "standard" | "github" | "stripe" | "slack" | "shopify" | "hmac" | "basic" | "bearer";
+  /** `env:NAME` each; one of them must hold, so that they can be rotated. */
+  readonly secrets: readonly string[];
+  /** How far from now a signature's time may lie, in seconds. */
+  readonly toleranceSeconds: number;
+  /** Of `hmac`: the header with the signature, in lower case. */
+  readonly header?: string;
+  /** Of `hmac`: what the header's value begins with. Default "". */
+  readonly prefix?: string;
+  /** Of `hmac`. Default `SHA-256`. */
+  readonly hash?: "SHA-1" | "SHA-256" | "SHA-512";
+  /** Of `hmac`. Default `hex`. */
+  readonly encoding?: "hex" | "base64";
+  /** Of `hmac`: what is signed, with `{body}`, `{timestamp}` and `{delivery}` in it. Default `{body}`. */
+  readonly signed?: string;
+  /** Of `hmac`: the header with the epoch seconds at which it was signed. Default none. */
+  readonly timestampHeader?: string;
+  /** Of `hmac`: the header that names the delivery. Default none. */
+  readonly deliveryHeader?: string;
 }
 
 /** A schedule trigger of a workflow: it has either `cron` or `everySeconds`. */

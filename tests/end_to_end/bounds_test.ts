@@ -122,6 +122,7 @@ async function openSite(store: Store) {
       bodyLimitValues: 10_000,
       bodyStallSeconds: 60,
       metricsPublic: false,
+      secrets: new Map(),
       corsOrigins: [],
       followerLimitBytes: 2 ** 18,
       historyTtlSeconds: 1,

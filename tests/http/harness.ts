@@ -55,6 +55,7 @@ export async function withApp(options: HarnessOptions, test: (harness: Harness) 
       bodyLimitValues: 10_000,
       bodyStallSeconds: 60,
       metricsPublic: false,
+      secrets: new Map(),
       corsOrigins: [],
       followerLimitBytes: 2 ** 18,
       historyTtlSeconds: 60,

@@ -46,7 +46,10 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
   const log = (fields: object) => void lines.push(JSON.stringify(fields));
   const catalog = new WorkflowCatalog({
     store: store.workflows,
-    nodeTypes: createNodeTypes({ fetch: options.fetch ?? fetch }),
+    nodeTypes: createNodeTypes({
+      fetch: options.fetch ?? fetch,
+      secretNames: new Set(options.config?.secrets?.keys()),
+    }),
   });
   await catalog.start();
   const worker = new Worker({
@@ -67,6 +70,7 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
       bodyLimitValues: 10_000,
       bodyStallSeconds: 60,
       metricsPublic: false,
+      secrets: new Map(),
       corsOrigins: [],
       followerLimitBytes: 2 ** 18,
       historyTtlSeconds: 60,

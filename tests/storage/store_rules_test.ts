@@ -10,6 +10,7 @@ test("STORE_DEFAULTS are the defaults of the settings", () => {
     MAX_DELIVERIES,
     LOG_LIMIT_BYTES,
     HISTORY_TTL_SECONDS,
+    CACHE_LIMIT_BYTES,
     MAILBOX_LIMIT,
     MAILBOX_LIMIT_BYTES,
   } = SETTINGS;
@@ -19,6 +20,7 @@ test("STORE_DEFAULTS are the defaults of the settings", () => {
     maxDeliveries: Number(MAX_DELIVERIES.default),
     logLimitBytes: Number(LOG_LIMIT_BYTES.default),
     historyTtlSeconds: Number(HISTORY_TTL_SECONDS.default),
+    cacheLimitBytes: Number(CACHE_LIMIT_BYTES.default),
     mailboxEntries: Number(MAILBOX_LIMIT.default),
     mailboxBytes: Number(MAILBOX_LIMIT_BYTES.default),
   });

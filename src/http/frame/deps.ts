@@ -84,6 +84,7 @@ export interface AppDeps {
     | "instance"
     | "metricsPublic"
     | "roles"
+    | "secrets"
     | "sessionEncrypt"
     | "sessionLimitBytes"
     | "sessionTtlSeconds"

@@ -5,14 +5,13 @@
  */
 import type { Context, Handler } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
-import type { JsonObject, JsonValue } from "../../lib/json.ts";
+import type { Verification } from "../../workflow/definition.ts";
 import type { WebhookMatch } from "../../workflow/webhook_matcher.ts";
-import { parseContent, parseForm } from "./content.ts";
 import { checkDepth } from "../protocol/depth.ts";
 import type { BodyBudget, BodyShare } from "../protocol/body_budget.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { corsHeaders, isPreflight, logIfInternal, preflightResponse, requestIdOf, roundMs } from "../frame/frame.ts";
-import { idempotencyOf, REPLAYED_HEADER } from "../protocol/idempotency.ts";
+import { REPLAYED_HEADER } from "../protocol/idempotency.ts";
 import { applyPreferences, parsePrefer } from "../protocol/prefer.ts";
 import { problemResponse } from "../protocol/problem.ts";
 import { bodyLimits, readBytes } from "../protocol/request_body.ts";
@@ -23,6 +22,8 @@ import { answerCached, cachesOf } from "./cached.ts";
 import { respond, shownTo } from "./respond.ts";
 import type { Reply } from "../../execution/replies.ts";
 import { executionIdOf } from "../../execution/submit.ts";
+import { submissionOf } from "./submission.ts";
+import { createVerify, type Verified, type Verify } from "./verify/verify.ts";
 
 const PREFIX = "/webhook/";
 /** The client disconnected while it waited. Only the log shows this status: it is the one that nginx logs. */
@@ -44,8 +45,12 @@ interface Call {
   waitMs: number;
 }
 
+/** With what verifies callers. */
+type VerifyingDeps = AppDeps & { readonly verify: Verify };
+
 /** The handler of all webhooks. */
-export function webhooks(deps: AppDeps, bodies: BodyBudget): Handler<AppEnv> {
+export function webhooks(appDeps: AppDeps, bodies: BodyBudget): Handler<AppEnv> {
+  const deps = { ...appDeps, verify: createVerify({ secrets: appDeps.config.secrets, clock: appDeps.store.clock }) };
   return async function callWebhook(c: Context<AppEnv>): Promise<Response> {
     const request = c.req.raw;
     const { path, query } = splitUrl(request.url);
@@ -95,7 +100,7 @@ export function webhooks(deps: AppDeps, bodies: BodyBudget): Handler<AppEnv> {
   };
 }
 
-async function answer(deps: AppDeps, call: Call): Promise<Response> {
+async function answer(deps: VerifyingDeps, call: Call): Promise<Response> {
   const { config, catalog } = deps;
   const { request, headers } = call;
   const match = matchWebhook(catalog, request.method, call.path);
@@ -116,16 +121,18 @@ async function answer(deps: AppDeps, call: Call): Promise<Response> {
     });
   if (preferenceApplied !== undefined) headers["preference-applied"] = preferenceApplied;
 
+  const admitted = webhook.verify === undefined ? {} : await admit(deps, call, webhook.verify);
   const isPlain = preferenceApplied === undefined && !request.headers.has("idempotency-key");
   const caches = isAsync ? undefined : cachesOf(deps, match.workflow);
   if (caches && !isPlain) headers["cache-status"] = BYPASSED;
   const { response, result, interrupted } = caches && isPlain
-    ? await answerCached(caches, { ...call, match, body: await readBody(deps, call) }, {
+    ? await answerCached(caches, { ...call, match, body: admitted.body ?? await readBody(deps, call) }, {
       // Whoever waited for another's answer has so much less time for its own.
-      start: (body) => start(deps, call, { match, body, waitSeconds: Math.max(0.001, waitSeconds - waited(call)) }),
+      start: (body) =>
+        start(deps, call, { ...admitted, match, body, waitSeconds: Math.max(0.001, waitSeconds - waited(call)) }),
       headers: () => finish(call),
     })
-    : { response: undefined, ...await start(deps, call, { match, waitSeconds }) };
+    : { response: undefined, ...await start(deps, call, { ...admitted, match, waitSeconds }) };
 
   if (response) return response;
   if (result) return respond(shownTo(webhook, result), finish(call));
@@ -150,30 +157,33 @@ async function answer(deps: AppDeps, call: Call): Promise<Response> {
   });
 }
 
+/** What is known of a call once its caller is verified. */
+interface Admitted {
+  readonly body?: Uint8Array;
+  readonly verified?: Verified;
+}
+
+/** Verifies the caller before anything is made of the call, the answer of a cache included. */
+async function admit(deps: VerifyingDeps, call: Call, how: Verification): Promise<Admitted> {
+  const body = await readBody(deps, call);
+  const { headers } = call.request;
+  return { body, verified: await deps.verify(how, { headers, body: body as Uint8Array<ArrayBuffer> }) };
+}
+
 /** Reads the body, submits it, and waits for the reply where the webhook's caller does. */
 async function start(
   deps: AppDeps,
   call: Call,
-  options: { match: WebhookMatch; waitSeconds: number; body?: Uint8Array },
+  options: { match: WebhookMatch; waitSeconds: number } & Admitted,
 ): Promise<Partial<Reply>> {
-  const { request, path, query } = call;
+  const { request } = call;
   const { match: { workflow, webhook, params }, waitSeconds } = options;
   const { config, submit } = deps;
   checkDepth(request.headers);
-  const limits = bodyLimits(config);
   const bytes = options.body ?? await readBody(deps, call);
-  const contentType = request.headers.get("content-type");
-  const body = bytes.length === 0 ? null : await parseContent(bytes, contentType, limits);
-  const idempotency = idempotencyOf(request, {
-    scope: [request.method, webhook.nodeId, path, query],
-    body: bytes,
-    ttlSeconds: config.idempotencyTtlSeconds,
-  });
   const submission = {
     workflow,
-    trigger: webhook.nodeId,
-    input: triggerInput(call, params, body),
-    idempotency: idempotency && await idempotency,
+    ...await submissionOf({ ...call, params, bytes, webhook, verified: options.verified }, config),
     wait: waitSeconds === 0
       ? undefined
       : { timeoutMs: waitSeconds * 1000, replyEarly: webhook.responseMode === "responseNode" },
@@ -232,17 +242,4 @@ function finish(call: Call): Record<string, string> {
     headers["server-timing"] = `append;dur=${appendMs.toFixed(2)}, wait;dur=${waitMs.toFixed(2)}, ${total}`;
   }
   return headers;
-}
-
-/** The trigger's output. `Object.fromEntries` makes own keys of whatever a client calls its headers. */
-function triggerInput(call: Call, params: Record<string, string>, body: JsonValue): JsonObject {
-  const { request, path, query } = call;
-  return {
-    method: request.method,
-    path,
-    params,
-    headers: Object.fromEntries(request.headers),
-    query: query === "" ? {} : parseForm(query),
-    body,
-  };
 }

@@ -1,0 +1,59 @@
+/**
+ * What is submitted of a call: the trigger's output, and under which key.
+ */
+import { ownKey } from "../../execution/request.ts";
+import type { Submission } from "../../execution/submit.ts";
+import type { JsonObject, JsonValue } from "../../lib/json.ts";
+import type { Webhook } from "../../workflow/definition.ts";
+import type { AppDeps } from "../frame/deps.ts";
+import { idempotencyOf } from "../protocol/idempotency.ts";
+import { bodyLimits } from "../protocol/request_body.ts";
+import { parseContent, parseForm } from "./content.ts";
+import type { Verified } from "./verify/verify.ts";
+
+/** A call whose body was read. */
+export interface ReadCall {
+  readonly request: Request;
+  /** Without the prefix, as sent. */
+  readonly path: string;
+  readonly query: string;
+  readonly params: Record<string, string>;
+  readonly bytes: Uint8Array;
+  readonly webhook: Webhook;
+  /** By what the caller was verified, if at all. */
+  readonly verified: Verified | undefined;
+}
+
+/** Throws what `parseContent` and `idempotencyOf` do. */
+export async function submissionOf(
+  call: ReadCall,
+  config: AppDeps["config"],
+): Promise<Pick<Submission, "trigger" | "input" | "idempotency">> {
+  const { request, path, query, bytes, webhook, verified } = call;
+  const ttlSeconds = config.idempotencyTtlSeconds;
+  const contentType = request.headers.get("content-type");
+  const body = bytes.length === 0 ? null : await parseContent(bytes, contentType, bodyLimits(config));
+  const input = triggerInput(call, body);
+  const deliveryId = verified?.deliveryId;
+  // A delivery that comes again gets the first one's answer, however its sender has signed it anew.
+  const idempotency = deliveryId === undefined
+    ? idempotencyOf(request, { scope: [request.method, webhook.nodeId, path, query], body: bytes, ttlSeconds })
+    : { key: ownKey(`delivery:${webhook.nodeId}:${deliveryId}`), fingerprint: "delivery", ttlSeconds };
+  return {
+    trigger: webhook.nodeId,
+    input: verified === undefined ? input : { ...input, verified: { ...verified } },
+    idempotency: idempotency && await idempotency,
+  };
+}
+
+/** The trigger's output. `Object.fromEntries` makes own keys of whatever a client calls its headers. */
+function triggerInput({ request, path, query, params }: ReadCall, body: JsonValue): JsonObject {
+  return {
+    method: request.method,
+    path,
+    params,
+    headers: Object.fromEntries(request.headers),
+    query: query === "" ? {} : parseForm(query),
+    body,
+  };
+}
