@@ -82,7 +82,8 @@ export function createApiClient(
   const { env, fetch } = options;
   const base = baseUrl(options.url || env["MILLRACE_URL"] || `http://127.0.0.1:${env["PORT"] || 8080}`);
   const first = env["API_TOKENS"]?.split(",").map((text) => text.trim()).find((text) => text !== "");
-  const token = env["MILLRACE_TOKEN"]?.trim() || first;
+  // `name:token:scopes`, or the token alone.
+  const token = env["MILLRACE_TOKEN"]?.trim() || (first?.split(":")[1] ?? first);
 
   async function open(method: string, path: string, options: CallOptions = {}): Promise<Response> {
     const { json, body = json === undefined ? undefined : JSON.stringify(json), headers } = options;

@@ -6,6 +6,7 @@
  * const config = loadConfig({ PORT: "9000", REDIS_URL: "redis://127.0.0.1:6379" }, { instance: "mill-1" });
  * ```
  */
+import type { ApiToken } from "./api_tokens.ts";
 import { type RedisConfig, redisOf } from "./redis_config.ts";
 import type { LogLevel } from "../telemetry/logger.ts";
 import { crossCheck } from "./cross_check.ts";
@@ -41,8 +42,8 @@ export interface Config {
   readonly workflowsDir: string | undefined;
   /** Number of executions that one worker runs at once. Default 256. */
   readonly workerConcurrency: number;
-  /** Bearer tokens, one of which `/api` asks for. Default none: only this machine may call. */
-  readonly apiTokens: readonly string[];
+  /** Tokens, one of which `/api` asks for, with what each is for. Default none: only this machine may call. */
+  readonly apiTokens: readonly ApiToken[];
   /** Secrets that definitions may name as `env:NAME`, by their names. Default none. */
   readonly secrets: ReadonlyMap<string, string>;
   /** Host names, besides loopback, that `Host` may have while there are no tokens. Default none. */

@@ -8,6 +8,7 @@
  * ```
  */
 import type { z } from "zod";
+import { apiTokens } from "./api_tokens.ts";
 import { LOG_LEVELS } from "../telemetry/logger.ts";
 import {
   anyText,
@@ -25,7 +26,6 @@ import {
   type Setting,
   setting,
   someOf,
-  token,
   wholeNumber,
 } from "./setting.ts";
 
@@ -39,7 +39,11 @@ export type Role = (typeof ROLES)[number];
 export const SETTINGS = {
   PORT: setting("8080", "Port to listen on; 0 is any free one", wholeNumber(0, 65535)),
   HOST: setting("127.0.0.1", "Address to listen on; any but loopback needs API_TOKENS", anyText),
-  API_TOKENS: setting("", "Bearer tokens for /api, separated by commas, at least 8 characters each", listOf(token)),
+  API_TOKENS: setting(
+    "",
+    "Tokens for /api by commas: name:token:scopes (read, run, write, admin), or a token alone",
+    apiTokens,
+  ),
   SECRETS: setting(
     "",
     "Environment variables that definitions may name as secrets (env:NAME), separated by commas",

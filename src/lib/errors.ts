@@ -21,6 +21,7 @@ export type ErrorCode =
   | "invalid_idempotency_key"
   | "unauthorized"
   | "verification_failed"
+  | "insufficient_scope"
   | "host_not_allowed"
   | "origin_not_allowed"
   | "not_found"

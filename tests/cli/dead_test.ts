@@ -77,7 +77,7 @@ async function withServer(letters: DeadLetter[], test: (server: Server) => Promi
   await new Promise((resolve) => server.once("listening", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/sub/`;
   try {
-    const env = { MILLRACE_URL: url, API_TOKENS: ` ${TOKEN} , second-token` };
+    const env = { MILLRACE_URL: url, API_TOKENS: ` cli:${TOKEN}:read|admin , second-token` };
     await test({ url, asked, run: (...args) => run(args, env) });
   } finally {
     await new Promise((resolve) => server.close(resolve));

@@ -1,9 +1,10 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { apiTokens } from "../../src/config/api_tokens.ts";
 import { json, post, withApp } from "./harness.ts";
 
 test("the API answers a missing or wrong token with 401 and a challenge", () =>
-  withApp({ config: { apiTokens: ["first-token", "second-token"] } }, async ({ app }) => {
+  withApp({ config: { apiTokens: apiTokens.parse("first-token,second-token") } }, async ({ app }) => {
     const get = (authorization?: string) =>
       app.request("/api/workflows", { headers: authorization === undefined ? {} : { authorization } });
     for (
@@ -101,16 +102,19 @@ test("what a handler throws is hidden and logged, be it an Error or not", () =>
   }));
 
 test("CORS preflights of the API are answered before the token is asked for", () =>
-  withApp({ config: { apiTokens: ["t"], corsOrigins: ["https://app.example"] } }, async ({ app }) => {
-    const headers = { origin: "https://app.example", "access-control-request-method": "PUT" };
-    const response = await app.request("/api/workflows/a", { method: "OPTIONS", headers });
-    assert.is(response.status, 204);
-    assert.is(response.headers.get("access-control-allow-origin"), "https://app.example");
-    assert.is(response.headers.get("access-control-allow-methods"), "PUT");
-    const refused = await app.request("/api/workflows/a", { headers: { origin: "https://app.example" } });
-    assert.is(refused.status, 401);
-    assert.is(refused.headers.get("access-control-allow-origin"), "https://app.example");
-  }));
+  withApp(
+    { config: { apiTokens: apiTokens.parse("long-enough"), corsOrigins: ["https://app.example"] } },
+    async ({ app }) => {
+      const headers = { origin: "https://app.example", "access-control-request-method": "PUT" };
+      const response = await app.request("/api/workflows/a", { method: "OPTIONS", headers });
+      assert.is(response.status, 204);
+      assert.is(response.headers.get("access-control-allow-origin"), "https://app.example");
+      assert.is(response.headers.get("access-control-allow-methods"), "PUT");
+      const refused = await app.request("/api/workflows/a", { headers: { origin: "https://app.example" } });
+      assert.is(refused.status, 401);
+      assert.is(refused.headers.get("access-control-allow-origin"), "https://app.example");
+    },
+  ));
 
 test("without CORS origins no response has CORS headers", () =>
   withApp({}, async ({ app }) => {
@@ -146,7 +150,7 @@ test("GET /health says what is running, and answers 503 when the store is down",
 test("with tokens, a stranger learns whether it is well, and neither version nor names", async () => {
   const metrics = { text: () => Promise.resolve({ contentType: "text/plain", body: "up 1\n" }) };
   const ready = () => ({ ready: false, reason: "connect ECONNREFUSED cache.internal:6379" });
-  const config = { apiTokens: ["long-enough"] };
+  const config = { apiTokens: apiTokens.parse("long-enough") };
   await withApp({ config, deps: { metrics, ready, info: { version: "9.8.7" } } }, async ({ app, store }) => {
     store.health = () => Promise.resolve({ status: "down", detail: "cache.internal refused", latency: 3 });
     const own = { headers: { authorization: "Bearer long-enough" } };

@@ -19,7 +19,7 @@ const LATE = `No answer in ${CHECK_TIMEOUT_MS} ms`;
 export function health(app: Hono<AppEnv>, deps: AppDeps): void {
   const { metrics, config: { apiTokens, metricsPublic } } = deps;
   const check = tokenCheck(apiTokens);
-  const isStranger = async (c: Context<AppEnv>) => await check(c.req.header("authorization")) !== "accepted";
+  const isStranger = async (c: Context<AppEnv>) => typeof await check(c.req.header("authorization")) === "string";
   resource(app, "/health", { GET: async (c) => getHealth(c, deps, { brief: await isStranger(c) }) });
   resource(app, "/livez", { GET: (c) => c.json({ status: "up" }) });
   resource(app, "/readyz", { GET: async (c) => getReadiness(c, deps.ready(), { brief: await isStranger(c) }) });

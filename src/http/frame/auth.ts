@@ -1,23 +1,34 @@
 /**
- * Bearer tokens (RFC 6750) for the API.
+ * Bearer tokens (RFC 6750) for the API, and what each is for.
  */
 import type { MiddlewareHandler } from "hono";
+import type { ApiToken, Scope } from "../../config/api_tokens.ts";
 import { MillraceError } from "../../lib/errors.ts";
 import type { AppEnv } from "./deps.ts";
+import { neededScope } from "./scopes.ts";
+
+/** Who calls: the holder of a token. */
+export type Caller = Pick<ApiToken, "name" | "scopes">;
+
+/** Whoever calls while there are no tokens. */
+const ANYONE: Caller = { scopes: new Set<Scope>(["admin"]) };
 
 /**
- * A middleware that lets only those pass who send one of the tokens as `Authorization: Bearer <token>`. With no
- * tokens everyone passes: the server then binds to loopback only.
+ * A middleware that lets only those pass who send one of the tokens as `Authorization: Bearer <token>`, and one whose
+ * scopes are enough for the route (`scopes.ts`). With no tokens everyone passes: the server then binds to loopback only.
  *
  * What is compared are SHA-256 digests, all of them and to their last byte, so the time it takes tells nothing of
  * how much of a token was right.
  */
-export function bearerAuth(tokens: readonly string[]): MiddlewareHandler<AppEnv> {
+export function bearerAuth(tokens: readonly ApiToken[]): MiddlewareHandler<AppEnv> {
   const check = tokenCheck(tokens);
   return async function authenticate(c, next) {
     const found = await check(c.req.header("authorization") ?? offeredToken(c.req.header("sec-websocket-protocol")));
     if (found === "none") throw unauthorized("Bearer", "This call needs an Authorization header with a Bearer token");
     if (found === "wrong") throw unauthorized('Bearer error="invalid_token"', "The Bearer token is not accepted");
+    if (found.name !== undefined) c.set("token", found.name);
+    const scope = neededScope(c);
+    if (scope !== undefined && !found.scopes.has(scope) && !found.scopes.has("admin")) throw insufficient(scope);
     await next();
   };
 }
@@ -36,20 +47,20 @@ function offeredToken(protocols: string | undefined): string | undefined {
   }
 }
 
-/** Makes a function that says what an `Authorization` header holds; with no tokens everyone is accepted. */
+/** Makes a function that says whose `Authorization` header it is; with no tokens everyone may do everything. */
 export function tokenCheck(
-  tokens: readonly string[],
-): (header: string | undefined) => Promise<"accepted" | "wrong" | "none"> {
-  let accepted: Promise<Uint8Array[]> | undefined;
+  tokens: readonly ApiToken[],
+): (header: string | undefined) => Promise<Caller | "wrong" | "none"> {
+  let accepted: Promise<{ caller: Caller; expected: Uint8Array }[]> | undefined;
   return async function check(header) {
-    if (tokens.length === 0) return "accepted";
+    if (tokens.length === 0) return ANYONE;
     const [, token] = /^Bearer +([\w.~+/-]+=*) *$/i.exec(header ?? "") ?? [];
     if (token === undefined) return "none";
-    accepted ??= Promise.all(tokens.map(digest));
+    accepted ??= Promise.all(tokens.map(async (caller) => ({ caller, expected: await digest(caller.token) })));
     const sent = await digest(token);
-    let matches = 0;
-    for (const expected of await accepted) matches |= equal(expected, sent);
-    return matches === 0 ? "wrong" : "accepted";
+    let found: Caller | "wrong" = "wrong";
+    for (const { caller, expected } of await accepted) if (equal(expected, sent)) found = caller;
+    return found;
   };
 }
 
@@ -57,13 +68,20 @@ async function digest(token: string): Promise<Uint8Array> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token)));
 }
 
-/** 1 if equal, else 0, without an early exit. */
-function equal(a: Uint8Array, b: Uint8Array): number {
+/** Whether two digests are equal, without an early exit. */
+function equal(a: Uint8Array, b: Uint8Array): boolean {
   let difference = 0;
   for (let at = 0; at < a.length; at++) difference |= a[at]! ^ b[at]!;
-  return difference === 0 ? 1 : 0;
+  return difference === 0;
 }
 
 function unauthorized(challenge: string, message: string): MillraceError {
   return new MillraceError("unauthorized", message, { headers: { "www-authenticate": challenge } });
+}
+
+/** RFC 6750, section 3.1. */
+function insufficient(scope: Scope): MillraceError {
+  return new MillraceError("insufficient_scope", `This call needs a token with the scope ${scope}, or admin`, {
+    headers: { "www-authenticate": `Bearer error="insufficient_scope", scope="${scope}"` },
+  });
 }

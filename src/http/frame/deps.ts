@@ -117,5 +117,10 @@ export interface AppEnv {
     /** Makes a WebSocket of a request that asks for one. */
     upgrade?: Upgrade;
   };
-  Variables: { requestId: string; executionId: string };
+  Variables: {
+    requestId: string;
+    executionId: string;
+    /** The name of the token that was sent, if it has one. */
+    token: string;
+  };
 }

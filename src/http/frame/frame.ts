@@ -50,6 +50,7 @@ export function frame(deps: AppDeps): MiddlewareHandler<AppEnv> {
     if (cors) { for (const [name, value] of Object.entries(cors)) headers.set(name, value); }
     headers.set("x-request-id", requestId);
     const executionId = c.get("executionId");
+    const token = c.get("token");
     deps.metrics?.httpAnswered?.(routePath(c, -1), status);
     const log = PROBES.has(c.req.path) ? deps.logger.debug : deps.logger.info;
     log.call(
@@ -60,6 +61,7 @@ export function frame(deps: AppDeps): MiddlewareHandler<AppEnv> {
         status,
         ms: roundMs(performance.now() - startedAt),
         requestId,
+        ...(token !== undefined && { token }),
         ...(executionId !== undefined && { executionId }),
       },
       "request",

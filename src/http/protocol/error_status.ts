@@ -17,6 +17,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   invalid_idempotency_key: 400,
   unauthorized: 401,
   verification_failed: 401,
+  insufficient_scope: 403,
   host_not_allowed: 403,
   origin_not_allowed: 403,
   not_found: 404,

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { apiTokens } from "../../../src/config/api_tokens.ts";
 import { WebSocket } from "ws";
 import { listen } from "../../../src/http/server.ts";
 import { uuidv7 } from "../../../src/lib/uuidv7.ts";
@@ -104,7 +105,7 @@ test("/api/events/ws refuses what the streams refuse, and asks who does not upgr
 
 test("/api/events/ws takes a token as a header or among the subprotocols, and no page of another origin", async () => {
   const token = "se/cr+et=";
-  await withServer({ config: { apiTokens: [token] } }, async ({ url }) => {
+  await withServer({ config: { apiTokens: apiTokens.parse(token) } }, async ({ url }) => {
     const path = `${url}/api/events/ws`;
     const headers = { authorization: `Bearer ${token}` };
     const offer = (text: string) => ["millrace", `bearer.${Buffer.from(text).toString("base64url")}`];

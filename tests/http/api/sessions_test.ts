@@ -1,5 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { apiTokens } from "../../../src/config/api_tokens.ts";
 import { json, withApp } from "../harness.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
@@ -148,7 +149,7 @@ test("parts that are encrypted are plain to callers", async () => {
 });
 
 test("without the token nothing is told", async () => {
-  await withApp({ config: { apiTokens: ["long-enough-token"] } }, async ({ app }) => {
+  await withApp({ config: { apiTokens: apiTokens.parse("long-enough-token") } }, async ({ app }) => {
     for (
       const path of ["sessions", "sessions/a", "sessions/a/data/x", "sessions/a/events", "designer/w", "events/recent"]
     ) {

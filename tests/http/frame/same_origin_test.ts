@@ -1,5 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { apiTokens } from "../../../src/config/api_tokens.ts";
 import { json, post, withApp } from "../harness.ts";
 
 const GUARDED = ["/api/workflows", "/api/executions", "/api/events", "/health", "/nothing"];
@@ -96,7 +97,7 @@ test("without tokens a page of an origin in CORS_ORIGINS may call, under the mac
   }));
 
 test("with tokens it is the token that counts, under any name and from any page", () =>
-  withApp({ config: { apiTokens: ["long-enough"] } }, async ({ app }) => {
+  withApp({ config: { apiTokens: apiTokens.parse("long-enough") } }, async ({ app }) => {
     const headers = { host: "mill.example", origin: "https://app.example", "sec-fetch-site": "cross-site" };
     assert.is((await app.request("/api/workflows", { headers })).status, 401);
     const authorized = { ...headers, authorization: "Bearer long-enough" };

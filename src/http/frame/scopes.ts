@@ -1,0 +1,106 @@
+/**
+ * Which scope each call of the API takes. What is not in the table takes `admin`, so that a new resource is closed
+ * until somebody has thought about it.
+ */
+import type { Context } from "hono";
+import { matchedRoutes } from "hono/route";
+import type { Scope } from "../../config/api_tokens.ts";
+import { SESSION_BOXES } from "../../sessions/mailbox.ts";
+import type { AppEnv } from "./deps.ts";
+
+/** What reads. */
+const READ = [
+  "/api/dead-letters",
+  "/api/dead-letters/:id",
+  "/api/designer/:id",
+  "/api/designer/:id/events",
+  "/api/events",
+  "/api/events/recent",
+  "/api/events/ws",
+  "/api/executions",
+  "/api/executions/:id",
+  "/api/executions/:id/diff/:other",
+  "/api/executions/:id/events",
+  "/api/executions/:id/export",
+  "/api/executions/:id/result",
+  "/api/history/export",
+  "/api/locks/:name",
+  "/api/schedules",
+  "/api/schedules/:workflow/:node",
+  "/api/sessions",
+  "/api/sessions/:id",
+  "/api/sessions/:id/data",
+  "/api/sessions/:id/data/*",
+  "/api/stats/cache",
+  "/api/stats/workflows/:id",
+  "/api/workflow-state/:id",
+  "/api/workflow-state/active/detailed",
+  "/api/workflow-state/active/list",
+  "/api/workflow-state/stats/overview",
+  "/api/workflows",
+  "/api/workflows/:id",
+  "/metrics",
+  ...SESSION_BOXES.map((box) => `/api/sessions/:id/${box}`),
+].map((path) => `GET ${path}`);
+
+/** What starts executions, or takes part in them. */
+const RUN = [
+  "POST /api/executions",
+  "POST /api/executions/:id/events",
+  "POST /api/executions/:id/replay",
+  "POST /api/schedules/:workflow/:node/run",
+  "POST /api/work/take",
+  "POST /api/workflows/:id/backtest",
+  "POST /api/workflows/:id/run",
+];
+
+/** What changes what is kept, or the course of what runs. */
+const WRITE = [
+  "DELETE /api/designer/:id",
+  "DELETE /api/locks/:name",
+  "DELETE /api/sessions",
+  "DELETE /api/sessions/:id",
+  "DELETE /api/workflows/:id",
+  "PATCH /api/sessions/:id",
+  "POST /api/executions/:id/cancel",
+  "POST /api/executions/:id/pause",
+  "POST /api/executions/:id/resume",
+  "POST /api/executions/import",
+  "POST /api/locks/:name",
+  "POST /api/schedules/:workflow/:node/backfill",
+  "POST /api/schedules/:workflow/:node/pause",
+  "POST /api/schedules/:workflow/:node/resume",
+  "POST /api/sessions",
+  ...SESSION_BOXES.map((box) => `POST /api/sessions/:id/${box}`),
+  "PUT /api/designer/:id",
+  "PUT /api/locks/:name",
+  "PUT /api/sessions/:id",
+  "PUT /api/workflows/:id",
+];
+
+/** What nobody but an operator does. These would take `admin` anyhow; here stands that it is meant. */
+const ADMIN = [
+  "DELETE /api/dead-letters/:id",
+  "DELETE /api/history",
+  "POST /api/dead-letters/:id/requeue",
+  "POST /api/workflow-state/cleanup",
+  "POST /api/workflow-state/rebuild",
+];
+
+/** The scope of each call, by `<method> <pattern of the route>`. */
+export const SCOPE_OF: ReadonlyMap<string, Scope> = new Map([
+  ...READ.map((call) => [call, "read"] as const),
+  ...RUN.map((call) => [call, "run"] as const),
+  ...WRITE.map((call) => [call, "write"] as const),
+  ...ADMIN.map((call) => [call, "admin"] as const),
+]);
+
+/**
+ * The scope that a request takes, `undefined` for `OPTIONS`, which only names methods. What counts is the route that
+ * will answer, as the router finds it: a `HEAD` is a `GET` there. Routes of every method are middleware or a 405.
+ */
+export function neededScope(c: Context<AppEnv>): Scope | undefined {
+  if (c.req.method === "OPTIONS") return undefined;
+  const route = matchedRoutes(c).find(({ method }) => method !== "ALL");
+  return route === undefined ? "admin" : SCOPE_OF.get(`${route.method} ${route.path}`) ?? "admin";
+}
