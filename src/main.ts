@@ -30,6 +30,7 @@ import { createNodeTypes } from "./nodes/registry.ts";
 import { pause } from "./lib/delay.ts";
 import { reasonOf } from "./lib/reason.ts";
 import { ExpressionThreads } from "./expression/threads/expression_threads.ts";
+import type { CompiledWorkflow } from "./workflow/definition.ts";
 import { WorkflowCatalog } from "./workflow/catalog.ts";
 
 /** How long the last answers of a shutdown may take to go out, in milliseconds. */
@@ -93,7 +94,13 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
       onError: (error) => logger.warn({ error }, "history"),
     })
     : undefined;
-  const submit = createSubmit({ ...readStore, historyTtlSeconds: keptSeconds(config) });
+  const local = config.localFirst
+    ? {
+      runner: { reserve: (...of: [string, CompiledWorkflow]) => roles.local?.reserve(...of) },
+      shortWay: store.shortWay,
+    }
+    : undefined;
+  const submit = createSubmit({ ...readStore, local, historyTtlSeconds: keptSeconds(config) });
   const fallback = config.roles.has("http")
     ? openFallback({ config, logger, store, catalog, limits, submit })
     : undefined;

@@ -1,5 +1,6 @@
 /**
- * The cluster under test: Redis, two HTTP instances, two workers, and the server that workflows call.
+ * The cluster under test: Redis, two HTTP instances, two workers, one instance that is both, and the server that
+ * workflows call.
  */
 import { fileURLToPath } from "node:url";
 import { Keys } from "../../src/storage/redis/keys.ts";
@@ -37,8 +38,12 @@ export interface ClusterOptions {
 export class Cluster implements AsyncDisposable {
   readonly redis: ChaosRedis;
   readonly echo: EchoServer;
+  /** Those that serve and do not work. */
   readonly http: readonly Member[];
+  /** Those that work and do not serve. */
   readonly workers: readonly Member[];
+  /** Does both, and runs what it accepts. */
+  readonly whole: Member;
   readonly keys: Keys;
   readonly monitor: LeaseMonitor;
   readonly leaseMs: number;
@@ -61,6 +66,7 @@ export class Cluster implements AsyncDisposable {
     echo.inspector = this.#inspect;
     this.http = members.filter(({ kind }) => kind === "http");
     this.workers = members.filter(({ kind }) => kind === "worker");
+    this.whole = members.find(({ kind }) => kind === "whole")!;
   }
 
   /** Starts everything and stores the workflows. */
@@ -98,7 +104,17 @@ export class Cluster implements AsyncDisposable {
   }
 
   get members(): readonly Member[] {
-    return [...this.http, ...this.workers];
+    return [...this.http, ...this.workers, this.whole];
+  }
+
+  /** All that serve HTTP. */
+  get serving(): readonly Member[] {
+    return [...this.http, this.whole];
+  }
+
+  /** All that work. */
+  get working(): readonly Member[] {
+    return [...this.workers, this.whole];
   }
 
   /** Starts again whoever was killed. */
@@ -162,7 +178,7 @@ export class Cluster implements AsyncDisposable {
       await response.body?.cancel();
     }
     const ids = definitions.map(([id]) => id);
-    await Promise.all(this.http.map(({ url }) => this.#served(url, ids)));
+    await Promise.all(this.serving.map(({ url }) => this.#served(url, ids)));
   }
 
   /** Waits until an instance knows every workflow: it hears of them on the control stream. */
@@ -189,6 +205,7 @@ const MEMBERS = [
   ["http2", "http", false],
   ["worker1", "worker", true],
   ["worker2", "worker", false],
+  ["whole1", "whole", true],
 ] as const;
 
 function clockOf({ skewMs, stepMs }: { skewMs: number; stepMs: number }): Record<string, string> {

@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "./cluster.ts";
 import type { Member } from "./member.ts";
+import { RECORD } from "../../src/storage/redis/scripts/record.ts";
 import type { Random } from "./random.ts";
 
 /** Within how many milliseconds of a fault's end work must flow again. */
@@ -16,6 +17,9 @@ const MARK_BLUR_MS = 500;
 
 /** How long those who wait for what is gone may wait until they are told, in milliseconds. */
 const TOLD_MS = 4000;
+
+/** How long a single write is waited for that is to be lost, in milliseconds. */
+const UNWRITTEN_MS = 2000;
 
 /** A fault that is over. Times are epoch milliseconds. */
 export interface FaultWindow {
@@ -60,6 +64,32 @@ export const FAULTS = {
       target.resume();
     });
   },
+  "kill-local": async ({ whole, leaseMs }) => {
+    const startedAt = Date.now();
+    await whole.kill();
+    return { target: whole.name, startedAt, since: startedAt, boundMs: leaseMs + RECOVERY_MS };
+  },
+  "kill-unwritten": async ({ whole, leaseMs }) => {
+    const startedAt = Date.now();
+    // What has been run and is on its way to be written never arrives.
+    await whole.proxy.holdBefore(RECORD.sha1, UNWRITTEN_MS);
+    await whole.kill();
+    return { target: whole.name, startedAt, since: startedAt, boundMs: leaseMs + RECOVERY_MS };
+  },
+  "stop-local": async ({ whole, leaseMs }, random) =>
+    await lostWorker(whole, leaseMs, async () => {
+      whole.pause();
+      await sleep(leaseMs + random.between(500, 1500));
+      whole.resume();
+    }),
+  "cut-local": async ({ whole }, random) => await cutLinks([whole], random),
+  "down-local": async ({ whole, leaseMs }, random) =>
+    await lostWorker(whole, leaseMs, async () => {
+      whole.proxy.takeDown();
+      await sleep(leaseMs + random.between(500, 1500));
+      whole.proxy.restore();
+    }),
+  "half-open-local": async ({ whole }, random) => await halfOpenLink(whole, random),
   "kill-redis": async ({ redis }, random) =>
     await passing("redis", async () => {
       await redis.kill();

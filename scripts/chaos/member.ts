@@ -13,10 +13,19 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** How long a start may take, in milliseconds: many times what it does on a machine with nothing else to do. */
 const START_MS = 120_000;
 
+/** What a member does: serves, works, or both. */
+export type MemberKind = "http" | "worker" | "whole";
+
+const ROLES: Readonly<Record<MemberKind, string>> = {
+  http: "http",
+  worker: "worker,assembler,scheduler",
+  whole: "http,worker,assembler,scheduler",
+};
+
 /** What a member is started with. */
 export interface MemberOptions {
   readonly name: string;
-  readonly kind: "http" | "worker";
+  readonly kind: MemberKind;
   readonly redisPort: number;
   readonly env: Readonly<Record<string, string>>;
   /** Arguments of Node's own. */
@@ -34,7 +43,7 @@ process.on("exit", () => {
 /** An instance that can be killed, stopped and started again. */
 export class Member implements AsyncDisposable {
   readonly name: string;
-  readonly kind: "http" | "worker";
+  readonly kind: MemberKind;
   readonly proxy: ChaosProxy;
   /** Where it serves; workers serve their metrics. */
   url = "";
@@ -78,7 +87,7 @@ export class Member implements AsyncDisposable {
         HOME,
         PORT: this.url === "" ? "0" : new URL(this.url).port,
         REDIS_URL: `redis://127.0.0.1:${this.proxy.port}`,
-        ROLES: kind === "http" ? "http" : "worker,assembler,scheduler",
+        ROLES: ROLES[kind],
         ...env,
       },
     });

@@ -32,10 +32,10 @@ export async function runOutage(options: ChaosOptions, say: (line: string) => vo
   await using cluster = await Cluster.start({ logDir, collects: true });
   const kinds = KINDS.filter(({ weight }) => weight > 0);
   const budgetMs = outageMs + 30_000;
-  const load = new Load({ targets: cluster.http, kinds, callers, random: random.fork(), budgetMs });
+  const load = new Load({ targets: cluster.serving, kinds, callers, random: random.fork(), budgetMs });
   const verifier = new Verifier(cluster, load);
   load.start();
-  const probes = new Probes(load, { targets: cluster.http, random: random.fork() });
+  const probes = new Probes(load, { targets: cluster.serving, random: random.fork() });
   try {
     say(`steady load for ${STEADY_MS / 1000} s`);
     await sleep(STEADY_MS);

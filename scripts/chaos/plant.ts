@@ -4,9 +4,11 @@
  * file. A plant that no longer finds what it patches ends the process, so it cannot go stale unseen.
  */
 import { Journal } from "../../src/engine/journal.ts";
+import { Waiters } from "../../src/execution/waiters.ts";
 import type { StoredEvent } from "../../src/execution/event.ts";
 import { RedisLog } from "../../src/storage/redis/execution_log.ts";
 import { Inbox } from "../../src/storage/redis/inbox.ts";
+import { RedisRequests } from "../../src/storage/redis/requests.ts";
 import { RedisWorkQueue } from "../../src/storage/redis/work_queue.ts";
 import type { Reply } from "../../src/storage/redis/connection/connection.ts";
 import { BLOCK_MS, GRACE_MS } from "../../src/storage/redis/connection/deadlines.ts";
@@ -61,6 +63,21 @@ const PATCHES: Partial<Record<PlantName, () => void>> = {
     Journal.prototype.flush = function () {
       setTimeout(() => flush.call(this).catch(() => {}), 100);
       return Promise.resolve();
+    };
+  },
+  "answer-before-write": () => {
+    mustFind(/waiters\.reply\(run\.result\)/);
+    const { record } = RedisRequests.prototype;
+    const { wait } = Waiters.prototype;
+    let waiters: Waiters | undefined;
+    Waiters.prototype.wait = function (...args) {
+      waiters = this;
+      return wait.apply(this, args);
+    };
+    RedisRequests.prototype.record = function (request, run) {
+      waiters?.reply(run.result);
+      setTimeout(() => record.call(this, request, run).catch(() => {}), 50);
+      return Promise.resolve({ executionId: request.executionId, isNew: true });
     };
   },
   "no-lookup": () => {

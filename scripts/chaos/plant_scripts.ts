@@ -20,11 +20,27 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
     find: /tostring\(redis\.call\('HINCRBY', meta, 'epoch', 1\)\)/,
     put: "redis.call('HGET', meta, 'epoch')",
   }],
-  "log-for-ever": [{ find: /redis\.call\('EXPIRE', KEYS\[2\], m\[11\]\)/, put: "" }],
-  "meta-for-ever": [{ find: /redis\.call\('EXPIRE', KEYS\[1\], m\[11\]\)/, put: "" }],
-  "result-for-ever": [{ find: /('SET', KEYS\[5\], ARGV\[7\]), 'EX', m\[10\]/, put: "$1" }],
-  "key-for-ever": [{ find: /redis\.call\('EXPIRE', KEYS\[8\], ARGV\[18\]\)/, put: "" }],
-  "key-not-kept": [{ find: /redis\.call\('HSET', KEYS\[8\], 'execution', .*\)/, put: "" }],
+  // Twice each, and so for others: the long way and the single write.
+  "log-for-ever": [
+    { find: /redis\.call\('EXPIRE', KEYS\[2\], m\[11\]\)/, put: "" },
+    { find: /redis\.call\('EXPIRE', KEYS\[2\], ARGV\[11\]\)/, put: "" },
+  ],
+  "meta-for-ever": [
+    { find: /redis\.call\('EXPIRE', KEYS\[1\], m\[11\]\)/, put: "" },
+    { find: /redis\.call\('EXPIRE', KEYS\[1\], ARGV\[11\]\)/, put: "" },
+  ],
+  "result-for-ever": [
+    { find: /('SET', KEYS\[5\], ARGV\[7\]), 'EX', m\[10\]/, put: "$1" },
+    { find: /('SET', KEYS\[4\], ARGV\[9\]), 'EX', ARGV\[10\]/, put: "$1" },
+  ],
+  "key-for-ever": [
+    { find: /redis\.call\('EXPIRE', KEYS\[9\], ARGV\[21\]\)/, put: "" },
+    { find: /redis\.call\('EXPIRE', KEYS\[7\], ARGV\[16\]\)/, put: "" },
+  ],
+  "key-not-kept": [
+    { find: /redis\.call\('HSET', KEYS\[9\], 'execution', .*\)/, put: "" },
+    { find: /redis\.call\('HSET', KEYS\[7\], 'execution', .*\)/, put: "" },
+  ],
   "inbox-for-ever": [
     { find: /if redis\.call\('PEXPIRE', KEYS\[1\], ARGV\[1\]\) == 1/, put: "if redis.call('EXISTS', KEYS[1]) == 1" },
     { find: /^redis\.call\('PEXPIRE', KEYS\[1\], ARGV\[1\]\)$/m, put: "" },
@@ -37,8 +53,9 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
   "hasty-takeover": [{ find: /('XAUTOCLAIM', KEYS\[1\], ARGV\[1\], ARGV\[2\], )ARGV\[3\]/, put: "$1ARGV[3] / 5" }],
   "timer-kept": [{ find: /(for _, member in ipairs\(due\) do\n).*ZREM.*\n/, put: "$1" }],
   "timer-of-cancelled": [{
-    find: /if entry == '' then redis\.call\('ZREM', ARGV\[8\] \.\. 'timers', ARGV\[1\]\) else (.*) end/,
-    put: "if entry ~= '' then $1 end",
+    find:
+      /if entry == '' or entry == LOCAL then redis\.call\('ZREM', ARGV\[8\] \.\. 'timers', ARGV\[1\]\) else (.*) end/,
+    put: "if entry ~= '' and entry ~= LOCAL then $1 end",
   }],
   "no-parked-deadline": [{
     find: /math\.min\(clock\(\) \+ ARGV\[7\], tonumber\(m\[13\]\)\)/,
@@ -46,9 +63,26 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
   }],
   "slot-kept": [{ find: /redis\.call\('ZREM', ARGV\[8\] \.\. 'slots:' \.\. m\[4\], ARGV\[1\]\)/, put: "" }],
   "no-queue-limit": [{ find: /^ +if length >= .* then return \{'full', length\} end$/m, put: "" }],
-  "request-twice": [{ find: /^if known\[1\] then$/m, put: "if false then" }],
+  "request-twice": [
+    { find: /^if known\[1\] then$/m, put: "if false then" },
+    { find: /^if ARGV\[14\] == '1' and redis\.call\('EXISTS', KEYS\[1\]\) == 1 then/m, put: "if false then" },
+  ],
+  "local-no-renewal": [{ find: /redis\.call\('ZADD', KEYS\[2\], till, ARGV\[i\]\)/, put: "local nothing" }],
+  "local-never-moved": [{ find: /\(m\[2\] == '' or m\[2\] == LOCAL\)/, put: "m[2] == ''" }],
+  "local-same-epoch": [{
+    find: /'epoch', redis\.call\('HINCRBY', meta, 'epoch', 1\)\}/,
+    put: "'epoch', redis.call('HGET', meta, 'epoch')}",
+  }],
+  "local-uncounted": [{ find: /redis\.call\('HINCRBY', meta, 'deliveries', 1\)/, put: "local nothing" }],
+  "record-key-unchecked": [{
+    find: /^if ARGV\[15\] ~= '' then\n {2}local record/m,
+    put: "if false then\n  local record",
+  }],
   "requeue-forgets-reply": [{ find: /^.*if m\[6\] ~= '' then words\[#words \+ 1\] = 'replyTo'.*$/m, put: "" }],
-  "early-reply-lost": [{ find: /if ARGV\[5\] == 'early' then redis\.call\('HSET', KEYS\[1\], 'reply'.*end/, put: "" }],
+  "early-reply-lost": [{
+    find: /if ARGV\[5\] == 'early' or .* then redis\.call\('HSET', KEYS\[1\], 'reply'.*end/,
+    put: "",
+  }],
   "deliveries-uncounted": [{ find: /^.*then deliveries = deliveries \+ 1 end$/m, put: "" }],
   "deliveries-kept": [{ find: /redis\.call\('HDEL', KEYS\[1\], 'deliveries'.*?\)/, put: "local nothing" }],
   "pause-forgotten": [{ find: /m\[4\] or '', (tostring\(deliveries\))/, put: "'', $1" }],

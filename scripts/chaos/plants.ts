@@ -3,6 +3,7 @@
  * that should see it too.
  */
 import type { FaultName } from "./faults.ts";
+import { SHORT_WAY_PLANTS } from "./short_way_plants.ts";
 import type { SceneName } from "./scenes/scenes.ts";
 
 /** A known bug. A directed scenario is better than luck. */
@@ -26,6 +27,7 @@ const LOAD = { callers: 24 };
 const QUICK_LEASE = { leaseSeconds: 2 };
 
 const ALL = {
+  ...SHORT_WAY_PLANTS,
   "ack-early": {
     breaks: "work is acknowledged when it is taken, not when it has ended",
     // What the stopped worker held is on no stream any more.

@@ -33,6 +33,7 @@ export class ChaosProxy implements AsyncDisposable {
   /** Where new links go. */
   target: number;
   readonly #links = new Set<Link>();
+  #hold: { readonly text: string; readonly resolve: () => void } | undefined;
   #mode: "pass" | "down" | "halfOpen" = "pass";
 
   private constructor(server: Server, target: number) {
@@ -63,6 +64,18 @@ export class ChaosProxy implements AsyncDisposable {
     for (const link of links) link.deaf = true;
     await sleep(forMs);
     for (const link of links) this.#drop(link);
+  }
+
+  /**
+   * Passes on what the instance says until a chunk has `text` in it, and from that one on nothing; resolves then, and
+   * after `mostMs`.
+   */
+  async holdBefore(text: string, mostMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#hold = { text, resolve };
+      setTimeout(resolve, mostMs);
+    });
+    this.#hold = undefined;
   }
 
   /** Resets every link on the instance's side alone: Redis takes each to be alive, and answers what was asked. */
@@ -127,7 +140,11 @@ export class ChaosProxy implements AsyncDisposable {
       queue.push({ dueAt: performance.now() + this.delayMs, work });
       if (queue.length === 1) drain();
     };
-    from.on("data", (chunk) => {
+    from.on("data", (chunk: Uint8Array) => {
+      if (from === link.near && this.#hold !== undefined && Buffer.from(chunk).includes(this.#hold.text)) {
+        link.dead = true;
+        this.#hold.resolve();
+      }
       later(() => {
         if (to.writable && !(link.deaf && to === link.near)) to.write(chunk);
       });

@@ -38,7 +38,7 @@ export async function recover({ cluster, load, probes }: Stage, fault: FaultWind
   const { since } = fault;
   const boundMs = () => paced(fault.boundMs);
   const endedAt = Date.now();
-  const serving = cluster.http.filter(({ alive }) => alive);
+  const serving = cluster.serving.filter(({ alive }) => alive);
   const waiting = load.calls.filter(({ startedAt, answer, settledAt = Infinity }) =>
     startedAt <= endedAt && (answer?.endedAt ?? settledAt) >= since
   );

@@ -45,10 +45,10 @@ export async function run(options: ChaosOptions, say: (line: string) => void): P
   await using cluster = await Cluster.start({ plant, logDir, partitions, leaseSeconds, clock });
   const filesBefore = await countFiles(cluster.members);
   const kinds = KINDS.filter(({ id, weight }) => options.kinds?.includes(id) ?? weight > 0);
-  const load = new Load({ targets: cluster.http, kinds, callers, random: random.fork(), budgetMs: BUDGET_MS });
+  const load = new Load({ targets: cluster.serving, kinds, callers, random: random.fork(), budgetMs: BUDGET_MS });
   const verifier = new Verifier(cluster, load);
   load.start();
-  const probes = new Probes(load, { targets: callers > 0 ? cluster.http : [], random: random.fork() });
+  const probes = new Probes(load, { targets: callers > 0 ? cluster.serving : [], random: random.fork() });
   const stage: Stage = { cluster, load, probes };
   try {
     await sleep(WARM_UP_MS);

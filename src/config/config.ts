@@ -42,6 +42,8 @@ export interface Config {
   readonly workflowsDir: string | undefined;
   /** Number of executions that one worker runs at once. Default 256. */
   readonly workerConcurrency: number;
+  /** Whether an instance runs itself what it accepts, while it has room. Default `true`. */
+  readonly localFirst: boolean;
   /** Tokens, one of which `/api` asks for, with what each is for. Default none: only this machine may call. */
   readonly apiTokens: readonly ApiToken[];
   /** Secrets that definitions may name as `env:NAME`, by their names. Default none. */
@@ -112,13 +114,7 @@ export interface Config {
   readonly idempotencyTtlSeconds: number;
   /** Seconds that running work gets to end at a shutdown. Default 10. */
   readonly drainSeconds: number;
-  /** Name of this instance, unique among all that share a Redis. Default {@linkcode LoadConfigOptions.instance}. */
-  readonly instance: string;
-}
-
-/** Options of {@linkcode loadConfig}. */
-export interface LoadConfigOptions {
-  /** Name of the instance where `INSTANCE_ID` is unset. Required. */
+  /** Name of this instance, unique among all that share a Redis. Default: what {@linkcode loadConfig} is given. */
   readonly instance: string;
 }
 
@@ -127,8 +123,9 @@ export interface LoadConfigOptions {
  *
  * @throws {ConfigError} with every fault, a line each: `PORT must be a whole number from 0 to 65535, not "abc"`.
  * Nothing that may be a secret is quoted.
+ * @param options.instance name of the instance where `INSTANCE_ID` is unset
  */
-export function loadConfig(env: Readonly<Record<string, string | undefined>>, options: LoadConfigOptions): Config {
+export function loadConfig(env: Readonly<Record<string, string | undefined>>, options: { instance: string }): Config {
   const { values, faults } = readAll(env);
   const redis = values.REDIS_ENABLED === false ? undefined : redisOf(values);
   faults.push(...crossCheck(values, { env, redis }));
@@ -145,6 +142,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     partitions: values.PARTITIONS,
     workflowsDir: values.WORKFLOWS_DIR,
     workerConcurrency: values.WORKER_CONCURRENCY,
+    localFirst: values.LOCAL_FIRST,
     apiTokens: values.API_TOKENS,
     secrets: new Map(values.SECRETS.map((name) => [name, env[name]!])),
     allowedHosts: values.ALLOWED_HOSTS,

@@ -91,6 +91,7 @@ export const SETTINGS = {
     "Executions that run at once on one worker; of one workflow seven eighths at most",
     wholeNumber(1, 100_000),
   ),
+  LOCAL_FIRST: setting("true", "false sends all over the work queue, whoever accepted it", flag),
   LEASE_SECONDS: setting(
     "10",
     "Seconds after which the work of a silent worker may be taken over",

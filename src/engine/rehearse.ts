@@ -66,7 +66,7 @@ export async function rehearse(workflow: CompiledWorkflow, options: RehearseOpti
       suspended = undefined;
       const claim: Claim = {
         ...{ executionId, workflowId, version, trigger, epoch, requestedAt: startsAt, entryId: "" },
-        ...{ replyEarly: false, sequence: events.length, paused: false, limited: false, deliveries: 0 },
+        ...{ replyEarly: false, sequence: events.length, paused: false, way: "queue", deliveries: 0 },
       };
       const clock = { now: () => now };
       await runExecution(claim, { workflow, log, queue, clock, worker: "", outputLimitBytes, control });

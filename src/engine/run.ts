@@ -113,9 +113,8 @@ class Run {
         if (decision.end !== undefined) return await this.#end(outcomeOf(this.#ran, decision.end, this.#now()));
         const leftMs = endsAt - performance.now();
         if (!goesOn && this.#nodes.size === 0 && leftMs > SUSPEND_AFTER_MS) {
-          if (await this.#journal.suspend({ delayMs: leftMs, forPause: true }) === "suspended") {
-            return undefined;
-          }
+          const outcome = await this.#journal.suspend({ delayMs: leftMs, forPause: true });
+          if (outcome === "suspended") return undefined;
           control.resume();
           continue;
         }
@@ -151,7 +150,7 @@ class Run {
     const isOver = performance.now() >= endsAt || this.#stopped?.reason === TIMED_OUT;
     if (!isOver) return this.#frontier.decide(this.#now());
     const message = `The execution took longer than ${definition.settings.timeoutSeconds} s`;
-    const error = { code: "execution_timeout", message };
+    const error = { code: TIMED_OUT.code, message };
     return { start: [], skip: [], end: { status: "failed", error } };
   }
 
@@ -165,8 +164,9 @@ class Run {
   #begin(): void {
     if (this.#begun) return;
     this.#begun = true;
-    const data = { epoch: this.#claim.epoch, worker: this.#options.worker };
-    this.#apply({ type: "execution.started", data: { ...data, ...(this.#tags && { tags: this.#tags }) } });
+    const { epoch, way } = this.#claim;
+    const data = { epoch, worker: this.#options.worker, ...(way !== "queue" && { way }) };
+    this.#apply({ type: "execution.started", data: this.#tags === undefined ? data : { ...data, tags: this.#tags } });
   }
 
   #carryOut(decision: Decision): void {
@@ -220,8 +220,7 @@ class Run {
   }
 
   #fail(error: unknown): void {
-    this.#failure ??= error ?? new Error("aborted");
-    this.#stop(error);
+    this.#stop(this.#failure ??= error ?? new Error("aborted"));
   }
 
   /** Aborts when the run stops. */

@@ -7,15 +7,18 @@
  * 3. No workflow takes all of its places (see {@linkcode Shares}).
  * 4. What has lost a worker begins when its turn comes (see {@linkcode Turns}), and has not begun before.
  */
-import { FencedError, type NodeErrorData, UnavailableError } from "../lib/errors.ts";
+import { type NodeErrorData, UnavailableError } from "../lib/errors.ts";
 import type { Claim } from "../execution/claim.ts";
-import type { ControlMessage, WorkQueue } from "../execution/work_queue.ts";
+import type { LocalRunner } from "../execution/short_way.ts";
+import type { WorkQueue } from "../execution/work_queue.ts";
 import type { ExecutionResult } from "../execution/result.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { ExecutionLog } from "../execution/log.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { failureOf } from "./outcome.ts";
+import { type LocalRun, LocalRuns } from "./local_runs.ts";
+import { Places } from "./places.ts";
 import { runExecution } from "./run.ts";
 import type { RunOptions } from "./run_options.ts";
 import { RunControl, WorkerStoppedError } from "./run_control.ts";
@@ -38,6 +41,8 @@ export interface WorkerOptions {
   readonly name: string;
   /** How many executions it runs at once. */
   readonly concurrency: number;
+  /** Some of the places are kept for what this instance accepts; false by default. */
+  readonly localFirst?: boolean;
   /** Workers that an execution may end without progress; 5 by default. */
   readonly maxDeliveries?: number;
   readonly outputLimitBytes: number;
@@ -51,29 +56,44 @@ export interface WorkerOptions {
 
 /** Takes and runs executions until it is stopped. */
 export class Worker {
+  /** Runs what this instance accepts. */
+  readonly local: LocalRunner;
   readonly #options: WorkerOptions;
-  readonly #running = new Map<string, RunControl>();
+  readonly #places: Places;
   readonly #turns: Turns<Claim>;
   readonly #shares: Shares;
   /** How many may wait for their turn: the rest of the room is for work that need not wait. */
   readonly #mostSuspects: number;
+  /** How many one take may bring: the rest of the room is for what this instance accepts while the take is under way. */
+  readonly #mostTaken: number;
   readonly #stop = new AbortController();
   /** How many claims were suspended before they began since it took work last. */
   #suspendedUnbegun = 0;
-  #roomMade: (() => void) | undefined;
   #loop: Promise<void> | undefined;
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    this.#places = new Places({ places: options.concurrency });
     this.#mostSuspects = Math.ceil(options.concurrency / 4);
+    this.#mostTaken = options.localFirst ? Math.ceil(options.concurrency / 4) : options.concurrency;
     this.#shares = new Shares({ places: options.concurrency });
     this.#turns = new Turns({ maxDeliveries: options.maxDeliveries ?? 5 });
-    options.store.work.onControl((executionId, message) => this.#steer(executionId, message));
+    options.store.work.onControl((executionId, message) => this.#places.steer(executionId, message));
+    this.local = new LocalRuns({
+      places: this.#places,
+      shares: this.#shares,
+      clock: options.store.clock,
+      work: options.store.work,
+      isOpen: () => this.#loop !== undefined && !this.#stop.signal.aborted,
+      run: (claim, run) => this.#execute(claim, run),
+      giveUp: (claim, error) => this.#giveUp(claim, error),
+      onError: (error) => options.onError?.(error),
+    });
   }
 
   /** How many executions run here now. */
   get running(): number {
-    return this.#running.size - this.#turns.waiting - this.#shares.waiting;
+    return this.#places.taken - this.#turns.waiting - this.#shares.waiting;
   }
 
   start(): void {
@@ -84,54 +104,42 @@ export class Worker {
   async stop(options: { graceMs?: number } = {}): Promise<void> {
     const { graceMs = 0 } = options;
     this.#stop.abort(new WorkerStoppedError("The worker stopped"));
-    this.#roomMade?.();
+    this.#places.wake();
     await this.#loop;
-    const until = performance.now() + graceMs;
-    while (this.#running.size > 0 && performance.now() < until) await this.#room(until - performance.now());
-    for (const run of this.#running.values()) run.stop(new WorkerStoppedError("The worker stopped"));
-    const lastly = performance.now() + ABORT_GRACE_MS;
-    while (this.#running.size > 0 && performance.now() < lastly) await this.#room(lastly - performance.now());
+    await this.#places.empty(graceMs);
+    this.#places.stop(new WorkerStoppedError("The worker stopped"));
+    await this.#places.empty(ABORT_GRACE_MS);
   }
 
   async #takeAll(): Promise<void> {
     const { signal } = this.#stop;
-    const { concurrency, store, onError } = this.#options;
+    const { store, onError } = this.#options;
     while (!signal.aborted) {
-      const count = concurrency - this.#running.size;
+      const count = Math.min(this.#places.free, this.#mostTaken);
       if (count <= 0) {
-        await this.#room(BLOCK_MS);
+        await this.#places.room(BLOCK_MS);
         continue;
       }
       try {
         const suspects = Math.max(0, this.#mostSuspects - this.#turns.waiting);
-        const claims = await store.work.take({ count, suspects, blockMs: BLOCK_MS, signal });
-        for (const claim of claims) void this.#run(claim);
+        await this.#places.keeping(count, async () => {
+          const claims = await store.work.take({ count, suspects, blockMs: BLOCK_MS, signal });
+          for (const claim of claims) void this.#run(claim);
+        });
         // Suspended claims come due again at once: without a pause it would do nothing but take them.
-        if (this.#suspendedUnbegun > 0) await this.#room(this.#suspendedUnbegun);
+        if (this.#suspendedUnbegun > 0) await this.#places.room(this.#suspendedUnbegun);
         this.#suspendedUnbegun = 0;
       } catch (error) {
         onError?.(error);
-        await this.#room(200 + Math.random() * 300);
+        await this.#places.room(200 + Math.random() * 300);
       }
     }
   }
 
-  /** Waits until an execution ended here, or the worker stops, at most `ms`. */
-  #room(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#roomMade = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
-
   async #run(claim: Claim): Promise<void> {
-    const { workflows, store, name, outputLimitBytes, limits, onEnd } = this.#options;
-    const startedAt = performance.now();
+    const { workflows, store } = this.#options;
     const control = new RunControl(claim);
-    this.#running.set(claim.executionId, control);
+    this.#places.enter(claim.executionId, control);
     let hasPlace = false;
     try {
       const workflow = claim.external ? undefined : await workflows.get(claim.workflowId, claim.version);
@@ -146,27 +154,24 @@ export class Worker {
       const isSuspect = workflow !== undefined && claim.deliveries > 0;
       const queue = isSuspect ? await this.#turnOf(claim, workflow, control) : store.work;
       if (queue === undefined) return await this.#suspend(claim, TURN_BACK_MS);
-      const result = workflow === undefined ? await this.#refuse(claim) : await runExecution(claim, {
-        workflow,
-        log: store.log,
-        queue,
-        clock: store.clock,
-        worker: name,
-        outputLimitBytes,
-        control,
-        workflows,
-        limits,
-      });
-      if (result !== undefined) onEnd?.(claim, result, performance.now() - startedAt);
+      if (workflow === undefined) await this.#refuse(claim);
+      else await this.#execute(claim, { workflow, queue, control });
     } catch (error) {
       await this.#giveUp(claim, error);
     } finally {
-      // A later claim of the same execution may have come here meanwhile.
-      if (this.#running.get(claim.executionId) === control) this.#running.delete(claim.executionId);
       this.#turns.leave(claim);
       if (hasPlace) this.#shares.leave(claim.workflowId);
-      this.#roomMade?.();
+      this.#places.leave(claim.executionId, control);
     }
+  }
+
+  /** Runs a claim, and says how the execution ended if it did. */
+  async #execute(claim: Claim, run: LocalRun): Promise<void> {
+    const { store, workflows, limits, name, outputLimitBytes, onEnd } = this.#options;
+    const startedAt = performance.now();
+    const shared = { log: store.log, clock: store.clock, worker: name, outputLimitBytes, workflows, limits };
+    const result = await runExecution(claim, { ...run, ...shared });
+    if (result !== undefined) onEnd?.(claim, result, performance.now() - startedAt);
   }
 
   /** Aborts while a claim waits to begin: its run was stopped, or the worker is. */
@@ -213,13 +218,6 @@ export class Worker {
     };
   }
 
-  #steer(executionId: string, message: ControlMessage): void {
-    const run = this.#running.get(executionId);
-    if (message === "lost") run?.stop(new FencedError(`The claim of ${executionId} was lost`));
-    else if (message === "paused") run?.pause();
-    else run?.resume();
-  }
-
   async #giveUp(claim: Claim, error: unknown): Promise<void> {
     const { store: { work }, onError } = this.#options;
     if (!(error instanceof WorkerStoppedError)) {
@@ -233,10 +231,10 @@ export class Worker {
   }
 
   /** Ends an execution that is not to be run: its caller gets an answer all the same. */
-  async #refuse(claim: Claim): Promise<ExecutionResult> {
+  async #refuse(claim: Claim): Promise<void> {
     const { last, result } = failureOf(claim.executionId, refusalOf(claim), this.#options.store.clock.now());
     await this.#options.store.work.finish(claim, { sequence: claim.sequence, events: [last], result });
-    return result;
+    this.#options.onEnd?.(claim, result, 0);
   }
 }
 

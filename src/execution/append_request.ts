@@ -4,7 +4,6 @@
  */
 import { MillraceError, UnavailableError } from "../lib/errors.ts";
 import type { Acceptance, ExecutionRequest } from "./request.ts";
-import type { ExecutionLog } from "./log.ts";
 import { pause } from "../lib/delay.ts";
 
 /** Upper bound of the retries of one append, in milliseconds. */
@@ -13,21 +12,21 @@ const CERTAINTY_WITHIN_MS = 10_000;
 const AGAIN_AFTER_MS = 100;
 
 /**
- * Appends the request, and retries while its outcome is unknown, until `isOver` returns true.
+ * Sends what appends the request, and again while its outcome is unknown, until `isOver` returns true.
  *
- * @throws {MillraceError} what `log.request` throws; `unavailable` when nothing was started for certain, and
+ * @throws what `send` throws; {@linkcode MillraceError} `unavailable` when nothing was started for certain, and
  * `outcome_unknown` when the retries ended without an answer
  */
-export async function appendRequest(
-  log: Pick<ExecutionLog, "request">,
+export async function appendRequest<T extends Acceptance>(
+  send: () => Promise<T>,
   request: ExecutionRequest,
   isOver: () => boolean,
-): Promise<Acceptance> {
+): Promise<T> {
   const until = performance.now() + Math.min(CERTAINTY_WITHIN_MS, request.timeoutMs);
   let mayBeThere = false;
   for (;;) {
     try {
-      return await log.request(request);
+      return await send();
     } catch (error) {
       if (!(error instanceof UnavailableError)) throw error;
       mayBeThere ||= error.mayHaveHappened;

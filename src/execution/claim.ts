@@ -2,6 +2,13 @@
  * A claim: what a worker holds while it runs an execution.
  */
 import type { JsonValue } from "../lib/json.ts";
+import type { ExecutionRequest } from "./request.ts";
+
+/**
+ * How an execution came to its worker: over the work queue, claimed by the instance that accepted it, or run by that one
+ * before anything was written.
+ */
+export type Way = "queue" | "local" | "single-write";
 
 /** What a worker holds while it runs an execution. */
 export interface Claim {
@@ -12,8 +19,9 @@ export interface Claim {
   readonly trigger: string;
   /** Counts the claims; the store refuses what comes with a lower one. */
   readonly epoch: number;
-  /** The work entry's id. */
+  /** The work entry's id; empty when the execution did not come over the work queue. */
   readonly entryId: string;
+  readonly way: Way;
   /** The instance whose inbox gets the reply, if a caller waits. */
   readonly replyTo?: string;
   /** The caller is answered when the first node responds. */
@@ -30,4 +38,25 @@ export interface Claim {
   readonly deliveries: number;
   /** Another program runs it, and has not ended it by its deadline: nothing is run, it times out. */
   readonly external?: true;
+}
+
+/** The claim of the instance that accepted an execution. */
+export function localClaim(request: ExecutionRequest, requestedAt: number): Claim {
+  const { executionId, workflowId, version, trigger, input, replyTo, replyEarly = false, fork } = request;
+  return {
+    executionId,
+    workflowId,
+    version,
+    trigger,
+    epoch: 1,
+    entryId: "",
+    way: "local",
+    replyEarly,
+    requestedAt,
+    sequence: 1,
+    paused: false,
+    deliveries: 0,
+    ...(replyTo === undefined ? {} : { replyTo }),
+    ...(fork === undefined ? { input } : {}),
+  };
 }

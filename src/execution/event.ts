@@ -5,6 +5,7 @@
  */
 import type { JsonValue } from "../lib/json.ts";
 import type { NodeErrorData } from "../lib/errors.ts";
+import type { Way } from "./claim.ts";
 import type { ForkOrigin } from "./fork.ts";
 
 /** What each type of event carries in `data`. */
@@ -20,8 +21,17 @@ export interface EventData {
     /** What it is a fork of, if it is one. */
     fork?: ForkOrigin;
   };
-  /** A worker claimed the execution, for the `epoch`-th time. `tags` is what `settings.tags` made of its request. */
-  "execution.started": { epoch: number; worker: string; totalSteps?: number; tags?: Record<string, string> };
+  /**
+   * A worker claimed the execution, for the `epoch`-th time; over the work queue unless `way` says otherwise. `tags` is
+   * what `settings.tags` made of its request.
+   */
+  "execution.started": {
+    epoch: number;
+    worker: string;
+    way?: Way;
+    totalSteps?: number;
+    tags?: Record<string, string>;
+  };
   /** Another program that runs the execution reports how far it is; `percent` is 0 to 100. */
   "execution.progress": {
     percent?: number;

@@ -2,11 +2,8 @@
  * Which executions may run in memory while the store is away: those that lose nothing by running twice, or whose author
  * says so.
  */
-import type { CompiledWorkflow } from "../workflow/definition.ts";
+import { isPure } from "./purity.ts";
 import type { Submission } from "./submit.ts";
-
-/** What is known of a workflow without looking at its nodes again. */
-const harmless = new WeakMap<CompiledWorkflow, boolean>();
 
 /**
  * `settings.fallback` decides where it is there. By default it is a webhook whose caller waits for the answer, and so
@@ -18,10 +15,5 @@ export function mayFallBack({ workflow, trigger, wait }: Pick<Submission, "workf
   if (webhook === undefined) return false;
   if (fallback !== undefined) return fallback;
   if (wait === undefined || concurrency !== undefined || onOverlap !== undefined) return false;
-  let isHarmless = harmless.get(workflow);
-  if (isHarmless === undefined) {
-    isHarmless = [...workflow.graph.values()].every(({ hasSideEffects }) => !hasSideEffects);
-    harmless.set(workflow, isHarmless);
-  }
-  return isHarmless;
+  return isPure(workflow);
 }

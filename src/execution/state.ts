@@ -10,6 +10,7 @@
  */
 import type { JsonValue } from "../lib/json.ts";
 import type { NodeErrorData } from "../lib/errors.ts";
+import type { Way } from "./claim.ts";
 import type { ForkOrigin } from "./fork.ts";
 import { type ExecutionStatus, isEnded, type LogEvent } from "./event.ts";
 import { progressOf, type Report, takeNodeReport, takeReport } from "./progress.ts";
@@ -42,6 +43,8 @@ export interface RunState {
   requestedAt: number;
   startedAt?: number;
   endedAt?: number;
+  /** How the execution came to its first worker. */
+  way?: Way;
   /** In the order in which the nodes first appeared. */
   nodes: Map<string, NodeState>;
   /** The node that completed last. */
@@ -99,6 +102,7 @@ export function applyEvent(state: RunState, event: LogEvent): void {
       state.startedAt ??= event.time;
       if (event.data.totalSteps !== undefined) state.report = { totalSteps: event.data.totalSteps };
       if (event.data.tags !== undefined) state.tags = event.data.tags;
+      state.way ??= event.data.way ?? "queue";
       return;
     case "execution.progress":
       return takeReport(state, event.data);
@@ -180,6 +184,8 @@ export interface ExecutionState {
   startedAt?: number;
   endedAt?: number;
   tags?: Readonly<Record<string, string>>;
+  /** How the execution came to its first worker; absent until it has started. */
+  way?: Way;
   error?: NodeErrorData;
   /** What it is a fork of, and how it began. */
   forkOf?: Pick<ForkOrigin, "executionId" | "from" | "mode" | "workflow">;
@@ -217,6 +223,7 @@ export function showState(
     ...(state.startedAt === undefined ? {} : { startedAt: state.startedAt }),
     ...(state.endedAt === undefined ? {} : { endedAt: state.endedAt }),
     ...(state.tags === undefined ? {} : { tags: state.tags }),
+    ...(state.way === undefined ? {} : { way: state.way }),
     ...(state.error === undefined ? {} : { error: state.error }),
     ...(state.fork === undefined ? {} : { forkOf: shownFork(state.fork) }),
   };

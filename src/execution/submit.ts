@@ -21,11 +21,13 @@ import { MillraceError } from "../lib/errors.ts";
 import type { JsonValue } from "../lib/json.ts";
 import type { CompiledWorkflow, WorkflowSettings } from "../workflow/definition.ts";
 import { appendRequest, outcomeUnknown } from "./append_request.ts";
+import type { Way } from "./claim.ts";
 import type { ForkOrigin } from "./fork.ts";
 import { makeRequest } from "./execution_request.ts";
 import type { ExecutionLog } from "./log.ts";
 import type { Replies, Reply, Waiter } from "./replies.ts";
-import type { Acceptance, ExecutionRequest, Idempotency } from "./request.ts";
+import type { ExecutionRequest, Idempotency } from "./request.ts";
+import { type Accepted, type ShortWayParts, submitLocally } from "./submit_locally.ts";
 import { waitForResult } from "./wait_on_log.ts";
 
 /** What starts an execution of a workflow. */
@@ -66,6 +68,8 @@ export interface Submitted {
   readonly replayed: boolean;
   /** Where it is kept, if not in the store; where its reply is waited for, known once that has come. */
   readonly durability?: "memory";
+  /** Which way the execution took; an earlier one may have taken another. Absent where the store was not there to say. */
+  readonly way?: Way;
   /**
    * What the wait came to; absent where nobody waits. Rejects with `execution_lost`, and with `result_not_found` where
    * the earlier execution's result has expired; a rejection that nobody looks at is none of the process's.
@@ -94,31 +98,51 @@ export type Submit = (submission: Submission) => Promise<Submitted>;
 export interface SubmitOptions {
   readonly log: ExecutionLog;
   readonly replies: Replies;
+  /** Runs executions on this instance, while it has room; absent, all go over the work queue. */
+  readonly local?: ShortWayParts | undefined;
   /** How long the history of a saved execution is kept after its end, in seconds, at least. */
   readonly historyTtlSeconds: number;
 }
 
 /** Makes the function with which an instance starts executions. */
-export function createSubmit({ log, replies, historyTtlSeconds }: SubmitOptions): Submit {
+export function createSubmit({ log, replies, local, historyTtlSeconds }: SubmitOptions): Submit {
+  /** The short way while there is room, else over the work queue. */
+  async function append(
+    request: ExecutionRequest,
+    workflow: CompiledWorkflow,
+    isOver: () => boolean,
+  ): Promise<Accepted> {
+    // What another program runs has no place here.
+    const place = request.external === undefined ? local?.runner.reserve(request.executionId, workflow) : undefined;
+    if (place === undefined) {
+      return { ...await appendRequest(() => log.request(request), request, isOver), way: "queue" };
+    }
+    return await submitLocally(request, { log, shortWay: local!.shortWay, place, workflow, isOver });
+  }
   return async function submit({ wait, signal, ...parts }) {
     const made = makeRequest(log, { ...parts, historyTtlSeconds });
     const isOver = () => replies.closed || signal?.aborted === true;
     if (wait === undefined) {
-      const { executionId } = await appendRequest(log, made, isOver);
-      return { executionId, replayed: executionId !== made.executionId };
+      const { executionId, way } = await append(made, parts.workflow, isOver);
+      return { executionId, replayed: executionId !== made.executionId, way };
     }
     const { timeoutMs, replyEarly = false } = wait;
     const until = performance.now() + timeoutMs;
     const waiter = replies.wait(made.executionId, { timeoutMs, signal });
-    let accepted: Acceptance;
+    let accepted: Accepted;
     try {
-      accepted = await appendBefore(log, { ...made, replyTo: replies.instance, replyEarly }, waiter);
+      const request = { ...made, replyTo: replies.instance, replyEarly };
+      accepted = await beforeDeadline(
+        waiter,
+        request,
+        append(request, parts.workflow, () => waiter.interrupted !== undefined),
+      );
     } catch (error) {
       waiter.abandon();
       throw error;
     }
-    const { executionId } = accepted;
-    if (executionId === made.executionId) return { executionId, replayed: false, reply: waiter.reply };
+    const { executionId, way } = accepted;
+    if (executionId === made.executionId) return { executionId, replayed: false, way, reply: waiter.reply };
     waiter.abandon();
     const reply = waitForEarlier({ log, replies }, executionId, {
       timeoutMs: until - performance.now(),
@@ -126,15 +150,15 @@ export function createSubmit({ log, replies, historyTtlSeconds }: SubmitOptions)
       replyEarly,
     });
     reply.catch(() => {});
-    return { executionId, replayed: true, reply };
+    return { executionId, replayed: true, way, reply };
   };
 }
 
-/** Appends for a waiter; what is not known to be appended by its deadline has an unknown outcome. */
-function appendBefore(log: ExecutionLog, request: ExecutionRequest, waiter: Waiter): Promise<Acceptance> {
+/** Waits for an append; what is not known to be appended by the waiter's deadline has an unknown outcome. */
+function beforeDeadline(waiter: Waiter, request: ExecutionRequest, append: Promise<Accepted>): Promise<Accepted> {
   return new Promise((resolve, reject) => {
     waiter.onDeadline = () => reject(outcomeUnknown(request));
-    appendRequest(log, request, () => waiter.interrupted !== undefined).then((accepted) => {
+    append.then((accepted) => {
       waiter.onDeadline = undefined;
       resolve(accepted);
     }, reject);

@@ -3,6 +3,7 @@
  */
 import type { Config } from "../config/config.ts";
 import { Worker } from "../engine/worker.ts";
+import type { LocalRunner } from "../execution/short_way.ts";
 import type { Submit } from "../execution/submit.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
 import type { Archiver } from "../feed/archiver.ts";
@@ -29,6 +30,8 @@ export interface RoleParts {
 
 /** The roles of an instance. */
 export interface Roles {
+  /** Runs what this instance accepts, if it works. */
+  readonly local: LocalRunner | undefined;
   start(): void;
   /** Ends them; what a worker runs has `graceMs` milliseconds to end before it is put back. */
   stop(options: { graceMs: number }): Promise<void>;
@@ -41,6 +44,7 @@ export function createRoles(parts: RoleParts): Roles {
   const assembler = roles.has("assembler") ? createAssembler(parts) : undefined;
   const scheduler = roles.has("scheduler") ? createScheduler(parts) : undefined;
   return {
+    local: worker?.local,
     start() {
       worker?.start();
       assembler?.start();
@@ -63,6 +67,7 @@ function createWorker({ config, logger, store, catalog, metrics, limits }: RoleP
     limits,
     name: config.instance,
     concurrency: config.workerConcurrency,
+    localFirst: config.localFirst,
     maxDeliveries: config.maxDeliveries,
     outputLimitBytes: config.outputLimitBytes,
     onEnd: ({ executionId, workflowId, version, requestedAt }, { status, error }, durationMs) => {

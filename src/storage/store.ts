@@ -13,6 +13,7 @@ import type { LockStore } from "../locks/lock_store.ts";
 import type { ArchiveFeed } from "../feed/archive_feed.ts";
 import type { Projections } from "../feed/projections.ts";
 import type { Replies } from "../execution/replies.ts";
+import type { ShortWay } from "../execution/short_way.ts";
 import type { Mailboxes } from "../sessions/mailbox.ts";
 import type { SessionStore } from "../sessions/session_store.ts";
 import type { Statistics } from "../feed/statistics.ts";
@@ -29,6 +30,7 @@ export interface Store extends AsyncDisposable {
   /** By which the times of events, deadlines and waits go, the same for every process of the store. */
   readonly clock: Clock;
   readonly log: ExecutionLog;
+  readonly shortWay: ShortWay;
   readonly replies: Replies;
   readonly work: WorkQueue;
   readonly projections: Projections;

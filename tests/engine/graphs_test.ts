@@ -8,6 +8,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Worker } from "../../src/engine/worker.ts";
 import { type EventData, isTerminal, type LogEvent, type StoredEvent } from "../../src/execution/event.ts";
+import type { ExecutionRequest } from "../../src/execution/request.ts";
+import { submitLocally } from "../../src/execution/submit_locally.ts";
 import type { ExecutionResult, ResponseData } from "../../src/execution/result.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { createNodeTypes } from "../../src/nodes/registry.ts";
@@ -54,11 +56,12 @@ for (const driver of [memory!, redis!]) {
         const batch = fc.sample(graphs, { seed: seed + n, numRuns: BATCH });
         const whole = await runAll(store, batch.map((graph) => ({ graph, log: [] })));
         for (const outcome of whole) check(outcome);
+        for (const outcome of await runAll(store, batch.map((graph) => ({ graph, log: [] })), "short")) check(outcome);
         const parts = whole.flatMap(({ graph, events }) =>
           Array.from({ length: events.length - 1 }, (_, n) => ({ graph, log: events.slice(0, n + 1) }))
         );
         for (const outcome of await runAll(store, parts)) check(outcome);
-        count += whole.length + parts.length;
+        count += 2 * whole.length + parts.length;
       }
       assert.ok(count > BATCH);
     } catch (error) {
@@ -72,8 +75,10 @@ for (const driver of [memory!, redis!]) {
   test.run();
 }
 
-/** Runs executions to their ends, each from the part of a log that is given. */
-async function runAll(store: Store, parts: readonly Part[]): Promise<Outcome[]> {
+/**
+ * Runs executions to their ends, each from the part of a log that is given; or on the short way, from their start.
+ */
+async function runAll(store: Store, parts: readonly Part[], way: "long" | "short" = "long"): Promise<Outcome[]> {
   const calls = new Map<string, number>();
   const steps = stepTypes((key) => calls.set(key, (calls.get(key) ?? 0) + 1));
   const nodeTypes = new Map([...createNodeTypes({ fetch }), ...steps]);
@@ -87,6 +92,46 @@ async function runAll(store: Store, parts: readonly Part[]): Promise<Outcome[]> 
   const replies = requests.map(({ executionId }) =>
     awaitReply(store, executionId, { signal: AbortSignal.timeout(100_000) })
   );
+  if (way === "long") await requestParts(store, parts, requests);
+  const worker = new Worker({
+    store,
+    workflows: { get: (id) => Promise.resolve(workflows.get(id)) },
+    name: "w",
+    concurrency: 50,
+    localFirst: way === "short",
+    outputLimitBytes: 1_000_000,
+  });
+  worker.start();
+  try {
+    if (way === "short") {
+      await Promise.all(requests.map(async (request) => {
+        const workflow = workflows.get(request.workflowId)!;
+        const place = worker.local.reserve(request.executionId, workflow)!;
+        const options = { log: store.log, shortWay: store.shortWay, place, workflow, isOver: () => false };
+        assert.is.not((await submitLocally(request, options)).way, "queue");
+      }));
+    }
+    return await Promise.all(requests.map(async ({ executionId }, n): Promise<Outcome> => {
+      const { graph, log } = parts[n]!;
+      const events = await logToEnd(store, executionId).catch(async () => {
+        const soFar = await store.log.read(executionId);
+        throw new Error(`It has not ended: ${describe({ graph, log, events: soFar })}`);
+      });
+      const [reply, result] = await Promise.all([replies[n]!, store.log.result(executionId)]);
+      const callsOf = (node: string) => calls.get(`${executionId}:${node}`) ?? 0;
+      return { graph, log, expected: expect(graph, INPUT), events, calls: callsOf, reply, result };
+    }));
+  } finally {
+    await worker.stop();
+  }
+}
+
+/** Requests executions and writes the parts of their logs, for a worker to go on from there. */
+async function requestParts(
+  store: Store,
+  parts: readonly Part[],
+  requests: readonly ExecutionRequest[],
+): Promise<void> {
   await Promise.all(requests.map((request) => store.log.request(request)));
   const claims = await takeClaims(store, requests.map(({ executionId }) => executionId));
   await Promise.all(claims.map(async (claim, n) => {
@@ -102,28 +147,6 @@ async function runAll(store: Store, parts: readonly Part[]): Promise<Outcome[]> 
     if (events.length > 0) await store.work.append(claim, { sequence: 1, events, ...answer });
     await store.work.requeue(claim);
   }));
-  const worker = new Worker({
-    store,
-    workflows: { get: (id) => Promise.resolve(workflows.get(id)) },
-    name: "w",
-    concurrency: 50,
-    outputLimitBytes: 1_000_000,
-  });
-  worker.start();
-  try {
-    return await Promise.all(requests.map(async ({ executionId }, n): Promise<Outcome> => {
-      const { graph, log } = parts[n]!;
-      const events = await logToEnd(store, executionId).catch(async () => {
-        const soFar = await store.log.read(executionId);
-        throw new Error(`It has not ended: ${describe({ graph, log, events: soFar })}`);
-      });
-      const [reply, result] = await Promise.all([replies[n]!, store.log.result(executionId)]);
-      const callsOf = (node: string) => calls.get(`${executionId}:${node}`) ?? 0;
-      return { graph, log, expected: expect(graph, INPUT), events, calls: callsOf, reply, result };
-    }));
-  } finally {
-    await worker.stop();
-  }
 }
 
 function check(outcome: Outcome): void {

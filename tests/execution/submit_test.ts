@@ -43,7 +43,7 @@ async function refusal(call: Promise<unknown>): Promise<MillraceError> {
 
 test("submit() says the id once the request is appended, and waits for nothing where nobody does", async () => {
   const { submit, replies, sent } = submitTo(({ executionId }) => Promise.resolve(executionId));
-  assert.equal(await submit(parts), { executionId: "id-1", replayed: false });
+  assert.equal(await submit(parts), { executionId: "id-1", replayed: false, way: "queue" });
   assert.is(sent[0]!.replyTo, undefined);
   assert.is(replies.size, 0);
 });

@@ -88,10 +88,10 @@ export class Actor {
   }
 
   /** Starts executions that wait at the gate `<gate>-one`, and gives their ids once all are there. */
-  async atGate(gate: string, count: number, body: object = {}): Promise<string[]> {
+  async atGate(gate: string, count: number, options: Pick<CallOptions, "at"> = {}): Promise<string[]> {
     const calls = Array.from(
       { length: count },
-      () => this.call("scene-gated", { body: { gate, ...body }, async: true }),
+      () => this.call("scene-gated", { body: { gate }, async: true, ...options }),
     );
     const ids = (await Promise.all(calls)).map(({ executionId }) => executionId);
     await this.until(`${count} calls at the gate`, () => this.cluster.echo.waiting(`${gate}-one`) >= count);
@@ -122,15 +122,16 @@ export class Actor {
 
   /** The worker that has an execution now. */
   async holder(executionId: string): Promise<Member | undefined> {
-    const { redis, keys, workers } = this.cluster;
+    const { redis, keys, workers, working, whole } = this.cluster;
     const entry = await redis.send<string | null>("HGET", keys.meta(executionId), "entry");
     if (entry === null || entry === "") return undefined;
+    if (entry === "local") return whole;
     const work = keys.work(keys.partitionOf(executionId));
     const pending = await redis.send<[string, string][]>("XPENDING", work, "workers", entry, entry, "1");
     const owner = pending[0]?.[1];
     if (owner === undefined) return undefined;
     // The first keeps its name over restarts; the other one's is made up.
-    return workers.find(({ name }) => name === owner) ?? workers.find(({ name }) => name !== "worker1");
+    return working.find(({ name }) => name === owner) ?? workers.find(({ name }) => name !== "worker1");
   }
 
   /**

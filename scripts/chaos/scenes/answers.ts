@@ -34,7 +34,7 @@ export async function early(actor: Actor): Promise<void> {
 export async function oneKey(actor: Actor): Promise<void> {
   const key = actor.named("key");
   const calls = Array.from({ length: 2 * CALLERS }, (_, i) => {
-    const at = actor.cluster.http[i % actor.cluster.http.length]!;
+    const at = actor.cluster.serving[i % actor.cluster.serving.length]!;
     return actor.call("scene-plain", { body: { key }, key, at });
   });
   const answers = await soon(actor, Promise.all(calls), "the answers to one key");

@@ -3,6 +3,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { MAX_DELIVERIES } from "../cluster.ts";
+import type { Member } from "../member.ts";
 import type { Actor } from "./actor.ts";
 
 /** How long a read blocks at most, in milliseconds, with some room. */
@@ -13,10 +14,10 @@ const ORPHANS = 4;
 const MANY = 40;
 
 /** What runs for longer than a lease on workers that live is nobody else's. */
-export async function hold(actor: Actor): Promise<void> {
+export async function hold(actor: Actor, at?: Member): Promise<void> {
   const { echo, monitor, leaseMs } = actor.cluster;
   const gate = actor.gate();
-  const ids = await actor.atGate(gate, 6);
+  const ids = await actor.atGate(gate, 6, at && { at });
   monitor.takeLag();
   await sleep(leaseMs * 1.6);
   // Whoever does not get to run for a good part of a lease may lose it: that is what a lease is.
@@ -67,11 +68,35 @@ export async function comeback(actor: Actor): Promise<void> {
   }
 }
 
+/** What the instance that accepted it runs for longer than a lease is nobody else's, while it lives. */
+export async function holdLocal(actor: Actor): Promise<void> {
+  await hold(actor, actor.cluster.whole);
+}
+
+/** What the instance that accepted it had when it stalled goes on elsewhere, once, and is its own no more. */
+export async function stallLocal(actor: Actor): Promise<void> {
+  const { echo } = actor.cluster;
+  const gate = actor.gate();
+  const ids = await actor.atGate(gate, 6, { at: actor.cluster.whole });
+  const deliveries: (string | null)[] = [];
+  await actor.stall(ids[0]!, async () => {
+    const { redis, keys } = actor.cluster;
+    deliveries.push(await redis.send<string | null>("HGET", keys.meta(ids[0]!), "deliveries"));
+    for (const step of ["one", "two"]) echo.openGate(`${gate}-${step}`);
+    await actor.ends(ids);
+  });
+  await actor.expect(deliveries[0] === "1", "wrong", `${deliveries[0]} deliveries that failed, not 1`, ids[0]);
+  for (const id of ids) {
+    const claims = (await actor.log(id)).filter(({ type }) => type === "execution.started").length;
+    await actor.expect(claims === 2, "duplicated", `${claims} claims after one stall`, id);
+  }
+}
+
 /** What Redis hands to a link that its worker has lost is found before its lease is over. */
 export async function orphan(actor: Actor): Promise<void> {
-  const [worker, other] = actor.cluster.workers;
+  const [worker, ...others] = actor.cluster.working;
   for (let tries = 0; tries < ORPHANS; tries++) {
-    other!.pause();
+    for (const other of others) other.pause();
     try {
       // Its own blocked read is over, so that the next entry is handed to the link that waits longest: the lost one.
       await sleep(BLOCKED_MS);
@@ -80,7 +105,7 @@ export async function orphan(actor: Actor): Promise<void> {
       await actor.until("the new link of a worker", async () => await blockedReads(actor) !== 1);
       await answered(actor, "the answer to who was handed to a lost link");
     } finally {
-      other!.resume();
+      for (const other of others) other.resume();
     }
   }
 }

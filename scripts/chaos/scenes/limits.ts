@@ -30,7 +30,7 @@ export async function slots(actor: Actor): Promise<void> {
 
 /** While no worker takes anything, no more is queued than may be; what was accepted is done afterwards. */
 export async function fullQueue(actor: Actor): Promise<void> {
-  const { redis, keys, workers, http } = actor.cluster;
+  const { redis, keys, working, http } = actor.cluster;
   const length = async () => {
     const streams = keys.each((partition) => keys.work(partition));
     return Math.max(...await Promise.all(streams.map((stream) => redis.send<number>("XLEN", stream))));
@@ -38,7 +38,7 @@ export async function fullQueue(actor: Actor): Promise<void> {
   const accepted: string[] = [];
   let left = QUEUE_LIMIT * keys.partitions + 5 * CALLERS;
   let refused = 0;
-  for (const worker of workers) worker.pause();
+  for (const worker of working) worker.pause();
   try {
     await Promise.all(Array.from({ length: CALLERS }, async (_, i) => {
       while (left-- > 0) {
@@ -48,7 +48,7 @@ export async function fullQueue(actor: Actor): Promise<void> {
       }
     }));
   } finally {
-    for (const worker of workers) worker.resume();
+    for (const worker of working) worker.resume();
   }
   const longest = await length();
   await actor.expect(longest <= QUEUE_LIMIT, "leaked", `${longest} are queued, not ${QUEUE_LIMIT}`);

@@ -5,7 +5,7 @@
 import type { Breach } from "../breach.ts";
 import { type Actor, SceneOver } from "./actor.ts";
 import { early, lostInbox, lostReplies, oneKey } from "./answers.ts";
-import { comeback, hold, orphan, poison, progress, stall } from "./leases.ts";
+import { comeback, hold, holdLocal, orphan, poison, progress, stall, stallLocal } from "./leases.ts";
 import { fullQueue, slots } from "./limits.ts";
 import { cancel, pause } from "./steering.ts";
 import { cancelParked, deadline, park, retry } from "./times.ts";
@@ -13,6 +13,8 @@ import { cancelParked, deadline, park, retry } from "./times.ts";
 /** Every scene, by the name that `--only` takes. */
 export const SCENES = {
   "scene-hold": hold,
+  "scene-hold-local": holdLocal,
+  "scene-stall-local": stallLocal,
   "scene-stall": stall,
   "scene-comeback": comeback,
   "scene-orphan": orphan,

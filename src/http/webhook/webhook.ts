@@ -20,6 +20,7 @@ import { allowHeader, methodNotAllowed } from "../frame/resource.ts";
 import { BYPASSED } from "../protocol/cache_status.ts";
 import { answerCached, cachesOf } from "./cached.ts";
 import { respond, shownTo } from "./respond.ts";
+import type { Way } from "../../execution/claim.ts";
 import type { Reply } from "../../execution/replies.ts";
 import { executionIdOf } from "../../execution/submit.ts";
 import { submissionOf } from "./submission.ts";
@@ -41,6 +42,7 @@ interface Call {
   /** Held until the call is answered, since its input may stay in memory for that long. */
   readonly share: BodyShare;
   executionId?: string;
+  way?: Way | undefined;
   appendMs: number;
   waitMs: number;
 }
@@ -193,6 +195,7 @@ async function start(
   try {
     const submitted = await submit(submission);
     const { executionId, replayed, reply } = submitted;
+    call.way = submitted.way;
     call.executionId = executionId;
     if (replayed) call.headers[REPLAYED_HEADER] = "true";
     if (submitted.durability !== undefined) call.headers["millrace-durability"] = submitted.durability;
@@ -234,12 +237,13 @@ function matchWebhook(
 
 /** Completes the headers: those that every webhook's response has. */
 function finish(call: Call): Record<string, string> {
-  const { headers, executionId, startedAt, appendMs, waitMs } = call;
+  const { headers, executionId, way, startedAt, appendMs, waitMs } = call;
   const total = `total;dur=${(performance.now() - startedAt).toFixed(2)}`;
   if (executionId === undefined) headers["server-timing"] = total;
   else {
     headers["execution-id"] = executionId;
-    headers["server-timing"] = `append;dur=${appendMs.toFixed(2)}, wait;dur=${waitMs.toFixed(2)}, ${total}`;
+    const taken = way === undefined ? "" : `way;desc="${way}", `;
+    headers["server-timing"] = `${taken}append;dur=${appendMs.toFixed(2)}, wait;dur=${waitMs.toFixed(2)}, ${total}`;
   }
   return headers;
 }

@@ -63,6 +63,12 @@ export class Dispatcher {
     return taken;
   }
 
+  /** Gives an execution that is on the work queue to the worker of its submitter. */
+  hold(execution: MemoryExecution): void {
+    this.#leaveQueue(execution);
+    execution.place = "held";
+  }
+
   /** True when there is nothing to take. */
   get isIdle(): boolean {
     return this.#queue.length === 0;
@@ -176,7 +182,7 @@ export class Dispatcher {
   }
 
   #leaveQueue(execution: MemoryExecution): void {
-    this.#queue.splice(this.#queue.indexOf(execution), 1);
+    this.#queue.splice(this.#queue.lastIndexOf(execution), 1);
   }
 
   #tell({ request: { executionId } }: MemoryExecution, message: ControlMessage): void {

@@ -2,7 +2,6 @@
  * The memory driver's log: one process, no server; the same promises for as long as the process lives.
  */
 import { processClock } from "../../lib/clock.ts";
-import { uuidv7 } from "../../lib/uuidv7.ts";
 import { isEnded, type StoredEvent } from "../../execution/event.ts";
 import type { Acceptance, ExecutionRequest } from "../../execution/request.ts";
 import {
@@ -15,12 +14,9 @@ import {
 } from "../../execution/log.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { concurrencyExceeded, queueFull } from "../../execution/refusals.ts";
-import { type KeptEvent, restoreEvent, textOf } from "./kept.ts";
+import { restoreEvent, textOf } from "./kept.ts";
+import type { MemoryRequests } from "./requests.ts";
 import { indexAfter, type MemoryExecution, type MemoryState } from "./state.ts";
-
-/** Bytes of an execution besides its log and its result, estimated. */
-const EXECUTION_BYTES = 1024;
 
 /** Largest page, in events. */
 const PAGE = 1000;
@@ -29,41 +25,27 @@ const PAGE = 1000;
 export interface MemoryLogOptions {
   readonly state: MemoryState;
   readonly dispatcher: Dispatcher;
-  /** Number of executions that may be queued or run at once. */
-  readonly queueLimit: number;
+  readonly requests: MemoryRequests;
 }
 
 /** {@linkcode ExecutionLog} in memory. */
 export class MemoryLog implements ExecutionLog {
   readonly #state: MemoryState;
   readonly #dispatcher: Dispatcher;
-  readonly #queueLimit: number;
+  readonly #requests: MemoryRequests;
 
   constructor(options: MemoryLogOptions) {
     this.#state = options.state;
     this.#dispatcher = options.dispatcher;
-    this.#queueLimit = options.queueLimit;
+    this.#requests = options.requests;
   }
 
   makeId(): string {
-    return uuidv7(processClock.now());
+    return this.#requests.makeId();
   }
 
-  // `async`, so that a refusal is a rejection; nothing is awaited, so that a request is one step.
-  // deno-lint-ignore require-await
-  async request(request: ExecutionRequest): Promise<Acceptance> {
-    const { executionId } = request;
-    if (this.#state.find(executionId) !== undefined) return { executionId, isNew: true };
-    const earlier = this.#state.keys.find(request);
-    if (earlier !== undefined) return { executionId: earlier, isNew: false };
-    this.#refuseExcess(request);
-    const execution = this.#make(request);
-    const [requested] = this.#keepRequest(request, execution.requestedAt);
-    this.#state.retention.admit(EXECUTION_BYTES + requested.bytes);
-    this.#add(execution, requested);
-    this.#state.keys.remember(request, execution.requestedAt);
-    this.#dispatcher.start(execution);
-    return { executionId, isNew: true };
+  request(request: ExecutionRequest): Promise<Acceptance> {
+    return this.#requests.request(request);
   }
 
   meta(executionId: string): Promise<ExecutionMeta | undefined> {
@@ -144,43 +126,6 @@ export class MemoryLog implements ExecutionLog {
     this.#state.append(execution, this.#state.keep([{ type, time: processClock.now(), data: {} }]));
     this.#dispatcher.pauseChanged(execution);
     return "done";
-  }
-
-  #refuseExcess({ workflowId, concurrency }: ExecutionRequest): void {
-    if (this.#state.underWay >= this.#queueLimit) throw queueFull();
-    if (concurrency?.onOverlap !== "reject" || this.#dispatcher.slots.isFree(workflowId, concurrency.limit)) return;
-    throw concurrencyExceeded(workflowId, concurrency.limit);
-  }
-
-  #keepRequest({ workflowId, version, trigger, input, fork }: ExecutionRequest, time: number): [KeptEvent] {
-    const data = { workflowId, version, trigger, input, ...(fork !== undefined && { fork }) };
-    return this.#state.keep([{ type: "execution.requested", time, data }]) as [KeptEvent];
-  }
-
-  #make({ input: _input, ...request }: ExecutionRequest): MemoryExecution {
-    return {
-      request,
-      requestedAt: processClock.now(),
-      events: [],
-      status: "pending",
-      place: "suspended",
-      epoch: 0,
-      sequence: 1,
-      writer: 0,
-      deliveries: 0,
-      bytes: 0,
-      logBytes: 0,
-      ...(request.external !== undefined && {
-        external: { isTaken: false, leaseUntil: 0, leaseMs: 0, names: new Set() },
-      }),
-    };
-  }
-
-  #add(execution: MemoryExecution, requested: KeptEvent): void {
-    this.#state.executions.set(execution.request.executionId, execution);
-    this.#state.underWay++;
-    this.#state.retention.grow(execution, EXECUTION_BYTES);
-    this.#state.append(execution, [requested]);
   }
 }
 

@@ -25,6 +25,7 @@ import { MemoryMailboxes } from "./mailboxes.ts";
 import { MemoryBudget } from "./memory_budget.ts";
 import { MemorySchedules } from "./schedules.ts";
 import { MemoryProjections } from "./projections.ts";
+import { MemoryRequests } from "./requests.ts";
 import { MemorySessionStore } from "./session_store.ts";
 import { MemoryState } from "./state.ts";
 import { MemoryWorkQueue } from "./work_queue.ts";
@@ -75,13 +76,15 @@ export function createMemoryStore(options: MemoryStoreOptions): MemoryStore {
   const waiters = new Waiters({ instance, limit: maxWaiters });
   const dispatcher = new Dispatcher(state, waiters);
   const { cacheLimitBytes = STORE_DEFAULTS.cacheLimitBytes } = options;
+  const requests = new MemoryRequests({ state, dispatcher, queueLimit, logLimitBytes });
   const locks = new MemoryLocks();
   const statistics = new Counters(state);
   return {
     driver: "memory",
     documents: "memory",
     clock: processClock,
-    log: new MemoryLog({ state, dispatcher, queueLimit }),
+    log: new MemoryLog({ state, dispatcher, requests }),
+    shortWay: requests,
     replies: waiters,
     work: new MemoryWorkQueue({ state, dispatcher, waiters, deadLetters, maxDeliveries, logLimitBytes }),
     projections: new MemoryProjections(state, statistics),

@@ -7,8 +7,7 @@
  */
 import { processClock } from "../../lib/clock.ts";
 import { FencedError } from "../../lib/errors.ts";
-import type { JsonValue } from "../../lib/json.ts";
-import { type EventData, isTerminal, type LogEvent } from "../../execution/event.ts";
+import { isTerminal, type LogEvent } from "../../execution/event.ts";
 import type { Claim } from "../../execution/claim.ts";
 import type {
   AppendOptions,
@@ -22,7 +21,8 @@ import { logLimit } from "../../execution/refusals.ts";
 import type { Waiters } from "../../execution/waiters.ts";
 import type { MemoryDeadLetters } from "./dead_letters.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { type KeptEvent, restoreEvent } from "./kept.ts";
+import type { KeptEvent } from "./kept.ts";
+import { claimOf } from "./requests.ts";
 import { type MemoryExecution, type MemoryState, sumOf } from "./state.ts";
 import { endedWorkers } from "../store_rules.ts";
 
@@ -54,7 +54,7 @@ export class MemoryWorkQueue implements WorkQueue {
     const { state, dispatcher } = this.#options;
     if (dispatcher.isIdle) await state.change("work", { signal, timeoutMs: blockMs });
     if (signal.aborted) return [];
-    return dispatcher.take(count).map((execution) => this.#claimOf(execution));
+    return dispatcher.take(count).map((execution) => claimOf(execution, { entryId: state.nextId(), way: "queue" }));
   }
 
   // The claim is lost together with this process, so there is nothing to record.
@@ -111,27 +111,6 @@ export class MemoryWorkQueue implements WorkQueue {
 
   onControl(listener: (executionId: string, message: ControlMessage) => void): void {
     this.#options.dispatcher.onControl(listener);
-  }
-
-  #claimOf(execution: MemoryExecution): Claim {
-    const { request, requestedAt, epoch, sequence, status, deliveries } = execution;
-    const { executionId, workflowId, version, trigger, replyTo, replyEarly = false, fork } = request;
-    return {
-      executionId,
-      workflowId,
-      version,
-      trigger,
-      epoch,
-      entryId: this.#options.state.nextId(),
-      replyEarly,
-      requestedAt,
-      sequence,
-      paused: status === "paused",
-      deliveries,
-      ...(request.external !== undefined && { external: true as const }),
-      ...(replyTo === undefined ? {} : { replyTo }),
-      ...(epoch === 1 && fork === undefined ? { input: inputOf(execution) } : {}),
-    };
   }
 
   /** The execution that the claim still holds. */
@@ -194,8 +173,4 @@ export class MemoryWorkQueue implements WorkQueue {
       result: { executionId, status: "failed", error },
     });
   }
-}
-
-function inputOf({ events }: MemoryExecution): JsonValue {
-  return (restoreEvent(events[0]!).data as EventData["execution.requested"]).input;
 }

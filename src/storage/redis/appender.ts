@@ -23,7 +23,7 @@ const SMALL = 64 * 1024;
 
 /** What is sent besides the events, in the words of {@linkcode append}. */
 export interface AppendEnd {
-  readonly reply?: "early" | "result" | "stored" | "";
+  readonly reply?: "early" | "kept" | "result" | "stored" | "";
   /** `suspend`, `pause` or a terminal status; absent when the execution goes on. */
   readonly outcome?: string;
   /** The result or the early reply; the delay when it is suspended. */

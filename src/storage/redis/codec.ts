@@ -50,6 +50,7 @@ export function decodeClaim({ id, fields }: StreamEntry): Claim {
     trigger: fields.get("trigger") ?? "",
     epoch: Number(fields.get("epoch")),
     entryId: id,
+    way: "queue",
     replyEarly: fields.get("early") === "1",
     requestedAt: Number(fields.get("at")),
     sequence: Number(fields.get("sequence") ?? 1),

@@ -5,44 +5,30 @@ import type { Clock } from "../../lib/clock.ts";
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import type { MemoryWatch } from "./connection/memory_watch.ts";
-import { isFull } from "./connection/refusal.ts";
 import type { Subscriptions } from "./streams/subscriptions.ts";
-import { UnavailableError } from "../../lib/errors.ts";
-import { uuidv7 } from "../../lib/uuidv7.ts";
 import type { Acceptance, ExecutionRequest } from "../../execution/request.ts";
 import type { ExecutionLog, ExecutionMeta, PauseOutcome, ReadOptions, WaitOptions } from "../../execution/log.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
-import type { Waiters } from "../../execution/waiters.ts";
 import type { StoredEvent } from "../../execution/event.ts";
-import { concurrencyExceeded, idempotencyKeyReused, queueFull, storageFull } from "../../execution/refusals.ts";
 import { Appender } from "./appender.ts";
 import { decodeMeta, decodeResult, META_FIELDS, resolveResult } from "./codec.ts";
-import { claimKey, type KeyedRequest, keyPartition, releaseKey } from "./key_claims.ts";
 import type { LogReader } from "./log_reader.ts";
-import { QueueRoom } from "./queue_room.ts";
-import { requestWords } from "./request_words.ts";
-import { resend } from "./resend.ts";
+import type { RedisRequests } from "./requests.ts";
 import { pause } from "./scripts/pause.ts";
-import { requestExecution } from "./scripts/request.ts";
 import { followLog } from "./tails.ts";
 
-/** How many ids that were made and never requested are remembered. */
-const MADE = 10_000;
-
-/** What the log is made of. */
+/** Options of {@linkcode RedisLog}. */
 export interface RedisLogOptions {
   readonly keys: Keys;
   readonly commands: RedisConnection;
   readonly clock: Clock;
   readonly memory: MemoryWatch;
-  readonly waiters: Waiters;
+  readonly requests: RedisRequests;
   readonly group: string;
   readonly logLimitBytes: number;
   readonly reader: LogReader;
   /** Reads the logs that are followed. */
   readonly subscriptions: Subscriptions;
-  /** How many executions may wait or run in one partition. */
-  readonly queueLimit: number;
   /** Tells every worker what happened to an execution from outside. */
   readonly announce: (what: "cancelled" | "paused" | "resumed", executionId: string) => Promise<void>;
 }
@@ -51,92 +37,18 @@ export interface RedisLogOptions {
 export class RedisLog implements ExecutionLog {
   readonly #options: RedisLogOptions;
   readonly #appender: Appender;
-  readonly #room: QueueRoom;
-  /** Ids that were made here and that no request has been sent under. */
-  readonly #made = new Set<string>();
 
   constructor(options: RedisLogOptions) {
     this.#options = options;
-    this.#room = new QueueRoom(options);
     this.#appender = new Appender(options);
   }
 
   makeId(options: { workflowId: string; limited: boolean; idempotencyKey?: string }): string {
-    const { keys } = this.#options;
-    const { workflowId, limited, idempotencyKey } = options;
-    if (keys.partitions === 1 || (!limited && idempotencyKey === undefined)) return this.#remember(this.#newId());
-    const partition = limited ? keys.partitionOf(workflowId) : keyPartition(keys, workflowId, idempotencyKey!);
-    for (;;) {
-      const id = this.#newId();
-      if (keys.partitionOf(id) === partition) return this.#remember(id);
-    }
+    return this.#options.requests.makeId(options);
   }
 
-  #newId(): string {
-    return uuidv7(this.#options.clock.now());
-  }
-
-  /** An id that nobody else has: its first request need not look whether there was one. */
-  #remember(id: string): string {
-    if (this.#made.size >= MADE) this.#made.clear();
-    this.#made.add(id);
-    return id;
-  }
-
-  async request(request: ExecutionRequest): Promise<Acceptance> {
-    const { keys } = this.#options;
-    const { executionId, workflowId, idempotency } = request;
-    if (idempotency === undefined || keys.partitions === 1) return await this.#start(request);
-    const home = keyPartition(keys, workflowId, idempotency.key);
-    const isAtHome = (id: string) => keys.partitionOf(id) === home;
-    if (isAtHome(executionId)) {
-      const accepted = await this.#start(request);
-      if (isAtHome(accepted.executionId)) return accepted;
-    }
-    return await this.#startElsewhere({ ...request, idempotency }, isAtHome);
-  }
-
-  /** Requests an execution that does not lie where its key does; see `key_claims.ts`. */
-  async #startElsewhere(request: KeyedRequest, isAtHome: (id: string) => boolean): Promise<Acceptance> {
-    const { commands } = this.#options;
-    const claimed = await resend(commands, () => claimKey(this.#options, request).catch(refuseWhenFull));
-    const isOwn = claimed.executionId === request.executionId;
-    // What lies with its key was requested in the step that recorded the key.
-    if (!isOwn && isAtHome(claimed.executionId)) return { executionId: claimed.executionId, isNew: false };
-    try {
-      const { executionId, isNew } = await this.#start(claimed);
-      return { executionId, isNew: isNew && isOwn };
-    } catch (error) {
-      if (isOwn && !(error instanceof UnavailableError)) await releaseKey(this.#options, request).catch(() => {});
-      throw error;
-    }
-  }
-
-  async #start(request: ExecutionRequest): Promise<Acceptance> {
-    const { keys, commands, clock, memory, waiters } = this.#options;
-    const { executionId, idempotency } = request;
-    const { words, bytes } = requestWords(request, { keys });
-    const hasRoom = memory.hasRoomFor(bytes);
-    if (!hasRoom && idempotency === undefined) throw storageFull();
-    memory.count(bytes);
-    const partition = keys.partitionOf(executionId);
-    // Whoever comes with the same key may have requested the same id.
-    let again = !this.#made.delete(executionId) || idempotency !== undefined;
-    const send = () => {
-      // Whether the key has been used is still to be said: with a limit of 0 the script starts nothing.
-      const queueLimit = hasRoom ? this.#room.limitOf(partition, { counts: words.admission !== undefined }) : 0;
-      const sending = { time: clock.now(), again, queueLimit };
-      again = true;
-      return requestExecution(commands, words, sending).catch(refuseWhenFull);
-    };
-    const { what, length, executionIds } = await resend(commands, send);
-    if (hasRoom && length !== undefined) this.#room.counted(partition, length);
-    if (what === "existing") return { executionId: executionIds[0]!, isNew: false };
-    if (what === "full" && !hasRoom) throw storageFull();
-    if (what !== "ok") throw refusal(what, request);
-    waiters.appended(executionId);
-    for (const id of executionIds) await this.cancel(id, { reason: "A newer execution took its place" });
-    return { executionId, isNew: true };
+  request(request: ExecutionRequest): Promise<Acceptance> {
+    return this.#options.requests.request(request);
   }
 
   async meta(executionId: string): Promise<ExecutionMeta | undefined> {
@@ -234,14 +146,4 @@ export class RedisLog implements ExecutionLog {
     if (outcome === "done" || outcome === "unchanged") await announce(what, executionId);
     return outcome;
   }
-}
-
-function refuseWhenFull(error: unknown): never {
-  throw isFull(error) ? storageFull(error) : error;
-}
-
-function refusal(what: string, { workflowId, concurrency }: ExecutionRequest): Error {
-  if (what === "reused") return idempotencyKeyReused();
-  if (what === "rejected") return concurrencyExceeded(workflowId, concurrency!.limit);
-  return queueFull();
 }

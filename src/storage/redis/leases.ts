@@ -17,13 +17,14 @@ import { claim } from "./scripts/claim.ts";
 import { renew } from "./scripts/renew.ts";
 import type { ClaimRow } from "./scripts/script_library.ts";
 import { takeOver } from "./scripts/take_over.ts";
+import type { LocalLeases } from "./local_leases.ts";
 import { decodeClaim } from "./codec.ts";
 
 /** How often it looks for leases that lapsed, at most, in milliseconds. */
 const LOOK_EVERY_MS = 1000;
 /** How soon it looks on when a look did not come to the end. */
 const LOOK_ON_MS = 100;
-/** How many leases one script renews, and how many entries it claims. */
+/** How many leases of each kind one script renews, and how many entries it claims. */
 const RENEWED = 2000;
 const CLAIMED = 100;
 
@@ -35,6 +36,8 @@ export interface LeasesOptions {
   readonly instance: string;
   readonly group: string;
   readonly leaseMs: number;
+  /** What this worker has without a work entry: renewed with the rest. */
+  readonly locals: LocalLeases;
   /** How many claims may end without a word before an execution is a dead letter. */
   readonly maxDeliveries: number;
   /** Hears of executions that are no longer this worker's. */
@@ -85,6 +88,7 @@ export class Leases {
 
   /** Forgets a claim: its lease is renewed no more. */
   drop(claim: Claim): void {
+    if (claim.way === "local") return this.#options.locals.drop(claim);
     const key = this.#key(claim);
     if (this.#held.get(key) === claim) this.#held.delete(key);
   }
@@ -100,21 +104,26 @@ export class Leases {
 
   /** Renews the lease of everything held. */
   async renew(): Promise<void> {
-    const { keys, commands, instance, group } = this.#options;
+    const { keys, commands, instance, group, leaseMs, locals, onLost } = this.#options;
     if (this.#renewing || !commands.ready) return;
     this.#renewing = true;
     this.#renewedAt = performance.now();
     try {
       for (let partition = 0; partition < keys.partitions; partition++) {
         const held = this.#heldIn(partition);
-        for (let from = 0; from < held.length; from += RENEWED) {
+        const claims = locals.in(partition);
+        for (let from = 0; from < Math.max(held.length, claims.length); from += RENEWED) {
           const lost = await renew(commands, {
-            keys: { work: keys.work(partition) },
+            keys: { work: keys.work(partition), timers: keys.timers(partition) },
             group,
             consumer: instance,
+            leaseMs,
+            base: keys.base(partition),
             entryIds: held.slice(from, from + RENEWED),
+            locals: claims.slice(from, from + RENEWED),
           });
-          for (const entryId of lost) this.#lose(`${partition} ${entryId}`);
+          for (const entryId of lost.entryIds) this.#lose(`${partition} ${entryId}`);
+          for (const executionId of lost.executionIds) if (locals.lose(executionId)) onLost(executionId);
         }
       }
     } finally {

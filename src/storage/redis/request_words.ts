@@ -1,9 +1,12 @@
 /**
- * A request in the words of the script that appends it.
+ * Converts a request to the arguments of the scripts that append it.
  */
 import type { Keys } from "./keys.ts";
 import type { ExecutionRequest } from "../../execution/request.ts";
-import { encodeEvent } from "../../execution/value.ts";
+import { type EncodedData, encodeEvent } from "../../execution/value.ts";
+import type { UnwrittenRun } from "../../execution/short_way.ts";
+import { encodeEvents, encodeResult } from "./codec.ts";
+import type { RecordOptions } from "./scripts/record.ts";
 import type { RequestOptions } from "./scripts/request.ts";
 
 /** What the script takes, and how many bytes of it Redis will keep. */
@@ -11,14 +14,10 @@ export function requestWords(
   request: ExecutionRequest,
   { keys }: { keys: Keys },
 ): { words: RequestOptions; bytes: number } {
-  const { executionId, workflowId, version, trigger, input, replyTo = "", replyEarly = false } = request;
+  const { executionId, workflowId, version, trigger, replyTo = "", replyEarly = false } = request;
   const { concurrency, external, fork, idempotency, resultTtlSeconds, historyTtlSeconds, timeoutMs } = request;
   const partition = keys.partitionOf(executionId);
-  const { data, value, json = "null" } = encodeEvent({
-    type: "execution.requested",
-    time: 0,
-    data: { workflowId, version, trigger, input, ...(fork !== undefined && { fork }) },
-  });
+  const { data, value, json = "null" } = encodeRequest(request);
   // What a fork begins with stands in the log alone: its claim must fold that.
   const isLarge = value !== undefined || fork !== undefined;
   const words: RequestOptions = {
@@ -27,6 +26,7 @@ export function requestWords(
       log: keys.log(executionId),
       work: keys.work(partition),
       feed: keys.feed(partition),
+      timers: keys.timers(partition),
       values: keys.values(executionId),
     },
     executionId,
@@ -46,7 +46,6 @@ export function requestWords(
     ...(concurrency === undefined && idempotency === undefined ? {} : {
       admission: {
         keys: {
-          timers: keys.timers(partition),
           slots: keys.slots(partition, workflowId),
           waiting: keys.waiting(partition, workflowId),
           record: keys.idempotency(partition, workflowId, idempotency?.key ?? ""),
@@ -60,4 +59,56 @@ export function requestWords(
     }),
   };
   return { words, bytes: data.length + (isLarge ? json.length : 0) };
+}
+
+/** What the script takes that writes a whole execution, and how many bytes its log has. */
+export async function recordWords(
+  request: ExecutionRequest,
+  { requestedAt, events, result }: UnwrittenRun,
+  { keys }: { keys: Keys },
+): Promise<{ words: RecordOptions; bytes: number }> {
+  const { executionId, workflowId, version, trigger, idempotency, resultTtlSeconds, historyTtlSeconds } = request;
+  const partition = keys.partitionOf(executionId);
+  const { data, value } = encodeRequest(request);
+  const { types, words, values } = encodeEvents(events);
+  const { stored } = await encodeResult(result, (output) => values.get(output));
+  const record: RecordOptions = {
+    keys: {
+      meta: keys.meta(executionId),
+      log: keys.log(executionId),
+      feed: keys.feed(partition),
+      result: keys.result(executionId),
+      values: keys.values(executionId),
+      work: keys.work(partition),
+      record: idempotency === undefined
+        ? keys.work(partition)
+        : keys.idempotency(partition, workflowId, idempotency.key),
+    },
+    executionId,
+    workflowId,
+    version,
+    trigger,
+    data,
+    largeInput: value?.json ?? "",
+    requestedAt,
+    status: result.status,
+    result: stored,
+    resultTtlSeconds,
+    historyTtlSeconds,
+    types: `execution.requested,${types}`,
+    words,
+    fingerprint: idempotency?.fingerprint ?? "",
+    recordTtlSeconds: idempotency?.ttlSeconds ?? 0,
+  };
+  return { words: record, bytes: bytesOf([data, value?.json ?? "", ...words]) };
+}
+
+/** How much words take in Redis: exactly where they may be long, and not worth counting elsewhere. */
+function bytesOf(words: readonly string[]): number {
+  return words.reduce((sum, word) => sum + (word.length > 1000 ? Buffer.byteLength(word) : word.length), 0);
+}
+
+function encodeRequest({ workflowId, version, trigger, input, fork }: ExecutionRequest): EncodedData {
+  const data = { workflowId, version, trigger, input, ...(fork !== undefined && { fork }) };
+  return encodeEvent({ type: "execution.requested", time: 0, data });
 }

@@ -36,9 +36,11 @@ import { boundFeeds } from "./feed_trim.ts";
 import { RedisImports } from "./imports.ts";
 import { Inbox } from "./inbox.ts";
 import { RedisLocks } from "./locks.ts";
+import { LocalLeases } from "./local_leases.ts";
 import { LogReader } from "./log_reader.ts";
 import { agreeOnPartitions } from "./partitions.ts";
 import { RedisProjections } from "./projections.ts";
+import { RedisRequests } from "./requests.ts";
 import { openSessions } from "./sessions.ts";
 import { RedisStatistics } from "./statistics.ts";
 import { RedisSchedules } from "./schedules.ts";
@@ -91,25 +93,24 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     const workflows = new RedisWorkflowStore({ keys, commands, clock, documents, historyTtlSeconds });
     const leaseMs = leaseSeconds * 1000;
     const appending = { keys, commands, clock, memory, group: WORKERS, logLimitBytes, maxDeliveries, leaseMs };
-    const work = new RedisWorkQueue({ ...appending, openBlocked: () => open("worker"), instance, onError });
+    const held = { locals: new LocalLeases({ keys }), waiters, instance, onError };
+    const work = new RedisWorkQueue({ ...appending, ...held, openBlocked: () => open("worker") });
     started.push(() => work.close());
     const inbox: Inbox = new Inbox({
-      keys,
-      commands,
-      reader: inboxes,
-      instance,
-      waiters,
+      ...{ keys, commands, reader: inboxes, instance, waiters, onError },
       result: async (executionId): Promise<ExecutionResult | undefined> =>
         await log.result(executionId) ?? await log.earlyReply(executionId),
       resolve: (reply) => log.resolve(reply),
-      onError,
+    });
+    const requests = new RedisRequests({
+      ...appending,
+      ...held,
+      queueLimit,
+      cancel: (executionId, options) => log.cancel(executionId, options),
     });
     const log: RedisLog = new RedisLog({
       ...appending,
-      waiters,
-      reader,
-      subscriptions,
-      queueLimit,
+      ...{ requests, reader, subscriptions },
       announce: (what, executionId) => announce(commands, keys, { what, executionId }),
     });
     const projections = new RedisProjections({
@@ -166,6 +167,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       documents: documents.kind,
       clock,
       log,
+      shortWay: requests,
       replies: waiters,
       work,
       projections,

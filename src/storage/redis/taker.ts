@@ -28,6 +28,9 @@ export interface TakerOptions {
   readonly group: string;
   /** Puts back what there is no room for. */
   readonly requeue: (claim: Claim) => Promise<void>;
+  readonly maxDeliveries: number;
+  /** Ends an execution that has ended too many workers. */
+  readonly onDead: (claim: Claim) => Promise<void>;
 }
 
 /** Takes for one worker, one take at a time. */
@@ -78,8 +81,11 @@ export class Taker {
   }
 
   async #takeNew(count: number, blockMs: number): Promise<Claim[]> {
-    const { reader, requeue } = this.#options;
-    const claims = this.#hold(await reader.readNew({ count, blockMs }));
+    const { reader, requeue, maxDeliveries, onDead } = this.#options;
+    const taken = this.#hold(await reader.readNew({ count, blockMs }));
+    // The lease of whoever ran it without a work entry may have lapsed for the last time.
+    const claims = taken.filter(({ deliveries }) => deliveries < maxDeliveries);
+    for (const claim of taken) if (claim.deliveries >= maxDeliveries) await onDead(claim);
     // What there is no room for is not kept from others.
     for (const claim of claims.splice(count)) await requeue(claim).catch(() => reader.again());
     return claims;

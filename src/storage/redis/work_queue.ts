@@ -18,6 +18,7 @@ import type {
   SuspendOptions,
   WorkQueue,
 } from "../../execution/work_queue.ts";
+import type { Waiters } from "../../execution/waiters.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
 import type { WaitOptions } from "../../execution/log.ts";
 import { logLimit } from "../../execution/refusals.ts";
@@ -27,6 +28,7 @@ import { begin } from "./scripts/begin.ts";
 import { requeue } from "./scripts/requeue.ts";
 import { type EncodedEvents, encodeEvents, encodeResult, referTo } from "./codec.ts";
 import { Leases } from "./leases.ts";
+import type { LocalLeases } from "./local_leases.ts";
 import { resend } from "./resend.ts";
 import { Taker } from "./taker.ts";
 import { Timers } from "./timers.ts";
@@ -45,6 +47,9 @@ export interface WorkQueueOptions {
   readonly instance: string;
   readonly group: string;
   readonly leaseMs: number;
+  readonly locals: LocalLeases;
+  /** Those who are answered by this process when it ends what it runs without a work entry. */
+  readonly waiters: Waiters;
   readonly maxDeliveries: number;
   /** The largest log of an execution. */
   readonly logLimitBytes: number;
@@ -92,6 +97,7 @@ export class RedisWorkQueue implements WorkQueue {
       reader: this.#reader,
       streams: this.#streams,
       requeue: (claim) => this.requeue(claim),
+      onDead: (claim) => this.#bury(claim),
     });
   }
 
@@ -114,9 +120,10 @@ export class RedisWorkQueue implements WorkQueue {
       ? undefined
       : referTo(reply, this.#values.nameOf(claim, events));
     const answer = await this.#send(claim, { sequence, events }, {
-      reply: early === undefined ? "" : "early",
+      reply: early === undefined ? "" : claim.way === "local" ? "kept" : "early",
       payload: early ?? "",
     });
+    if (reply !== undefined && claim.way === "local") this.#options.waiters.reply(reply);
     return { paused: answer === "paused" };
   }
 
@@ -139,12 +146,13 @@ export class RedisWorkQueue implements WorkQueue {
     const events = encodeEvents(options.events);
     const { stored, large } = await encodeResult(options.result, this.#values.nameOf(claim, events));
     await this.#send(claim, { sequence, events }, {
-      reply: claim.replyTo === undefined ? "" : large ? "stored" : "result",
+      reply: claim.replyTo === undefined || claim.way === "local" ? "" : large ? "stored" : "result",
       outcome: options.result.status,
       payload: stored,
       deadLetter,
     });
     this.#leases.drop(claim);
+    if (claim.way === "local") this.#options.waiters.reply(options.result);
   }
 
   release(claim: Claim, { cutOff = false }: { cutOff?: boolean } = {}): void {

@@ -10,7 +10,10 @@ test("POST /webhook answers with the trigger's output through the workflow", () 
     assert.is(response.status, 200);
     const id = response.headers.get("execution-id")!;
     assert.ok(isExecutionId(id));
-    assert.match(response.headers.get("server-timing")!, /^append;dur=[\d.]+, wait;dur=[\d.]+, total;dur=[\d.]+$/);
+    assert.match(
+      response.headers.get("server-timing")!,
+      /^way;desc="queue", append;dur=[\d.]+, wait;dur=[\d.]+, total;dur=[\d.]+$/,
+    );
     assert.is(response.headers.get("x-content-type-options"), "nosniff");
     const input = await json(response);
     assert.is(input.headers["x-custom"], "yes");

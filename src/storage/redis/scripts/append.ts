@@ -3,7 +3,7 @@
  */
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { ADMISSION, LIBRARY } from "./script_library.ts";
+import { ADMISSION, LIBRARY, WRITING } from "./script_library.ts";
 
 /**
  * The script, over what an `external` append (see `report.ts`) does before; that replaces ARGV, sets the flag `external`
@@ -13,7 +13,8 @@ export const appendSource = (before: string) => `
 -- KEYS  1 meta  2 log  3 feed  4 work  5 result  6 inbox (any key when there is no reply)
 -- ARGV  1 execution id  2 epoch, 'cancel' to end it whoever holds it, or 'lapsed' to end it when it is past its deadline
 --       and nobody holds it  3 events that claims must have appended so far; with 'lapsed' how long a lease lives (ms)
---       4 types of the events, by comma  5 reply: '' none, 'early' ARGV 7 now, 'result' ARGV 7, 'stored' a reference
+--       4 types of the events, by comma  5 reply: '' none, 'early' ARGV 7 now, 'kept' the same without the inbox,
+--       'result' ARGV 7, 'stored' a reference
 --       6 '' to go on, 'suspend', 'pause' (suspend if it is still paused), or the terminal status
 --       7 result (JSON or gzip); with 'suspend' and 'pause' the delay (ms)  8 base  9 group
 --       10 token of the claim that writes  11 '' or why this is a dead letter (JSON)  12 bytes that the log may have
@@ -26,6 +27,7 @@ export const appendSource = (before: string) => `
 ${LIBRARY}
 ${ADMISSION}
 ${before}
+${WRITING}
 local m = redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'status', 'workflow', 'version', 'requestedAt', 'entry',
   'writer', 'paused', 'resultTtl', 'historyTtl', 'limited', 'deadline', 'deliveries', 'bytes', 'values', 'early', 'external')
 if not m[1] then return 'gone' end
@@ -59,43 +61,15 @@ local bytes, values = tonumber(m[15] or 0), m[16] == '1'
 for i = 14, #ARGV, 6 do bytes = bytes + #ARGV[i + 3] + #ARGV[i + 4] end
 -- A terminal event alone always fits.
 if bytes > tonumber(ARGV[12]) and count > 0 and not (count == 1 and ENDED[ARGV[6]]) then return 'limit' end
-local first, last
-for i = 14, #ARGV, 6 do
-  local large, started, id = ARGV[i + 4] ~= '', ARGV[i + 5] ~= '', '*'
-  -- The start has the id before the entry's.
-  if started then
-    local at, nth = string.match(last, '(%d+)-(%d+)')
-    id = at .. '-' .. ms(nth + 2)
-  end
-  if large then
-    redis.call('HSET', ARGV[8] .. 'values:' .. ARGV[1], ARGV[i + 2], ARGV[i + 4])
-    values = true
-  end
-  if ARGV[i + 2] == '' then
-    last = redis.call('XADD', KEYS[2], id, 'type', ARGV[i], 'time', ARGV[i + 1], 'data', ARGV[i + 3])
-  elseif not large and not started then
-    last = redis.call('XADD', KEYS[2], id, 'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3])
-  elseif not large then
-    last = redis.call('XADD', KEYS[2], id, 'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3],
-      'startedAt', ARGV[i + 5])
-  else
-    local words = {'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3],
-      'value', 'output', 'bytes', #ARGV[i + 4]}
-    if started then
-      words[#words + 1] = 'startedAt'
-      words[#words + 1] = ARGV[i + 5]
-    end
-    last = redis.call('XADD', KEYS[2], id, unpack(words))
-  end
-  first = first or last
-end
+local first, last, wrote = write(KEYS[2], ARGV[8] .. 'values:' .. ARGV[1], 14, nil)
+values = values or wrote
 if ARGV[5] == 'stored' then
   redis.call('XADD', KEYS[6], 'NOMKSTREAM', '*', 'execution', ARGV[1], 'stored', '1')
-elseif ARGV[5] ~= '' then
+elseif ARGV[5] == 'early' or ARGV[5] == 'result' then
   redis.call('XADD', KEYS[6], 'NOMKSTREAM', '*', 'execution', ARGV[1], 'result', ARGV[7])
-  -- Kept for a caller whose inbox was lost; at the end there is the result.
-  if ARGV[5] == 'early' then redis.call('HSET', KEYS[1], 'reply', ARGV[7]) end
 end
+-- Kept for a caller whose reply was lost; at the end there is the result.
+if ARGV[5] == 'early' or ARGV[5] == 'kept' then redis.call('HSET', KEYS[1], 'reply', ARGV[7]) end
 if ARGV[6] == '' or suspends then
   if count > 0 then
     redis.call('HSET', KEYS[1], 'sequence', sequence + count, 'status', paused and 'paused' or 'running', 'writer', ARGV[10],
@@ -105,7 +79,7 @@ if ARGV[6] == '' or suspends then
     if m[14] and string.find(ARGV[4], 'node.completed', 1, true) then redis.call('HDEL', KEYS[1], 'deliveries', 'waits') end
   end
   if not suspends then return paused and 'paused' or 'ok' end
-  drop(KEYS[4], ARGV[9], entry)
+  if entry ~= LOCAL then drop(KEYS[4], ARGV[9], entry) end
   redis.call('HSET', KEYS[1], 'entry', '')
   redis.call('ZADD', ARGV[8] .. 'timers', math.min(clock() + ARGV[7], tonumber(m[13])), ARGV[1])
   return 'suspended'
@@ -122,7 +96,8 @@ redis.call('SET', KEYS[5], ARGV[7], 'EX', m[10])
 redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[4], 'version', m[5],
   'first', first, 'last', last, 'types', ARGV[4],
   'status', ARGV[6], 'requestedAt', m[6], 'endedAt', now, 'keptUntil', ms(nowMs + m[11] * 1000))
-if entry == '' then redis.call('ZREM', ARGV[8] .. 'timers', ARGV[1]) else drop(KEYS[4], ARGV[9], entry) end
+-- What waits has a timer, and what its own instance runs a lease there.
+if entry == '' or entry == LOCAL then redis.call('ZREM', ARGV[8] .. 'timers', ARGV[1]) else drop(KEYS[4], ARGV[9], entry) end
 if m[18] then redis.call('ZREM', ARGV[8] .. 'external:' .. m[4], ARGV[1]) end
 if m[12] then
   redis.call('ZREM', ARGV[8] .. 'slots:' .. m[4], ARGV[1])
@@ -170,7 +145,7 @@ export interface AppendScriptOptions {
   readonly sequence: string;
   /** The types of the events, by comma. */
   readonly types: string;
-  readonly reply: "early" | "result" | "stored" | "";
+  readonly reply: "early" | "kept" | "result" | "stored" | "";
   /** `suspend`, `pause` or a terminal status; "" when the execution goes on. */
   readonly outcome: string;
   /** The result or the early reply; the delay in milliseconds when it is suspended. */

@@ -12,7 +12,7 @@ export const PAUSE = defineScript(
 -- ARGV  1 execution id  2 'paused' or 'resumed'  3 group  4 base
 -- Reply 'done', 'unchanged', 'ended' or 'unknown'
 ${LIBRARY}
-local m = redis.call('HMGET', KEYS[1], 'status', 'paused', 'entry', 'queued', 'deadline', 'workflow', 'version')
+local m = redis.call('HMGET', KEYS[1], 'status', 'paused', 'entry', 'inLine', 'deadline', 'workflow', 'version')
 if not m[1] then return 'unknown' end
 if ENDED[m[1]] then return 'ended' end
 local pause = ARGV[2] == 'paused'
@@ -24,7 +24,7 @@ redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[6], 'versio
 redis.call('HSET', KEYS[1], 'paused', pause and '1' or '', 'status', pause and 'paused' or 'running')
 if pause then
   -- What no worker has been given yet is taken back; a worker that has it is told.
-  if m[3] ~= '' and not holder(KEYS[4], ARGV[3], m[3]) then
+  if m[3] ~= '' and m[3] ~= LOCAL and not holder(KEYS[4], ARGV[3], m[3]) then
     redis.call('XDEL', KEYS[4], m[3])
     redis.call('HSET', KEYS[1], 'entry', '')
     redis.call('ZADD', KEYS[5], m[5], ARGV[1])

@@ -11,44 +11,48 @@ import { ADMISSION, LIBRARY } from "./script_library.ts";
 
 /** Appends `execution.requested` and puts the execution on the work stream, or into its workflow's queue. */
 export const REQUEST = defineScript(`
--- KEYS  1 meta  2 log  3 work  4 feed
---       and where slots or a key are at stake:  5 timers  6 slots  7 waiting  8 idempotency record
---       and at the last: values
+-- KEYS  1 meta  2 log  3 work  4 feed  5 timers  6 values
+--       and where slots or a key are at stake:  7 slots  8 waiting  9 idempotency record
 -- ARGV  1 execution id  2 workflow  3 version  4 trigger  5 data of execution.requested (JSON)
 --       6 instance to reply to, or ''  7 '1' to reply early  8 trigger's output (JSON)
 --       9 result TTL (s)  10 history TTL (s)  11 timeout (ms)
---       12 how many may be queued or run; without KEYS 5 to 8 it may be '': they are not counted now
+--       12 how many may be queued or run; without KEYS 7 to 9 it may be '': they are not counted now
 --       13 time (ms)  14 '1' when it may have been sent before
---       and with KEYS 5 to 8:  15 slots, or ''  16 on overlap  17 fingerprint, or ''  18 its TTL (s)  19 base
---       and at the last but one: '' or, when another program runs it, 'taken' (it is handed out) or 'reported', then base
---       and at the last: '1' when ARGV 8 is large: it does not travel with the work, and stands beside the log
--- Reply [what, how many were queued or run before, or '', id..]: 'ok' and the executions to be cancelled for this one;
---       'existing' and the one that the key made; 'reused', 'full' or 'rejected' when refused. 'ok' again when it was
---       sent before
+--       15 lease (ms) under which the sender runs it, or '': it goes on the work stream
+--       16 '1' when ARGV 8 is large: it does not travel with the work, and stands beside the log
+--       17 '' or, when another program runs it, 'taken' (it is handed out) or 'reported', then base
+--       and with KEYS 7 to 9:  18 slots, or ''  19 on overlap  20 fingerprint, or ''  21 its TTL (s)  22 base
+-- Reply [what, how many were queued or run before, or '', id..]: 'ok', or 'local' when the sender has the lease, and the
+--       executions to be cancelled for this one; 'existing' and the one that the key made; 'reused', 'full' or
+--       'rejected' when refused. 'ok' or 'local' again when it was sent before
 ${LIBRARY}
 ${ADMISSION}
 local function inTheWay(limit)
-  local ids = redis.call('ZRANGE', KEYS[7], 0, -1)
-  local slots = redis.call('ZRANGE', KEYS[6], 0, -1)
+  local ids = redis.call('ZRANGE', KEYS[8], 0, -1)
+  local slots = redis.call('ZRANGE', KEYS[7], 0, -1)
   table.sort(slots)
   for i = 1, #slots - limit + 1 do ids[#ids + 1] = slots[i] end
   local older = {'ok', ''}
   for _, id in ipairs(ids) do if id < ARGV[1] then older[#older + 1] = id end end
   return older
 end
-local rich, large = #KEYS > 5, ARGV[#ARGV] == '1'
-local external, ownBase = string.match(ARGV[#ARGV - 1], '^(%a+) (.*)$')
-local limit = rich and tonumber(ARGV[15]) or nil
-local known = ARGV[14] == '1' and redis.call('HMGET', KEYS[1], 'requestedAt', 'queued') or {}
+local rich, large = #KEYS > 6, ARGV[16] == '1'
+local external, ownBase = string.match(ARGV[17], '^(%a+) (.*)$')
+local limit = rich and tonumber(ARGV[18]) or nil
+local known = ARGV[14] == '1' and redis.call('HMGET', KEYS[1], 'requestedAt', 'inLine', 'entry', 'epoch') or {}
 if known[1] then
-  if known[2] == '1' and ARGV[16] == 'cancelPrevious' then return inTheWay(limit) end
+  if ARGV[15] ~= '' and known[3] == LOCAL and known[4] == '1' then
+    redis.call('ZADD', KEYS[5], clock() + ARGV[15], ARGV[1])
+    return {'local', ''}
+  end
+  if known[2] == '1' and ARGV[19] == 'cancelPrevious' then return inTheWay(limit) end
   return {'ok', ''}
 end
-local idempotent = rich and ARGV[17] ~= ''
+local idempotent = rich and ARGV[20] ~= ''
 if idempotent then
-  local record = redis.call('HMGET', KEYS[8], 'execution', 'fingerprint')
+  local record = redis.call('HMGET', KEYS[9], 'execution', 'fingerprint')
   if record[1] and record[1] ~= ARGV[1] then
-    return record[2] == ARGV[17] and {'existing', '', record[1]} or {'reused'}
+    return record[2] == ARGV[20] and {'existing', '', record[1]} or {'reused'}
   end
 end
 local length = ''
@@ -59,15 +63,15 @@ end
 local now, admitted, nowMs = ARGV[13], true, nil
 if limit then
   nowMs = clock()
-  admit(ARGV[19], ARGV[2], nowMs)
-  local waiting = redis.call('ZCARD', KEYS[7])
-  admitted = waiting == 0 and redis.call('ZCARD', KEYS[6]) < limit
-  if not admitted and ARGV[16] == 'reject' then return {'rejected'} end
+  admit(ARGV[22], ARGV[2], nowMs)
+  local waiting = redis.call('ZCARD', KEYS[8])
+  admitted = waiting == 0 and redis.call('ZCARD', KEYS[7]) < limit
+  if not admitted and ARGV[19] == 'reject' then return {'rejected'} end
   if waiting >= tonumber(ARGV[12]) then return {'full', length} end
 end
 local id
 if large then
-  redis.call('HSET', KEYS[#KEYS], ARGV[4], ARGV[8])
+  redis.call('HSET', KEYS[6], ARGV[4], ARGV[8])
   id = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', now, 'data', ARGV[5],
     'value', 'input', 'bytes', #ARGV[8])
 else
@@ -75,12 +79,14 @@ else
 end
 -- The id of a log's first entry is the time, by Redis's clock.
 local deadline = ms(string.match(id, '^%d+') + ARGV[11])
-local entry = ''
-if admitted and not external then
+local entry, done = '', 'ok'
+if admitted and ARGV[15] ~= '' then
+  entry, done = LOCAL, 'local'
+  redis.call('ZADD', KEYS[5], string.match(id, '^%d+') + ARGV[15], ARGV[1])
+elseif admitted and not external then
   local work = {'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', ARGV[4], 'epoch', '1', 'at', now}
   if ARGV[6] ~= '' then work[#work + 1] = 'replyTo'; work[#work + 1] = ARGV[6] end
   if ARGV[7] == '1' then work[#work + 1] = 'early'; work[#work + 1] = '1' end
-  if limit then work[#work + 1] = 'limited'; work[#work + 1] = '1' end
   if not large then work[#work + 1] = 'input'; work[#work + 1] = ARGV[8] end
   entry = redis.call('XADD', KEYS[3], '*', unpack(work))
 end
@@ -91,24 +97,24 @@ redis.call('HSET', KEYS[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', 
 redis.call('XADD', KEYS[4], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
   'first', id, 'last', id, 'types', 'execution.requested')
 if idempotent then
-  redis.call('HSET', KEYS[8], 'execution', ARGV[1], 'fingerprint', ARGV[17])
-  redis.call('EXPIRE', KEYS[8], ARGV[18])
+  redis.call('HSET', KEYS[9], 'execution', ARGV[1], 'fingerprint', ARGV[20])
+  redis.call('EXPIRE', KEYS[9], ARGV[21])
 end
 if external then
   redis.call('HSET', KEYS[1], 'external', external)
   if admitted then handOut(ownBase, ARGV[1], ARGV[2], external, deadline) end
 end
-if not limit then return {'ok', length} end
-redis.call('HSET', KEYS[1], 'limited', ARGV[15])
+if not limit then return {done, length} end
+redis.call('HSET', KEYS[1], 'limited', ARGV[18])
 if admitted then
-  redis.call('ZADD', KEYS[6], nowMs + SLOT_MS, ARGV[1])
-  return {'ok', length}
+  redis.call('ZADD', KEYS[7], nowMs + SLOT_MS, ARGV[1])
+  return {done, length}
 end
-redis.call('HSET', KEYS[1], 'queued', '1')
-redis.call('ZADD', KEYS[7], 0, ARGV[1])
+redis.call('HSET', KEYS[1], 'inLine', '1')
+redis.call('ZADD', KEYS[8], 0, ARGV[1])
 redis.call('ZADD', KEYS[5], deadline, ARGV[1])
 redis.call('ZADD', KEYS[5], 'NX', nowMs + SLOT_MS, 'admit:' .. ARGV[2])
-return ARGV[16] == 'cancelPrevious' and inTheWay(limit) or {'ok', length}
+return ARGV[19] == 'cancelPrevious' and inTheWay(limit) or {'ok', length}
 `);
 
 /** What {@linkcode requestExecution} takes. */
@@ -118,6 +124,7 @@ export interface RequestOptions {
     readonly log: string;
     readonly work: string;
     readonly feed: string;
+    readonly timers: string;
     readonly values: string;
   };
   readonly executionId: string;
@@ -147,7 +154,6 @@ export interface RequestOptions {
 /** What a request draws on besides its own log. */
 export interface AdmissionOptions {
   readonly keys: {
-    readonly timers: string;
     readonly slots: string;
     readonly waiting: string;
     /** The idempotency record. */
@@ -172,11 +178,13 @@ export interface Sending {
   readonly again: boolean;
   /** How many executions may be queued or run in this partition; absent, they are not counted, which `admission` needs. */
   readonly queueLimit?: number | undefined;
+  /** For how long the sender has it, to run it itself, in milliseconds; absent, it goes on the work stream. */
+  readonly leaseMs?: number | undefined;
 }
 
 /** What {@linkcode requestExecution} replies. */
 export interface RequestReply {
-  readonly what: "ok" | "existing" | "reused" | "full" | "rejected";
+  readonly what: "ok" | "local" | "existing" | "reused" | "full" | "rejected";
   /** How many were queued or run before this one, where they were counted. */
   readonly length?: number;
   /** The executions that the outcome concerns. */
@@ -187,10 +195,10 @@ export interface RequestReply {
 export async function requestExecution(
   connection: RedisConnection,
   options: RequestOptions,
-  { time, again, queueLimit }: Sending,
+  { time, again, queueLimit, leaseMs }: Sending,
 ): Promise<RequestReply> {
   const { keys, admission } = options;
-  const names = [keys.meta, keys.log, keys.work, keys.feed];
+  const names = [keys.meta, keys.log, keys.work, keys.feed, keys.timers, keys.values];
   const args = [
     options.executionId,
     options.workflowId,
@@ -206,14 +214,15 @@ export async function requestExecution(
     queueLimit === undefined ? "" : String(queueLimit),
     String(time),
     again ? "1" : "",
+    leaseMs === undefined ? "" : String(leaseMs),
+    options.large ? "1" : "",
+    options.external === undefined ? "" : `${options.external} ${options.base}`,
   ];
   if (admission !== undefined) {
     const { slots, onOverlap, fingerprint, recordTtlSeconds, base } = admission;
-    names.push(admission.keys.timers, admission.keys.slots, admission.keys.waiting, admission.keys.record);
+    names.push(admission.keys.slots, admission.keys.waiting, admission.keys.record);
     args.push(slots === undefined ? "" : String(slots), onOverlap, fingerprint, String(recordTtlSeconds), base);
   }
-  names.push(keys.values);
-  args.push(options.external === undefined ? "" : `${options.external} ${options.base}`, options.large ? "1" : "");
   const [what, length = "", ...executionIds] = await runScript<[RequestReply["what"], number | "", ...string[]]>(
     connection,
     REQUEST,

@@ -14,7 +14,7 @@ export const REQUEUE = defineScript(
 ${LIBRARY}
 local m = redis.call('HMGET', KEYS[1], 'epoch', 'status', 'entry', 'paused', 'deadline')
 if m[1] ~= ARGV[2] or ENDED[m[2]] or m[3] == '' then return 0 end
-drop(KEYS[2], ARGV[3], m[3])
+if m[3] == LOCAL then redis.call('ZREM', ARGV[4] .. 'timers', ARGV[1]) else drop(KEYS[2], ARGV[3], m[3]) end
 if m[4] == '1' and clock() < tonumber(m[5]) then
   -- A paused execution lies on the work stream at its deadline only.
   redis.call('HSET', KEYS[1], 'entry', '')

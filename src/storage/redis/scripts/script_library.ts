@@ -6,6 +6,8 @@ import type { Reply } from "../connection/connection.ts";
 /** Time, the work stream, and which states are final. */
 export const LIBRARY = `
 local ENDED = {completed = true, failed = true, cancelled = true}
+-- In \`entry\` of an execution that the instance which accepted it runs: it has no work entry, and its lease is in timers.
+local LOCAL = 'local'
 local function clock()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
@@ -34,23 +36,22 @@ local function requeue(base, id)
   local meta = base .. 'meta:' .. id
   local e = redis.call('HMGET', meta, 'external', 'deadline', 'workflow')
   if e[1] and clock() < tonumber(e[2]) then
-    redis.call('HSET', meta, 'queued', '')
+    redis.call('HSET', meta, 'inLine', '')
     return handOut(base, id, e[3], e[1], e[2])
   end
-  local m = redis.call('HMGET', meta, 'workflow', 'version', 'trigger', 'requestedAt', 'sequence', 'replyTo', 'early', 'limited', 'paused',
+  local m = redis.call('HMGET', meta, 'workflow', 'version', 'trigger', 'requestedAt', 'sequence', 'replyTo', 'early', 'paused',
     'deliveries')
   local words = {'execution', id, 'workflow', m[1], 'version', m[2], 'trigger', m[3], 'at', m[4], 'sequence', m[5],
     'epoch', redis.call('HINCRBY', meta, 'epoch', 1)}
   if e[1] then words[#words + 1] = 'external'; words[#words + 1] = '1' end
   if m[6] ~= '' then words[#words + 1] = 'replyTo'; words[#words + 1] = m[6] end
   if m[7] == '1' then words[#words + 1] = 'early'; words[#words + 1] = '1' end
-  if m[9] == '1' then words[#words + 1] = 'paused'; words[#words + 1] = '1' end
-  if m[8] and redis.call('ZSCORE', base .. 'slots:' .. m[1], id) then words[#words + 1] = 'limited'; words[#words + 1] = '1' end
-  if m[10] then
-    words[#words + 1] = 'lost'; words[#words + 1] = m[10]
+  if m[8] == '1' then words[#words + 1] = 'paused'; words[#words + 1] = '1' end
+  if m[9] then
+    words[#words + 1] = 'lost'; words[#words + 1] = m[9]
     redis.call('HSET', meta, 'waits', '1')
   end
-  redis.call('HSET', meta, 'queued', '', 'entry', redis.call('XADD', base .. 'work', '*', unpack(words)))
+  redis.call('HSET', meta, 'inLine', '', 'entry', redis.call('XADD', base .. 'work', '*', unpack(words)))
 end
 `;
 
@@ -78,13 +79,53 @@ local function admit(base, workflow, now)
     redis.call('ZREM', waiting, id)
     if not over then
       redis.call('ZADD', slots, now + SLOT_MS, id)
-      if m[3] == '1' then redis.call('HSET', base .. 'meta:' .. id, 'queued', '')
+      if m[3] == '1' then redis.call('HSET', base .. 'meta:' .. id, 'inLine', '')
       else
         redis.call('ZREM', base .. 'timers', id)
         requeue(base, id)
       end
     end
   end
+end
+`;
+
+/** Appends entries to a log; each is six words: type, time, node or '', data (JSON), '' or the large output that stands
+ * beside it (JSON), '' or the time of the start that belongs to it. */
+export const WRITING = `
+-- Appends the entries from ARGV[at] on; \`last\` is the log's newest entry, without which the first has no start.
+-- Returns the ids of the first and of the last, and whether there were large outputs
+local function write(log, values, at, last)
+  local first, wrote = nil, false
+  for i = at, #ARGV, 6 do
+    local large, started, id = ARGV[i + 4] ~= '', ARGV[i + 5] ~= '', '*'
+    -- The start has the id before the entry's.
+    if started then
+      local time, nth = string.match(last, '(%d+)-(%d+)')
+      id = time .. '-' .. ms(nth + 2)
+    end
+    if large then
+      redis.call('HSET', values, ARGV[i + 2], ARGV[i + 4])
+      wrote = true
+    end
+    if ARGV[i + 2] == '' then
+      last = redis.call('XADD', log, id, 'type', ARGV[i], 'time', ARGV[i + 1], 'data', ARGV[i + 3])
+    elseif not large and not started then
+      last = redis.call('XADD', log, id, 'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3])
+    elseif not large then
+      last = redis.call('XADD', log, id, 'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3],
+        'startedAt', ARGV[i + 5])
+    else
+      local words = {'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3],
+        'value', 'output', 'bytes', #ARGV[i + 4]}
+      if started then
+        words[#words + 1] = 'startedAt'
+        words[#words + 1] = ARGV[i + 5]
+      end
+      last = redis.call('XADD', log, id, unpack(words))
+    end
+    first = first or last
+  end
+  return first, last, wrote
 end
 `;
 

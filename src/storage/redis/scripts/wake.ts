@@ -24,8 +24,14 @@ for _, member in ipairs(due) do
       redis.call('ZADD', KEYS[1], now + SLOT_MS, member)
     end
   else
-    local m = redis.call('HMGET', ARGV[2] .. 'meta:' .. member, 'status', 'entry', 'paused', 'deadline', 'queued', 'workflow')
-    if m[1] and not ENDED[m[1]] and m[2] == '' then
+    local meta = ARGV[2] .. 'meta:' .. member
+    local m = redis.call('HMGET', meta, 'status', 'entry', 'paused', 'deadline', 'inLine', 'workflow')
+    if m[1] and not ENDED[m[1]] and (m[2] == '' or m[2] == LOCAL) then
+      if m[2] == LOCAL then
+        -- The lease of an instance that ran it has lapsed: a delivery that failed.
+        redis.call('HINCRBY', meta, 'deliveries', 1)
+        redis.call('HSET', meta, 'entry', '')
+      end
       if m[3] == '1' and now < tonumber(m[4]) then
         redis.call('ZADD', KEYS[1], m[4], member)
       else

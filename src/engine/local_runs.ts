@@ -1,0 +1,94 @@
+/**
+ * Runs on this worker what this instance accepts: claimed in the step that requested it, or not yet written.
+ *
+ * Invariants:
+ * 1. A place is given only while there is room on the worker and in the workflow's share of it.
+ * 2. Whatever happens to a run that is not written, its submitter is told what became of the request: when the run does
+ *    not come to writing, the request goes to the work queue.
+ */
+import type { Clock } from "../lib/clock.ts";
+import { type Claim, localClaim } from "../execution/claim.ts";
+import type { ExecutionRequest } from "../execution/request.ts";
+import type { LocalPlace, LocalRunner, UnwrittenWrites } from "../execution/short_way.ts";
+import type { WorkQueue } from "../execution/work_queue.ts";
+import type { CompiledWorkflow } from "../workflow/definition.ts";
+import type { Places } from "./places.ts";
+import { RunControl } from "./run_control.ts";
+import type { Shares } from "./shares.ts";
+import { UnwrittenQueue } from "./unwritten.ts";
+
+/** What one run is made with. */
+export interface LocalRun {
+  readonly workflow: CompiledWorkflow;
+  readonly control: RunControl;
+  readonly queue: Pick<WorkQueue, "append" | "suspend" | "finish">;
+}
+
+/** What local runs need of their worker. */
+export interface LocalRunsOptions {
+  readonly places: Places;
+  readonly shares: Shares;
+  readonly clock: Clock;
+  readonly work: WorkQueue;
+  /** False before the worker has started, and once it stops. */
+  readonly isOpen: () => boolean;
+  /** Runs an execution; throws what ends the run otherwise than the execution. */
+  readonly run: (claim: Claim, run: LocalRun) => Promise<void>;
+  /** Gives a claim up whose run ended so. */
+  readonly giveUp: (claim: Claim, error: unknown) => Promise<void>;
+  /** Hears of what went wrong without ending an execution. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** {@linkcode LocalRunner} on a worker. */
+export class LocalRuns implements LocalRunner {
+  readonly #options: LocalRunsOptions;
+
+  constructor(options: LocalRunsOptions) {
+    this.#options = options;
+  }
+
+  reserve(executionId: string, workflow: CompiledWorkflow): LocalPlace | undefined {
+    const { places, shares, isOpen } = this.#options;
+    if (!isOpen() || places.free <= 0 || !shares.enter(workflow.id)) return undefined;
+    const control = new RunControl({ paused: false });
+    places.enter(executionId, control);
+    const leave = () => {
+      places.leave(executionId, control);
+      shares.leave(workflow.id);
+    };
+    return {
+      run: (claim) => void this.#run(claim, workflow, control).finally(leave),
+      runUnwritten: (request, writes) => void this.#runUnwritten(request, writes, workflow, control).finally(leave),
+      leave,
+    };
+  }
+
+  async #run(claim: Claim, workflow: CompiledWorkflow, control: RunControl): Promise<void> {
+    const { run, giveUp, work } = this.#options;
+    try {
+      await run(claim, { workflow, control, queue: work });
+    } catch (error) {
+      await giveUp(claim, error);
+    }
+  }
+
+  async #runUnwritten(
+    request: ExecutionRequest,
+    writes: UnwrittenWrites,
+    workflow: CompiledWorkflow,
+    control: RunControl,
+  ): Promise<void> {
+    const { run, giveUp, clock, work, onError } = this.#options;
+    const queue = new UnwrittenQueue(writes, work);
+    try {
+      await run(localClaim(request, clock.now()), { workflow, control, queue });
+    } catch (error) {
+      if (queue.claim !== undefined) return await giveUp(queue.claim, error);
+      // Who submitted it has been told why: refused, unknown, or the earlier execution with its key.
+      if (queue.isSettled) return;
+      onError(error);
+      await writes.handOver().catch(() => {});
+    }
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * The queue side of an execution that is run before it is requested.
+ *
+ * Invariants:
+ * 1. Nothing is written before the run ends or has something to write: the end writes all in one step, anything else
+ *    requests the execution first.
+ * 2. Once it is requested, everything is written under the claim that this gave, as for any local execution.
+ * 3. What is not this instance's to run is not run on: {@linkcode NotOursError} ends the run.
+ */
+import { AppendRefusedError } from "../lib/errors.ts";
+import type { Claim, Way } from "../execution/claim.ts";
+import type { LogEvent } from "../execution/event.ts";
+import type { UnwrittenWrites } from "../execution/short_way.ts";
+import type { AppendOptions, FinishOptions, SuspendOptions, WorkQueue } from "../execution/work_queue.ts";
+
+/** An earlier execution has the key, or another worker has the execution. */
+export class NotOursError extends Error {
+  override readonly name = "NotOursError";
+}
+
+/** Writes for one run; once something is written, through the work queue. */
+export class UnwrittenQueue implements Pick<WorkQueue, "append" | "suspend" | "finish"> {
+  readonly #work: Pick<WorkQueue, "append" | "suspend" | "finish">;
+  readonly #writes: UnwrittenWrites;
+  #claim: Claim | undefined;
+  #isSettled = false;
+
+  constructor(writes: UnwrittenWrites, work: Pick<WorkQueue, "append" | "suspend" | "finish">) {
+    this.#writes = writes;
+    this.#work = work;
+  }
+
+  /** The claim that the request gave. */
+  get claim(): Claim | undefined {
+    return this.#claim;
+  }
+
+  /** True once the submitter has been told what became of the request. */
+  get isSettled(): boolean {
+    return this.#isSettled;
+  }
+
+  async append(claim: Claim, options: AppendOptions): Promise<{ paused: boolean }> {
+    return await this.#work.append(await this.#requested(claim), options);
+  }
+
+  async suspend(claim: Claim, options: SuspendOptions): Promise<"suspended" | "resumed"> {
+    return await this.#work.suspend(await this.#requested(claim), options);
+  }
+
+  async finish(claim: Claim, { events, result, sequence }: FinishOptions): Promise<void> {
+    if (this.#claim !== undefined) return await this.#work.finish(this.#claim, { events, result, sequence });
+    const run = { requestedAt: claim.requestedAt, events: startedBy(events, "single-write"), result };
+    if (!await this.#settle(this.#writes.record(run))) throw new NotOursError("An earlier execution has the key");
+  }
+
+  async #requested({ requestedAt }: Claim): Promise<Claim> {
+    this.#claim ??= await this.#settle(this.#writes.start(requestedAt));
+    if (this.#claim === undefined) throw new NotOursError("The execution is another's to run");
+    return this.#claim;
+  }
+
+  async #settle<T>(write: Promise<T>): Promise<T> {
+    try {
+      const written = await write;
+      this.#isSettled = true;
+      return written;
+    } catch (error) {
+      // Of what was refused for want of room the end is still to be written.
+      this.#isSettled = !(error instanceof AppendRefusedError);
+      throw error;
+    }
+  }
+}
+
+/** Says in `execution.started` which way it was. */
+function startedBy(events: readonly LogEvent[], way: Way): LogEvent[] {
+  return events.map((event) => event.type === "execution.started" ? { ...event, data: { ...event.data, way } } : event);
+}

@@ -1,0 +1,209 @@
+/**
+ * How executions come into Redis: requested for whichever worker, claimed for this instance, or written whole.
+ */
+import type { Clock } from "../../lib/clock.ts";
+import { UnavailableError } from "../../lib/errors.ts";
+import { uuidv7 } from "../../lib/uuidv7.ts";
+import { localClaim } from "../../execution/claim.ts";
+import type { ExecutionLog } from "../../execution/log.ts";
+import {
+  concurrencyExceeded,
+  idempotencyKeyReused,
+  logLimit,
+  queueFull,
+  storageFull,
+} from "../../execution/refusals.ts";
+import type { Acceptance, ExecutionRequest } from "../../execution/request.ts";
+import type { LocalAcceptance, ShortWay, UnwrittenRun } from "../../execution/short_way.ts";
+import type { Waiters } from "../../execution/waiters.ts";
+import type { RedisConnection } from "./connection/connection.ts";
+import type { MemoryWatch } from "./connection/memory_watch.ts";
+import { isFull } from "./connection/refusal.ts";
+import { claimKey, type KeyedRequest, keyPartition, releaseKey } from "./key_claims.ts";
+import type { Keys } from "./keys.ts";
+import type { LocalLeases } from "./local_leases.ts";
+import { QueueRoom } from "./queue_room.ts";
+import { recordWords, requestWords } from "./request_words.ts";
+import { resend } from "./resend.ts";
+import { recordExecution } from "./scripts/record.ts";
+import { requestExecution } from "./scripts/request.ts";
+
+/** How many ids that were made and never requested are remembered. */
+const MADE = 10_000;
+
+/** What requests are sent with. */
+export interface RedisRequestsOptions {
+  readonly keys: Keys;
+  readonly commands: RedisConnection;
+  readonly clock: Clock;
+  readonly memory: MemoryWatch;
+  readonly waiters: Waiters;
+  readonly locals: LocalLeases;
+  readonly leaseMs: number;
+  /** How many executions may wait or run in one partition. */
+  readonly queueLimit: number;
+  /** The largest log of an execution. */
+  readonly logLimitBytes: number;
+  /** Ends an execution whose place a newer one takes. */
+  readonly cancel: (executionId: string, options: { reason: string }) => Promise<unknown>;
+}
+
+/** Sends requests over one connection. */
+export class RedisRequests implements Pick<ExecutionLog, "makeId" | "request">, ShortWay {
+  readonly #options: RedisRequestsOptions;
+  readonly #room: QueueRoom;
+  /** Ids that were made here and that no request has been sent under. */
+  readonly #made = new Set<string>();
+
+  constructor(options: RedisRequestsOptions) {
+    this.#options = options;
+    this.#room = new QueueRoom(options);
+  }
+
+  makeId(options: { workflowId: string; limited: boolean; idempotencyKey?: string }): string {
+    const { keys } = this.#options;
+    const { workflowId, limited, idempotencyKey } = options;
+    if (keys.partitions === 1 || (!limited && idempotencyKey === undefined)) return this.#remember(this.#newId());
+    const partition = limited ? keys.partitionOf(workflowId) : keyPartition(keys, workflowId, idempotencyKey!);
+    for (;;) {
+      const id = this.#newId();
+      if (keys.partitionOf(id) === partition) return this.#remember(id);
+    }
+  }
+
+  #newId(): string {
+    return uuidv7(this.#options.clock.now());
+  }
+
+  /** An id that nobody else has: its first request need not look whether there was one. */
+  #remember(id: string): string {
+    if (this.#made.size >= MADE) this.#made.clear();
+    this.#made.add(id);
+    return id;
+  }
+
+  async request(request: ExecutionRequest): Promise<Acceptance> {
+    return await this.#accept(request, () => this.#request(request));
+  }
+
+  async start(request: ExecutionRequest, options: { requestedAt?: number } = {}): Promise<LocalAcceptance> {
+    const { clock, leaseMs } = this.#options;
+    const requestedAt = options.requestedAt ?? clock.now();
+    return await this.#accept(request, () => this.#request(request, { requestedAt, leaseMs }));
+  }
+
+  async record(request: ExecutionRequest, run: UnwrittenRun): Promise<Acceptance> {
+    return await this.#accept(request, () => this.#record(request, run));
+  }
+
+  /** Starts an execution with `start` where it lies with its key, or has none. */
+  async #accept<T extends Acceptance>(request: ExecutionRequest, start: () => Promise<T>): Promise<T | Acceptance> {
+    const { keys } = this.#options;
+    const { executionId, workflowId, idempotency } = request;
+    if (idempotency === undefined || keys.partitions === 1) return await start();
+    const home = keyPartition(keys, workflowId, idempotency.key);
+    const isAtHome = (id: string) => keys.partitionOf(id) === home;
+    if (isAtHome(executionId)) {
+      const accepted = await start();
+      if (isAtHome(accepted.executionId)) return accepted;
+    }
+    return await this.#startElsewhere({ ...request, idempotency }, isAtHome);
+  }
+
+  /** Requests an execution that does not lie where its key does; see `key_claims.ts`. */
+  async #startElsewhere(request: KeyedRequest, isAtHome: (id: string) => boolean): Promise<Acceptance> {
+    const { commands } = this.#options;
+    const claimed = await resend(commands, () => claimKey(this.#options, request).catch(refuseWhenFull));
+    const isOwn = claimed.executionId === request.executionId;
+    // What lies with its key was requested in the step that recorded the key.
+    if (!isOwn && isAtHome(claimed.executionId)) return { executionId: claimed.executionId, isNew: false };
+    try {
+      const { executionId, isNew } = await this.#request(claimed);
+      return { executionId, isNew: isNew && isOwn };
+    } catch (error) {
+      if (isOwn && !(error instanceof UnavailableError)) await releaseKey(this.#options, request).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Requests an execution; with a lease this instance is the one that runs it. */
+  async #request(
+    request: ExecutionRequest,
+    local?: { requestedAt: number; leaseMs: number },
+  ): Promise<LocalAcceptance> {
+    const { keys, commands, clock, waiters, locals, cancel } = this.#options;
+    const { executionId } = request;
+    const { words, bytes } = requestWords(request, { keys });
+    const send = this.#sender(request, bytes, { counts: words.admission !== undefined });
+    const { what, executionIds } = await send((sending) =>
+      requestExecution(commands, words, {
+        ...sending,
+        time: local?.requestedAt ?? clock.now(),
+        leaseMs: local?.leaseMs,
+      })
+    );
+    if (what === "existing") return { executionId: executionIds[0]!, isNew: false };
+    if (what !== "ok" && what !== "local") throw refusal(what, request);
+    waiters.appended(executionId);
+    for (const id of executionIds) await cancel(id, { reason: "A newer execution took its place" });
+    if (what === "ok") return { executionId, isNew: true };
+    const claim = localClaim(request, local!.requestedAt);
+    locals.hold(claim);
+    return { executionId, isNew: true, claim };
+  }
+
+  async #record(request: ExecutionRequest, run: UnwrittenRun): Promise<Acceptance> {
+    const { keys, commands, waiters, logLimitBytes } = this.#options;
+    const { executionId } = request;
+    const { words, bytes } = await recordWords(request, run, { keys });
+    // As in an append: a terminal event alone always fits.
+    if (bytes > logLimitBytes && run.events.length > 1) throw logLimit(logLimitBytes);
+    const send = this.#sender(request, bytes, { counts: false });
+    const { what, executionIds } = await send((sending) => recordExecution(commands, words, sending));
+    if (what === "existing") return { executionId: executionIds[0]!, isNew: false };
+    if (what !== "ok") throw refusal(what, request);
+    waiters.reply(run.result);
+    return { executionId, isNew: true };
+  }
+
+  /** What sends one request, again while it has no answer, and counts the queue where that is due. */
+  #sender(
+    { executionId, idempotency }: ExecutionRequest,
+    bytes: number,
+    { counts }: { counts: boolean },
+  ): <T extends { what: string; length?: number }>(
+    send: (sending: { again: boolean; queueLimit: number | undefined }) => Promise<T>,
+  ) => Promise<T> {
+    const { keys, commands, memory, locals } = this.#options;
+    const partition = keys.partitionOf(executionId);
+    const hasRoom = memory.hasRoomFor(bytes);
+    if (!hasRoom && idempotency === undefined) throw storageFull();
+    memory.count(bytes);
+    // Whoever comes with the same key may have requested the same id.
+    let again = !this.#made.delete(executionId) || idempotency !== undefined;
+    return async (send) => {
+      const answer = await resend(commands, () => {
+        const limit = this.#room.limitOf(partition, { counts });
+        // Whether the key has been used is still to be said: with a limit of 0 the script starts nothing. What runs here
+        // without a work entry counts too.
+        const queueLimit = !hasRoom ? 0 : limit === undefined ? undefined : limit - locals.countIn(partition);
+        const sending = { again, queueLimit };
+        again = true;
+        return send(sending).catch(refuseWhenFull);
+      });
+      if (hasRoom && answer.length !== undefined) this.#room.counted(partition, answer.length);
+      if (answer.what === "full" && !hasRoom) throw storageFull();
+      return answer;
+    };
+  }
+}
+
+function refuseWhenFull(error: unknown): never {
+  throw isFull(error) ? storageFull(error) : error;
+}
+
+function refusal(what: string, { workflowId, concurrency }: ExecutionRequest): Error {
+  if (what === "reused") return idempotencyKeyReused();
+  if (what === "rejected") return concurrencyExceeded(workflowId, concurrency!.limit);
+  return queueFull();
+}
