@@ -14,7 +14,7 @@ import { uuidv7 } from "../../src/lib/uuidv7.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 
 /** How long is waited for what must come: only what never comes takes as long, however slow the machine. */
-const PATIENCE_MS = Number(process.env.TEST_PATIENCE_MS ?? 60_000);
+const PATIENCE_MS = Number(process.env.TEST_PATIENCE_MS ?? 120_000);
 
 /** What a test may set of a store; only Redis has leases. */
 export interface OpenOptions {

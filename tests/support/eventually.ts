@@ -3,7 +3,7 @@
  */
 
 /** Shorter in runs that are expected to fail. */
-const PATIENCE_MS = Number(process.env.TEST_PATIENCE_MS ?? 60_000);
+const PATIENCE_MS = Number(process.env.TEST_PATIENCE_MS ?? 120_000);
 
 /** Waits until `check` gives a value, and resolves with it; throws after `timeoutMs`, a minute by default. */
 export async function eventually<T>(

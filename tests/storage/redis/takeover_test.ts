@@ -1,4 +1,4 @@
-// timeout: 120
+// timeout: 300
 /**
  * Taking over what a worker left that went without a word: under load, within the room there is, and when links break.
  */
