@@ -11,7 +11,7 @@ import { Archiver } from "./feed/archiver.ts";
 import { commandLines, runCommand } from "./cli/commands.ts";
 import { historyHealth } from "./feed/history.ts";
 import { type Config, ConfigError, loadConfig } from "./config/config.ts";
-import { helpText } from "./config/settings.ts";
+import { helpText } from "./config/help_text.ts";
 import { InvalidWorkflowError } from "./lib/errors.ts";
 import { Backtester } from "./engine/backtest.ts";
 import { listen, type Listener } from "./http/server.ts";

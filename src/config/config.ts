@@ -6,6 +6,7 @@
  * const config = loadConfig({ PORT: "9000", REDIS_URL: "redis://127.0.0.1:6379" }, { instance: "mill-1" });
  * ```
  */
+import type { AddressRange } from "../lib/address_ranges.ts";
 import type { ApiToken } from "./api_tokens.ts";
 import { type RedisConfig, redisOf } from "./redis_config.ts";
 import type { LogLevel } from "../telemetry/logger.ts";
@@ -48,6 +49,8 @@ export interface Config {
   readonly apiTokens: readonly ApiToken[];
   /** Secrets that definitions may name as `env:NAME`, by their names. Default none. */
   readonly secrets: ReadonlyMap<string, string>;
+  /** Proxies whose `X-Forwarded-For` is believed. Default none. */
+  readonly trustedProxies: readonly AddressRange[];
   /** Host names, besides loopback, that `Host` may have while there are no tokens. Default none. */
   readonly allowedHosts: readonly string[];
   /** Whether `/metrics` answers without a token. Default `false`. */
@@ -146,6 +149,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     apiTokens: values.API_TOKENS,
     secrets: new Map(values.SECRETS.map((name) => [name, env[name]!])),
     allowedHosts: values.ALLOWED_HOSTS,
+    trustedProxies: values.TRUSTED_PROXIES,
     metricsPublic: values.METRICS_PUBLIC,
     corsOrigins: values.CORS_ORIGINS,
     httpAllow: values.HTTP_ALLOW,

@@ -9,6 +9,7 @@
  * ```
  */
 import { z } from "zod";
+import { type AddressRange, parseRange } from "../lib/address_ranges.ts";
 import { decodeBase64 } from "../lib/base64.ts";
 import { parsePointer } from "../lib/json_pointer.ts";
 
@@ -153,4 +154,10 @@ export const encryptionKey: TextSchema<{ id: string; bytes: Uint8Array<ArrayBuff
 export const pointer: TextSchema<string> = z.string().refine(
   (text) => text !== "" && parsePointer(text) !== undefined,
   mustBe('JSON pointers such as "/card/number"'),
+);
+
+/** An IP address, or a range of them. */
+export const addressRange: TextSchema<AddressRange> = textOf(
+  mustBe("IP addresses or CIDRs such as 10.0.0.0/8"),
+  parseRange,
 );

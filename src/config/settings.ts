@@ -11,6 +11,7 @@ import type { z } from "zod";
 import { apiTokens } from "./api_tokens.ts";
 import { LOG_LEVELS } from "../telemetry/logger.ts";
 import {
+  addressRange,
   anyText,
   encryptionKey,
   flag,
@@ -206,6 +207,11 @@ export const SETTINGS = {
     "Host names, besides loopback, that answer without API_TOKENS, separated by commas",
     listOf(hostName),
   ),
+  TRUSTED_PROXIES: setting(
+    "",
+    "Proxies whose X-Forwarded-For is believed: IP addresses and CIDRs, by commas",
+    listOf(addressRange),
+  ),
   METRICS_PUBLIC: setting("false", "true lets anyone read /metrics; else it takes a token where /api does", flag),
   CORS_ORIGINS: setting("", "Origins that browsers may call from, separated by commas; * is any", listOf(origin)),
   LOG_LEVEL: setting("info", LOG_LEVELS.join(", "), oneOf(LOG_LEVELS)),
@@ -221,27 +227,3 @@ export type SettingName = keyof typeof SETTINGS;
 
 /** The values of all variables, each as its schema makes it. */
 export type SettingValues = { [Name in SettingName]: z.output<(typeof SETTINGS)[Name]["schema"]> };
-
-/**
- * What `millrace --help` prints: usage, options, and every variable with its default.
- *
- * @param commands a line each
- */
-export function helpText(commands: readonly string[] = []): string {
-  const width = Math.max(...Object.keys(SETTINGS).map((name) => name.length)) + 2;
-  const rows = Object.entries(SETTINGS).map(([name, setting]) => {
-    const byDefault = setting.default === "" ? "" : ` [${setting.default}]`;
-    return `  ${name.padEnd(width)}${setting.help}${byDefault}`;
-  });
-  return `Usage: millrace [options]
-${commands.map((line) => `       ${line}\n`).join("")}
-Runs workflows behind webhooks, on Redis Streams; without Redis, in the memory of this one process.
-
-Options:
-  ${"-h, --help".padEnd(width)}Print this and exit
-  ${"-v, --version".padEnd(width)}Print the version and exit
-
-Environment [default]:
-${rows.join("\n")}
-`;
-}

@@ -32,7 +32,7 @@ interface DenoHttp {
   upgradeWebSocket(request: Request, options: { protocol?: string }): { socket: WebSocket; response: Response };
   serve(
     options: { hostname: string; port: number; onListen(): void },
-    handler: (request: Request) => Response | Promise<Response>,
+    handler: (request: Request, info: { remoteAddr: { hostname: string } }) => Response | Promise<Response>,
   ): { readonly addr: { port: number }; shutdown(): Promise<void> };
 }
 
@@ -44,7 +44,7 @@ export async function listen(handler: Handler, options: { hostname: string; port
     // The target as it was sent: the URL of a `Request` has been normalised.
     (request, { incoming }) => {
       if (isAmbiguous(incoming.url ?? "")) return ambiguousPathResponse();
-      return handler(request, { hangUp: () => incoming.socket.destroy() });
+      return handler(request, { hangUp: () => incoming.socket.destroy(), peer: () => incoming.socket.remoteAddress });
     },
     { errorHandler: (error) => error instanceof RequestError ? malformedRequestResponse() : problemResponse(error) },
   ));
@@ -81,9 +81,10 @@ function closeNode(
 }
 
 function listenOnDeno(deno: DenoHttp, handler: Handler, options: { hostname: string; port: number }): Listener {
-  const guarded = (request: Request) => {
+  const guarded = (request: Request, { remoteAddr }: { remoteAddr: { hostname: string } }) => {
     if (isAmbiguous(pathOf(request.url))) return ambiguousPathResponse();
-    return handler(request, request.headers.has("upgrade") ? { upgrade: denoUpgrade(deno, request) } : {});
+    const peer = () => remoteAddr.hostname;
+    return handler(request, request.headers.has("upgrade") ? { peer, upgrade: denoUpgrade(deno, request) } : { peer });
   };
   const server = deno.serve({ ...options, onListen: () => {} }, guarded);
   return {

@@ -22,6 +22,8 @@ export type ErrorCode =
   | "unauthorized"
   | "verification_failed"
   | "insufficient_scope"
+  | "address_not_allowed"
+  | "rate_limited"
   | "host_not_allowed"
   | "origin_not_allowed"
   | "not_found"

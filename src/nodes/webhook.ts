@@ -1,6 +1,8 @@
 /** The trigger `webhook`: a request to its path starts an execution. */
 import { z } from "zod";
-import type { NodeType } from "../workflow/node_type.ts";
+import { parseRange } from "../lib/address_ranges.ts";
+import type { Webhook } from "../workflow/definition.ts";
+import type { CompileTools, NodeType } from "../workflow/node_type.ts";
 import { verificationSchema } from "./verification.ts";
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -24,6 +26,31 @@ const pathSchema = z.string().min(1).max(256).transform((path, context) => {
   return trimmed;
 });
 
+const MOST_RANGES = 256;
+/** Each call in the window is remembered by its time. */
+const MOST_CALLS = 10_000;
+const LONGEST_WINDOW_SECONDS = 86_400;
+
+const rangeSchema = z.string().max(64).transform((text, context) => {
+  const range = parseRange(text);
+  if (range !== undefined) return range;
+  context.addIssue({ code: "custom", message: `must be an IP address or a CIDR such as 10.0.0.0/8, not "${text}"` });
+  return z.NEVER;
+});
+
+const rateLimitSchema = z.strictObject({
+  limit: z.number().int().min(1).max(MOST_CALLS),
+  perSeconds: z.number().int().min(1).max(LONGEST_WINDOW_SECONDS),
+  key: z.string().min(1).max(4096).optional(),
+});
+
+function limitOf(
+  { key, ...limit }: z.output<typeof rateLimitSchema>,
+  { template }: CompileTools,
+): NonNullable<Webhook["rateLimit"]> {
+  return key === undefined ? limit : { ...limit, key: template(key, "/rateLimit/key") };
+}
+
 /** Options of {@linkcode createWebhook}. */
 export interface WebhookOptions {
   /** Environment variables whose secrets `verify` may name. Default none. */
@@ -40,6 +67,8 @@ export function createWebhook({ secretNames = new Set() }: WebhookOptions) {
     timeoutSeconds: z.number().positive().max(3600).default(30),
     executor: z.enum(["worker", "external"]).default("worker"),
     verify: verificationSchema(secretNames).optional(),
+    allow: z.array(rangeSchema).min(1).max(MOST_RANGES).optional(),
+    rateLimit: rateLimitSchema.optional(),
   }).refine(({ method, methods }) => method === undefined || methods === undefined, {
     path: ["methods"],
     message: "must not be given together with method",
@@ -49,11 +78,16 @@ export function createWebhook({ secretNames = new Set() }: WebhookOptions) {
     starts: "webhook",
     hasSideEffects: false,
     parameters,
-    webhook({ path, method, methods = [method ?? "POST"], responseMode, timeoutSeconds, executor, verify }, nodeId) {
+    webhook({ path, method, methods = [method ?? "POST"], responseMode, timeoutSeconds, ...more }, tools) {
+      const { executor, verify, allow, rateLimit } = more;
       return {
-        ...{ nodeId, path, methods: [...new Set(methods)], responseMode, timeoutSeconds },
+        ...{ nodeId: tools.nodeId, path, methods: [...new Set(methods)], responseMode, timeoutSeconds },
         ...(executor === "external" && { executor }),
         ...(verify !== undefined && { verify }),
+        ...(allow !== undefined && { allow }),
+        ...(rateLimit !== undefined && {
+          rateLimit: limitOf(rateLimit, tools),
+        }),
       };
     },
   };

@@ -5,6 +5,8 @@ import type { Config } from "../config/config.ts";
 import { Worker } from "../engine/worker.ts";
 import { Fallback } from "../execution/fallback.ts";
 import type { FallbackReport } from "../execution/hand_over.ts";
+import type { RateLimits } from "../execution/rate_limits.ts";
+import { MemoryRateLimits } from "../storage/memory/rate_limits.ts";
 import { FallbackSession } from "../execution/fallback_session.ts";
 import { resultNotFound, type Submit } from "../execution/submit.ts";
 import { waitForResult } from "../execution/wait_on_log.ts";
@@ -83,8 +85,8 @@ function openSession(parts: Omit<FallbackParts, "submit"> & { bytes: number }): 
   });
 }
 
-/** The store, whose reads of what is in memory go there. */
-export function withFallback<T extends Pick<Store, "log">>(store: T, fallback: Fallback): T {
+/** The store, whose reads of what is in memory go there; each instance counts calls for itself meanwhile. */
+export function withFallback<T extends Pick<Store, "away" | "log" | "rateLimits">>(store: T, fallback: Fallback): T {
   const logOf = (executionId: string) => fallback.sessionOf(executionId)?.log ?? store.log;
   const log = overlay(store.log, {
     meta: (id) => logOf(id).meta(id),
@@ -96,7 +98,11 @@ export function withFallback<T extends Pick<Store, "log">>(store: T, fallback: F
     pause: (id) => logOf(id).pause(id),
     resume: (id) => logOf(id).resume(id),
   });
-  return { ...store, log };
+  const inMemory = new MemoryRateLimits();
+  const rateLimits: RateLimits = {
+    admit: (name, limit) => (store.away() ? inMemory : store.rateLimits).admit(name, limit),
+  };
+  return { ...store, log, rateLimits };
 }
 
 function tell(logger: Logger, report: FallbackReport): void {

@@ -12,6 +12,7 @@ import type { ExternalWork } from "../execution/external_work.ts";
 import type { LockStore } from "../locks/lock_store.ts";
 import type { ArchiveFeed } from "../feed/archive_feed.ts";
 import type { Projections } from "../feed/projections.ts";
+import type { RateLimits } from "../execution/rate_limits.ts";
 import type { Replies } from "../execution/replies.ts";
 import type { ShortWay } from "../execution/short_way.ts";
 import type { Mailboxes } from "../sessions/mailbox.ts";
@@ -40,6 +41,7 @@ export interface Store extends AsyncDisposable {
   readonly workflows: WorkflowStore;
   readonly deadLetters: DeadLetters;
   readonly forks: Forks;
+  readonly rateLimits: RateLimits;
   readonly imports: Imports;
   readonly external: ExternalWork;
   readonly locks: LockStore;

@@ -226,7 +226,7 @@ function compileNode(
     kind: type,
     outputs: type.outputs?.(parsed.data) ?? ["main"],
     run: type.compile?.(parsed.data, tools),
-    webhook: type.webhook?.(parsed.data, node.id),
+    webhook: type.webhook?.(parsed.data, tools),
     schedule: type.schedule?.(parsed.data, node.id),
   };
 }

@@ -1,6 +1,7 @@
 /**
  * Workflows as types: the JSON that is PUT, and the compiled form that runs.
  */
+import type { AddressRange } from "../lib/address_ranges.ts";
 import type { JsonObject, JsonValue } from "../lib/json.ts";
 import type { Scope, Template } from "../expression/scope.ts";
 import type { Graph } from "./graph.ts";
@@ -116,6 +117,10 @@ export interface Webhook {
   readonly executor?: "external";
   /** How callers are verified; absent: everybody may call. */
   readonly verify?: Verification;
+  /** Where callers may call from; absent: from everywhere. */
+  readonly allow?: readonly AddressRange[];
+  /** How often it may be called, as a whole or by what `key` makes of the trigger's output; absent: without a limit. */
+  readonly rateLimit?: { readonly limit: number; readonly perSeconds: number; readonly key?: Template };
 }
 
 /** How the callers of a webhook are verified. */

@@ -34,7 +34,7 @@ export interface NodeType<Parameters = unknown> {
   /** The outputs that a connection may name besides `error`; `["main"]` if absent. */
   outputs?(parameters: Parameters): string[];
   /** For webhook triggers: what they listen to. */
-  webhook?(parameters: Parameters, nodeId: string): Webhook;
+  webhook?(parameters: Parameters, tools: CompileTools): Webhook;
   /** For schedule triggers: when they run. */
   schedule?(parameters: Parameters, nodeId: string): Schedule;
   /** Makes the function that runs the node. Triggers have none. */

@@ -1,7 +1,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { ConfigError, loadConfig } from "../../src/config/config.ts";
-import { helpText, SETTINGS } from "../../src/config/settings.ts";
+import { helpText } from "../../src/config/help_text.ts";
+import { SETTINGS } from "../../src/config/settings.ts";
 
 const REDIS_URL = "redis://127.0.0.1:6379";
 

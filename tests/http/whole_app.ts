@@ -82,6 +82,7 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
       sessionEncrypt: [],
       sessionLimitBytes: 10_000,
       sessionTtlSeconds: 60,
+      trustedProxies: [],
       ...options.config,
     },
     store,

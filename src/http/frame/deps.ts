@@ -10,6 +10,7 @@ import type { Forks } from "../../execution/forks.ts";
 import type { Imports } from "../../execution/imports.ts";
 import type { FallbackHealth } from "../../execution/fallback.ts";
 import type { ExecutionLog } from "../../execution/log.ts";
+import type { RateLimits } from "../../execution/rate_limits.ts";
 import type { Replies } from "../../execution/replies.ts";
 import type { Submit } from "../../execution/submit.ts";
 import type { ExternalWork } from "../../execution/external_work.ts";
@@ -49,6 +50,7 @@ export interface HttpStore {
   readonly statistics: Statistics;
   readonly deadLetters: DeadLetters;
   readonly forks: Forks;
+  readonly rateLimits: RateLimits;
   readonly imports: Imports;
   readonly external: ExternalWork;
   readonly locks: LockStore;
@@ -88,6 +90,7 @@ export interface AppDeps {
     | "sessionEncrypt"
     | "sessionLimitBytes"
     | "sessionTtlSeconds"
+    | "trustedProxies"
   >;
   readonly store: HttpStore;
   /** Starts executions. */
@@ -114,6 +117,8 @@ export interface AppEnv {
   Bindings: {
     /** Ends the connection of this request, whatever has been answered: for a client that does not read. */
     hangUp?: () => void;
+    /** The IP address of the other end of the connection. */
+    peer?: () => string | undefined;
     /** Makes a WebSocket of a request that asks for one. */
     upgrade?: Upgrade;
   };

@@ -19,6 +19,8 @@ import { splitUrl } from "../frame/request_path.ts";
 import { allowHeader, methodNotAllowed } from "../frame/resource.ts";
 import { BYPASSED } from "../protocol/cache_status.ts";
 import { answerCached, cachesOf } from "./cached.ts";
+import { checkAddress, limitRate } from "./guards.ts";
+import { matchWebhook } from "./match.ts";
 import { respond, shownTo } from "./respond.ts";
 import type { Way } from "../../execution/claim.ts";
 import type { Reply } from "../../execution/replies.ts";
@@ -41,6 +43,8 @@ interface Call {
   readonly headers: Record<string, string>;
   /** Held until the call is answered, since its input may stay in memory for that long. */
   readonly share: BodyShare;
+  /** The address of the connection. */
+  readonly peer: AppEnv["Bindings"]["peer"];
   executionId?: string;
   way?: Way | undefined;
   appendMs: number;
@@ -69,6 +73,7 @@ export function webhooks(appDeps: AppDeps, bodies: BodyBudget): Handler<AppEnv> 
       startedAt: performance.now(),
       headers,
       share: bodies.open(),
+      peer: c.env?.peer,
       appendMs: 0,
       waitMs: 0,
     };
@@ -114,6 +119,7 @@ async function answer(deps: VerifyingDeps, call: Call): Promise<Response> {
   }
 
   const { webhook } = match;
+  if (webhook.allow !== undefined) checkAddress(call, { allow: webhook.allow, trusted: config.trustedProxies });
   const isAsync = webhook.responseMode === "onReceived";
   const { waitSeconds, preferenceApplied } = isAsync
     ? { waitSeconds: 0, preferenceApplied: undefined }
@@ -191,6 +197,9 @@ async function start(
       : { timeoutMs: waitSeconds * 1000, replyEarly: webhook.responseMode === "responseNode" },
     signal: request.signal,
   };
+  if (webhook.rateLimit !== undefined) {
+    await limitRate(deps.store.rateLimits, options.match, { ...call, ...submission });
+  }
   const submittedAt = performance.now();
   try {
     const submitted = await submit(submission);
@@ -222,17 +231,6 @@ function readBody({ config }: AppDeps, { request, share }: Call): Promise<Uint8A
 /** Seconds since the call came. */
 function waited({ startedAt }: Call): number {
   return (performance.now() - startedAt) / 1000;
-}
-
-/** Matches the method, and `GET` for `HEAD` where nothing asks for `HEAD` itself (RFC 9110, section 9.3.2). */
-function matchWebhook(
-  catalog: AppDeps["catalog"],
-  method: string,
-  path: string,
-): WebhookMatch | { allow: string[] } | undefined {
-  const match = catalog.matchWebhook(method, path);
-  if (method !== "HEAD" || match === undefined || !("allow" in match) || !match.allow.includes("GET")) return match;
-  return catalog.matchWebhook("GET", path);
 }
 
 /** Completes the headers: those that every webhook's response has. */

@@ -23,6 +23,7 @@ import { MemoryLog } from "./execution_log.ts";
 import { MemoryLocks } from "./locks.ts";
 import { MemoryMailboxes } from "./mailboxes.ts";
 import { MemoryBudget } from "./memory_budget.ts";
+import { MemoryRateLimits } from "./rate_limits.ts";
 import { MemorySchedules } from "./schedules.ts";
 import { MemoryProjections } from "./projections.ts";
 import { MemoryRequests } from "./requests.ts";
@@ -94,6 +95,7 @@ export function createMemoryStore(options: MemoryStoreOptions): MemoryStore {
     workflows: new MemoryWorkflowStore({ historyTtlSeconds }),
     deadLetters,
     forks: new MemoryForks(state),
+    rateLimits: new MemoryRateLimits(),
     imports: new MemoryImports(state),
     locks,
     caches: new MemoryCaches({ limitBytes: cacheLimitBytes }),

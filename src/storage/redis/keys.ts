@@ -225,6 +225,11 @@ export class Keys {
     return `${this.schedules().base}notes:${workflowId}:${node}`;
   }
 
+  /** Sorted set of the calls in one window, each its own time (µs). */
+  rate(name: string): string {
+    return this.#of("rate", name);
+  }
+
   /** Stream on which instances tell each other what changed. */
   control(): string {
     return `${this.#prefix}control`;

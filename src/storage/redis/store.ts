@@ -43,6 +43,7 @@ import { RedisProjections } from "./projections.ts";
 import { RedisRequests } from "./requests.ts";
 import { openSessions } from "./sessions.ts";
 import { RedisStatistics } from "./statistics.ts";
+import { RedisRateLimits } from "./rate_limits.ts";
 import { RedisSchedules } from "./schedules.ts";
 import { RedisWorkQueue } from "./work_queue.ts";
 import { RedisWorkflowStore } from "./workflow_store.ts";
@@ -181,6 +182,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       workflows,
       deadLetters: new RedisDeadLetters({ keys, connection: reads }),
       forks: new RedisForks({ keys, commands }),
+      rateLimits: new RedisRateLimits({ keys, commands, memory }),
       imports: new RedisImports({ keys, connection: reads, memory }),
       locks,
       caches: new RedisCaches({ keys, connection: reads, clock, limitBytes: cacheLimitBytes }),
