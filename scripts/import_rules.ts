@@ -27,7 +27,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   expression: [],
   "expression/threads": ["expression"],
   workflow: ["expression"],
-  nodes: ["expression", "locks", "workflow"],
+  nodes: ["caches", "expression", "locks", "workflow"],
   execution: ["expression", "workflow"],
   replay: ["execution", "expression", "workflow"],
   sessions: [],
@@ -36,7 +36,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   locks: [],
   caches: ["locks"],
   schedules: ["execution", "workflow"],
-  "http/protocol": ["caches", "config", "execution"],
+  "http/protocol": ["config", "execution"],
   "http/frame": [
     "caches",
     "config",

@@ -73,6 +73,7 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
     store: readStore.workflows,
     nodeTypes: createNodeTypes({
       fetch: createGuardedFetch({ allow: config.httpAllow }),
+      caches: wings.caches,
       secretNames: new Set(config.secrets.keys()),
       maxOutputBytes: config.outputLimitBytes,
     }),

@@ -4,6 +4,7 @@
  * and signatures have other names too.
  */
 import { RetryableError } from "../lib/errors.ts";
+import type { CachedFetch } from "./cached_fetch.ts";
 
 /** A request for {@linkcode fetchFollowing}. */
 export interface FollowedRequest {
@@ -38,7 +39,7 @@ const FOR_ANYONE: ReadonlySet<string> = new Set([
  * Sends a request and follows at most 20 redirects. Rejects as `fetch` does, and with a `RetryableError` after more.
  */
 export async function fetchFollowing(
-  fetch: typeof globalThis.fetch,
+  fetch: typeof globalThis.fetch | CachedFetch,
   start: URL,
   request: FollowedRequest,
 ): Promise<Response> {
@@ -46,9 +47,8 @@ export async function fetchFollowing(
   let { method, body } = request;
   let url = start;
   for (let redirects = 0;; redirects++) {
-    const init: RequestInit = { method, headers, signal: request.signal, redirect: "manual" };
-    if (body !== undefined) init.body = body;
-    const response = await fetch(url.href, init);
+    const init = { method, headers, signal: request.signal, redirect: "manual" as const };
+    const response = await fetch(url.href, body === undefined ? init : { ...init, body });
     const location = response.headers.get("location");
     if (!REDIRECTS.has(response.status) || location === null) return response;
     await response.body?.cancel();

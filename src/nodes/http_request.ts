@@ -6,6 +6,8 @@ import { causesOf, reasonOf } from "../lib/reason.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../lib/json.ts";
 import type { NodeContext } from "../workflow/definition.ts";
 import { pointerSegment } from "../expression/template.ts";
+import type { Caches } from "../caches/caches.ts";
+import { createCachedFetch } from "./cached_fetch.ts";
 import { fetchFollowing } from "./follow_redirects.ts";
 import { checkHeaderName, DEPTH_HEADER } from "../lib/header.ts";
 import type { NodeType } from "../workflow/node_type.ts";
@@ -38,6 +40,7 @@ const parameters = z.strictObject({
   acceptStatus: z.union([z.literal(true), z.array(rangeSchema).max(100)], {
     error: `must be true or a list of statuses such as 404 and ranges such as "400-499"`,
   }).default(() => []),
+  cache: z.strictObject({ ttlSeconds: z.number().int().min(1).max(86_400).optional() }).optional(),
 });
 
 /** Options of {@linkcode createHttpRequest}. */
@@ -46,6 +49,8 @@ export interface HttpRequestOptions {
   readonly fetch: typeof globalThis.fetch;
   /** Bytes that are read at most, whatever `maxBytes`. Default 32 MiB. */
   readonly maxOutputBytes?: number;
+  /** Where nodes with `cache` keep answers; without it they call each time. */
+  readonly caches?: Pick<Caches, "respond"> | undefined;
 }
 
 /**
@@ -54,17 +59,21 @@ export interface HttpRequestOptions {
  * `http_timeout`, `http_error`, and `http_status` from 500 on and for 408, 425 and 429.
  */
 export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer<typeof parameters>> {
-  const { fetch, maxOutputBytes = LIMIT_BYTES } = options;
+  const { fetch, maxOutputBytes = LIMIT_BYTES, caches } = options;
   return {
     type: "httpRequest",
     hasSideEffects: true,
     parameters,
     compile(parameters, tools) {
-      const { method, body, timeoutSeconds, acceptStatus } = parameters;
+      const { method, body, timeoutSeconds, acceptStatus, cache } = parameters;
       const maxBytes = Math.min(parameters.maxBytes, maxOutputBytes);
       if (body !== undefined && (method === "GET" || method === "HEAD")) {
         tools.fault("/body", `must not be given with the method ${method}`);
       }
+      if (cache !== undefined && method !== "GET" && method !== "HEAD") {
+        tools.fault("/cache", `must not be given with the method ${method}`);
+      }
+      const chosen = new Set(Object.keys(parameters.headers).map((name) => name.toLowerCase()));
       for (const name of Object.keys(parameters.headers)) {
         const problem = checkHeaderName(name);
         if (problem !== undefined) tools.fault(`/headers${pointerSegment(name)}`, problem);
@@ -88,13 +97,24 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
           late.abort(new RetryableError("http_timeout", message, { detail: `No answer of ${placeOf(url)}` }));
         }, timeoutSeconds * 1000);
         const signal = AbortSignal.any([context.signal, late.signal]);
+        const check = async (response: Response) => {
+          if (isAccepted(response.status, acceptStatus)) return;
+          await response.body?.cancel();
+          throw statusError(response.status, url);
+        };
+        const cached = cache && caches && createCachedFetch(fetch, {
+          caches,
+          name: `httpRequest:${scope.execution.workflowId}`,
+          ttlSeconds: cache.ttlSeconds ?? 0,
+          maxBytes,
+          timeoutMs: timeoutSeconds * 1000,
+          chosen,
+          check,
+        });
         try {
           const request = { method, headers, body: content, signal };
-          const response = await fetchFollowing(fetch, url, request);
-          if (!isAccepted(response.status, acceptStatus)) {
-            await response.body?.cancel();
-            throw statusError(response.status, url);
-          }
+          const response = await fetchFollowing(cached ?? fetch, url, request);
+          await check(response);
           const bytes = await readBody(response, { maxBytes, signal });
           const body = parseBody(bytes, response.headers);
           return { output: { status: response.status, headers: responseHeaders(response), body } };

@@ -1,6 +1,7 @@
 /**
  * All node types: to add one, write its file and name it here.
  */
+import type { Caches } from "../caches/caches.ts";
 import { delay } from "./delay.ts";
 import { fail } from "./fail.ts";
 import { createHttpRequest } from "./http_request.ts";
@@ -18,6 +19,8 @@ export interface NodeTypeOptions {
   readonly fetch: typeof globalThis.fetch;
   /** Bytes that an `httpRequest` reads at most, whatever its `maxBytes`. Default 32 MiB. */
   readonly maxOutputBytes?: number;
+  /** Where `httpRequest` nodes with `cache` keep answers; without it they call each time. */
+  readonly caches?: Pick<Caches, "respond"> | undefined;
   /** Environment variables whose secrets webhooks may name. Default none. */
   readonly secretNames?: ReadonlySet<string>;
 }

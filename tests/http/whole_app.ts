@@ -48,6 +48,7 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
     store: store.workflows,
     nodeTypes: createNodeTypes({
       fetch: options.fetch ?? fetch,
+      caches: options.deps?.caches,
       secretNames: new Set(options.config?.secrets?.keys()),
     }),
   });

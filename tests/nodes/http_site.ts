@@ -4,6 +4,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, LookupFunction } from "node:net";
 import * as assert from "uvu/assert";
+import type { Caches } from "../../src/caches/caches.ts";
 import type { TerminalError } from "../../src/lib/errors.ts";
 import type { JsonObject, JsonValue } from "../../src/lib/json.ts";
 import { createGuardedFetch } from "../../src/nodes/guarded_fetch.ts";
@@ -49,6 +50,10 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   } else if (path === "/notjson") response.writeHead(200, { "content-type": "application/json" }).end("{oops");
   else if (path === "/deep") {
     response.writeHead(200, { "content-type": "application/json" }).end("[".repeat(5000) + "]".repeat(5000));
+  } else if (path === "/fields") {
+    // Answers after a while, with the fields that its query names.
+    const fields = Object.fromEntries(new URL(url, "http://x").searchParams);
+    setTimeout(() => response.writeHead(200, { "content-type": "text/plain", ...fields }).end(`${seen.length}`), 30);
   } else if (path === "/cookies") response.writeHead(204, { "set-cookie": ["a=1", "b=2"] }).end();
   else response.writeHead(200, { "content-type": "application/json; charset=utf-8" }).end('{"ok":true}');
 }
@@ -68,14 +73,20 @@ export async function openSite(): Promise<{ port: number; origin: string; close:
 /** Runs an `httpRequest` node. */
 export function call(
   parameters: object,
-  options: { allow?: string[]; context?: Partial<NodeContext>; lookup?: LookupFunction; input?: JsonValue } = {},
+  options: {
+    allow?: string[];
+    context?: Partial<NodeContext>;
+    lookup?: LookupFunction;
+    input?: JsonValue;
+    caches?: Caches;
+  } = {},
 ) {
-  const { allow = ["127.0.0.1"], context = {}, lookup, input = {} } = options;
+  const { allow = ["127.0.0.1"], context = {}, lookup, input = {}, caches } = options;
   const fetch = createGuardedFetch({ allow, ...(lookup && { lookup }) });
   const { run } = compileDefinition({
     nodes: [{ id: "start", type: "manual" }, { id: "node", type: "httpRequest", parameters }],
     connections: [{ from: "start", to: "node" }],
-  }, { nodeTypes: createNodeTypes({ fetch }) });
+  }, { nodeTypes: createNodeTypes({ fetch, caches }) });
   return (run.get("node") as NonNullable<ReturnType<typeof run.get>>)(contextOf(input, context));
 }
 

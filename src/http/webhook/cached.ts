@@ -5,14 +5,14 @@
  * names, and whatever says who calls: credentials and signatures are always among them, by their values, so that nobody
  * is answered with what was made for another.
  */
-import { encodeBase64 } from "../../lib/base64.ts";
+import { cacheStatus } from "../../caches/cache_status.ts";
+import { requestUnder } from "../../caches/call_key.ts";
 import type { Caches } from "../../caches/caches.ts";
 import { isCredentialHeader } from "../../lib/credentials.ts";
 import type { CompiledWorkflow } from "../../workflow/definition.ts";
 import type { Reply } from "../../execution/replies.ts";
 import type { WebhookMatch } from "../../workflow/webhook_matcher.ts";
 import type { AppDeps } from "../frame/deps.ts";
-import { cacheStatus } from "../protocol/cache_status.ts";
 import { respond, shownTo } from "./respond.ts";
 
 const encoder = new TextEncoder();
@@ -53,9 +53,7 @@ export async function answerCached(
 ): Promise<Partial<Reply> & { response?: Response }> {
   const { request: { headers }, match: { workflow, webhook } } = call;
   const { ttlSeconds } = workflow.definition.settings.cache!;
-  // Credentials have done their part in the key; here they would keep the answer from being stored.
-  const plain = [...headers].filter(([name]) => !isCredentialHeader(name));
-  const request = new Request(`https://webhook.invalid/${await keyOf(call)}`, { headers: plain });
+  const request = await requestUnder(keyOf(call), headers);
   let unanswered: Partial<Reply> | undefined;
   const load = async () => {
     const reply = await start(call.body);
@@ -79,7 +77,7 @@ export async function answerCached(
 /** The workflow gave no answer while it was waited for. */
 const UNANSWERED = new Error("The wait ended without an answer");
 
-async function keyOf({ request, path, query, body, match: { workflow } }: CachedCall): Promise<string> {
+function keyOf({ request, path, query, body, match: { workflow } }: CachedCall): Uint8Array<ArrayBuffer> {
   const { key = [] } = workflow.definition.settings.cache!;
   const chosen = new Set(key.map((name) => name.toLowerCase()));
   // `Headers` gives names in lower case and in order.
@@ -88,6 +86,5 @@ async function keyOf({ request, path, query, body, match: { workflow } }: Cached
   const bytes = new Uint8Array(head.length + body.length);
   bytes.set(head);
   bytes.set(body, head.length);
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
-  return encodeBase64(digest).replaceAll("+", "-").replaceAll("/", "_");
+  return bytes;
 }

@@ -17,7 +17,7 @@ import { problemResponse } from "../protocol/problem.ts";
 import { bodyLimits, readBytes } from "../protocol/request_body.ts";
 import { splitUrl } from "../frame/request_path.ts";
 import { allowHeader, methodNotAllowed } from "../frame/resource.ts";
-import { BYPASSED } from "../protocol/cache_status.ts";
+import { BYPASSED } from "../../caches/cache_status.ts";
 import { answerCached, cachesOf } from "./cached.ts";
 import { checkAddress, limitRate } from "./guards.ts";
 import { matchWebhook } from "./match.ts";

@@ -89,6 +89,22 @@ test("a large value is stored once, beside the log, and goes when the log goes",
   assert.equal(left, []);
 });
 
+test("a result that is large, and stands nowhere beside the log, is stored as gzip", async () => {
+  await using site = await openSite();
+  const { store, control } = site;
+  for (const [length, first] of [[100, "{"], [33 * 1024, "\x1f"], [MB, "\x1f"]] as const) {
+    const request = requestOf();
+    await store.log.request(request);
+    const claim = await takeClaim(store, request.executionId);
+    const result = { executionId: request.executionId, status: "completed" as const, output: "ö".repeat(length) };
+    await store.work.finish(claim, ending(claim, { result }));
+    const key = `mr:{0}:execution:result:${request.executionId}`;
+    assert.is(await control.send(["GETRANGE", key, "0", "0"]), first, `${length} characters`);
+    assert.ok(await control.send<number>(["STRLEN", key]) < 10_000, `${length} characters`);
+    assert.equal(await store.log.result(request.executionId), result);
+  }
+});
+
 test("the state of a heavy execution comes without what is heavy, its events a page at a time", async () => {
   await using site = await openSite();
   const { store } = site;

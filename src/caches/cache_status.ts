@@ -6,7 +6,7 @@
  * cacheStatus({ lookup: "hit", ttl: 30 }); // "Millrace; hit; ttl=30"
  * ```
  */
-import type { CacheStatus } from "../../caches/read_through.ts";
+import type { CacheStatus } from "./read_through.ts";
 
 /** The field's value. A stale answer is a hit whose time to live is over (section 2.4). */
 export function cacheStatus({ lookup, ttl, stored = false, collapsed = false }: CacheStatus): string {

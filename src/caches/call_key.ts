@@ -1,0 +1,25 @@
+/**
+ * What the answer to a call is stored under, where more than a URL tells calls apart.
+ *
+ * @example
+ * ```ts
+ * const request = await requestUnder(JSON.stringify([method, url, headers]), headers);
+ * await caches.respond("calls", { request, load, defaultLifetime: 60 });
+ * ```
+ */
+import { encodeBase64 } from "../lib/base64.ts";
+import { isCredentialHeader } from "../lib/credentials.ts";
+
+/**
+ * A request for the caches.
+ *
+ * @param key tells the call from all others; its SHA-256 is the URL. Credentials belong in it, by their values.
+ * @param headers of the call. Credentials among them are left out: they have done their part in the key, and would keep
+ * the answer from being stored (RFC 9111, section 3.5).
+ */
+export async function requestUnder(key: string | Uint8Array<ArrayBuffer>, headers: Headers): Promise<Request> {
+  const bytes = typeof key === "string" ? new TextEncoder().encode(key) : key;
+  const digest = encodeBase64(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+  const plain = [...headers].filter(([name]) => !isCredentialHeader(name));
+  return new Request(`https://call.invalid/${digest.replaceAll("+", "-").replaceAll("/", "_")}`, { headers: plain });
+}
