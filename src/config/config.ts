@@ -49,6 +49,8 @@ export interface Config {
   readonly apiTokens: readonly ApiToken[];
   /** Secrets that definitions may name as `env:NAME`, by their names. Default none. */
   readonly secrets: ReadonlyMap<string, string>;
+  /** Request headers that are not recorded, besides those that show that they carry credentials. Default none. */
+  readonly redactHeaders: readonly string[];
   /** Proxies whose `X-Forwarded-For` is believed. Default none. */
   readonly trustedProxies: readonly AddressRange[];
   /** Host names, besides loopback, that `Host` may have while there are no tokens. Default none. */
@@ -149,6 +151,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     apiTokens: values.API_TOKENS,
     secrets: new Map(values.SECRETS.map((name) => [name, env[name]!])),
     allowedHosts: values.ALLOWED_HOSTS,
+    redactHeaders: values.REDACT_HEADERS,
     trustedProxies: values.TRUSTED_PROXIES,
     metricsPublic: values.METRICS_PUBLIC,
     corsOrigins: values.CORS_ORIGINS,

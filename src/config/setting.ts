@@ -161,3 +161,7 @@ export const addressRange: TextSchema<AddressRange> = textOf(
   mustBe("IP addresses or CIDRs such as 10.0.0.0/8"),
   parseRange,
 );
+
+/** The name of a header (RFC 9110, section 5.1), made lower case. */
+export const headerName: TextSchema<string> = matching(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/, "names of headers")
+  .transform((name) => name.toLowerCase());

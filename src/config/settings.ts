@@ -15,6 +15,7 @@ import {
   anyText,
   encryptionKey,
   flag,
+  headerName,
   hostName,
   listOf,
   matching,
@@ -206,6 +207,11 @@ export const SETTINGS = {
     "",
     "Host names, besides loopback, that answer without API_TOKENS, separated by commas",
     listOf(hostName),
+  ),
+  REDACT_HEADERS: setting(
+    "",
+    "Request headers that are not recorded, besides those with credentials, separated by commas",
+    listOf(headerName),
   ),
   TRUSTED_PROXIES: setting(
     "",

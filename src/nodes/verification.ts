@@ -7,7 +7,11 @@ const SCHEMES = ["standard", "github", "stripe", "slack", "shopify", "hmac", "ba
 const OF_HMAC = ["header", "prefix", "hash", "encoding", "signed", "timestampHeader", "deliveryHeader"] as const;
 const MOST_SECRETS = 8;
 
-const headerName = z.string().max(128).toLowerCase().regex(/^[!#$%&'*+.^_`|~0-9a-z-]+$/, "must be a header's name");
+/** A header's name (RFC 9110, section 5.1), in lower case whatever it was. */
+export const headerName: z.ZodType<string, string> = z.string().max(128).toLowerCase().regex(
+  /^[!#$%&'*+.^_`|~0-9a-z-]+$/,
+  "must be a header's name",
+);
 
 /** The schema; secrets are names of environment variables, of which only those in `allowed` (setting `SECRETS`) are read. */
 export function verificationSchema(allowed: ReadonlySet<string>): z.ZodType<Verification> {

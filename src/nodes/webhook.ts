@@ -3,7 +3,7 @@ import { z } from "zod";
 import { parseRange } from "../lib/address_ranges.ts";
 import type { Webhook } from "../workflow/definition.ts";
 import type { CompileTools, NodeType } from "../workflow/node_type.ts";
-import { verificationSchema } from "./verification.ts";
+import { headerName, verificationSchema } from "./verification.ts";
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
@@ -27,6 +27,7 @@ const pathSchema = z.string().min(1).max(256).transform((path, context) => {
 });
 
 const MOST_RANGES = 256;
+const MOST_HEADERS = 64;
 /** Each call in the window is remembered by its time. */
 const MOST_CALLS = 10_000;
 const LONGEST_WINDOW_SECONDS = 86_400;
@@ -69,6 +70,7 @@ export function createWebhook({ secretNames = new Set() }: WebhookOptions) {
     verify: verificationSchema(secretNames).optional(),
     allow: z.array(rangeSchema).min(1).max(MOST_RANGES).optional(),
     rateLimit: rateLimitSchema.optional(),
+    recordHeaders: z.array(headerName).max(MOST_HEADERS).optional(),
   }).refine(({ method, methods }) => method === undefined || methods === undefined, {
     path: ["methods"],
     message: "must not be given together with method",
@@ -79,12 +81,13 @@ export function createWebhook({ secretNames = new Set() }: WebhookOptions) {
     hasSideEffects: false,
     parameters,
     webhook({ path, method, methods = [method ?? "POST"], responseMode, timeoutSeconds, ...more }, tools) {
-      const { executor, verify, allow, rateLimit } = more;
+      const { executor, verify, allow, rateLimit, recordHeaders } = more;
       return {
         ...{ nodeId: tools.nodeId, path, methods: [...new Set(methods)], responseMode, timeoutSeconds },
         ...(executor === "external" && { executor }),
         ...(verify !== undefined && { verify }),
         ...(allow !== undefined && { allow }),
+        ...(recordHeaders !== undefined && { recordHeaders }),
         ...(rateLimit !== undefined && {
           rateLimit: limitOf(rateLimit, tools),
         }),

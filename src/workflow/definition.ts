@@ -117,6 +117,8 @@ export interface Webhook {
   readonly executor?: "external";
   /** How callers are verified; absent: everybody may call. */
   readonly verify?: Verification;
+  /** Headers with credentials that are recorded all the same, in lower case. Default none. */
+  readonly recordHeaders?: readonly string[];
   /** Where callers may call from; absent: from everywhere. */
   readonly allow?: readonly AddressRange[];
   /** How often it may be called, as a whole or by what `key` makes of the trigger's output; absent: without a limit. */

@@ -133,6 +133,7 @@ async function openSite(store: Store) {
       encryptionKeys: [],
       sessionEncrypt: [],
       sessionLimitBytes: 10_000,
+      redactHeaders: [],
       trustedProxies: [],
       sessionTtlSeconds: 60,
     },

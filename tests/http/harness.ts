@@ -67,6 +67,7 @@ export async function withApp(options: HarnessOptions, test: (harness: Harness) 
       sessionEncrypt: [],
       sessionLimitBytes: 10_000,
       sessionTtlSeconds: 60,
+      redactHeaders: [],
       trustedProxies: [],
       ...options.config,
     },

@@ -83,6 +83,7 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
       sessionEncrypt: [],
       sessionLimitBytes: 10_000,
       sessionTtlSeconds: 60,
+      redactHeaders: [],
       trustedProxies: [],
       ...options.config,
     },

@@ -85,6 +85,7 @@ export interface AppDeps {
     | "idempotencyTtlSeconds"
     | "instance"
     | "metricsPublic"
+    | "redactHeaders"
     | "roles"
     | "secrets"
     | "sessionEncrypt"

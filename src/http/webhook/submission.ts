@@ -9,6 +9,7 @@ import type { AppDeps } from "../frame/deps.ts";
 import { idempotencyOf } from "../protocol/idempotency.ts";
 import { bodyLimits } from "../protocol/request_body.ts";
 import { parseContent, parseForm } from "./content.ts";
+import { recordedHeaders } from "./recorded_headers.ts";
 import type { Verified } from "./verify/verify.ts";
 
 /** A call whose body was read. */
@@ -33,7 +34,7 @@ export async function submissionOf(
   const ttlSeconds = config.idempotencyTtlSeconds;
   const contentType = request.headers.get("content-type");
   const body = bytes.length === 0 ? null : await parseContent(bytes, contentType, bodyLimits(config));
-  const input = triggerInput(call, body);
+  const input = triggerInput(call, body, config.redactHeaders);
   const deliveryId = verified?.deliveryId;
   // A delivery that comes again gets the first one's answer, however its sender has signed it anew.
   const idempotency = deliveryId === undefined
@@ -46,13 +47,17 @@ export async function submissionOf(
   };
 }
 
-/** The trigger's output. `Object.fromEntries` makes own keys of whatever a client calls its headers. */
-function triggerInput({ request, path, query, params }: ReadCall, body: JsonValue): JsonObject {
+/** The trigger's output. */
+function triggerInput(
+  { request, path, query, params, webhook }: ReadCall,
+  body: JsonValue,
+  redact: readonly string[],
+): JsonObject {
   return {
     method: request.method,
     path,
     params,
-    headers: Object.fromEntries(request.headers),
+    headers: recordedHeaders(request.headers, { webhook, redact }),
     query: query === "" ? {} : parseForm(query),
     body,
   };
