@@ -44,7 +44,7 @@ test("every resource answers other methods with 405 and Allow, and OPTIONS with 
       ["/api/workflows", "GET, HEAD, OPTIONS"],
       ["/api/workflows/a", "GET, PUT, DELETE, HEAD, OPTIONS"],
       ["/api/workflows/a/run", "POST, OPTIONS"],
-      ["/api/executions", "GET, HEAD, OPTIONS"],
+      ["/api/executions", "GET, POST, HEAD, OPTIONS"],
       ["/api/executions/a", "GET, HEAD, OPTIONS"],
       ["/api/executions/a/result", "GET, HEAD, OPTIONS"],
       ["/api/executions/a/events", "GET, HEAD, OPTIONS"],

@@ -72,10 +72,13 @@ test("the books are right after replacements, removals and lapses", async () => 
   assert.is(count, 5);
   await cache.delete(`${A}?1`);
   await eventually(async () => await cache.match(`${A}?short`) === undefined, "it lapses");
-  await cache.put(`${A}?2`, new Response("again"));
-  ({ total, sum, count } = await sizes());
+  // Redis's clock says when, which may be a moment later.
+  await eventually(async () => {
+    await cache.put(`${A}?2`, new Response("again"));
+    ({ total, sum, count } = await sizes());
+    return count === 3;
+  }, "it leaves the books");
   assert.is(total, sum);
-  assert.is(count, 3);
   await caches.delete("pages");
   assert.is((await sizes()).count, 0);
   const left = (await cacheKeys()).filter((name) => !name.endsWith(":caches") && !name.includes("cache-body"));
