@@ -47,7 +47,7 @@ test("every resource answers other methods with 405 and Allow, and OPTIONS with 
       ["/api/executions", "GET, POST, HEAD, OPTIONS"],
       ["/api/executions/a", "GET, HEAD, OPTIONS"],
       ["/api/executions/a/result", "GET, HEAD, OPTIONS"],
-      ["/api/executions/a/events", "GET, HEAD, OPTIONS"],
+      ["/api/executions/a/events", "GET, POST, HEAD, OPTIONS"],
       ["/api/executions/a/cancel", "POST, OPTIONS"],
       ["/api/executions/a/pause", "POST, OPTIONS"],
       ["/api/executions/a/resume", "POST, OPTIONS"],
