@@ -101,7 +101,7 @@ async function harm(
 ): Promise<FaultWindow & { found?: readonly Breach[] }> {
   if (!(name in SCENES)) return await FAULTS[name as FaultName](cluster, random);
   const startedAt = Date.now();
-  const actor = new Actor(name, { cluster, random, patienceMs: paced(SCENE_PATIENCE * within * 1000) });
+  const actor = new Actor(name, { cluster, random, timeoutMs: paced(SCENE_PATIENCE * within * 1000) });
   if (ALONE.has(name)) await load.hold();
   const found = await play(name as SceneName, actor);
   load.goOn();

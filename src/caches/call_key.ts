@@ -7,8 +7,9 @@
  * await caches.respond("calls", { request, load, defaultLifetime: 60 });
  * ```
  */
-import { encodeBase64 } from "../lib/base64.ts";
+import { encodeBase64Url } from "../lib/base64.ts";
 import { isCredentialHeader } from "../lib/credentials.ts";
+import { sha256 } from "../lib/digest.ts";
 
 /**
  * A request for the caches.
@@ -18,8 +19,7 @@ import { isCredentialHeader } from "../lib/credentials.ts";
  * the answer from being stored (RFC 9111, section 3.5).
  */
 export async function requestUnder(key: string | Uint8Array<ArrayBuffer>, headers: Headers): Promise<Request> {
-  const bytes = typeof key === "string" ? new TextEncoder().encode(key) : key;
-  const digest = encodeBase64(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+  const digest = encodeBase64Url(await sha256(key));
   const plain = [...headers].filter(([name]) => !isCredentialHeader(name));
-  return new Request(`https://call.invalid/${digest.replaceAll("+", "-").replaceAll("/", "_")}`, { headers: plain });
+  return new Request(`https://call.invalid/${digest}`, { headers: plain });
 }

@@ -8,6 +8,7 @@
  * 3. What is stale and may be used as yet is given at once, and called for anew by one.
  * 4. The cache fails nobody: where it cannot be asked, or does not take an answer, it is as if there were none.
  */
+import { sha256 } from "../lib/digest.ts";
 import type { Locks } from "../locks/locks.ts";
 import type { Lookup, Match, WebCache } from "./cache.ts";
 import type { StoringOptions } from "./freshness.ts";
@@ -159,6 +160,6 @@ export class ReadThrough {
 }
 
 async function digestOf(text: string): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
-  return [...new Uint8Array(digest).subarray(0, 16)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const digest = await sha256(text);
+  return [...digest.subarray(0, 16)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

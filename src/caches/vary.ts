@@ -11,6 +11,7 @@
  */
 import { encodeBase64 } from "../lib/base64.ts";
 import { isCredentialHeader } from "../lib/credentials.ts";
+import { sha256 } from "../lib/digest.ts";
 import type { StoredResponse } from "./cache_store.ts";
 
 /** The names in `Vary`, in lower case. */
@@ -37,6 +38,5 @@ async function valueOf(headers: Headers, name: string): Promise<string | null> {
   if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) return null;
   const value = headers.get(name);
   if (value === null || !isCredentialHeader(name)) return value;
-  const bytes = new TextEncoder().encode(value);
-  return `sha-256 ${encodeBase64(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)))}`;
+  return `sha-256 ${encodeBase64(await sha256(value))}`;
 }

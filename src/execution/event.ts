@@ -109,6 +109,11 @@ export function compareEntryIds(a: string, b: string): number {
   return Number(aTime) - Number(bTime) || Number(aCount) - Number(bCount);
 }
 
+/** When a stream entry was added, by its id: epoch milliseconds. */
+export function entryTime(id: string): number {
+  return Number(id.split("-", 1)[0]);
+}
+
 /** An id just before this one, to read from it on inclusively. */
 export function entryIdBefore(id: string): string {
   const [ms = "0", count = "0"] = id.split("-");

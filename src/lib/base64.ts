@@ -1,5 +1,5 @@
 /**
- * Base64 (RFC 4648, section 4) over bytes, by Web APIs alone.
+ * Base64 and base64url (RFC 4648, sections 4 and 5) over bytes, by Web APIs alone.
  */
 
 /** Small enough for one call's arguments. */
@@ -25,4 +25,19 @@ export function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(binary.length);
   for (let at = 0; at < binary.length; at++) bytes[at] = binary.charCodeAt(at);
   return bytes;
+}
+
+/**
+ * The bytes of a base64 text in its one spelling (section 3.5): padded, without white space, its spare bits zero.
+ * `undefined` for any other text, and for none.
+ */
+export function decodeCanonicalBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
+  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text) || text === "") return undefined;
+  const bytes = decodeBase64(text);
+  return encodeBase64(bytes) === text ? bytes : undefined;
+}
+
+/** The bytes of a base64url text, with or without padding. Throws a `DOMException` when it is none. */
+export function decodeBase64Url(text: string): Uint8Array<ArrayBuffer> {
+  return decodeBase64(text.replaceAll("-", "+").replaceAll("_", "/"));
 }

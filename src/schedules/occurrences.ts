@@ -7,6 +7,7 @@
  */
 import { LRUCache } from "lru-cache";
 import { compileCron, type NextTime } from "../lib/cron.ts";
+import { fnv1a } from "../lib/fnv1a.ts";
 import type { Schedule } from "../workflow/definition.ts";
 import type { ScheduleName, ScheduleNote } from "./schedule_store.ts";
 
@@ -23,7 +24,7 @@ export function nextTime(name: ScheduleName, trigger: Schedule, after: number): 
   if (cron === undefined) {
     // A phase of its own, so that not all that run every minute run at once.
     const everyMs = everySeconds! * 1000;
-    const phase = hash(keyOf(name)) % everyMs;
+    const phase = fnv1a(keyOf(name)) % everyMs;
     return Math.floor((after - phase) / everyMs) * everyMs + everyMs + phase;
   }
   const key = `${timeZone} ${cron}`;
@@ -35,7 +36,7 @@ export function nextTime(name: ScheduleName, trigger: Schedule, after: number): 
 /** When the run for a time is due: by the jitter that belongs to this very run, the same whoever asks. */
 export function dueTime(name: ScheduleName, { jitterSeconds }: Schedule, time: number): number {
   if (jitterSeconds === 0) return time;
-  return time + hash(`${keyOf(name)} ${time}`) % (Math.floor(jitterSeconds * 1000) + 1);
+  return time + fnv1a(`${keyOf(name)} ${time}`) % (Math.floor(jitterSeconds * 1000) + 1);
 }
 
 /** The next time after `after`, and when it is due. */
@@ -133,11 +134,4 @@ function range(time: number, until: number): { time: number; until?: number; rea
 /** How a schedule is called in keys. */
 export function keyOf({ workflowId, node }: ScheduleName): string {
   return `${workflowId}/${node}`;
-}
-
-/** FNV-1a, 32 bit. */
-function hash(text: string): number {
-  let value = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193) >>> 0;
-  return value;
 }

@@ -40,18 +40,18 @@ export class Actor {
   readonly cluster: Cluster;
   readonly random: Random;
   /** How long is waited for what must come, in milliseconds. */
-  readonly patienceMs: number;
+  readonly timeoutMs: number;
   readonly #name: string;
   readonly #hangUp = new AbortController();
   readonly #gates = new Set<string>();
   /** Its own, so that no connection outlives the scene: instances keep idle ones for longer than that. */
   readonly #agent = new Agent({ headersTimeout: 0, bodyTimeout: 0 });
 
-  constructor(name: string, options: { cluster: Cluster; random: Random; patienceMs: number }) {
+  constructor(name: string, options: { cluster: Cluster; random: Random; timeoutMs: number }) {
     this.#name = `${name}-${options.random.next().toString(36).slice(2, 8)}`;
     this.cluster = options.cluster;
     this.random = options.random;
-    this.patienceMs = options.patienceMs;
+    this.timeoutMs = options.timeoutMs;
   }
 
   /** A name of this scene's own. */
@@ -169,10 +169,10 @@ export class Actor {
 
   /** Waits until it is so; what never comes is wedged, and the scene is over. */
   async until(what: string | (() => string), check: () => boolean | Promise<boolean>): Promise<void> {
-    for (const until = Date.now() + this.patienceMs; !(await check()); await sleep(LOOK_MS)) {
+    for (const until = Date.now() + this.timeoutMs; !(await check()); await sleep(LOOK_MS)) {
       if (Date.now() < until) continue;
       const missing = typeof what === "string" ? what : what();
-      this.breaches.push({ kind: "wedged", detail: `${this.#name}: not within ${this.patienceMs} ms: ${missing}` });
+      this.breaches.push({ kind: "wedged", detail: `${this.#name}: not within ${this.timeoutMs} ms: ${missing}` });
       throw new SceneOver();
     }
   }

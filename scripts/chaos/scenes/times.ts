@@ -3,7 +3,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StoredEvent } from "../../../src/execution/event.ts";
-import { isTerminal } from "../../../src/execution/event.ts";
+import { entryTime, isTerminal } from "../../../src/execution/event.ts";
 import { findTimers } from "../keyspace.ts";
 import type { Actor } from "./actor.ts";
 import { BRIEF_SECONDS, TRIES } from "./workflows.ts";
@@ -70,7 +70,7 @@ export async function retry(actor: Actor): Promise<void> {
 
 /** Redis tells when an entry was written; clocks of workers may be wrong. */
 function timeOf({ id }: StoredEvent): number {
-  return Number(id.split("-")[0]);
+  return entryTime(id);
 }
 
 function timers({ cluster }: Actor): Promise<string[]> {

@@ -21,7 +21,7 @@
 import type { Context, MiddlewareHandler } from "hono";
 import { deleteCookie, getSignedCookie, setSignedCookie } from "hono/cookie";
 import { HTTPException } from "hono/http-exception";
-import { decodeBase64, encodeBase64Url } from "../../lib/base64.ts";
+import { decodeBase64Url, encodeBase64Url } from "../../lib/base64.ts";
 import { Sessions, type SessionsOptions } from "../../sessions/sessions.ts";
 import { problemResponse } from "../protocol/problem.ts";
 import { BrowserSession, storedId } from "./browser_session.ts";
@@ -135,7 +135,7 @@ async function tokenOf(secret: string, id: string): Promise<string> {
 /** Compares in a time that tells nothing. */
 async function isTokenOf(secret: string, id: string, token: string): Promise<boolean> {
   if (!/^[\w-]{43}$/.test(token)) return false;
-  const sent = decodeBase64(`${token.replaceAll("-", "+").replaceAll("_", "/")}=`);
+  const sent = decodeBase64Url(token);
   return await crypto.subtle.verify("HMAC", await macKey(secret), sent, encoder.encode(`csrf:${id}`));
 }
 

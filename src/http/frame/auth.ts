@@ -3,6 +3,8 @@
  */
 import type { MiddlewareHandler } from "hono";
 import type { ApiToken, Scope } from "../../config/api_tokens.ts";
+import { decodeBase64Url } from "../../lib/base64.ts";
+import { sameDigest, sha256 } from "../../lib/digest.ts";
 import { MillraceError } from "../../lib/errors.ts";
 import type { AppEnv } from "./deps.ts";
 import { neededScope } from "./scopes.ts";
@@ -41,7 +43,7 @@ function offeredToken(protocols: string | undefined): string | undefined {
   const [, encoded] = /(?:^|,)\s*bearer\.([\w-]{1,2048})\s*(?:,|$)/.exec(protocols ?? "") ?? [];
   if (encoded === undefined) return undefined;
   try {
-    return `Bearer ${atob(encoded.replaceAll("-", "+").replaceAll("_", "/"))}`;
+    return `Bearer ${String.fromCharCode(...decodeBase64Url(encoded))}`;
   } catch {
     return undefined;
   }
@@ -56,23 +58,12 @@ export function tokenCheck(
     if (tokens.length === 0) return ANYONE;
     const [, token] = /^Bearer +([\w.~+/-]+=*) *$/i.exec(header ?? "") ?? [];
     if (token === undefined) return "none";
-    accepted ??= Promise.all(tokens.map(async (caller) => ({ caller, expected: await digest(caller.token) })));
-    const sent = await digest(token);
+    accepted ??= Promise.all(tokens.map(async (caller) => ({ caller, expected: await sha256(caller.token) })));
+    const sent = await sha256(token);
     let found: Caller | "wrong" = "wrong";
-    for (const { caller, expected } of await accepted) if (equal(expected, sent)) found = caller;
+    for (const { caller, expected } of await accepted) if (sameDigest(expected, sent)) found = caller;
     return found;
   };
-}
-
-async function digest(token: string): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(token)));
-}
-
-/** Whether two digests are equal, without an early exit. */
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  let difference = 0;
-  for (let at = 0; at < a.length; at++) difference |= a[at]! ^ b[at]!;
-  return difference === 0;
 }
 
 function unauthorized(challenge: string, message: string): MillraceError {

@@ -13,10 +13,11 @@
  * const idempotency = pending && await pending;
  * ```
  */
+import { encodeBase64 } from "../../lib/base64.ts";
 import { isCredentialHeader } from "../../lib/credentials.ts";
+import { sha256 } from "../../lib/digest.ts";
 import { MillraceError } from "../../lib/errors.ts";
 import { type Idempotency, ownKey } from "../../execution/request.ts";
-import { encodeBase64 } from "../../lib/base64.ts";
 
 /** On every answer that comes from an execution which an earlier request had started. */
 export const REPLAYED_HEADER = "idempotency-replayed";
@@ -72,10 +73,10 @@ async function withFingerprint(key: string, options: IdempotencyOptions & { head
   bytes.set(body, head.length);
   const fingerprint = await digestOf(bytes);
   if (credentials.length === 0) return { key, fingerprint, ttlSeconds };
-  const caller = await digestOf(encoder.encode(JSON.stringify(credentials)));
+  const caller = await digestOf(JSON.stringify(credentials));
   return { key: ownKey(`${caller}:${key}`), fingerprint, ttlSeconds };
 }
 
-async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return encodeBase64(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+async function digestOf(content: string | Uint8Array<ArrayBuffer>): Promise<string> {
+  return encodeBase64(await sha256(content));
 }

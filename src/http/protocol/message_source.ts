@@ -20,7 +20,7 @@ export class MessagesError extends Error {
 }
 
 /** How long {@linkcode prefetch} waits for a source that has nothing to give yet, in milliseconds. */
-const PRIME_MS = 50;
+const PREFETCH_MS = 50;
 
 /**
  * Opens a source before the response has begun, so that what it throws at once can still become a status. A source
@@ -33,7 +33,7 @@ export async function prefetch(open: OpenSource): Promise<OpenSource> {
   const source = open(abort.signal)[Symbol.asyncIterator]();
   const first = source.next();
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const moment = new Promise((resolve) => timer = setTimeout(resolve, PRIME_MS));
+  const moment = new Promise((resolve) => timer = setTimeout(resolve, PREFETCH_MS));
   try {
     await Promise.race([first, moment]);
   } finally {

@@ -3,6 +3,7 @@
  */
 import { type AddressRange, clientAddress, isInRanges } from "../../lib/address_ranges.ts";
 import { encodeBase64 } from "../../lib/base64.ts";
+import { sha256 } from "../../lib/digest.ts";
 import { MillraceError } from "../../lib/errors.ts";
 import type { JsonValue } from "../../lib/json.ts";
 import type { RateLimits } from "../../execution/rate_limits.ts";
@@ -49,6 +50,5 @@ export async function limitRate(
 
 /** Of a fixed length, whatever a caller sends. */
 async function digest(value: unknown): Promise<string> {
-  const bytes = new TextEncoder().encode(JSON.stringify(value));
-  return encodeBase64(new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)));
+  return encodeBase64(await sha256(JSON.stringify(value)));
 }

@@ -2,6 +2,7 @@
  * The memory driver's feed as its archiver reads it: from where it was, within what the feed keeps.
  */
 import { processClock } from "../../lib/clock.ts";
+import { entryTime } from "../../execution/event.ts";
 import type { WaitOptions } from "../../execution/log.ts";
 import type { ArchiveFeed, Backlog } from "../../feed/archive_feed.ts";
 import type { FeedEntry } from "../../feed/projections.ts";
@@ -43,7 +44,7 @@ export class MemoryArchiveFeed implements ArchiveFeed {
     const from = indexAfter(this.#state.feed, this.#done);
     const entries = this.#state.feed.length - from;
     const oldest = this.#state.feed[from];
-    const oldestMs = oldest === undefined ? 0 : Math.max(0, processClock.now() - Number(oldest.id.split("-")[0]));
+    const oldestMs = oldest === undefined ? 0 : Math.max(0, processClock.now() - entryTime(oldest.id));
     return Promise.resolve({ entries, oldestMs });
   }
 }

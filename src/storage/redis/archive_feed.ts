@@ -7,6 +7,7 @@ import { forgetConsumers } from "./streams/consumer_group.ts";
 import { readGroups } from "./streams/stream_info.ts";
 import type { Keys } from "./keys.ts";
 import { letExpire } from "./scripts/let_expire.ts";
+import { entryTime } from "../../execution/event.ts";
 import type { WaitOptions } from "../../execution/log.ts";
 import type { ArchiveFeed, Backlog } from "../../feed/archive_feed.ts";
 import type { FeedEntry } from "../../feed/projections.ts";
@@ -98,7 +99,7 @@ export class RedisArchiveFeed implements ArchiveFeed {
       entries += pending + behind;
       if (pending + behind === 0) continue;
       const oldest = lowest ?? group.get("last-delivered-id") as string;
-      const ms = Number(oldest.split("-")[0]);
+      const ms = entryTime(oldest);
       if (ms > 0) oldestMs = Math.max(oldestMs, clock.now() - ms);
     }
     return { entries, oldestMs };

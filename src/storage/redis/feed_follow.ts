@@ -5,7 +5,7 @@ import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import { readStreamInfo, type StreamInfo } from "./streams/stream_info.ts";
 import type { Subscriptions } from "./streams/subscriptions.ts";
-import { compareEntryIds, isEntryId } from "../../execution/event.ts";
+import { compareEntryIds, entryTime, isEntryId } from "../../execution/event.ts";
 import { decodeFeedCursor, encodeFeedCursor } from "../../feed/feed_cursor.ts";
 import type { FeedMark, FollowedEntry } from "../../feed/projections.ts";
 import type { WaitOptions } from "../../execution/log.ts";
@@ -75,5 +75,5 @@ function gapAfter(after: string, infos: readonly (StreamInfo | undefined)[]): Fe
 function isGone(info: StreamInfo | undefined, after: string): boolean {
   if (compareEntryIds(info?.lastId ?? "0-0", after) < 0) return true;
   if (info?.firstId === undefined || (after === "0-0" && info.isWhole)) return false;
-  return Number(info.firstId.split("-")[0]) > Number(after.split("-")[0]);
+  return entryTime(info.firstId) > entryTime(after);
 }

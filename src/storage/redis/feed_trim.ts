@@ -2,6 +2,7 @@
  * What keeps the feeds from growing: trimming behind their readers, and a bound that holds when nobody reads.
  */
 import type { Clock } from "../../lib/clock.ts";
+import { entryTime } from "../../execution/event.ts";
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import { readGroups } from "./streams/stream_info.ts";
@@ -30,7 +31,7 @@ export async function trimFeed(options: FeedsOptions, partition: number): Promis
     const name = group.get("name") as string;
     const [count, lowest] = await commands.send<[number, string | null]>(["XPENDING", feed, name]);
     const reached = count > 0 && lowest !== null ? lowest : group.get("last-delivered-id") as string;
-    oldest = Math.min(oldest, Number(reached.split("-")[0]));
+    oldest = Math.min(oldest, entryTime(reached));
   }
   if (oldest > 0) await commands.send(["XTRIM", feed, "MINID", "~", String(oldest)]);
 }

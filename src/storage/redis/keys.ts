@@ -3,6 +3,7 @@
  *
  * What one execution touches lies in one partition: `{p}` is the hash tag of its slot.
  */
+import { fnv1a } from "../../lib/fnv1a.ts";
 
 /** Names of all keys under one prefix. */
 export class Keys {
@@ -18,9 +19,7 @@ export class Keys {
   /** The partition of an execution, or of a session's mailbox: FNV-1a (32 bit) of its id, modulo their count. */
   partitionOf(executionId: string): number {
     if (this.partitions === 1) return 0;
-    let hash = 0x811c9dc5;
-    for (let i = 0; i < executionId.length; i++) hash = Math.imul(hash ^ executionId.charCodeAt(i), 0x01000193) >>> 0;
-    return hash % this.partitions;
+    return fnv1a(executionId) % this.partitions;
   }
 
   /** One name for each partition, from partition 0 on. */

@@ -9,8 +9,10 @@
  * - `hmac`: any other of that kind, by its parameters;
  * - `basic` and `bearer`: `Authorization` (RFC 7617, RFC 6750).
  */
+import { decodeCanonicalBase64 } from "../../../lib/base64.ts";
+import { sameText } from "../../../lib/digest.ts";
 import type { Verification } from "../../../workflow/definition.ts";
-import { base64Bytes, joined, sameText, signatureBytes, textBytes, verifyEd25519, verifyHmac } from "./secret_keys.ts";
+import { joined, signatureBytes, textBytes, verifyEd25519, verifyHmac } from "./secret_keys.ts";
 
 /** What a scheme is given of a request. */
 export interface SignedRequest {
@@ -47,10 +49,10 @@ export const SCHEMES: Readonly<Record<Verification["scheme"], Scheme>> = {
     const content = joined(`${id}.${timestamp}.`, body);
     const holds = (secret: string) => {
       const isPublicKey = secret.startsWith("whpk_");
-      const key = base64Bytes(secret.replace(/^wh(?:sec|pk)_/, ""));
+      const key = decodeCanonicalBase64(secret.replace(/^wh(?:sec|pk)_/, ""));
       return anyOf(signatures, async (text) => {
         const [, version, encoded] = /^(v1a?),(.+)$/.exec(text) ?? [];
-        const signature = base64Bytes(encoded ?? "");
+        const signature = decodeCanonicalBase64(encoded ?? "");
         if (key === undefined || signature === undefined || (version === "v1a") !== isPublicKey) return false;
         return isPublicKey
           ? await verifyEd25519(key, { signature, content })
@@ -111,7 +113,7 @@ export const SCHEMES: Readonly<Record<Verification["scheme"], Scheme>> = {
   },
   basic({ headers }) {
     const [, encoded] = /^Basic +([A-Za-z0-9+/]+=*)$/i.exec(headers.get("authorization") ?? "") ?? [];
-    const bytes = encoded === undefined ? undefined : base64Bytes(encoded);
+    const bytes = encoded === undefined ? undefined : decodeCanonicalBase64(encoded);
     if (bytes === undefined) return undefined;
     const sent = new TextDecoder().decode(bytes);
     return { holds: (secret) => sameText(sent, secret) };

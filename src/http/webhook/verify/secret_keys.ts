@@ -1,8 +1,8 @@
 /**
- * Keys of the secrets that webhooks are verified with: imported once, and compared in constant time.
+ * Signatures that webhooks are verified by, and the keys for them, which are imported once.
  */
 import { LRUCache } from "lru-cache";
-import { decodeBase64 } from "../../../lib/base64.ts";
+import { decodeCanonicalBase64 } from "../../../lib/base64.ts";
 
 /** The digests that an HMAC may go by, as Web Crypto calls them. */
 export type HashName = "SHA-1" | "SHA-256" | "SHA-512";
@@ -42,17 +42,6 @@ export async function verifyEd25519(
   return await crypto.subtle.verify("Ed25519", key, signature, content);
 }
 
-/** Whether two texts are the same, in a time that tells nothing of how much of them is. */
-export async function sameText(a: string, b: string): Promise<boolean> {
-  const [first, second] = await Promise.all(
-    [a, b].map((text) => crypto.subtle.digest("SHA-256", encoder.encode(text))),
-  );
-  const [left, right] = [new Uint8Array(first!), new Uint8Array(second!)];
-  let difference = 0;
-  for (let at = 0; at < left.length; at++) difference |= left[at]! ^ right[at]!;
-  return difference === 0;
-}
-
 /** The bytes of a text, as UTF-8. */
 export function textBytes(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text);
@@ -76,14 +65,7 @@ export function signatureBytes(text: string, encoding: "hex" | "base64"): Uint8A
     if (!/^(?:[0-9a-f]{2})+$/.test(text)) return undefined;
     return Uint8Array.from(text.match(/../g)!, (pair) => Number.parseInt(pair, 16));
   }
-  return base64Bytes(text);
-}
-
-/** The bytes of a padded base64 text whose last bits are not spare; `undefined` for any other. */
-export function base64Bytes(text: string): Uint8Array<ArrayBuffer> | undefined {
-  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text) || text === "") return undefined;
-  const bytes = decodeBase64(text);
-  return btoa(String.fromCharCode(...bytes)) === text ? bytes : undefined;
+  return decodeCanonicalBase64(text);
 }
 
 function imported(name: string, importKey: () => Promise<CryptoKey>): Promise<CryptoKey> {
