@@ -7,14 +7,13 @@ import { runMutations } from "./chaos/mutations.ts";
 import { runOutage } from "./chaos/outage.ts";
 import { PLANTS } from "./chaos/plants.ts";
 import { run } from "./chaos/run.ts";
+import { exitOnSignals } from "./leftovers.ts";
 
 /** Exit code of a run that failed by itself; 0: every promise was kept, 1: one was broken. */
 const NO_VERDICT = 3;
 
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  // What runs is killed by the exit handlers of the modules that started it.
-  process.on(signal, () => process.exit(signal === "SIGINT" ? 130 : 143));
-}
+// What runs is killed by the exit handlers of the modules that started it.
+exitOnSignals();
 try {
   process.exitCode = await main();
 } catch (error) {

@@ -18,6 +18,7 @@ import { join } from "node:path";
 import { getuid } from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { runCommand } from "./command.ts";
+import { leftovers } from "./leftovers.ts";
 
 /** The oldest that the archive takes. */
 const OLDEST = 15;
@@ -83,12 +84,6 @@ function otherUser(): { uid: number; gid: number } | undefined {
     return { uid: idOf("-u", "nobody"), gid: idOf("-g", "nobody") };
   }
 }
-
-/** Ways to end what still runs when this process ends, whatever the reason. */
-const leftovers = new Set<() => void>();
-process.on("exit", () => {
-  for (const end of leftovers) end();
-});
 
 /**
  * Starts one. Without `durable` it does not wait for its disk: it survives a kill, not a power cut.

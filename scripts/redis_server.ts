@@ -15,6 +15,7 @@ import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { leftovers } from "./leftovers.ts";
 
 /** A way to start a Redis. */
 export interface RedisServer {
@@ -45,12 +46,6 @@ export interface RunningRedis extends AsyncDisposable {
 /** How long a Redis may take to answer, in milliseconds; a container may need to be fetched first. */
 const START_MS = 10_000;
 const CONTAINER_START_MS = 120_000;
-
-/** Ways to end what still runs when this process ends, whatever the reason. */
-const leftovers = new Set<() => void>();
-process.on("exit", () => {
-  for (const end of leftovers) end();
-});
 
 /** Options of {@linkcode launch}. */
 export interface LaunchOptions {

@@ -7,6 +7,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { checkCoverage, LINE_COVERAGE_FLOOR } from "./coverage.ts";
+import { exitOnSignals } from "./leftovers.ts";
 import { slowness } from "./slowness.ts";
 import { runStaticChecks } from "./static_checks.ts";
 import { runTestFile, testFileNeeds } from "./test_file.ts";
@@ -40,10 +41,8 @@ DATABASE_URL    use this PostgreSQL instead of one of its own (its user may make
 `;
 
 const options = readOptions();
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  // What runs is killed by the exit handlers of the modules that started it.
-  process.on(signal, () => process.exit(signal === "SIGINT" ? 130 : 143));
-}
+// What runs is killed by the exit handlers of the modules that started it.
+exitOnSignals();
 if (options.help) console.log(HELP);
 else process.exitCode = await main();
 

@@ -20,6 +20,7 @@ import { openDatabase } from "../support/postgres.ts";
 
 const database = await openDatabase();
 const test = suite(`millrace history${database.skipped}`);
+const databaseTest = database.only(test);
 test.after(() => database.drop());
 
 /** Runs the command against an app. */
@@ -46,45 +47,43 @@ test("export and purge refuse what they cannot do, each in a line", async () => 
   assert.equal([none.code, /DATABASE_URL is not set/.test(none.errors)], [1, true]);
 });
 
-if (database.url !== undefined) {
-  test("export writes every execution as a bundle, compressed too, and purge deletes them", async () => {
-    await using archive = openArchive({ url: database.url!, instance: "test", historyDays: 30 });
-    const store = createMemoryStore({ instance: "a" });
-    await using whole = await openWholeApp({ store: withArchive(store, archive), workStore: store });
-    const node = { id: "sum", type: "transform", parameters: { output: "{{ body.n }}" } };
-    await whole.catalog.put("plain", chain("plain", [node]));
-    const archiver = new Archiver({ feed: store.archiveFeed, log: store.log, archive, workflows: whole.catalog });
-    archiver.start();
-    const dir = await mkdtemp(join(tmpdir(), "millrace-history-"));
-    try {
-      const ids: string[] = [];
-      for (let n = 0; n < 3; n++) {
-        ids.push((await whole.app.request("/webhook/plain", post({ n }))).headers.get("execution-id")!);
-      }
-      for (const id of ids) await eventually(() => archive.meta(id).catch(() => undefined), "it is archived");
-      const before = String(Date.now() + 60_000);
-      const file = join(dir, "history.jsonl.gz");
-      const exported = await run(["export", "--before", before, "--output", file], whole.app);
-      assert.equal([exported.code, exported.errors], [0, "Exported 3 executions"]);
-      const lines = gunzipSync(await readFile(file)).toString().trimEnd().split("\n").map((line) => JSON.parse(line));
-      const heads = lines.filter(({ kind }) => kind === "millrace.bundle").map(({ executionId }) => executionId);
-      assert.equal(heads, ids.toReversed());
-      assert.equal(lines.at(-1), { kind: "millrace.history.end", executions: 3 });
-      const outputs = lines.filter(({ type }) => type === "node.completed").map(({ data }) => data.output);
-      assert.equal(outputs, [2, 1, 0]);
-      assert.match((await run(["purge", "--before", "2020-01-01"], whole.app)).out, "Purged 0 executions");
-      assert.match((await run(["purge", "--before", before, "--workflow", "other"], whole.app)).out, "Purged 0");
-      assert.equal((await run(["purge", "--before", before], whole.app)).out, "Purged 3 executions");
-      assert.is(await archive.meta(ids[0]!), undefined);
-      const left = await database.query("SELECT id FROM millrace.logs");
-      assert.equal(left, []);
-      const wrong = await run(["export", "--before", "soon"], whole.app);
-      assert.equal([wrong.code, /"before" to be epoch milliseconds/.test(wrong.errors)], [1, true]);
-    } finally {
-      await archiver.stop();
-      await rm(dir, { recursive: true });
+databaseTest("export writes every execution as a bundle, compressed too, and purge deletes them", async () => {
+  await using archive = openArchive({ url: database.url!, instance: "test", historyDays: 30 });
+  const store = createMemoryStore({ instance: "a" });
+  await using whole = await openWholeApp({ store: withArchive(store, archive), workStore: store });
+  const node = { id: "sum", type: "transform", parameters: { output: "{{ body.n }}" } };
+  await whole.catalog.put("plain", chain("plain", [node]));
+  const archiver = new Archiver({ feed: store.archiveFeed, log: store.log, archive, workflows: whole.catalog });
+  archiver.start();
+  const dir = await mkdtemp(join(tmpdir(), "millrace-history-"));
+  try {
+    const ids: string[] = [];
+    for (let n = 0; n < 3; n++) {
+      ids.push((await whole.app.request("/webhook/plain", post({ n }))).headers.get("execution-id")!);
     }
-  });
-} else test.skip("needs a PostgreSQL", () => {});
+    for (const id of ids) await eventually(() => archive.meta(id).catch(() => undefined), "it is archived");
+    const before = String(Date.now() + 60_000);
+    const file = join(dir, "history.jsonl.gz");
+    const exported = await run(["export", "--before", before, "--output", file], whole.app);
+    assert.equal([exported.code, exported.errors], [0, "Exported 3 executions"]);
+    const lines = gunzipSync(await readFile(file)).toString().trimEnd().split("\n").map((line) => JSON.parse(line));
+    const heads = lines.filter(({ kind }) => kind === "millrace.bundle").map(({ executionId }) => executionId);
+    assert.equal(heads, ids.toReversed());
+    assert.equal(lines.at(-1), { kind: "millrace.history.end", executions: 3 });
+    const outputs = lines.filter(({ type }) => type === "node.completed").map(({ data }) => data.output);
+    assert.equal(outputs, [2, 1, 0]);
+    assert.match((await run(["purge", "--before", "2020-01-01"], whole.app)).out, "Purged 0 executions");
+    assert.match((await run(["purge", "--before", before, "--workflow", "other"], whole.app)).out, "Purged 0");
+    assert.equal((await run(["purge", "--before", before], whole.app)).out, "Purged 3 executions");
+    assert.is(await archive.meta(ids[0]!), undefined);
+    const left = await database.query("SELECT id FROM millrace.logs");
+    assert.equal(left, []);
+    const wrong = await run(["export", "--before", "soon"], whole.app);
+    assert.equal([wrong.code, /"before" to be epoch milliseconds/.test(wrong.errors)], [1, true]);
+  } finally {
+    await archiver.stop();
+    await rm(dir, { recursive: true });
+  }
+});
 
 test.run();

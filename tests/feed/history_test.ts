@@ -81,11 +81,12 @@ async function archivedAll(archive: Archive, ids: readonly string[]): Promise<vo
   for (const id of ids) await eventually(() => archive.meta(id).catch(() => undefined), `${id} is archived`);
 }
 
-for (const driver of database.url === undefined ? [] : drivers()) {
-  const test = suite(`history on ${driver.name}`);
+for (const driver of drivers()) {
+  const test = suite(`history on ${driver.name}${database.skipped}`);
+  const databaseTest = database.only(test);
   test.after(() => driver.clean());
 
-  test("every read answers the same from the archive as it did from the store", async () => {
+  databaseTest("every read answers the same from the archive as it did from the store", async () => {
     await using archive = open();
     await using store = await driver.open("a");
     await using whole = await openWholeApp({ store: withArchive(store, archive), workStore: store });
@@ -122,7 +123,7 @@ for (const driver of database.url === undefined ? [] : drivers()) {
 
   // The driver makes no difference to it, and there are many files.
   if (driver.name === "redis") {
-    test("what is not to be saved never reaches the database", async () => {
+    databaseTest("what is not to be saved never reaches the database", async () => {
       await using archive = open();
       await using store = await driver.open("c");
       await using whole = await openWholeApp({ store, workStore: store });
@@ -148,7 +149,7 @@ for (const driver of database.url === undefined ? [] : drivers()) {
   }
 
   if (driver.isShared) {
-    test("archivers share the feed, and go on with what one of them left", async () => {
+    databaseTest("archivers share the feed, and go on with what one of them left", async () => {
       await using archive = open();
       await using store = await driver.open("d");
       await using gone = await driver.open("gone");
@@ -177,6 +178,7 @@ for (const driver of database.url === undefined ? [] : drivers()) {
 }
 
 const away = suite(`history while PostgreSQL is away${database.skipped}`);
+const awayTest = database.only(away);
 
 async function proxied(): Promise<{ proxy: TcpProxy; url: string }> {
   const url = new URL(database.url!);
@@ -185,58 +187,56 @@ async function proxied(): Promise<{ proxy: TcpProxy; url: string }> {
   return { proxy, url: url.href };
 }
 
-if (database.url !== undefined) {
-  for (
-    const [how, begin] of [
-      ["is gone", (proxy: TcpProxy) => (proxy.newLinks("refused"), proxy.cut())],
-      ["hangs", (proxy: TcpProxy) => (proxy.newLinks("silent"), proxy.silence())],
-    ] as const
-  ) {
-    away(`work goes on when it ${how}, the backlog waits, and it catches up`, async () => {
-      const { proxy, url } = await proxied();
-      await using _proxy = proxy;
-      await using archive = open(url);
-      const store = createMemoryStore({ instance: "a" });
-      const historyOf = () => historyHealth({ archive, archiver, feed: store.archiveFeed, backlogSeconds: 60 });
-      await using whole = await openWholeApp({
-        store: withArchive(store, archive),
-        workStore: store,
-        deps: { historyHealth: historyOf },
-      });
-      await putWorkflows(whole);
-      const archiver = archiverOf(whole, store, archive);
-      archiver.start();
-      try {
-        const first = await call(whole, "plain");
-        await archivedAll(archive, [first]);
-        begin(proxy);
-        const ids: string[] = [];
-        for (let i = 0; i < 10; i++) ids.push(await call(whole, "plain", { n: i }));
-        const state = await whole.app.request(`/api/executions/${ids[0]}`);
-        assert.is(state.status, 200);
-        const health = await eventually(async () => {
-          const response = await whole.app.request("/health");
-          const body = await response.json();
-          return body.status === "degraded" && { status: response.status, body };
-        }, "/health says so");
-        assert.is(health.status, 200);
-        assert.is(health.body.checks.database.status, "down");
-        assert.is(health.body.checks.database.backlog.keptSeconds, 60);
-        await eventually(async () => (await store.archiveFeed.backlog()).entries > 0, "the backlog waits");
-        assert.is((await whole.app.request("/readyz")).status, 200);
-        const list = await (await whole.app.request("/api/executions")).json();
-        assert.is(list.incomplete, true);
-        const unknown = await whole.app.request("/api/executions/018f0000-0000-7000-8000-000000000000");
-        assert.is(unknown.status, 503);
-        proxy.newLinks("work");
-        await archivedAll(archive, ids);
-        await eventually(async () => (await historyOf()).status === "up", "/health is up again");
-      } finally {
-        await archiver.stop();
-      }
+for (
+  const [how, begin] of [
+    ["is gone", (proxy: TcpProxy) => (proxy.newLinks("refused"), proxy.cut())],
+    ["hangs", (proxy: TcpProxy) => (proxy.newLinks("silent"), proxy.silence())],
+  ] as const
+) {
+  awayTest(`work goes on when it ${how}, the backlog waits, and it catches up`, async () => {
+    const { proxy, url } = await proxied();
+    await using _proxy = proxy;
+    await using archive = open(url);
+    const store = createMemoryStore({ instance: "a" });
+    const historyOf = () => historyHealth({ archive, archiver, feed: store.archiveFeed, backlogSeconds: 60 });
+    await using whole = await openWholeApp({
+      store: withArchive(store, archive),
+      workStore: store,
+      deps: { historyHealth: historyOf },
     });
-  }
-} else away.skip("needs a PostgreSQL", () => {});
+    await putWorkflows(whole);
+    const archiver = archiverOf(whole, store, archive);
+    archiver.start();
+    try {
+      const first = await call(whole, "plain");
+      await archivedAll(archive, [first]);
+      begin(proxy);
+      const ids: string[] = [];
+      for (let i = 0; i < 10; i++) ids.push(await call(whole, "plain", { n: i }));
+      const state = await whole.app.request(`/api/executions/${ids[0]}`);
+      assert.is(state.status, 200);
+      const health = await eventually(async () => {
+        const response = await whole.app.request("/health");
+        const body = await response.json();
+        return body.status === "degraded" && { status: response.status, body };
+      }, "/health says so");
+      assert.is(health.status, 200);
+      assert.is(health.body.checks.database.status, "down");
+      assert.is(health.body.checks.database.backlog.keptSeconds, 60);
+      await eventually(async () => (await store.archiveFeed.backlog()).entries > 0, "the backlog waits");
+      assert.is((await whole.app.request("/readyz")).status, 200);
+      const list = await (await whole.app.request("/api/executions")).json();
+      assert.is(list.incomplete, true);
+      const unknown = await whole.app.request("/api/executions/018f0000-0000-7000-8000-000000000000");
+      assert.is(unknown.status, 503);
+      proxy.newLinks("work");
+      await archivedAll(archive, ids);
+      await eventually(async () => (await historyOf()).status === "up", "/health is up again");
+    } finally {
+      await archiver.stop();
+    }
+  });
+}
 away.after(() => database.drop());
 away.run();
 

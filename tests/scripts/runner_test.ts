@@ -34,6 +34,11 @@ test("runTestFile() counts the tests of all suites, and skipped ones apart", asy
   assert.equal([result.passed, result.failed, result.skipped, result.problem], [3, 0, 1, undefined]);
 });
 
+test("runTestFile() takes a file whose tests are all skipped as one without failures", async () => {
+  const result = await run(`test.skip("a", () => {}); test.skip("b", () => {}); test.run();`);
+  assert.equal([result.passed, result.failed, result.skipped, result.problem], [0, 0, 2, undefined]);
+});
+
 const BAD = [
   ["a test fails", `test("a", () => {}); test("b", () => { throw new Error("no"); }); test.run();`, /1 of 2 did not/],
   ["a before hook throws", `test.before(() => { throw new Error("no"); }); test("a", () => {}); test.run();`, /1 of 1/],

@@ -5,19 +5,23 @@
  * ```ts
  * const database = await openDatabase();
  * const test = suite(`Archive${database.skipped}`);
- * if (database.url !== undefined) test("…", …);
+ * const databaseTest = database.only(test);
+ * databaseTest("…", …);
  * test.after(() => database.drop());
  * ```
  */
 import { randomBytes } from "node:crypto";
 import pg from "pg";
+import type { Test } from "uvu";
 
 /** A database that nobody else uses. */
 export interface TestDatabase {
   /** `undefined` where there is no PostgreSQL. */
   readonly url: string | undefined;
-  /** For the names of what is skipped then. */
+  /** For the name of a suite: why its tests are skipped, where there is no PostgreSQL. */
   readonly skipped: string;
+  /** The tests of a suite that need the database: where there is none they are skipped, and counted as such. */
+  only(test: Test): (name: string, run: () => Promise<void>) => void;
   /** Runs one statement. */
   query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;
   drop(): Promise<void>;
@@ -30,6 +34,7 @@ export async function openDatabase(): Promise<TestDatabase> {
     return {
       url: undefined,
       skipped: ` (skipped, no PostgreSQL: ${reason})`,
+      only: (test) => test.skip,
       query: () => Promise.reject(new Error(reason)),
       drop: () => Promise.resolve(),
     };
@@ -41,6 +46,7 @@ export async function openDatabase(): Promise<TestDatabase> {
   return {
     url: url.href,
     skipped: "",
+    only: (test) => test,
     query: async <Row extends pg.QueryResultRow>(text: string, values: unknown[] = []) =>
       (await withClient(url.href, (client) => client.query<Row>(text, values))).rows,
     drop: async () => {
