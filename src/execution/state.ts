@@ -191,18 +191,7 @@ export interface ExecutionState {
   forkOf?: Pick<ForkOrigin, "executionId" | "from" | "mode" | "workflow">;
 }
 
-/** A state from which all that is shown is derived, over nodes that have not begun too when `nodeIds` names them. */
-export function foldState(
-  executionId: string,
-  events: readonly LogEvent[],
-  options: { nodeIds?: readonly string[] } = {},
-): ExecutionState {
-  const state = emptyState();
-  for (const event of events) applyEvent(state, event);
-  return showState(executionId, state, options);
-}
-
-/** What is shown of a state. */
+/** What is shown of a state, over nodes that have not begun too when `nodeIds` names them. */
 export function showState(
   executionId: string,
   state: RunState,

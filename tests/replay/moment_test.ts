@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { foldUntil, parseMoment } from "../../src/replay/moment.ts";
-import { foldState, showState } from "../../src/execution/state.ts";
+import { showState } from "../../src/execution/state.ts";
+import { foldState } from "../support/fold_state.ts";
 import { completedRun, logOf } from "./logs.ts";
 
 test("parseMoment() tells entry ids, numbers of entries and times from one another", () => {

@@ -4,7 +4,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { FencedError } from "../../src/lib/errors.ts";
-import { foldState } from "../../src/execution/state.ts";
+import { foldState } from "../support/fold_state.ts";
 import type { Claim } from "../../src/execution/claim.ts";
 import type { ExecutionRequest } from "../../src/execution/request.ts";
 import type { Store } from "../../src/storage/store.ts";
