@@ -19,12 +19,12 @@ const DAY_MS = 86_400_000;
 
 const NONE: CacheCounts = { hits: 0, misses: 0, stale: 0, bytes: 0 };
 
-/** What a counter is made of. */
+/** Options of {@linkcode CacheCounter}. */
 export interface CacheCounterOptions {
   readonly store: CacheStore;
   /** Epoch milliseconds. */
   readonly now: () => number;
-  /** Hears of counts that could not be added: they are lost. */
+  /** Called with the error when counts could not be added: they are lost. */
   readonly onError?: (error: unknown) => void;
 }
 

@@ -20,13 +20,13 @@ const MAX_BODY_BYTES = 2 ** 23;
 /** The lifetime of what says nothing of its own, in seconds: a day. */
 const DEFAULT_LIFETIME = 86_400;
 
-/** What {@linkcode Caches} is made of. */
+/** Options of {@linkcode Caches}. */
 export interface CachesOptions extends Partial<Omit<CacheParts, "store" | "now">> {
   readonly store: CacheStore;
   readonly now: () => number;
   /** Keeps instances from calling for the same at once: see {@linkcode Caches.respond}. */
   readonly locks?: Locks;
-  /** Hears of what a cache could not do for {@linkcode Caches.respond}, which goes on without. */
+  /** Called with errors of the cache in {@linkcode Caches.respond}, which then goes on without it. */
   readonly onError?: (error: unknown) => void;
 }
 

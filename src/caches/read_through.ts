@@ -6,7 +6,7 @@
  *    fields (what is stored may vary). Across instances a lock sees to the same.
  * 2. What may not be stored is nobody else's answer: then each of those who waited calls for itself, at once.
  * 3. What is stale and may be used as yet is given at once, and called for anew by one.
- * 4. The cache fails nobody: where it cannot be asked, or does not take an answer, it is as if there were none.
+ * 4. Errors of the cache fail no request: when a lookup or a store fails, the answer comes from the call.
  */
 import { sha256 } from "../lib/digest.ts";
 import type { Locks } from "../locks/locks.ts";
@@ -42,12 +42,12 @@ export interface ReadThroughOptions extends Pick<StoringOptions, "defaultLifetim
   readonly load: () => Promise<Response>;
 }
 
-/** What it is made of. */
+/** Options of {@linkcode ReadThrough}. */
 export interface ReadThroughParts {
   readonly now: () => number;
   /** Keeps instances from calling for the same at once; absent: each calls for itself. */
   readonly locks?: Locks | undefined;
-  /** Hears of caches that cannot be asked, and of calls in the background that failed. */
+  /** Called with errors of the cache, and of revalidations in the background. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -83,7 +83,7 @@ export class ReadThrough {
     return await this.#load(options);
   }
 
-  /** Calls, with all who come meanwhile waiting for it. */
+  /** Calls once; requests that arrive meanwhile wait for the same call. */
   async #fly(key: string, options: ReadThroughOptions): Promise<CachedAnswer> {
     let land!: (isStored: boolean) => void;
     this.#flights.set(key, new Promise((resolve) => land = resolve));
@@ -133,7 +133,7 @@ export class ReadThrough {
     return { response, status: { lookup: "miss", stored: true } };
   }
 
-  /** Gets what is stale anew, unless somebody does. */
+  /** Revalidates a stale response in the background, unless a revalidation is running. */
   #renew(options: ReadThroughOptions, { found }: Match): void {
     const renew = async () => {
       if (!await options.cache.claimRenewal(found)) return;

@@ -24,7 +24,7 @@ export class Journal {
   readonly #onError: (error: unknown) => void;
   readonly #onPaused: () => void;
   #buffer: LogEvent[] = [];
-  /** What the caller is to be told with the buffer. */
+  /** The reply that is sent with the buffered events. */
   #reply: ExecutionResult | undefined;
   #sequence: number;
   #appending: Promise<void> | undefined;
@@ -101,7 +101,7 @@ export class Journal {
     return outcome;
   }
 
-  /** Forgets what is unwritten. */
+  /** Drops the buffered events. */
   discard(): void {
     this.#stopTimer();
     this.#take();

@@ -32,11 +32,11 @@ export interface LocalRunsOptions {
   readonly work: WorkQueue;
   /** False before the worker has started, and once it stops. */
   readonly isOpen: () => boolean;
-  /** Runs an execution; throws what ends the run otherwise than the execution. */
+  /** Runs an execution; throws when the run stops without ending the execution. */
   readonly run: (claim: Claim, run: LocalRun) => Promise<void>;
-  /** Gives a claim up whose run ended so. */
+  /** Releases a claim whose run threw this. */
   readonly giveUp: (claim: Claim, error: unknown) => Promise<void>;
-  /** Hears of what went wrong without ending an execution. */
+  /** Called with errors that end no execution. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -85,7 +85,7 @@ export class LocalRuns implements LocalRunner {
       await run(localClaim(request, clock.now()), { workflow, control, queue });
     } catch (error) {
       if (queue.claim !== undefined) return await giveUp(queue.claim, error);
-      // Who submitted it has been told why: refused, unknown, or the earlier execution with its key.
+      // The submitter has its answer already: refused, unknown, or the earlier execution with its key.
       if (queue.isSettled) return;
       onError(error);
       await writes.handOver().catch(() => {});

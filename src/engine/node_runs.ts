@@ -22,11 +22,11 @@ export interface NodeRunsOptions {
   readonly clock: Clock;
   /** Takes an event into state and journal, with a reply that is due with it. */
   readonly apply: (event: UntimedEvent, reply?: ExecutionResult) => void;
-  /** Writes what was applied. */
+  /** Journals the events that were applied. */
   readonly flush: () => Promise<void>;
   /** True when no further node may start. */
   readonly isPaused: () => boolean;
-  /** True when the run is over: what a node does from then on is not heard. */
+  /** True when the run is over: results of nodes are dropped from then on. */
   readonly isStopped: () => boolean;
   /** Hears of each node that is no longer under way, and of what went wrong besides. */
   readonly onDone: (nodeId: string, error?: unknown) => void;

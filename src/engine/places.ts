@@ -1,7 +1,7 @@
 /**
- * The places of a worker: what runs on it, and how much more may.
+ * The places of a worker: which executions run on it, and how many more may.
  *
- * Invariant: what runs, and what a take that is under way may bring, are never more than there are places.
+ * Invariant: running executions and those that a pending take may return never exceed the number of places.
  */
 import { FencedError } from "../lib/errors.ts";
 import type { ControlMessage } from "../execution/work_queue.ts";
@@ -11,7 +11,7 @@ import type { RunControl } from "./run_control.ts";
 export class Places {
   readonly #most: number;
   readonly #running = new Map<string, RunControl>();
-  /** How many executions a take that is under way may bring. */
+  /** Places reserved for takes that are pending. */
   #asked = 0;
   #roomMade: (() => void) | undefined;
 
@@ -20,17 +20,17 @@ export class Places {
     this.#most = places;
   }
 
-  /** How many executions have a place. */
+  /** How many executions run. */
   get taken(): number {
     return this.#running.size;
   }
 
-  /** How many more may have one. */
+  /** How many more may start. */
   get free(): number {
     return this.#most - this.#running.size - this.#asked;
   }
 
-  /** Keeps places for what `take` may bring; the keeping ends with the take. */
+  /** Reserves places for the executions that `take` may return, until it settles. */
   async keeping<T>(count: number, take: () => Promise<T>): Promise<T> {
     this.#asked = count;
     try {
@@ -45,18 +45,18 @@ export class Places {
     this.#running.set(executionId, control);
   }
 
-  /** Takes it back. A later claim of the same execution, which came here meanwhile, keeps its own. */
+  /** Frees the place. A later claim of the same execution on this worker keeps its own place. */
   leave(executionId: string, control: RunControl): void {
     if (this.#running.get(executionId) === control) this.#running.delete(executionId);
     this.#roomMade?.();
   }
 
-  /** Ends a wait for room. */
+  /** Ends a pending wait for a free place. */
   wake(): void {
     this.#roomMade?.();
   }
 
-  /** Waits until an execution leaves, or {@linkcode wake}, at most `ms`. */
+  /** Waits until a place becomes free or {@linkcode wake} is called, at most `ms` milliseconds. */
   room(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
@@ -69,13 +69,13 @@ export class Places {
     });
   }
 
-  /** Waits at most `ms` until no place is taken. */
+  /** Waits until no execution runs, at most `ms` milliseconds. */
   async empty(ms: number): Promise<void> {
     const until = performance.now() + ms;
     while (this.#running.size > 0 && performance.now() < until) await this.room(until - performance.now());
   }
 
-  /** Passes on what happened to an execution from outside. */
+  /** Delivers a control message (lost, paused, resumed) to an execution. */
   steer(executionId: string, message: ControlMessage): void {
     const run = this.#running.get(executionId);
     if (message === "lost") run?.stop(new FencedError(`The claim of ${executionId} was lost`));
@@ -83,7 +83,7 @@ export class Places {
     else run?.resume();
   }
 
-  /** Stops everything that runs. */
+  /** Stops all running executions. */
   stop(reason: unknown): void {
     for (const run of this.#running.values()) run.stop(reason);
   }

@@ -8,7 +8,7 @@
  * 2. Before a node with side effects starts, everything before it is written.
  * 3. The execution has the time that was left to it when it was claimed, by the monotonic clock; times in the log, and
  *    what is due, go by the store's.
- * 4. After the signal of this run aborts, nothing more is journaled; a node that ends late is not heard.
+ * 4. After the signal of this run aborts, nothing more is journaled; the result of a node that ends late is dropped.
  */
 import { LONGEST_DELAY_MS } from "../lib/delay.ts";
 import type { JsonValue } from "../lib/json.ts";
@@ -48,7 +48,7 @@ class Run {
   readonly #journal: Journal;
   readonly #ran: Ran;
   readonly #nodes: NodeRuns;
-  /** Made when a node asks for its signal: most never do. */
+  /** Created when a node first reads its signal: most never do. */
   #abort: AbortController | undefined;
   #stopped: { readonly reason: unknown } | undefined;
   #failure: unknown;
@@ -128,7 +128,7 @@ class Run {
         if (this.#failure !== undefined) throw this.#failure;
       }
     } catch (error) {
-      // Another worker goes on from here: what ended is not to be run again.
+      // Another worker resumes here: nodes that ended must not run again.
       if (error instanceof WorkerStoppedError) await this.#journal.flush();
       if (error instanceof AppendRefusedError) return await this.#endRefused(error);
       throw error;
@@ -160,7 +160,7 @@ class Run {
     return tagsOf(this.#options.workflow, { executionId: this.#claim.executionId, triggerOutput, now });
   }
 
-  /** Says once that this claim runs the execution. */
+  /** Journals `execution.started`, once for this claim. */
   #begin(): void {
     if (this.#begun) return;
     this.#begun = true;
@@ -203,7 +203,7 @@ class Run {
     return result;
   }
 
-  /** The store takes no more of this execution than its end. */
+  /** Ends an execution whose log accepts nothing more but its terminal event. */
   async #endRefused({ code, message }: AppendRefusedError): Promise<ExecutionResult> {
     const outcome = failureOf(this.#claim.executionId, { code, message }, this.#now());
     this.#stop(ENDED);
@@ -211,7 +211,7 @@ class Run {
     return outcome.result;
   }
 
-  /** Stops the nodes that still run; what they do from now on is not heard. */
+  /** Aborts the nodes that still run; their results are dropped from now on. */
   #stop(reason: unknown): void {
     if (this.#stopped !== undefined) return;
     this.#stopped = { reason };

@@ -1,8 +1,8 @@
 /**
- * How a worker reaches into an execution that it runs: stop, pause, resume.
+ * How a worker controls an execution that it runs: stop, pause, resume.
  */
 
-/** The levers of one run. */
+/** Controls one run. */
 export class RunControl {
   readonly #abort = new AbortController();
   #paused: boolean;
@@ -37,13 +37,13 @@ export class RunControl {
     this.#onResume?.();
   }
 
-  /** Calls back whenever the run may go on. */
+  /** Registers a callback for each time that the run may resume. */
   onResume(listener: () => void): void {
     this.#onResume = listener;
   }
 }
 
-/** Why a run is stopped when its worker goes: the execution goes back on the work stream. */
+/** The reason of a run that stops because its worker stops: the execution goes back to the work stream. */
 export class WorkerStoppedError extends Error {
   override readonly name = "WorkerStoppedError";
 }

@@ -1,5 +1,5 @@
 /**
- * What a run is given.
+ * The options of a run.
  */
 import type { Clock } from "../lib/clock.ts";
 import type { ExecutionLog } from "../execution/log.ts";
@@ -8,7 +8,7 @@ import type { CompiledWorkflow } from "../workflow/definition.ts";
 import type { RunControl } from "./run_control.ts";
 import type { ForkStart, StartForkOptions } from "./start_fork.ts";
 
-/** What a run needs of its worker. */
+/** Options that a worker passes to each run. */
 export interface RunOptions extends Partial<ForkStart>, Pick<StartForkOptions, "workflows" | "limits"> {
   readonly workflow: CompiledWorkflow;
   readonly log: ExecutionLog;

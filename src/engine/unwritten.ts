@@ -5,7 +5,8 @@
  * 1. Nothing is written before the run ends or has something to write: the end writes all in one step, anything else
  *    requests the execution first.
  * 2. Once it is requested, everything is written under the claim that this gave, as for any local execution.
- * 3. What is not this instance's to run is not run on: {@linkcode NotOursError} ends the run.
+ * 3. A run whose execution another worker has, or whose key an earlier execution has, ends with
+ *    {@linkcode NotOursError}.
  */
 import { AppendRefusedError } from "../lib/errors.ts";
 import type { Claim, Way } from "../execution/claim.ts";
@@ -18,7 +19,7 @@ export class NotOursError extends Error {
   override readonly name = "NotOursError";
 }
 
-/** Writes for one run; once something is written, through the work queue. */
+/** Writes for one run: the first write requests the execution, or writes it whole; later ones go to the work queue. */
 export class UnwrittenQueue implements Pick<WorkQueue, "append" | "suspend" | "finish"> {
   readonly #work: Pick<WorkQueue, "append" | "suspend" | "finish">;
   readonly #writes: UnwrittenWrites;
@@ -35,7 +36,7 @@ export class UnwrittenQueue implements Pick<WorkQueue, "append" | "suspend" | "f
     return this.#claim;
   }
 
-  /** True once the submitter has been told what became of the request. */
+  /** True once the submitter knows the outcome of the request. */
   get isSettled(): boolean {
     return this.#isSettled;
   }
@@ -66,7 +67,7 @@ export class UnwrittenQueue implements Pick<WorkQueue, "append" | "suspend" | "f
       this.#isSettled = true;
       return written;
     } catch (error) {
-      // Of what was refused for want of room the end is still to be written.
+      // After a refused append the terminal event is still to be written.
       this.#isSettled = !(error instanceof AppendRefusedError);
       throw error;
     }

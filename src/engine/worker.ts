@@ -48,9 +48,9 @@ export interface WorkerOptions {
   readonly outputLimitBytes: number;
   /** Of the expressions with which forks compare calls. */
   readonly limits?: ExpressionLimits;
-  /** Hears of each execution that ended here. */
+  /** Called for each execution that ended on this worker. */
   readonly onEnd?: (claim: Claim, result: ExecutionResult, durationMs: number) => void;
-  /** Hears of what went wrong without ending an execution. */
+  /** Called with errors that end no execution. */
   readonly onError?: (error: unknown, claim?: Claim) => void;
 }
 

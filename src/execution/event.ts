@@ -18,7 +18,7 @@ export interface EventData {
     trigger: string;
     /** The trigger node's output: for a webhook `{method, path, params, headers, query, body}`. */
     input: JsonValue;
-    /** What it is a fork of, if it is one. */
+    /** The execution that it was forked from; absent if it is no fork. */
     fork?: ForkOrigin;
   };
   /**

@@ -18,11 +18,11 @@ export interface RequestParts {
   readonly historyTtlSeconds: number;
   /** Absent: the request is not deduplicated. */
   readonly idempotency?: Idempotency | undefined;
-  /** What it is a fork of, if it is one. */
+  /** The execution that it was forked from; absent if it is no fork. */
   readonly fork?: ForkOrigin | undefined;
   /** What happens while as many run as may; absent: what the workflow's settings say. */
   readonly onOverlap?: WorkflowSettings["onOverlap"];
-  /** Whoever requests it runs it, and reports what happens. */
+  /** The requester runs it, and reports its events. */
   readonly external?: { readonly timeoutSeconds?: number | undefined };
 }
 

@@ -75,7 +75,7 @@ export const externalEvent = z.custom<JsonValue>(isJsonObject, "Expected an obje
 /** An event as it was reported, checked. */
 export type ExternalEvent = z.output<typeof externalEvent>;
 
-/** What is appended for an event, at a time (epoch milliseconds). */
+/** The log event that is appended for a reported event, at a time (epoch milliseconds). */
 export function toReport(
   executionId: string,
   event: ExternalEvent,

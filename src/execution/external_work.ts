@@ -14,7 +14,7 @@ export interface ExternalClaim {
   readonly trigger: string;
   /** The trigger's output. */
   readonly input: JsonValue;
-  /** Counts how often it was handed out: what is reported must name it. */
+  /** How often it was handed out; a report must name the current number. */
   readonly epoch: number;
   /** Epoch milliseconds; each report makes it later by the whole lease. */
   readonly leaseExpiresAt: number;
@@ -61,6 +61,6 @@ export interface ExternalWork {
   take(options: { workflowIds: readonly string[]; count: number; leaseMs: number }): Promise<ExternalClaim[]>;
   /** Appends an event; the one that ends the execution stores its result and answers its caller. */
   report(report: ExternalReport): Promise<ReportOutcome>;
-  /** Ends any execution, whoever runs it, that is past its deadline and that nobody has a live lease of. */
+  /** Ends an execution, whichever program runs it, that is past its deadline and under no live lease. */
   endLapsed(executionId: string): Promise<LapseOutcome>;
 }

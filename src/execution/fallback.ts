@@ -37,14 +37,14 @@ export interface FallbackOptions {
   /** The bounds, over all sessions. */
   readonly maxExecutions: number;
   readonly maxBytes: number;
-  /** Hears what ran in both places, and what went wrong in the background. */
+  /** Called with executions that ran in both places, and with errors in the background. */
   readonly onReport: (report: FallbackReport) => void;
 }
 
 /** What `/health` shows. */
 export interface FallbackHealth extends FallbackCounts {
   readonly status: "active" | "handing over" | "idle";
-  /** What is in memory now, and its bounds. */
+  /** How much is in memory now, and the bounds. */
   readonly executions: number;
   readonly bytes: number;
   readonly maxExecutions: number;
@@ -123,7 +123,7 @@ export class Fallback {
     }
   };
 
-  /** Whoever waits for the store's answer is answered from memory once the store is lost. */
+  /** Callers that wait for the store's reply get it from memory once the store is lost. */
   #watched(submitted: Submitted, submission: Submission, since: { lost: AbortSignal; startedAt: number }): Submitted {
     const watched: { -readonly [Key in keyof Submitted]: Submitted[Key] } = { ...submitted };
     const wait = async (): Promise<Reply> => {

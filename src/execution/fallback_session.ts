@@ -16,7 +16,7 @@ export type Accepting = Submission & { readonly executionId?: string | undefined
 export interface SessionParts extends AsyncDisposable {
   readonly log: ExecutionLog;
   readonly replies: Replies;
-  /** What it has taken so far. */
+  /** The size of the executions accepted so far. */
   readonly bytes: () => number;
   /** Makes ids that lie where the store looks for them. */
   readonly makeId: ExecutionLog["makeId"];
@@ -29,7 +29,7 @@ export interface SessionParts extends AsyncDisposable {
 export class FallbackSession implements AsyncDisposable {
   readonly #parts: SessionParts;
   readonly #requests = new Map<string, ArrivingExecution["request"]>();
-  /** Who waits for what has not ended yet, by execution. */
+  /** Callers that wait for executions that have not ended, by execution id. */
   readonly #moved = new Map<string, () => void>();
   #stopped: Promise<void> | undefined;
 
@@ -87,7 +87,7 @@ export class FallbackSession implements AsyncDisposable {
     }
   }
 
-  /** It is in the store now: whoever still waits for it here is to wait there. */
+  /** Called once an execution is in the store: {@linkcode moved} resolves, and its waiters wait there from now on. */
   forget(executionId: string): void {
     this.#requests.delete(executionId);
     this.#moved.get(executionId)?.();
@@ -99,7 +99,7 @@ export class FallbackSession implements AsyncDisposable {
     return new Promise((resolve) => this.#moved.set(executionId, () => resolve("moved")));
   }
 
-  /** Nobody waits any more after his reply. */
+  /** Forgets the waiter of an execution, which has its reply. */
   stay(executionId: string): void {
     this.#moved.delete(executionId);
   }

@@ -12,7 +12,7 @@ export type FallbackReport =
   | { readonly what: "handed over"; readonly executions: number }
   | { readonly what: "failed"; readonly error: unknown };
 
-/** What was not as it should be, since the instance was started. */
+/** Conflicts found by hand-overs since the instance was started. */
 export interface FallbackCounts {
   /** Executions that ran in memory, and that the store had too. */
   readonly ranTwice: number;

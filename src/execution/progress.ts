@@ -8,7 +8,7 @@ import type { RunState } from "./state.ts";
 /** What is kept of reported data, in characters of JSON and in levels: larger is not shown. */
 export const REPORT_LIMITS = { maxSize: 16_384, maxDepth: 64 } as const;
 
-/** What whoever runs an execution has said of its progress. */
+/** The progress that the runner of an execution has reported. */
 export interface Report {
   /** 0 to 100. */
   percent?: number;

@@ -10,7 +10,7 @@ export interface RateLimit {
   readonly perSeconds: number;
 }
 
-/** What was said to one call. */
+/** The decision on one call. */
 export interface Admission {
   readonly admitted: boolean;
   /** Calls that would still be let through now. */

@@ -1,5 +1,5 @@
 /**
- * The port of replies: who waits on this instance, for an execution that it starts or for another's.
+ * The port of replies: the callers that wait on this instance, for executions that it or another instance starts.
  *
  * @example
  * ```ts
@@ -22,11 +22,11 @@ export type Reply =
 export interface ReplyWait {
   /** From now, in milliseconds. */
   readonly timeoutMs: number;
-  /** Aborts when whoever waits goes away. */
+  /** Aborts when the caller disconnects. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Somebody who waits for the reply to an execution that is about to be requested. */
+/** A caller that waits for the reply to an execution that is about to be requested. */
 export interface Waiter {
   /** Rejects with `execution_lost` when the store lost the execution. Stays pending once it was abandoned. */
   readonly reply: Promise<Reply>;
@@ -38,7 +38,7 @@ export interface Waiter {
   abandon(): void;
 }
 
-/** Somebody who reads the log of an execution until it ends. */
+/** A follower that reads the log of an execution until it ends. */
 export interface Follower {
   /** Aborts when the wait ends. */
   readonly signal: AbortSignal;
@@ -48,7 +48,7 @@ export interface Follower {
   end(): void;
 }
 
-/** Who waits on this instance. */
+/** The waiters of this instance. */
 export interface Replies {
   /** The name under which this instance gets replies: what a request says to be replied to. */
   readonly instance: string;
@@ -64,7 +64,7 @@ export interface Replies {
    */
   wait(executionId: string, options: ReplyWait): Waiter;
 
-  /** Registers somebody who follows a log. */
+  /** Registers a follower of a log. */
   follow(options: ReplyWait): Follower;
 
   /** Ends every wait as `closing`; from then on nobody may wait for the reply to a new execution. */

@@ -56,9 +56,9 @@ export interface RunState {
   error?: NodeErrorData;
   /** What another program that runs it reports. */
   report?: Report;
-  /** What was reported last, by a node or by that program. */
+  /** The last report, by a node or by that program. */
   data?: JsonValue;
-  /** What it is a fork of, if it is one. */
+  /** The execution that it was forked from; absent if it is no fork. */
   fork?: ForkOrigin;
 }
 

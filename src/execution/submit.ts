@@ -40,15 +40,15 @@ export interface Submission {
   readonly input: JsonValue;
   /** Absent: the request is not deduplicated. */
   readonly idempotency?: Idempotency | undefined;
-  /** What it is a fork of, if it is one. */
+  /** The execution that it was forked from; absent if it is no fork. */
   readonly fork?: ForkOrigin | undefined;
   /** What happens while as many run as may; absent: what the workflow's settings say. */
   readonly onOverlap?: WorkflowSettings["onOverlap"];
   /** Whoever submits runs it, and reports what happens; `timeoutSeconds` by default as the workflow has it. */
   readonly external?: { readonly timeoutSeconds?: number | undefined };
-  /** Absent: nobody waits for the reply. */
+  /** Absent: the reply is not waited for. */
   readonly wait?: SubmissionWait | undefined;
-  /** Aborts when whoever submits goes away: an append whose outcome is unknown is then not sent again. */
+  /** Aborts when the submitter disconnects: an append whose outcome is unknown is then not sent again. */
   readonly signal?: AbortSignal | undefined;
 }
 

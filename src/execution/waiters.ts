@@ -7,7 +7,7 @@ import { LONGEST_DELAY_MS } from "../lib/delay.ts";
 import type { ExecutionResult } from "./result.ts";
 import type { Follower, Interruption, Replies, Reply, ReplyWait, Waiter } from "./replies.ts";
 
-/** What every wait has: a deadline, and a signal of whoever waits. */
+/** Common to every wait: its deadline, and the signal of the caller that waits. */
 abstract class Wait {
   interrupted: Interruption | undefined;
   readonly #signal: AbortSignal | undefined;
@@ -99,7 +99,7 @@ class LogFollower extends Wait implements Follower {
   }
 }
 
-/** Those who wait on one instance: callers by the execution that they wait for, and followers of logs. */
+/** The waiters of one instance: callers by the execution that they wait for, and followers of logs. */
 export class Waiters implements Replies {
   readonly instance: string;
   readonly #limit: number;
@@ -130,7 +130,7 @@ export class Waiters implements Replies {
     }
     options.signal?.throwIfAborted();
     const caller: Caller = new Caller(options, () => {
-      // Another may have come to wait for the same execution.
+      // Another waiter may have registered for the same execution.
       if (this.#callers.get(executionId) === caller) this.#callers.delete(executionId);
     });
     this.#callers.set(executionId, caller);
@@ -191,7 +191,7 @@ export class Waiters implements Replies {
     this.#callers.get(executionId)?.fail(reason);
   }
 
-  /** Hands a reply to its waiter; false if nobody waits any more. */
+  /** Hands a reply to its waiter; false if there is none any more. */
   reply(result: ExecutionResult): boolean {
     const caller = this.#callers.get(result.executionId);
     caller?.settle({ result });

@@ -18,7 +18,7 @@ export interface Lock extends AsyncDisposable {
   readonly mode: LockMode;
   /** To be given to whatever the lock protects: see {@linkcode Grant.fence}. */
   readonly fence: number;
-  /** Aborts when the lock is lost: what is done under it must end. */
+  /** Aborts when the lock is lost: work under the lock must stop. */
   readonly signal: AbortSignal;
   /** Gives the lock back; false when it was lost before. The second time does nothing. */
   release(): Promise<boolean>;
@@ -31,7 +31,7 @@ export interface HeldLockOptions {
   readonly mode: LockMode;
   readonly ttlMs: number;
   readonly grant: Grant;
-  /** Hears of the end, however it comes. */
+  /** Called once, when the lock is released or lost. */
   readonly onEnd: () => void;
 }
 
@@ -114,7 +114,7 @@ export class HeldLock implements Lock {
       this.#until = grant.askedAt + ttlMs;
       nextMs = ttlMs / RENEWALS;
     } catch {
-      // Nobody knows: it is tried again until the lease ends (invariant 2).
+      // The outcome is unknown: it is tried again until the lease ends (invariant 2).
     }
     if (this.#released !== undefined || this.signal.aborted) return;
     this.#watch();

@@ -46,7 +46,7 @@ export function isLockMode(mode: unknown): mode is LockMode {
   return mode === "exclusive" || mode === "shared";
 }
 
-/** So many wait for a lock, or share it, that nobody else may. */
+/** The limit of waiters for, or sharers of, one lock is reached. */
 export function lockCrowded(name: string): MillraceError {
   return new MillraceError("too_many_waiters", `${LOCK_CROWD} wait for the lock "${name}" already, or share it`, {
     headers: { "retry-after": "1" },

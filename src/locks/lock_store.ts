@@ -12,7 +12,7 @@
 /** One holder at a time, or many that share it. */
 export type LockMode = "exclusive" | "shared";
 
-/** Who wants which lock. */
+/** A request for a lock. */
 export interface LockRequest {
   /** See {@linkcode checkLockName}. */
   readonly name: string;
@@ -23,7 +23,7 @@ export interface LockRequest {
   readonly ttlMs: number;
   /** How long to wait for it, in milliseconds: 0 asks whether it is free, `Infinity` waits for ever. */
   readonly waitMs: number;
-  /** Takes it from whoever has it, and from those who wait. For the exclusive mode only. */
+  /** Takes it from its holders, and before all waiters. For the exclusive mode only. */
   readonly steal?: boolean;
 }
 
@@ -61,7 +61,7 @@ export interface LockWaiter {
   readonly mode: LockMode;
 }
 
-/** A lock at this moment. One that nobody holds has no holders. */
+/** A lock at this moment; free when it has no holders. */
 export interface LockState {
   readonly name: string;
   readonly holders: readonly LockHolder[];

@@ -62,7 +62,7 @@ export interface LocksOptions {
 export class Locks {
   readonly #store: LockStore;
   readonly #clientId: string;
-  /** What is held here, by token. */
+  /** Locks held by this instance, by token. */
   readonly #held = new Map<string, HeldLock>();
 
   constructor({ store, clientId }: LocksOptions) {

@@ -23,7 +23,7 @@ export interface CallOptions {
   readonly body?: object;
   /** Its `Idempotency-Key`; none by default. */
   readonly key?: string;
-  /** Whom to ask: the first instance by default. */
+  /** The instance that is called. Default the first. */
   readonly at?: Member;
   /** Does not wait for the end. */
   readonly async?: boolean;
@@ -34,12 +34,12 @@ export class SceneOver extends Error {}
 
 const LOOK_MS = 20;
 
-/** One scene's hands and eyes. */
+/** Acts and observes for one scene. */
 export class Actor {
   readonly breaches: Breach[] = [];
   readonly cluster: Cluster;
   readonly random: Random;
-  /** How long is waited for what must come, in milliseconds. */
+  /** Deadline of every wait of the scene, in milliseconds. */
   readonly timeoutMs: number;
   readonly #name: string;
   readonly #hangUp = new AbortController();
@@ -160,14 +160,14 @@ export class Actor {
     return await this.cluster.redis.send<string | null>("HGET", this.cluster.keys.meta(executionId), "epoch");
   }
 
-  /** Says that a promise was broken unless it holds. */
+  /** Reports a breach unless the promise holds. */
   async expect(holds: boolean, kind: BreachKind, what: string, executionId?: string): Promise<void> {
     if (holds) return;
     const log = executionId === undefined ? "" : `: ${executionId}: ${story(await this.log(executionId))}`;
     this.breaches.push({ kind, detail: `${this.#name}: ${what}${log}` });
   }
 
-  /** Waits until it is so; what never comes is wedged, and the scene is over. */
+  /** Waits until the check holds; past the deadline it reports `wedged` and ends the scene. */
   async until(what: string | (() => string), check: () => boolean | Promise<boolean>): Promise<void> {
     for (const until = Date.now() + this.timeoutMs; !(await check()); await sleep(LOOK_MS)) {
       if (Date.now() < until) continue;
@@ -177,7 +177,7 @@ export class Actor {
     }
   }
 
-  /** Whoever still waits is let go or left. */
+  /** Opens the gates, and aborts the calls that are pending. */
   async leave(): Promise<void> {
     for (const gate of this.#gates) {
       for (const step of ["one", "two", "after"]) this.cluster.echo.openGate(`${gate}-${step}`);

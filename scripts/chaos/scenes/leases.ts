@@ -13,14 +13,14 @@ const ORPHANS = 4;
 /** More than whoever takes them over begins at once. */
 const MANY = 40;
 
-/** What runs for longer than a lease on workers that live is nobody else's. */
+/** An execution that runs for longer than a lease stays with its worker while that worker lives. */
 export async function hold(actor: Actor, at?: Member): Promise<void> {
   const { echo, monitor, leaseMs } = actor.cluster;
   const gate = actor.gate();
   const ids = await actor.atGate(gate, 6, at && { at });
   monitor.takeLag();
   await sleep(leaseMs * 1.6);
-  // Whoever does not get to run for a good part of a lease may lose it: that is what a lease is.
+  // A worker that gets no CPU for a good part of a lease may lose it: that is what a lease is.
   const isStarved = monitor.takeLag() > leaseMs / 6;
   for (const step of ["one", "two"]) echo.openGate(`${gate}-${step}`);
   await actor.ends(ids);
@@ -31,7 +31,7 @@ export async function hold(actor: Actor, at?: Member): Promise<void> {
   }
 }
 
-/** What a stalled worker had is taken over once; when it is back it takes nothing, and is heard no more. */
+/** The execution of a stalled worker is taken over once; the worker's late writes are refused when it resumes. */
 export async function stall(actor: Actor): Promise<void> {
   const { echo, leaseMs } = actor.cluster;
   const gate = actor.gate();
@@ -138,7 +138,7 @@ export async function poison(actor: Actor): Promise<void> {
   await actor.expect(letter !== null, "lost", "there is no dead letter", id);
 }
 
-/** What makes progress from one worker to the next is no dead letter, however many it ends. */
+/** An execution that makes progress from one worker to the next is no dead letter, however many it ends. */
 export async function progress(actor: Actor): Promise<void> {
   const { echo, redis, keys } = actor.cluster;
   const gate = actor.gate();

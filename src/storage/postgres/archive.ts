@@ -21,7 +21,7 @@ import { dayOf, Partitions } from "./partitions.ts";
 import { readList, readMeta, readPages } from "./read.ts";
 import { writeChunk } from "./write.ts";
 
-/** What {@linkcode openArchive} takes. */
+/** Options of {@linkcode openArchive}. */
 export interface ArchiveOptions {
   /** As `postgres://user:password@host:port/database`. */
   readonly url: string;
@@ -31,7 +31,7 @@ export interface ArchiveOptions {
   readonly historyDays: number;
   /** The time by which days begin; this process's by default. */
   readonly now?: () => number;
-  /** Hears why the database is away; by default nobody does. */
+  /** Called with the reason for which the database is down, once for each reason. Default: not reported. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -76,7 +76,7 @@ async function store(
   });
 }
 
-/** The same chunks; when they fail, the error says that it was they. */
+/** The same chunks; an error of theirs is marked as one of the source. */
 async function* sourced(chunks: AsyncIterable<ArchiveChunk>): AsyncIterable<ArchiveChunk> {
   try {
     yield* chunks;

@@ -31,12 +31,12 @@ const LOOK_MS = 1000;
 const PING_MS = 1500;
 const MAINTAIN_MS = 600_000;
 
-/** What is to be written could not be read: no fault of the database. Its cause is what is thrown on. */
+/** The source of a chunk failed, not the database; its `cause` is rethrown. */
 export class SourceError extends Error {
   override readonly name = "SourceError";
 }
 
-/** What a {@linkcode Database} is made of. */
+/** Options of {@linkcode Database}. */
 export interface DatabaseOptions {
   /** As `postgres://user:password@host:port/database`. */
   readonly url: string;
@@ -127,7 +127,7 @@ export class Database {
   async close(): Promise<void> {
     this.#closed.abort();
     await this.#loop;
-    // What hangs is not waited for: the process ends without it.
+    // Connections that hang are not waited for: the process ends without them.
     await Promise.race([this.#pool.end().catch(() => {}), pause(1000)]);
   }
 
@@ -151,7 +151,7 @@ export class Database {
   async #withClient<T>(work: (client: Client) => Promise<T>, ms: number): Promise<T> {
     const client = await this.#pool.connect();
     let broken = true;
-    // One that is lost while nobody waits for an answer says so here.
+    // A connection that is lost between two statements emits its error here.
     const onError = () => {};
     client.on("error", onError);
     try {
@@ -178,7 +178,7 @@ export class Database {
     await this.#guarded(() => this.#withClient((client) => client.query("SELECT 1"), PING_MS));
   }
 
-  /** Looks for it while it is away, and after its partitions while it is there. */
+  /** Reconnects while the database is down, and maintains partitions while it is up. */
   async #look(): Promise<void> {
     const { signal } = this.#closed;
     let maintainAt = 0;
@@ -223,7 +223,7 @@ function isPassing(error: unknown): boolean {
   return error instanceof pg.DatabaseError && /^(40|55|57014)/.test(error.code ?? "");
 }
 
-/** Why, for a line of text, without what may be secret. */
+/** The reason as one line of text, without secrets. */
 function why(error: unknown): string {
   return scrub(reasonOf(error));
 }
@@ -239,7 +239,7 @@ async function within<T>(work: Promise<T>, { ms, signal }: { ms: number; signal:
     return await Promise.race([work, late]);
   } finally {
     over.abort();
-    // What comes after it was given up is nobody's.
+    // A rejection after the deadline is ignored.
     work.catch(() => {});
   }
 }
