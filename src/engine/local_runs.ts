@@ -28,6 +28,7 @@ export interface LocalRun {
 export interface LocalRunsOptions {
   readonly places: Places;
   readonly shares: Shares;
+  /** The store's clock. */
   readonly clock: Clock;
   readonly work: WorkQueue;
   /** False before the worker has started, and once it stops. */

@@ -19,6 +19,7 @@ export type UntimedEvent = Pick<LogEvent, "type" | "data"> & { readonly node?: s
 export interface NodeRunsOptions {
   readonly ran: Ran;
   readonly context: AttemptContext;
+  /** The store's clock. */
   readonly clock: Clock;
   /** Takes an event into state and journal, with a reply that is due with it. */
   readonly apply: (event: UntimedEvent, reply?: ExecutionResult) => void;

@@ -13,6 +13,7 @@ export interface RunOptions extends Partial<ForkStart>, Pick<StartForkOptions, "
   readonly workflow: CompiledWorkflow;
   readonly log: ExecutionLog;
   readonly queue: Pick<WorkQueue, "append" | "suspend" | "finish">;
+  /** The store's clock. */
   readonly clock: Clock;
   /** The worker's name, for `execution.started`. */
   readonly worker: string;

@@ -34,9 +34,13 @@ export interface AppendEnd {
 
 /** What appends are sent with. */
 export interface AppenderOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** Refuses new work while too much of `maxmemory` is used. */
   readonly memory: MemoryWatch;
+  /** Name of the consumer group. */
   readonly group: string;
   /** The largest log of an execution. */
   readonly logLimitBytes: number;

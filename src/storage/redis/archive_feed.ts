@@ -22,10 +22,15 @@ const FORGET_EVERY = 100;
 
 /** What the feed of archivers is made of. */
 export interface RedisArchiveFeedOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** The store's clock. */
   readonly clock: Clock;
+  /** Opens a connection for commands that block. */
   readonly openBlocked: () => Promise<RedisConnection>;
+  /** Name of this instance. */
   readonly instance: string;
   /** How long an archived execution is kept from its end on, in seconds. */
   readonly historyTtlSeconds: number;

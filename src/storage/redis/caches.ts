@@ -34,9 +34,11 @@ const PAGE = 100;
 
 /** What the caches are made of. */
 export interface RedisCachesOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
   /** Not the one for commands: what is read and written may be large. */
   readonly connection: RedisConnection;
+  /** The store's clock. */
   readonly clock: Clock;
   /** The most bytes of one cache. */
   readonly limitBytes: number;

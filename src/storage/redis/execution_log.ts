@@ -19,12 +19,18 @@ import { followLog } from "./tails.ts";
 
 /** Options of {@linkcode RedisLog}. */
 export interface RedisLogOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** The store's clock. */
   readonly clock: Clock;
+  /** Refuses new work while too much of `maxmemory` is used. */
   readonly memory: MemoryWatch;
   readonly requests: RedisRequests;
+  /** Name of the consumer group. */
   readonly group: string;
+  /** The largest log of an execution, in bytes. */
   readonly logLimitBytes: number;
   readonly reader: LogReader;
   /** Reads the logs that are followed. */

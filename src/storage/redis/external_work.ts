@@ -21,8 +21,10 @@ import { takeExternal } from "./scripts/take_external.ts";
 
 /** What it is made of. */
 export interface RedisExternalWorkOptions extends AppenderOptions {
+  /** The store's clock. */
   readonly clock: Clock;
   readonly reader: LogReader;
+  /** How many claims without progress an execution may have before it becomes a dead letter. */
   readonly maxDeliveries: number;
   /** How long a worker's lease lives. */
   readonly leaseMs: number;

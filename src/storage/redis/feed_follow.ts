@@ -17,8 +17,11 @@ const WAIT_PARTITIONS_MS = 50;
 
 /** What it follows the feeds over. */
 export interface FeedFollowOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** Stream subscriptions over one blocked connection. */
   readonly subscriptions: Subscriptions;
 }
 

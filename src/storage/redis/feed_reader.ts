@@ -21,12 +21,15 @@ const IDLE_MS = 10_000;
 
 /** What a feed reader is made of. */
 export interface FeedReaderOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
   /** Opens the connection that blocked reads have to themselves. */
   readonly openBlocked: () => Promise<RedisConnection>;
   /** The consumer's name. */
   readonly instance: string;
+  /** Name of the consumer group. */
   readonly group: string;
 }
 

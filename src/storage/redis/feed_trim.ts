@@ -13,8 +13,11 @@ const MOST_ENTRIES = 1_000_000;
 
 /** Where feeds are, and how they are reached. */
 export interface FeedsOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** The store's clock. */
   readonly clock: Clock;
   /** How long the feed is kept for readers who were away, in milliseconds, 60,000 by default. */
   readonly feedKeptMs?: number;

@@ -20,9 +20,11 @@ const AT_ONCE = 64;
 
 /** What imports are made of. */
 export interface RedisImportsOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
   /** One that carries what may be large. */
   readonly connection: RedisConnection;
+  /** Refuses new work while too much of `maxmemory` is used. */
   readonly memory: MemoryWatch;
 }
 

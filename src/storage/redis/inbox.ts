@@ -39,15 +39,19 @@ const FETCH_AGAIN_MS = 250;
 
 /** What an inbox is opened with. */
 export interface InboxOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
   readonly reader: StreamReader;
+  /** Name of this instance. */
   readonly instance: string;
   /** Those whose replies come here. */
   readonly waiters: Waiters;
   readonly result: (executionId: string) => Promise<ExecutionResult | undefined>;
   /** Reads a reply, with what it refers to; `undefined` when that has expired. */
   readonly resolve: (reply: string) => Promise<ExecutionResult | undefined>;
+  /** Called with errors in the background. */
   readonly onError: (error: unknown) => void;
 }
 

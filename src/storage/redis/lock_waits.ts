@@ -62,13 +62,16 @@ export class LockWait {
 
 /** What the waits are made of. */
 export interface LockWaitsOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
   readonly reader: StreamReader;
   /** Without spaces. */
   readonly instance: string;
   /** Hears of locks that were stolen, by their tokens. */
   readonly onLost: (token: string) => void;
+  /** Called with errors in the background. */
   readonly onError: (error: unknown) => void;
 }
 

@@ -21,9 +21,12 @@ const TTL_MS = 60_000;
 
 /** What {@linkcode LostExecutions} is made of. */
 export interface LostExecutionsOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
   readonly waiters: Waiters;
+  /** Name of this instance. */
   readonly instance: string;
 }
 

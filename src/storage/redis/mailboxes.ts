@@ -26,10 +26,15 @@ const WAIT_MS = 5000;
 
 /** What they are kept over. */
 export interface RedisMailboxesOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** The store's clock. */
   readonly clock: Clock;
+  /** Refuses new work while too much of `maxmemory` is used. */
   readonly memory: MemoryWatch;
+  /** Stream subscriptions over one blocked connection. */
   readonly subscriptions: Subscriptions;
   /** What one box may hold. */
   readonly entries: number;

@@ -29,13 +29,20 @@ const FORGET_EVERY = 60;
 
 /** What projections are made of. */
 export interface RedisProjectionsOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** The store's clock. */
   readonly clock: Clock;
   readonly documents: Documents;
+  /** Stream subscriptions over one blocked connection. */
   readonly subscriptions: Subscriptions;
+  /** Opens a connection for commands that block. */
   readonly openBlocked: () => Promise<RedisConnection>;
+  /** Name of this instance. */
   readonly instance: string;
+  /** Name of the consumer group. */
   readonly group: string;
   /** How long the feed is kept for readers who were away, in milliseconds, 60,000 by default. */
   readonly feedKeptMs?: number;

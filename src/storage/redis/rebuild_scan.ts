@@ -15,8 +15,11 @@ const DAY_MS = 86_400_000;
 
 /** What is rebuilt. */
 export interface RebuildScanOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** The store's clock. */
   readonly clock: Clock;
 }
 

@@ -33,12 +33,17 @@ const MADE = 10_000;
 
 /** What requests are sent with. */
 export interface RedisRequestsOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** The store's clock. */
   readonly clock: Clock;
+  /** Refuses new work while too much of `maxmemory` is used. */
   readonly memory: MemoryWatch;
   readonly waiters: Waiters;
   readonly locals: LocalLeases;
+  /** Lifetime of a lease that is not renewed, in milliseconds. */
   readonly leaseMs: number;
   /** How many executions may wait or run in one partition. */
   readonly queueLimit: number;

@@ -24,7 +24,9 @@ const SCAN_COUNT = 500;
 
 /** What the store is made of. */
 export interface RedisSessionStoreOptions {
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** Refuses new work while too much of `maxmemory` is used. */
   readonly memory: MemoryWatch;
   readonly asJson: boolean;
   /** The name of a session's document. */

@@ -13,11 +13,16 @@ import type { Subscriptions } from "./streams/subscriptions.ts";
 
 /** What they are made of. */
 export interface OpenSessionsOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** The store's clock. */
   readonly clock: Clock;
+  /** Refuses new work while too much of `maxmemory` is used. */
   readonly memory: MemoryWatch;
   readonly documents: Documents;
+  /** Stream subscriptions over one blocked connection. */
   readonly subscriptions: Subscriptions;
   /** What one mailbox may hold. */
   readonly mailbox: { readonly entries: number; readonly bytes: number };

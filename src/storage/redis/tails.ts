@@ -19,6 +19,7 @@ export interface FollowOptions {
   /** The name of the log's stream. */
   readonly stream: string;
   readonly after: string | undefined;
+  /** Stream subscriptions over one blocked connection. */
   readonly subscriptions: Subscriptions;
   readonly executionId: string;
   readonly reader: LogReader;

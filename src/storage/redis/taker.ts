@@ -22,12 +22,15 @@ export interface TakerOptions {
   readonly reader: GroupReader;
   /** One a partition, in their order. */
   readonly streams: readonly string[];
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
   /** The consumer's name. */
   readonly instance: string;
+  /** Name of the consumer group. */
   readonly group: string;
   /** Puts back what there is no room for. */
   readonly requeue: (claim: Claim) => Promise<void>;
+  /** How many claims without progress an execution may have before it becomes a dead letter. */
   readonly maxDeliveries: number;
   /** Ends an execution that has ended too many workers. */
   readonly onDead: (claim: Claim) => Promise<void>;

@@ -13,8 +13,11 @@ const BATCH = 100;
 
 /** What timers are made of. */
 export interface TimersOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** Called with errors in the background. */
   readonly onError: (error: unknown) => void;
 }
 

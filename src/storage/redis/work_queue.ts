@@ -37,22 +37,30 @@ import { endedWorkers } from "../store_rules.ts";
 
 /** What a work queue is made of. */
 export interface WorkQueueOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** The store's clock. */
   readonly clock: Clock;
+  /** Refuses new work while too much of `maxmemory` is used. */
   readonly memory: MemoryWatch;
   /** Opens the connection that blocked reads have to themselves. */
   readonly openBlocked: () => Promise<RedisConnection>;
   /** The consumer's name. */
   readonly instance: string;
+  /** Name of the consumer group. */
   readonly group: string;
+  /** Lifetime of a lease that is not renewed, in milliseconds. */
   readonly leaseMs: number;
   readonly locals: LocalLeases;
   /** Those who are answered by this process when it ends what it runs without a work entry. */
   readonly waiters: Waiters;
+  /** How many claims without progress an execution may have before it becomes a dead letter. */
   readonly maxDeliveries: number;
   /** The largest log of an execution. */
   readonly logLimitBytes: number;
+  /** Called with errors in the background. */
   readonly onError: (error: unknown) => void;
 }
 

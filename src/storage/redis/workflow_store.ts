@@ -18,8 +18,11 @@ import { checkMatch, COUNTER_TTL_SECONDS, keptSeconds, pathTaken, sameDefinition
 
 /** What the store is made of. */
 export interface RedisWorkflowStoreOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** The store's clock. */
   readonly clock: Clock;
   readonly documents: Documents;
   readonly historyTtlSeconds: number;

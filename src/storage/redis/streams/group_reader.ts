@@ -15,9 +15,11 @@ import { BLOCK_MS, GRACE_MS } from "../connection/deadlines.ts";
 /** What a group reader is made of. */
 export interface GroupReaderOptions {
   readonly streams: readonly string[];
+  /** Name of the consumer group. */
   readonly group: string;
   /** The consumer's name. */
   readonly consumer: string;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
   /** Opens the connection that blocked reads have to themselves; called once, by the first session. */
   readonly openBlocked: () => Promise<RedisConnection>;
