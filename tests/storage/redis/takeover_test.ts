@@ -33,7 +33,8 @@ for (const partitions of [1, 3]) {
     return prefixes.at(-1)!;
   };
   const open = (instance: string, prefix: string, at = url) =>
-    openRedisStore({ url: at, prefix, partitions, instance, leaseSeconds: 1 });
+    // A process that stands still for longer than such a lease loses what it has: that is not to make dead letters here.
+    openRedisStore({ url: at, prefix, partitions, instance, leaseSeconds: 1, maxDeliveries: 1000 });
 
   /** Executions that a worker has, which then goes without a word. */
   const leftBehind = async (prefix: string, count: number): Promise<string[]> => {
