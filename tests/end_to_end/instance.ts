@@ -10,6 +10,9 @@ setGlobalDispatcher(new Agent({ connect: { timeout: 0 }, headersTimeout: 0, body
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
+/** How often {@linkcode untilServed} calls, a second apart. */
+const MOST_TRIES = 60;
+
 /** How each runtime runs a TypeScript file. */
 export const RUNTIMES = {
   "node": [process.execPath, "--import", "tsx"],
@@ -107,13 +110,25 @@ export function post(url: string, body: unknown, headers: Record<string, string>
   });
 }
 
+/** Calls again while the answer is 503, as `Retry-After` asks: on a slow machine the store may take too long. */
+export async function untilServed(call: () => Promise<Response>): Promise<Response> {
+  for (let tries = 1;; tries++) {
+    const response = await call();
+    if (response.status !== 503 || tries === MOST_TRIES) return response;
+    await response.body?.cancel();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+  }
+}
+
 /** Stores a workflow, failing with the answer when it is refused. */
 export async function putWorkflow(url: string, id: string, definition: unknown): Promise<void> {
-  const response = await fetch(`${url}/api/workflows/${id}`, {
-    method: "PUT",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(definition),
-  });
+  const response = await untilServed(() =>
+    fetch(`${url}/api/workflows/${id}`, {
+      method: "PUT",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(definition),
+    })
+  );
   if (!response.ok) throw new Error(`PUT ${id}: ${response.status} ${await response.text()}`);
   await response.body?.cancel();
 }

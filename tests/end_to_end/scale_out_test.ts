@@ -8,7 +8,16 @@ import * as assert from "uvu/assert";
 import { eventually } from "../support/eventually.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { type Gates, openGates } from "./gates.ts";
-import { chain, type Instance, parseEvents, post, putWorkflow, readEvents, startInstance } from "./instance.ts";
+import {
+  chain,
+  type Instance,
+  parseEvents,
+  post,
+  putWorkflow,
+  readEvents,
+  startInstance,
+  untilServed,
+} from "./instance.ts";
 
 const test = suite("Several instances on one Redis");
 const { url } = redisVariants()[0]!;
@@ -116,7 +125,7 @@ test("2,000 callers wait on one instance for executions of 1 s, over no more con
   const before = await connections();
   let during = 0;
   const calls = Array.from({ length: 2000 }, async (_, n) => {
-    const response = await post(`${a.url}/webhook/second`, { n }).catch((error) => {
+    const response = await untilServed(() => post(`${a.url}/webhook/second`, { n })).catch((error) => {
       throw new Error(`Call ${n}: ${error.cause ?? error}`);
     });
     assert.is(response.status, 200);
