@@ -129,7 +129,9 @@ async function openSite(partitions: number) {
   const tail = store.log.tail.bind(store.log);
   let followers = 0;
   store.log.tail = async function* (...args) {
-    let isFirst = true;
+    // Whoever has read what there is asks for what comes after it.
+    let isFirst = args[1].after === undefined;
+    if (!isFirst) followers++;
     for await (const event of tail(...args)) {
       yield event;
       if (isFirst) followers++;
