@@ -1,4 +1,4 @@
-// timeout: 420
+// timeout: 1200
 // serial
 /**
  * The chaos run: a short form that must come out clean, and planted bugs, which must not.

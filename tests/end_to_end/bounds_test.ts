@@ -1,4 +1,4 @@
-// timeout: 400
+// timeout: 600
 // serial: it measures the memory of the Redis that all use
 /**
  * Nothing grows: after 20,000 executions and their times to live, Redis and the process are where they began.
