@@ -18,34 +18,18 @@
  * ```
  */
 import { MillraceError } from "../lib/errors.ts";
-import type { JsonValue } from "../lib/json.ts";
-import type { CompiledWorkflow, WorkflowSettings } from "../workflow/definition.ts";
+import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { appendRequest, outcomeUnknown } from "./append_request.ts";
 import type { Way } from "./claim.ts";
-import type { ForkOrigin } from "./fork.ts";
-import { makeRequest } from "./execution_request.ts";
+import { makeRequest, type RequestParts } from "./execution_request.ts";
 import type { ExecutionLog } from "./log.ts";
 import type { Replies, Reply, Waiter } from "./replies.ts";
-import type { ExecutionRequest, Idempotency } from "./request.ts";
+import type { ExecutionRequest } from "./request.ts";
 import { type Accepted, type ShortWayParts, submitLocally } from "./submit_locally.ts";
 import { waitForResult } from "./wait_on_log.ts";
 
 /** What starts an execution of a workflow. */
-export interface Submission {
-  /** The version that runs. */
-  readonly workflow: CompiledWorkflow;
-  /** Id of the trigger node. */
-  readonly trigger: string;
-  /** The trigger node's output. */
-  readonly input: JsonValue;
-  /** Absent: the request is not deduplicated. */
-  readonly idempotency?: Idempotency | undefined;
-  /** The execution that it was forked from; absent if it is no fork. */
-  readonly fork?: ForkOrigin | undefined;
-  /** What happens while as many run as may; absent: what the workflow's settings say. */
-  readonly onOverlap?: WorkflowSettings["onOverlap"];
-  /** Whoever submits runs it, and reports what happens; `timeoutSeconds` by default as the workflow has it. */
-  readonly external?: { readonly timeoutSeconds?: number | undefined };
+export interface Submission extends Omit<RequestParts, "historyTtlSeconds"> {
   /** Absent: the reply is not waited for. */
   readonly wait?: SubmissionWait | undefined;
   /** Aborts when the submitter disconnects: an append whose outcome is unknown is then not sent again. */
