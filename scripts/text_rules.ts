@@ -1,5 +1,6 @@
 /**
- * What the text of a file must keep to, whatever it imports: its length, and which languages and words it may hold.
+ * What the text of a file must keep to, whatever it imports: its length, which languages and words it may hold, and that
+ * every option is documented.
  *
  * @example
  * ```ts
@@ -41,7 +42,12 @@ const BELONGINGS: readonly Belonging[] = [
 
 /** Every broken rule in `files` (texts by path from the repository's root), one line each. */
 export function checkTexts(files: ReadonlyMap<string, string>): string[] {
-  return [...checkLengths(files), ...[...files].flatMap(([file, text]) => checkBelongings(file, text))];
+  const entries = [...files];
+  return [
+    ...checkLengths(files),
+    ...entries.flatMap(([file, text]) => checkBelongings(file, text)),
+    ...entries.flatMap(([file, text]) => file.startsWith("src/") ? checkOptions(file, text) : []),
+  ];
 }
 
 function checkLengths(files: ReadonlyMap<string, string>): string[] {
@@ -58,6 +64,23 @@ function checkBelongings(file: string, text: string): string[] {
   return text.split("\n").flatMap((line, index) =>
     foreign.filter(({ what }) => what.test(line)).map(({ message }) => `${file}:${index + 1}: ${message}`)
   );
+}
+
+/** The beginning of an exported type of options, as `deno fmt` writes it. */
+const OPTIONS = /^export (?:interface|type) (\w*(?:Options|Settings|Config|Deps|Parts|Limits))\b[^;]*\{$/;
+/** One of its own members, not one of an object inside. */
+const MEMBER = /^ {2}(?:readonly )?"?(\w+)"?\??[:(<]/;
+
+/** Every member of an exported type of options has a comment: its meaning, unit and default. */
+function checkOptions(file: string, text: string): string[] {
+  const lines = text.split("\n");
+  let options: string | undefined;
+  return lines.flatMap((line, index) => {
+    options = line.startsWith("}") ? undefined : OPTIONS.exec(line)?.[1] ?? options;
+    const member = options && MEMBER.exec(line)?.[1];
+    if (!member || lines[index - 1]!.trimEnd().endsWith("*/")) return [];
+    return [`${file}:${index + 1}: ${options}.${member} has no comment that says its meaning, unit and default`];
+  });
 }
 
 /** The folders of tests/ that test no folder of src/. */

@@ -1,9 +1,8 @@
 /**
  * One cache, in the shape of the Web's `Cache` (Service Workers, section 5.4), shared by all instances.
  *
- * Unlike a browser's it goes by `Cache-Control` (RFC 9111): it stores nothing that a shared cache must not, and gives
- * nothing that is no longer fresh. Of what may be used stale while somebody gets a new one (RFC 5861), the first who
- * asks gets nothing, and so is the one who gets it anew; all others get what is stored.
+ * Unlike a browser's it follows `Cache-Control` (RFC 9111) as a shared cache. While `stale-while-revalidate` holds
+ * (RFC 5861), the first lookup of a stale response is a miss, so that its caller revalidates; the others get it.
  *
  * @example
  * ```ts
@@ -26,6 +25,7 @@ export type Lookup = "hit" | "miss" | "stale";
 
 /** What all caches of an instance have in common. */
 export interface CacheParts {
+  /** Where responses are kept. */
   readonly store: CacheStore;
   /** Epoch milliseconds by the store's clock. */
   readonly now: () => number;
@@ -43,7 +43,7 @@ export interface CacheParts {
 export type KeepOptions = Pick<StoringOptions, "defaultLifetime" | "anyStatus">;
 
 /** A response that may be used. */
-export interface Match {
+export interface UsableResponse {
   readonly found: FoundResponse;
   readonly usability: "fresh" | "stale";
 }
@@ -161,8 +161,8 @@ export class WebCache implements Cache {
   }
 
   /** What may be used for a request: the newest of several (RFC 9111, section 4.1). */
-  async lookUp(request: Request, options: CacheQueryOptions = {}): Promise<Match | undefined> {
-    let best: Match | undefined;
+  async lookUp(request: Request, options: CacheQueryOptions = {}): Promise<UsableResponse | undefined> {
+    let best: UsableResponse | undefined;
     const now = this.#parts.now();
     for await (const page of this.#candidates(request, options)) {
       for (const found of page) {
@@ -180,7 +180,7 @@ export class WebCache implements Cache {
   }
 
   /** Counts a lookup that was made by {@linkcode lookUp}. */
-  count(match: Match | undefined): void {
+  count(match: UsableResponse | undefined): void {
     const lookup = match === undefined ? "miss" : match.usability === "fresh" ? "hit" : "stale";
     this.#parts.onLookup(this.name, lookup, match?.found.response.bytes ?? 0);
   }

@@ -21,6 +21,7 @@ const NONE: CacheCounts = { hits: 0, misses: 0, stale: 0, bytes: 0 };
 
 /** Options of {@linkcode CacheCounter}. */
 export interface CacheCounterOptions {
+  /** Where the counts are added up, by cache and day. */
   readonly store: CacheStore;
   /** Epoch milliseconds. */
   readonly now: () => number;

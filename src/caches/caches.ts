@@ -22,7 +22,9 @@ const DEFAULT_LIFETIME = 86_400;
 
 /** Options of {@linkcode Caches}. */
 export interface CachesOptions extends Partial<Omit<CacheParts, "store" | "now">> {
+  /** Where responses are kept. */
   readonly store: CacheStore;
+  /** Epoch milliseconds by the store's clock. */
   readonly now: () => number;
   /** Keeps instances from calling for the same at once: see {@linkcode Caches.respond}. */
   readonly locks?: Locks;

@@ -10,7 +10,7 @@
  */
 import { sha256 } from "../lib/digest.ts";
 import type { Locks } from "../locks/locks.ts";
-import type { Lookup, Match, WebCache } from "./cache.ts";
+import type { Lookup, UsableResponse, WebCache } from "./cache.ts";
 import type { StoringOptions } from "./freshness.ts";
 import { storedUrl, toResponse } from "./stored_response.ts";
 
@@ -36,7 +36,9 @@ export interface CachedAnswer {
 
 /** How an answer is got. */
 export interface ReadThroughOptions extends Pick<StoringOptions, "defaultLifetime"> {
+  /** Where the response is looked up, and stored. */
   readonly cache: WebCache;
+  /** The request that is answered. */
   readonly request: Request;
   /** Calls for the answer. */
   readonly load: () => Promise<Response>;
@@ -44,6 +46,7 @@ export interface ReadThroughOptions extends Pick<StoringOptions, "defaultLifetim
 
 /** Options of {@linkcode ReadThrough}. */
 export interface ReadThroughParts {
+  /** Epoch milliseconds by the store's clock. */
   readonly now: () => number;
   /** Keeps instances from calling for the same at once; absent: each calls for itself. */
   readonly locks?: Locks | undefined;
@@ -134,7 +137,7 @@ export class ReadThrough {
   }
 
   /** Revalidates a stale response in the background, unless a revalidation is running. */
-  #renew(options: ReadThroughOptions, { found }: Match): void {
+  #renew(options: ReadThroughOptions, { found }: UsableResponse): void {
     const renew = async () => {
       if (!await options.cache.claimRenewal(found)) return;
       const { response } = await this.#load(options);
@@ -143,7 +146,7 @@ export class ReadThrough {
     renew().catch(this.#parts.onError);
   }
 
-  async #lookUp({ cache, request }: ReadThroughOptions): Promise<Match | undefined> {
+  async #lookUp({ cache, request }: ReadThroughOptions): Promise<UsableResponse | undefined> {
     try {
       return await cache.lookUp(request);
     } catch (error) {
@@ -152,7 +155,7 @@ export class ReadThrough {
     }
   }
 
-  #answer({ found, usability }: Match, how: { collapsed?: boolean } = {}): CachedAnswer {
+  #answer({ found, usability }: UsableResponse, how: { collapsed?: boolean } = {}): CachedAnswer {
     const response = toResponse(found, this.#parts.now());
     const ttl = Math.floor(found.response.lifetime) - Number(response.headers.get("age"));
     return { response, status: { lookup: usability === "fresh" ? "hit" : "stale", ttl, ...how } };

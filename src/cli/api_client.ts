@@ -48,6 +48,7 @@ export class UsageError extends Error {
 
 /** What goes with a call. */
 export interface CallOptions {
+  /** Request headers besides those that every call has; none by default. */
   readonly headers?: Readonly<Record<string, string>>;
   /** Sent as JSON. */
   readonly json?: unknown;

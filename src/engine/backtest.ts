@@ -35,7 +35,9 @@ const SHARE_MS = 8;
 
 /** What a {@linkcode Backtester} needs. */
 export interface BacktesterOptions {
+  /** The logs of the recorded executions. */
   readonly log: Pick<ExecutionLog, "pages" | "meta">;
+  /** The stored versions of workflows; a draft is compiled and not stored. */
   readonly workflows: {
     get(id: string, version?: number): Promise<CompiledWorkflow | undefined>;
     /** Compiles a draft. Throws `InvalidWorkflowError`. */

@@ -26,10 +26,13 @@ export interface LocalRun {
 
 /** What local runs need of their worker. */
 export interface LocalRunsOptions {
+  /** The worker's places: as many as executions may run at once. */
   readonly places: Places;
+  /** How many of them one workflow may take. */
   readonly shares: Shares;
   /** The store's clock. */
   readonly clock: Clock;
+  /** The queue from which executions are claimed without a work entry. */
   readonly work: WorkQueue;
   /** False before the worker has started, and once it stops. */
   readonly isOpen: () => boolean;

@@ -17,7 +17,9 @@ export type UntimedEvent = Pick<LogEvent, "type" | "data"> & { readonly node?: s
 
 /** What the nodes of a run are given. */
 export interface NodeRunsOptions {
+  /** The execution: its compiled workflow, its trigger and its folded state. */
   readonly ran: Ran;
+  /** What every attempt at a node needs. */
   readonly context: AttemptContext;
   /** The store's clock. */
   readonly clock: Clock;

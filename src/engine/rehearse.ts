@@ -14,6 +14,7 @@ import { RunControl } from "./run_control.ts";
 
 /** What {@linkcode rehearse} takes. */
 export interface RehearseOptions {
+  /** The id that expressions see as `$execution.id`. */
   readonly executionId: string;
   /** Id of the trigger node. */
   readonly trigger: string;
@@ -23,6 +24,7 @@ export interface RehearseOptions {
   readonly startsAt: number;
   /** The largest output of a node, in characters of JSON. */
   readonly outputLimitBytes: number;
+  /** Ends the rehearsal. */
   readonly signal: AbortSignal;
 }
 

@@ -10,8 +10,11 @@ import type { ForkStart, StartForkOptions } from "./start_fork.ts";
 
 /** Options that a worker passes to each run. */
 export interface RunOptions extends Partial<ForkStart>, Pick<StartForkOptions, "workflows" | "limits"> {
+  /** The version that the execution was requested with. */
   readonly workflow: CompiledWorkflow;
+  /** Where the events are read from when another worker began the execution. */
   readonly log: ExecutionLog;
+  /** Where events are appended, and where the execution is suspended or ended. */
   readonly queue: Pick<WorkQueue, "append" | "suspend" | "finish">;
   /** The store's clock. */
   readonly clock: Clock;
@@ -19,5 +22,6 @@ export interface RunOptions extends Partial<ForkStart>, Pick<StartForkOptions, "
   readonly worker: string;
   /** The largest output of a node, in characters of JSON. */
   readonly outputLimitBytes: number;
+  /** Receives cancel, pause and resume while the execution runs. */
   readonly control: RunControl;
 }

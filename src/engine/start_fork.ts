@@ -25,8 +25,11 @@ export interface ForkStart {
 export interface StartForkOptions {
   /** The version that the fork runs. */
   readonly workflow: CompiledWorkflow;
+  /** Where the recorded execution is read. */
   readonly log: Pick<ExecutionLog, "pages" | "meta">;
+  /** Finds the version that was recorded; without it the names of nodes decide which answer belongs to which call. */
   readonly workflows?: { get(id: string, version: number): Promise<CompiledWorkflow | undefined> };
+  /** Limits of the expressions with which calls are compared; by default those of every expression. */
   readonly limits?: ExpressionLimits | undefined;
 }
 

@@ -10,7 +10,9 @@ const MAX_LENGTH = 200;
 
 /** What the tags are made of. */
 export interface TagsOptions {
+  /** The execution that is tagged. */
   readonly executionId: string;
+  /** What the expressions of `settings.tags` read as their input. */
   readonly triggerOutput: JsonValue;
   /** What expressions take for now: when the execution was requested, in epoch milliseconds. */
   readonly now: number;

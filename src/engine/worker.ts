@@ -1,5 +1,5 @@
 /**
- * The worker: takes executions from the work stream as long as it has room, and runs each to its end.
+ * Takes executions from the work stream while there is room, and runs each to its end.
  *
  * Invariants:
  * 1. It never takes more than it has room for: what it cannot run stays for others.
@@ -29,15 +29,16 @@ import { Turns } from "./suspects.ts";
 const BLOCK_MS = 5000;
 /** How long a stop waits for what it aborted, in milliseconds. */
 const ABORT_GRACE_MS = 3000;
-
 /** How long a suspect waits for its turn here, and for how long it is then suspended, in milliseconds. */
-const TURN_WAIT_MS = 5000;
-const TURN_BACK_MS = 500;
+const [TURN_WAIT_MS, TURN_BACK_MS] = [5000, 500];
 
 /** What a worker needs. */
 export interface WorkerOptions {
+  /** Clock, logs and work queue of one store. */
   readonly store: { readonly clock: Clock; readonly log: ExecutionLog; readonly work: WorkQueue };
+  /** Finds the version that an execution was requested with. */
   readonly workflows: { get(id: string, version: number): Promise<CompiledWorkflow | undefined> };
+  /** Unique name of the worker: it stands in `execution.started`. */
   readonly name: string;
   /** How many executions it runs at once. */
   readonly concurrency: number;
@@ -45,6 +46,7 @@ export interface WorkerOptions {
   readonly localFirst?: boolean;
   /** Workers that an execution may end without progress; 5 by default. */
   readonly maxDeliveries?: number;
+  /** The largest output of a node, in characters of JSON. */
   readonly outputLimitBytes: number;
   /** Of the expressions with which forks compare calls. */
   readonly limits?: ExpressionLimits;

@@ -9,6 +9,7 @@ import type { CompiledWorkflow, WorkflowSettings } from "../workflow/definition.
 
 /** What {@linkcode makeRequest} takes. */
 export interface RequestParts {
+  /** The version that the execution runs, to its end. */
   readonly workflow: CompiledWorkflow;
   /** Id of the trigger node. */
   readonly trigger: string;

@@ -28,14 +28,17 @@ const AWAY: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["unavailable", "outcome
 export interface FallbackOptions {
   /** The store's own way. */
   readonly submit: Submit;
+  /** True while the store does not answer. */
   readonly isAway: () => boolean;
+  /** Writes what ran in memory into the store once it is back. */
   readonly arrivals: Arrivals;
   /** Waits for an execution on its log in the store. */
   readonly follow: (executionId: string, options: { timeoutMs: number; replyEarly: boolean }) => Promise<Reply>;
   /** Opens the memory for one outage, given the bytes that it may have. */
   readonly open: (options: { bytes: number }) => FallbackSession;
-  /** The bounds, over all sessions. */
+  /** Executions that may be in memory at once, over all sessions. */
   readonly maxExecutions: number;
+  /** Bytes that they may take. */
   readonly maxBytes: number;
   /** Called with executions that ran in both places, and with errors in the background. */
   readonly onReport: (report: FallbackReport) => void;

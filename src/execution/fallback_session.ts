@@ -14,12 +14,15 @@ export type Accepting = Submission & { readonly executionId?: string | undefined
 
 /** What a session is made of: a store in memory, and a worker on it. */
 export interface SessionParts extends AsyncDisposable {
+  /** The logs in memory. */
   readonly log: ExecutionLog;
+  /** The callers that wait for what runs in memory. */
   readonly replies: Replies;
   /** The size of the executions accepted so far. */
   readonly bytes: () => number;
   /** Makes ids that lie where the store looks for them. */
   readonly makeId: ExecutionLog["makeId"];
+  /** How long the history of a saved execution is kept after its end, in seconds, at least. */
   readonly historyTtlSeconds: number;
   /** Lets the worker end what it can end soon, and stops it. */
   readonly stopWorker: () => Promise<void>;

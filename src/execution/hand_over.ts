@@ -22,8 +22,11 @@ export interface FallbackCounts {
 
 /** What {@linkcode handOver} takes. */
 export interface HandOverOptions {
+  /** Writes the executions into the store. */
   readonly arrivals: Arrivals;
+  /** Raised with each execution that was handed over. */
   readonly counts: { -readonly [Name in keyof FallbackCounts]: FallbackCounts[Name] };
+  /** Called with each execution that ran in both places. */
   readonly onReport: (report: FallbackReport) => void;
 }
 

@@ -25,6 +25,7 @@ export interface ExecutionMeta {
 
 /** Options of everything that waits. */
 export interface WaitOptions {
+  /** Ends the wait. */
   readonly signal: AbortSignal;
 }
 
@@ -32,6 +33,7 @@ export interface WaitOptions {
 export interface ReadOptions {
   /** An entry id, exclusive. */
   readonly after?: string;
+  /** How many events are read at most; all by default. */
   readonly limit?: number;
   /** False: large values are not loaded, and `null` stands for them. */
   readonly values?: boolean;

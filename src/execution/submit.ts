@@ -80,7 +80,9 @@ export type Submit = (submission: Submission) => Promise<Submitted>;
 
 /** What {@linkcode createSubmit} takes. */
 export interface SubmitOptions {
+  /** Where requests are appended. */
   readonly log: ExecutionLog;
+  /** The callers of this instance that wait for replies. */
   readonly replies: Replies;
   /** Runs executions on this instance, while it has room; absent, all go over the work queue. */
   readonly local?: ShortWayParts | undefined;

@@ -12,7 +12,9 @@ import type { LocalPlace, LocalRunner, ShortWay } from "./short_way.ts";
 
 /** What makes the short way. */
 export interface ShortWayParts {
+  /** Runs executions on this instance. */
   readonly runner: LocalRunner;
+  /** Requests an execution and claims it in one step, or records one that has run. */
   readonly shortWay: ShortWay;
 }
 

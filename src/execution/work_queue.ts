@@ -61,17 +61,22 @@ export type ControlMessage = "lost" | "paused" | "resumed";
 export interface AppendOptions {
   /** The number of entries that the log must have before. */
   readonly sequence: number;
+  /** The events to append, in their order. */
   readonly events: readonly LogEvent[];
+  /** Sent to the caller who waits, in the same step; absent: nobody is answered yet. */
   readonly reply?: ExecutionResult;
 }
 
 /** What {@linkcode WorkQueue.suspend} takes. */
 export interface SuspendOptions extends Omit<AppendOptions, "reply"> {
+  /** After how many milliseconds the execution goes on. */
   readonly delayMs: number;
+  /** Suspends only while the execution is paused; false by default. */
   readonly forPause?: boolean;
 }
 
 /** What {@linkcode WorkQueue.finish} takes. */
 export interface FinishOptions extends Omit<AppendOptions, "reply"> {
+  /** The end of the execution: stored with its TTL and sent to the caller who waits. */
   readonly result: ExecutionResult;
 }

@@ -23,6 +23,7 @@ export interface TemplateOptions {
   readonly pointer: string;
   /** Called for each expression that cannot be parsed. Required. */
   readonly fault: (pointer: string, detail: string) => void;
+  /** What an expression of the template may cost. Default `DEFAULT_LIMITS`. */
   readonly limits?: ExpressionLimits;
   /** Characters of JSON, about, of the largest value that the template may make. Default 16 Mi. */
   readonly maxOutputBytes?: number;

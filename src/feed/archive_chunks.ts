@@ -21,6 +21,7 @@ const AT_ONCE = 32;
 
 /** What {@linkcode archiveChunks} takes. */
 export interface ChunkOptions {
+  /** The logs of the executions that have ended. */
   readonly log: Pick<ExecutionLog, "pages">;
   /** Whether callers of the trigger are answered by the first node that responds. */
   readonly repliesEarly: (entry: FeedEntry, trigger: string) => boolean;

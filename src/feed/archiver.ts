@@ -28,10 +28,15 @@ const KNOWN_VERSIONS = 10_000;
 
 /** What an archiver needs. */
 export interface ArchiverOptions {
+  /** Names the executions that have ended, as a consumer group. */
   readonly feed: ArchiveFeed;
+  /** The logs that are archived. */
   readonly log: Pick<ExecutionLog, "pages">;
+  /** The database that takes them. */
   readonly archive: Archive;
+  /** Finds the definitions that are archived with their executions. */
   readonly workflows: { get(id: string, version: number): Promise<CompiledWorkflow | undefined> };
+  /** Called with errors in the background, after which the archiver tries again. */
   readonly onError?: (error: unknown) => void;
 }
 

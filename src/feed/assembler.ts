@@ -37,10 +37,15 @@ const FOLDED = 1000;
 
 /** Options of an {@linkcode Assembler}. */
 export interface AssemblerOptions {
+  /** The store's clock. */
   readonly clock: Clock;
+  /** The logs, for documents of executions whose earlier events the assembler has not seen. */
   readonly log: Pick<ExecutionLog, "pages">;
+  /** Reads the feed as a consumer group, and keeps documents, lists and counters. */
   readonly projections: Projections;
+  /** Finds the definitions, which say how many nodes an execution has. */
   readonly workflows: Definitions;
+  /** Called with errors in the background, after which the assembler tries again. */
   readonly onError?: (error: unknown) => void;
 }
 

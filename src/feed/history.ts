@@ -16,10 +16,13 @@ export interface HistoryHealth extends ArchiveHealth {
 
 /** What {@linkcode historyHealth} asks. */
 export interface HistoryParts {
+  /** Answers whether the database can be reached. */
   readonly archive: Pick<Archive, "health">;
+  /** Answers how much waits to be archived. */
   readonly feed: Pick<ArchiveFeed, "backlog">;
   /** Absent on an instance that does not archive. */
   readonly archiver: Pick<Archiver, "counts"> | undefined;
+  /** How long what is not yet archived is kept for it, in seconds. */
   readonly backlogSeconds: number;
 }
 

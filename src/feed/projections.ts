@@ -42,7 +42,9 @@ export type FeedMark =
 
 /** Filters and position of a page of executions, newest first. */
 export interface ListOptions {
+  /** Only executions of this workflow; of all by default. */
   readonly workflowId?: string;
+  /** Only executions with this status; with any by default. */
   readonly status?: ExecutionStatus;
   /** 1 to 500. */
   readonly limit: number;

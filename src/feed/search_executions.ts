@@ -17,8 +17,9 @@ import { searchTerm, searchText } from "./search.ts";
 export interface SearchOptions extends ListOptions {
   /** Part of an error or a tag, in whatever case. */
   readonly q?: string;
-  /** Requested then or later, and before then, in epoch milliseconds. */
+  /** Requested then or later, in epoch milliseconds. */
   readonly from?: number;
+  /** Requested before then, in epoch milliseconds. */
   readonly to?: number;
 }
 

@@ -26,10 +26,15 @@ export interface Lock extends AsyncDisposable {
 
 /** What a held lock is made of. */
 export interface HeldLockOptions {
+  /** Where the lock is renewed and released. */
   readonly store: LockStore;
+  /** The lock's name. */
   readonly name: string;
+  /** The mode in which it was granted. */
   readonly mode: LockMode;
+  /** How long it is held without a renewal, in milliseconds. */
   readonly ttlMs: number;
+  /** Token, fence and lease, as the store granted them. */
   readonly grant: Grant;
   /** Called once, when the lock is released or lost. */
   readonly onEnd: () => void;

@@ -53,6 +53,7 @@ export type LockCallback<L, T> = (lock: L) => T | Promise<T>;
 
 /** What {@linkcode Locks} is made of. */
 export interface LocksOptions {
+  /** Where locks are kept. */
   readonly store: LockStore;
   /** Who holds what is requested here. */
   readonly clientId: string;

@@ -16,6 +16,7 @@ import { readBody } from "./response_body.ts";
 
 /** Options of {@linkcode createCachedFetch}. */
 export interface CachedFetchOptions {
+  /** The caches of the store. */
   readonly caches: Pick<Caches, "respond">;
   /** The cache's name. */
   readonly name: string;

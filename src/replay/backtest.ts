@@ -57,12 +57,15 @@ export type BacktestItem = { readonly execution: ExecutionReport } | { readonly 
 
 /** What to backtest. */
 export interface BacktestOptions {
+  /** The workflow whose recorded executions are run again. */
   readonly workflowId: string;
   /** The draft as raw JSON; else the version, or the newest one. */
   readonly definition?: unknown;
+  /** A stored version to run instead of a draft; the newest one by default. */
   readonly version?: number | undefined;
   /** The ids of the executions, in the order of their reports. */
   readonly executions: AsyncIterable<string> | Iterable<string>;
+  /** Ends the backtest. */
   readonly signal: AbortSignal;
 }
 

@@ -24,7 +24,9 @@ export const BUNDLE_TYPE = "application/x-ndjson";
 
 /** What a bundle is made of. */
 export interface BundleParts {
+  /** The log of the execution. */
   readonly log: Pick<ExecutionLog, "pages">;
+  /** What is known of the execution besides its log. */
   readonly meta: ExecutionMeta;
   /** The version that ran, if it is still known. */
   readonly workflow: Pick<StoredWorkflow, "updatedAt" | "definition"> | undefined;

@@ -7,6 +7,7 @@ import { LONGEST_DELAY_MS, pause } from "../lib/delay.ts";
 export interface PaceOptions {
   /** How many times faster than it was; 0: at once. */
   readonly speed: number;
+  /** Ends the stream. */
   readonly signal: AbortSignal;
   /** Milliseconds that only grow; `performance.now` by default. */
   readonly now?: () => number;

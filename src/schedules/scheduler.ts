@@ -34,17 +34,21 @@ const LAST = 5;
 
 /** What a scheduler needs. */
 export interface SchedulerOptions {
+  /** The clock, and the schedules that are due. */
   readonly store: { readonly clock: Clock; readonly schedules: ScheduleStore };
+  /** The definitions, and what changes of them. */
   readonly workflows: {
     get(id: string): Promise<CompiledWorkflow | undefined>;
     list(): readonly CompiledWorkflow[];
     onChange(listener: (id: string) => void): void;
   };
+  /** Starts executions. */
   readonly submit: Submit;
   /** How long the key of a run is remembered at least, in seconds. */
   readonly idempotencyTtlSeconds: number;
   /** Hears of each run that was started, skipped or late. */
   readonly onRun?: (name: ScheduleName, what: ScheduleRun | ScheduleNote) => void;
+  /** Called with errors in the background, after which the scheduler tries again. */
   readonly onError?: (error: unknown) => void;
 }
 

@@ -48,6 +48,7 @@ const PAUSE_MS = 20;
 
 /** What {@linkcode Sessions} is made of. */
 export interface SessionsOptions {
+  /** Where sessions are kept. */
   readonly store: SessionStore;
   /** Parts that are encrypted where they are kept; none by default. */
   readonly parts?: SealedParts;

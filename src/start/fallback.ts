@@ -20,10 +20,15 @@ import { keptSeconds } from "./stores.ts";
 
 /** What {@linkcode openFallback} takes. */
 export interface FallbackParts {
+  /** The configuration. */
   readonly config: Config;
+  /** Where what ran in both places, and errors, are reported. */
   readonly logger: Logger;
+  /** The store in Redis. */
   readonly store: Store;
+  /** Definitions, which stay in memory while Redis is away. */
   readonly catalog: WorkflowCatalog;
+  /** Limits of expressions. */
   readonly limits: ExpressionLimits;
   /** The store's own way. */
   readonly submit: Submit;

@@ -17,12 +17,19 @@ import type { WorkflowCatalog } from "../workflow/catalog.ts";
 
 /** What the roles work with. */
 export interface RoleParts {
+  /** The configuration; `roles` says which are started. */
   readonly config: Config;
+  /** Where errors in the background are reported. */
   readonly logger: Logger;
+  /** The store that all roles work on. */
   readonly store: Store;
+  /** Definitions of workflows. */
   readonly catalog: WorkflowCatalog;
+  /** Counts what has ended. */
   readonly metrics: ReturnType<typeof createMetrics>;
+  /** Starts executions. */
   readonly submit: Submit;
+  /** Limits of expressions. */
   readonly limits: ExpressionLimits;
   /** Archives what has ended, where there is a database and this instance has the role `assembler`. */
   readonly archiver: Archiver | undefined;

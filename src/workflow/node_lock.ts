@@ -7,7 +7,9 @@ import type { NodeContext, NodeLock, NodeResult, NodeRun, NodeWait } from "./def
 
 /** How a lock is asked for. */
 export interface RunLockedOptions {
+  /** How long the lock is held without a renewal, in milliseconds. */
   readonly ttlMs: number;
+  /** How long to wait for it, in milliseconds. */
   readonly waitMs: number;
   /** Ends the wait. */
   readonly signal: AbortSignal;

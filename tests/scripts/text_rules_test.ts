@@ -48,6 +48,28 @@ test("checkTexts() names a file of more than 250 lines, and a port of more than 
   ]);
 });
 
+test("checkTexts() names a member of exported options that has no comment", () => {
+  const text = [
+    "interface OwnOptions {",
+    "  readonly free: number;",
+    "}",
+    "export interface RunOptions extends OwnOptions {",
+    "  /** Milliseconds; 10 by default. */",
+    "  readonly waitMs?: number;",
+    "  readonly log: { readonly name: string };",
+    "  /** Hears of errors. */",
+    "  onError?(error: unknown): void;",
+    "  stop(): void;",
+    "}",
+    "export interface Run {",
+    "  readonly free: number;",
+    "}",
+  ].join("\n");
+  const missing = (line: number, member: string) =>
+    `src/engine/run.ts:${line}: RunOptions.${member} has no comment that says its meaning, unit and default`;
+  assert.equal(check({ "src/engine/run.ts": text, "scripts/run.ts": text }), [missing(7, "log"), missing(10, "stop")]);
+});
+
 test("checkTestFolders() names a folder of tests that mirrors none of src", () => {
   const sources = new Set(["storage", "storage/redis"]);
   assert.equal(checkTestFolders(["storage", "storage/redis", "end_to_end", "support"], sources), []);

@@ -8,9 +8,11 @@ import { type EventFilters, passes } from "./event_filters.ts";
 
 /** What {@linkcode executionMessages} takes. */
 export interface ExecutionMessagesOptions {
+  /** Ends the stream. */
   readonly signal: AbortSignal;
   /** The last event that the follower has; from the beginning without it. */
   readonly after?: string;
+  /** Which events are sent; all by default. */
   readonly filters?: EventFilters;
 }
 

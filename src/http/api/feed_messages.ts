@@ -11,11 +11,15 @@ const PLACE_EVERY_MS = 5_000;
 
 /** What {@linkcode feedMessages} takes. */
 export interface FeedMessagesOptions {
+  /** Follows the feed. */
   readonly projections: Pick<Projections, "followFeed">;
+  /** Reads the events that entries of the feed point to, once for all followers. */
   readonly entries: EntryMessages;
+  /** Ends the stream. */
   readonly signal: AbortSignal;
   /** Cursor to go on after; live from now without it. */
   readonly after?: string;
+  /** Which events are sent; all by default. */
   readonly filters?: EventFilters;
 }
 

@@ -13,7 +13,9 @@ const ID_BYTES = 24;
 
 /** What a {@linkcode BrowserSession} is made of. */
 export interface BrowserSessionOptions {
+  /** Where the session is kept. */
   readonly sessions: Sessions;
+  /** The life of the session from each use on, in seconds. */
   readonly ttlSeconds: number;
   /** Makes the token that goes with an id. */
   readonly csrfToken: (id: string) => Promise<string>;

@@ -10,7 +10,9 @@ import type { AppDeps, AppEnv } from "./deps.ts";
 
 /** What {@linkcode readChecked} needs. */
 export interface CheckedBodyOptions {
+  /** The configured limits of bodies. */
   readonly deps: Pick<AppDeps, "config">;
+  /** The bytes of all bodies under way, from which this one takes its own. */
   readonly bodies: BodyBudget;
   /** What the caller wanted, such as "lock", for the message. */
   readonly action: string;

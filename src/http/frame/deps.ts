@@ -69,6 +69,7 @@ export type Readiness = boolean | { readonly ready: boolean; readonly reason?: s
 
 /** Everything that `createApp` needs. */
 export interface AppDeps {
+  /** The settings that the HTTP side reads. */
   readonly config: Pick<
     Config,
     | "allowedHosts"
@@ -93,6 +94,7 @@ export interface AppDeps {
     | "sessionTtlSeconds"
     | "trustedProxies"
   >;
+  /** The ports of the store. */
   readonly store: HttpStore;
   /** Starts executions. */
   readonly submit: Submit;
@@ -102,12 +104,17 @@ export interface AppDeps {
   readonly fallbackHealth?: () => FallbackHealth;
   /** How the database of the history is; absent where there is none. */
   readonly historyHealth?: () => Promise<HistoryHealth>;
+  /** Definitions, and the webhooks by path and method. */
   readonly catalog: Pick<WorkflowCatalog, "get" | "matchWebhook" | "put" | "delete" | "list" | "keepImported">;
-  /** Absent: there are no backtests. */
+  /** Runs backtests; absent: there are none. */
   readonly backtests?: Backtests;
+  /** Where log lines go. */
   readonly logger: Logger;
+  /** Counts answers, for `GET /metrics`; absent: there is no such path. */
   readonly metrics?: HttpMetrics;
+  /** Asked by `GET /readyz`. */
   readonly ready: () => Readiness;
+  /** The release, as `/health` shows it. */
   readonly info: { readonly version: string };
   /** Aborts when the instance begins to drain: event streams end, so that their readers find another instance. */
   readonly drainSignal?: AbortSignal;

@@ -34,7 +34,9 @@ const encoder = new TextEncoder();
 export interface IdempotencyOptions {
   /** What tells one call from another besides its body: method, trigger, path and query. */
   readonly scope: readonly string[];
+  /** The bytes of the body: the fingerprint is a digest of them. */
   readonly body: Uint8Array;
+  /** How long the key is remembered, in seconds. */
   readonly ttlSeconds: number;
 }
 

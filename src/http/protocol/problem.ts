@@ -24,6 +24,7 @@ export interface Problem {
 
 /** What goes with {@linkcode problemResponse}. */
 export interface ProblemOptions {
+  /** The path of the request, as the document's `instance`. */
   readonly instance?: string;
   /** Response headers besides the error's own, names in lower case. */
   readonly headers?: Readonly<Record<string, string>>;

@@ -23,8 +23,11 @@ const PAGE = 1000;
 
 /** Options of a {@linkcode MemoryLog}. */
 export interface MemoryLogOptions {
+  /** The executions in memory. */
   readonly state: MemoryState;
+  /** The queue of what is to run. */
   readonly dispatcher: Dispatcher;
+  /** Accepts requests. */
   readonly requests: MemoryRequests;
 }
 

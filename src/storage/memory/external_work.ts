@@ -19,10 +19,15 @@ import { type MemoryExecution, type MemoryState, sumOf } from "./state.ts";
 
 /** What it is made of. */
 export interface MemoryExternalWorkOptions {
+  /** The executions in memory. */
   readonly state: MemoryState;
+  /** The queue of what is to run. */
   readonly dispatcher: Dispatcher;
+  /** Where executions that were given up are kept. */
   readonly deadLetters: MemoryDeadLetters;
+  /** How many claims without progress an execution may have before it becomes a dead letter. */
   readonly maxDeliveries: number;
+  /** The largest log of an execution, in bytes. */
   readonly logLimitBytes: number;
 }
 

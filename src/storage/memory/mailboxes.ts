@@ -28,9 +28,11 @@ interface Kept {
 
 /** What they are made of. */
 export interface MemoryMailboxesOptions {
+  /** The bytes of documents, mailboxes included, that this process may hold. */
   readonly budget: MemoryBudget;
-  /** What one box may hold. */
+  /** How many entries one box holds. */
   readonly entries: number;
+  /** How many characters of JSON one box holds. */
   readonly bytes: number;
   /** Epoch milliseconds, the process's clock by default. */
   readonly now?: () => number;

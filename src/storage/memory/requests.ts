@@ -19,7 +19,9 @@ const EXECUTION_BYTES = 1024;
 
 /** What requests are made of. */
 export interface MemoryRequestsOptions {
+  /** The executions in memory. */
   readonly state: MemoryState;
+  /** The queue of what is to run. */
   readonly dispatcher: Dispatcher;
   /** How many executions may be under way. */
   readonly queueLimit: number;

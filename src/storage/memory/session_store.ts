@@ -21,6 +21,7 @@ interface Entry extends Omit<StoredSession, "data" | "hasMarks"> {
 
 /** What the store is made of. */
 export interface MemorySessionStoreOptions {
+  /** The bytes of documents that this process may hold. */
   readonly budget: MemoryBudget;
   /** Tells those who follow a session what becomes of it; by default nobody is told. */
   readonly followed?: { readonly mailboxes: MemoryMailboxes; readonly box: "designer" };

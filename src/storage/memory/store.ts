@@ -52,8 +52,9 @@ export interface MemoryStoreOptions {
   readonly historyTtlSeconds?: number;
   /** What one cache keeps, in bytes: what was stored first goes first; default 64 MiB. */
   readonly cacheLimitBytes?: number;
-  /** How many entries, and how many characters, one mailbox holds; default 1000 and 2 ** 20. */
+  /** How many entries one mailbox holds. Default 1000. */
   readonly mailboxEntries?: number;
+  /** How many characters of JSON one mailbox holds. Default 2 ** 20. */
   readonly mailboxBytes?: number;
 }
 

@@ -31,9 +31,13 @@ const REST_MS = 100;
 
 /** Options of a {@linkcode MemoryWorkQueue}. */
 export interface MemoryWorkQueueOptions {
+  /** The executions in memory. */
   readonly state: MemoryState;
+  /** The queue of what is to run. */
   readonly dispatcher: Dispatcher;
+  /** The callers that are answered. */
   readonly waiters: Waiters;
+  /** Where executions that were given up are kept. */
   readonly deadLetters: MemoryDeadLetters;
   /** Number of claims without progress after which an execution becomes a dead letter. */
   readonly maxDeliveries: number;

@@ -42,7 +42,9 @@ export interface DatabaseOptions {
   readonly url: string;
   /** Names the connections. */
   readonly instance: string;
+  /** Makes and drops the partitions by day. */
   readonly partitions: Partitions;
+  /** Called with errors in the background, after which it tries again. */
   readonly onError: (error: unknown) => void;
 }
 

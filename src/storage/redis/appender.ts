@@ -48,10 +48,15 @@ export interface AppenderOptions {
 
 /** One append. */
 export interface AppendParts {
+  /** The execution that is written. */
   readonly executionId: string;
+  /** The instance whose inbox gets the reply; absent: nobody waits. */
   readonly replyTo: string | undefined;
+  /** The claim that writes: its epoch, how many events claims must have appended so far, and its token. */
   readonly fence: { readonly epoch: string; readonly sequence: string; readonly writer: string };
+  /** The events as the script takes them. */
   readonly events: EncodedEvents;
+  /** How the append ends or suspends the execution, if it does. */
   readonly end: AppendEnd;
 }
 

@@ -27,11 +27,13 @@ export interface RedisLogOptions {
   readonly clock: Clock;
   /** Refuses new work while too much of `maxmemory` is used. */
   readonly memory: MemoryWatch;
+  /** Accepts requests. */
   readonly requests: RedisRequests;
   /** Name of the consumer group. */
   readonly group: string;
   /** The largest log of an execution, in bytes. */
   readonly logLimitBytes: number;
+  /** Reads logs and the large values beside them. */
   readonly reader: LogReader;
   /** Reads the logs that are followed. */
   readonly subscriptions: Subscriptions;

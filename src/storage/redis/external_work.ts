@@ -23,6 +23,7 @@ import { takeExternal } from "./scripts/take_external.ts";
 export interface RedisExternalWorkOptions extends AppenderOptions {
   /** The store's clock. */
   readonly clock: Clock;
+  /** Reads logs and the large values beside them. */
   readonly reader: LogReader;
   /** How many claims without progress an execution may have before it becomes a dead letter. */
   readonly maxDeliveries: number;

@@ -43,11 +43,13 @@ export interface InboxOptions {
   readonly keys: Keys;
   /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** Reads the inbox, with a connection that blocks. */
   readonly reader: StreamReader;
   /** Name of this instance. */
   readonly instance: string;
   /** Those whose replies come here. */
   readonly waiters: Waiters;
+  /** Reads the stored result of an execution; `undefined` while it has none. */
   readonly result: (executionId: string) => Promise<ExecutionResult | undefined>;
   /** Reads a reply, with what it refers to; `undefined` when that has expired. */
   readonly resolve: (reply: string) => Promise<ExecutionResult | undefined>;

@@ -30,11 +30,15 @@ const CLAIMED = 100;
 
 /** What leases are made of. */
 export interface LeasesOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
   /** The consumer's name. */
   readonly instance: string;
+  /** Name of the consumer group. */
   readonly group: string;
+  /** Lifetime of a lease that is not renewed, in milliseconds. */
   readonly leaseMs: number;
   /** What this worker has without a work entry: renewed with the rest. */
   readonly locals: LocalLeases;
@@ -46,6 +50,7 @@ export interface LeasesOptions {
   readonly onDead: (claim: Claim) => Promise<void>;
   /** Hears that entries may have become this consumer's without its knowing. */
   readonly onUnsure: () => void;
+  /** Called with errors in the background. */
   readonly onError: (error: unknown) => void;
 }
 

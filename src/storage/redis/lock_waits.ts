@@ -66,6 +66,7 @@ export interface LockWaitsOptions {
   readonly keys: Keys;
   /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** Reads the stream that wakes waiters, with a connection that blocks. */
   readonly reader: StreamReader;
   /** Without spaces. */
   readonly instance: string;

@@ -8,22 +8,15 @@ import type { Clock } from "../../lib/clock.ts";
 import { pause } from "../../lib/delay.ts";
 import { UnavailableError } from "../../lib/errors.ts";
 import { LOCK_CROWD, lockCrowded, SHOWN_WAITERS } from "../../locks/lock_rules.ts";
-import type {
-  Grant,
-  LockHolder,
-  LockMode,
-  LockRequest,
-  LockState,
-  LockStore,
-  LockWaiter,
-} from "../../locks/lock_store.ts";
+import type { Grant, LockRequest, LockState, LockStore } from "../../locks/lock_store.ts";
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import { lockIndex, lockKeys, lockWakes } from "./lock_keys.ts";
+import { lockStateOf } from "./lock_state.ts";
 import { LockWait, LockWaits, WAKES_TTL_MS } from "./lock_waits.ts";
 import { resend } from "./resend.ts";
 import { enterLock, type EnterReply, queueMember } from "./scripts/enter_lock.ts";
-import { inspectLock, type InspectReply } from "./scripts/inspect_lock.ts";
+import { inspectLock } from "./scripts/inspect_lock.ts";
 import { leaveLock } from "./scripts/leave_lock.ts";
 import type { LockKeys } from "./scripts/lock_library.ts";
 import { renewLock } from "./scripts/renew_lock.ts";
@@ -36,12 +29,17 @@ const GIVE_BACK_MS = 30_000;
 
 /** What the locks are made of. */
 export interface RedisLocksOptions {
+  /** Names of all keys under the prefix of this deployment. */
   readonly keys: Keys;
+  /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** The store's clock. */
   readonly clock: Clock;
   /** Reads the streams by which waiters are woken. */
   readonly reader: StreamReader;
+  /** Name of this instance. */
   readonly instance: string;
+  /** Called with errors in the background. */
   readonly onError: (error: unknown) => void;
 }
 
@@ -101,7 +99,7 @@ export class RedisLocks implements LockStore {
 
   async inspect(name: string): Promise<LockState> {
     const { commands } = this.#options;
-    return stateOf(name, await inspectLock(commands, { ...this.#place(name), shownWaiters: SHOWN_WAITERS }));
+    return lockStateOf(name, await inspectLock(commands, { ...this.#place(name), shownWaiters: SHOWN_WAITERS }));
   }
 
   async list({ limit }: { limit: number }): Promise<LockState[]> {
@@ -219,31 +217,4 @@ function grantOf(
   askedAt: number,
 ): Grant {
   return { token, fence: Number(fence), expiresAt: Number(expiresAt), askedAt };
-}
-
-function stateOf(name: string, reply: InspectReply): LockState {
-  const [nowText, holder, remainingMs, shared, sharers, waiting, waiters] = reply;
-  const now = Number(nowText);
-  const holders: LockHolder[] = [];
-  if (holder !== null) {
-    const [, fence, , owner = ""] = words(holder, 4);
-    holders.push({ owner, mode: "exclusive", fence: Number(fence), expiresAt: now + remainingMs, remainingMs });
-  }
-  for (const [at, sharer] of sharers.entries()) {
-    const expiresAt = Number(shared[2 * at + 1]);
-    if (sharer === null || expiresAt <= now) continue;
-    const [fence, , owner = ""] = words(sharer, 3);
-    holders.push({ owner, mode: "shared", fence: Number(fence), expiresAt, remainingMs: expiresAt - now });
-  }
-  const shown = waiters.map((member): LockWaiter => {
-    const [, mode, , , owner = ""] = words(member, 5);
-    return { owner, mode: mode as LockMode };
-  });
-  return { name, holders, waiting, waiters: shown };
-}
-
-/** The first words of a text, and all that is left as the last one: an owner may have spaces. */
-function words(text: string, count: number): string[] {
-  const all = text.split(" ");
-  return [...all.slice(0, count - 1), all.slice(count - 1).join(" ")];
 }

@@ -25,6 +25,7 @@ export interface LostExecutionsOptions {
   readonly keys: Keys;
   /** The connection for commands that do not block. */
   readonly commands: RedisConnection;
+  /** The callers whose executions are looked for. */
   readonly waiters: Waiters;
   /** Name of this instance. */
   readonly instance: string;

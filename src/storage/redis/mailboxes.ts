@@ -36,8 +36,9 @@ export interface RedisMailboxesOptions {
   readonly memory: MemoryWatch;
   /** Stream subscriptions over one blocked connection. */
   readonly subscriptions: Subscriptions;
-  /** What one box may hold. */
+  /** How many entries one box holds. */
   readonly entries: number;
+  /** How many bytes one box holds. */
   readonly bytes: number;
 }
 

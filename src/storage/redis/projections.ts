@@ -35,6 +35,7 @@ export interface RedisProjectionsOptions {
   readonly commands: RedisConnection;
   /** The store's clock. */
   readonly clock: Clock;
+  /** How progress documents are kept. */
   readonly documents: Documents;
   /** Stream subscriptions over one blocked connection. */
   readonly subscriptions: Subscriptions;

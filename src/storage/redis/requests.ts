@@ -41,7 +41,9 @@ export interface RedisRequestsOptions {
   readonly clock: Clock;
   /** Refuses new work while too much of `maxmemory` is used. */
   readonly memory: MemoryWatch;
+  /** The callers of this instance. */
   readonly waiters: Waiters;
+  /** What this instance runs without a work entry. */
   readonly locals: LocalLeases;
   /** Lifetime of a lease that is not renewed, in milliseconds. */
   readonly leaseMs: number;

@@ -28,6 +28,7 @@ export interface RedisSessionStoreOptions {
   readonly commands: RedisConnection;
   /** Refuses new work while too much of `maxmemory` is used. */
   readonly memory: MemoryWatch;
+  /** Whether documents are RedisJSON, or strings. */
   readonly asJson: boolean;
   /** The name of a session's document. */
   readonly document: (id: string) => string;

@@ -21,6 +21,7 @@ export interface OpenSessionsOptions {
   readonly clock: Clock;
   /** Refuses new work while too much of `maxmemory` is used. */
   readonly memory: MemoryWatch;
+  /** How documents are kept. */
   readonly documents: Documents;
   /** Stream subscriptions over one blocked connection. */
   readonly subscriptions: Subscriptions;

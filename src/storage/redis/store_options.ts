@@ -37,8 +37,9 @@ export interface RedisStoreOptions {
   readonly cacheLimitBytes?: number;
   /** How long the feed is kept for readers who were away, in milliseconds, 60,000 by default. */
   readonly feedKeptMs?: number;
-  /** How many entries, and how many bytes, one mailbox holds; default 1000 and 1 MiB. */
+  /** How many entries one mailbox holds; default 1000. */
   readonly mailboxEntries?: number;
+  /** How many bytes one mailbox holds; default 1 MiB. */
   readonly mailboxBytes?: number;
   /** Hears of lost links and of background work that failed; by default nobody does. */
   readonly onError?: (error: unknown) => void;

@@ -15,16 +15,21 @@ const AGAIN_MS = 250;
 
 /** What {@linkcode followLog} takes. */
 export interface FollowOptions {
+  /** Ends the tail. */
   readonly signal: AbortSignal;
   /** The name of the log's stream. */
   readonly stream: string;
+  /** An entry id, exclusive; absent: from the beginning. */
   readonly after: string | undefined;
   /** Stream subscriptions over one blocked connection. */
   readonly subscriptions: Subscriptions;
+  /** The execution whose log it is. */
   readonly executionId: string;
+  /** Reads logs and the large values beside them. */
   readonly reader: LogReader;
   /** Whether large values are loaded. */
   readonly values: boolean;
+  /** Whether the execution is known, or has expired. */
   readonly exists: () => Promise<boolean>;
   /** Told that events may be missing. */
   readonly onLoss?: (() => void) | undefined;

@@ -18,7 +18,9 @@ const PAGE = 500;
 
 /** What a taker is made of. */
 export interface TakerOptions {
+  /** Keeps the leases of what is claimed. */
   readonly leases: Leases;
+  /** Reads the work streams as a consumer. */
   readonly reader: GroupReader;
   /** One a partition, in their order. */
   readonly streams: readonly string[];

@@ -53,6 +53,7 @@ export interface WorkQueueOptions {
   readonly group: string;
   /** Lifetime of a lease that is not renewed, in milliseconds. */
   readonly leaseMs: number;
+  /** What this instance runs without a work entry. */
   readonly locals: LocalLeases;
   /** Those who are answered by this process when it ends what it runs without a work entry. */
   readonly waiters: Waiters;

@@ -24,7 +24,9 @@ export interface RedisWorkflowStoreOptions {
   readonly commands: RedisConnection;
   /** The store's clock. */
   readonly clock: Clock;
+  /** How definitions are kept. */
   readonly documents: Documents;
+  /** How long a version is kept after another has taken its place, in seconds, besides its timeout. */
   readonly historyTtlSeconds: number;
 }
 

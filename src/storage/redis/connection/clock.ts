@@ -28,6 +28,7 @@ const NOTABLE_MS = 1000;
 
 /** What a clock is made of. */
 export interface RedisClockOptions {
+  /** The connection on which Redis is asked for its time. */
   readonly connection: Pick<RedisConnection, "send" | "ready" | "onReady">;
   /** Hears, once each time, that the system's clock is off by more than a second, and that Redis's has jumped. */
   readonly onError: (error: unknown) => void;

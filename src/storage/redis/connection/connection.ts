@@ -7,8 +7,7 @@
  * 2. Silence ends a link: a command without an answer at its deadline, a step of the handshake without one. Time
  *    during which this process was stopped does not count.
  * 3. No command waits for a link: without one it rejects at once.
- * 4. Reconnection never gives up; see {@linkcode Backoff} for its pace.
- * 5. It is ready once the server answers: not while it loads its data.
+ * 4. Reconnection never gives up ({@linkcode Backoff}); it is ready once the server answers, its data loaded.
  *
  * @example
  * ```ts
@@ -36,6 +35,7 @@ const LOADING_MS = 100;
 
 /** What a connection is opened with. */
 export interface ConnectionOptions {
+  /** As `redis://[[user]:password@]host[:port][/database]`. */
   readonly url: string;
   /** Shown in `CLIENT LIST`. */
   readonly name?: string;

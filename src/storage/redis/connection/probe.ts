@@ -26,6 +26,7 @@ const KEY_MS = 5000;
 
 /** What a probe is made of. */
 export interface ProbeOptions {
+  /** The connection that is looked at. */
   readonly connection: RedisConnection;
   /** A key of its own. */
   readonly key: string;

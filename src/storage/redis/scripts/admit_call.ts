@@ -35,8 +35,11 @@ return {admitted, count, string.format('%.0f', oldest + length - now)}
 
 /** What {@linkcode admitCall} takes. */
 export interface AdmitCallOptions {
+  /** The calls in the window. */
   readonly keys: { readonly calls: string };
+  /** How many calls the window may have. */
   readonly limit: number;
+  /** How long the window is, in milliseconds. */
   readonly lengthMs: number;
 }
 

@@ -16,8 +16,11 @@ return redis.call('XADD', KEYS[1], 'MAXLEN', '~', 1000, '*', ARGV[1], ARGV[2])
 
 /** What {@linkcode announceChange} takes. */
 export interface AnnounceOptions {
+  /** The control stream. */
   readonly keys: { readonly control: string };
+  /** What happened to the execution. */
   readonly what: "cancelled" | "paused" | "resumed";
+  /** The execution. */
   readonly executionId: string;
 }
 

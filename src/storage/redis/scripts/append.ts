@@ -129,6 +129,7 @@ export const APPEND_LAST = defineScript(appendSource("local external = false"), 
 
 /** What {@linkcode append} takes. */
 export interface AppendScriptOptions {
+  /** What the execution is kept under, the feed and the queue of its partition, and the caller's inbox. */
   readonly keys: {
     readonly meta: string;
     readonly log: string;
@@ -138,6 +139,7 @@ export interface AppendScriptOptions {
     /** Any key when there is no reply. */
     readonly inbox: string;
   };
+  /** The execution. */
   readonly executionId: string;
   /** The claim's epoch, or `cancel` to end the execution whoever holds it. */
   readonly epoch: string;
@@ -145,12 +147,15 @@ export interface AppendScriptOptions {
   readonly sequence: string;
   /** The types of the events, by comma. */
   readonly types: string;
+  /** What the caller gets, if anything: see ARGV 5. */
   readonly reply: "early" | "kept" | "result" | "stored" | "";
   /** `suspend`, `pause` or a terminal status; "" when the execution goes on. */
   readonly outcome: string;
   /** The result or the early reply; the delay in milliseconds when it is suspended. */
   readonly payload: string | Uint8Array;
+  /** What the names of the partition's keys begin with. */
   readonly base: string;
+  /** Name of the consumer group. */
   readonly group: string;
   /** The token of the claim that writes. */
   readonly writer: string;

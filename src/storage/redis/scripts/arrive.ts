@@ -66,6 +66,7 @@ return {'written', other}
 
 /** What {@linkcode arrive} takes. */
 export interface ArriveOptions {
+  /** What the execution is kept under, and the feed of its partition. */
   readonly keys: {
     readonly meta: string;
     readonly log: string;
@@ -75,27 +76,39 @@ export interface ArriveOptions {
     /** Any key when there is no idempotency record. */
     readonly record: string;
   };
+  /** The execution. */
   readonly executionId: string;
+  /** Its workflow. */
   readonly workflowId: string;
+  /** The version that it ran. */
   readonly version: number;
+  /** Id of the trigger node. */
   readonly trigger: string;
+  /** Its status. */
   readonly status: string;
+  /** When it was requested, in epoch milliseconds. */
   readonly requestedAt: number;
   /** "" while it has not ended. */
   readonly endedAt: number | "";
   /** How many events claims have appended. */
   readonly sequence: number;
+  /** When it times out, in epoch milliseconds. */
   readonly deadline: number;
+  /** How long its result is kept, in seconds. */
   readonly resultTtlSeconds: number;
+  /** How long its log is kept from its end on, in seconds. */
   readonly historyTtlSeconds: number;
   /** "" where there is none. */
   readonly result: string | Uint8Array;
+  /** What the names of the partition's keys begin with. */
   readonly base: string;
   /** The types of the events, by comma. */
   readonly types: string;
   /** "" where there is no idempotency record. */
   readonly fingerprint: string;
+  /** How long the idempotency record is kept, in seconds. */
   readonly recordTtlSeconds: number;
+  /** Whether a caller is answered by the first node that responds. */
   readonly replyEarly: boolean;
   /** Tells an import that was sent twice from what was there before. */
   readonly importer: string;

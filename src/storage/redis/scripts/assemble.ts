@@ -110,6 +110,7 @@ return counted
 
 /** What {@linkcode assemble} takes. */
 export interface AssembleOptions {
+  /** The feed, the partition's indexes, and what is known of executions that expire. */
   readonly keys: {
     readonly feed: string;
     readonly all: string;
@@ -118,16 +119,19 @@ export interface AssembleOptions {
     readonly expiry: string;
     readonly expiryBefore: string;
   };
+  /** Name of the consumer group. */
   readonly group: string;
   /** The name under which this assembler takes entries. */
   readonly consumer: string;
   /** How long daily counters are kept. */
   readonly dailyTtlSeconds: number;
+  /** What the names of the partition's keys begin with. */
   readonly base: string;
   /** Entries of the feed that end nothing. */
   readonly entryIds: readonly string[];
   /** Active executions, and the key of the index of their workflow. */
   readonly active: ReadonlyMap<string, string>;
+  /** The executions that have ended. */
   readonly ended: readonly EndedEntry[];
 }
 

@@ -22,7 +22,9 @@ return 1
 
 /** What {@linkcode begin} takes. */
 export interface BeginOptions {
+  /** What is known of the execution besides its log. */
   readonly keys: { readonly meta: string };
+  /** The claim's epoch. */
   readonly epoch: number;
 }
 

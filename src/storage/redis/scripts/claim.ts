@@ -28,12 +28,17 @@ return claims
 
 /** What {@linkcode claim} takes. */
 export interface ClaimOptions {
+  /** The work stream. */
   readonly keys: { readonly work: string };
+  /** Name of the consumer group. */
   readonly group: string;
+  /** The consumer whose entries they are. */
   readonly consumer: string;
+  /** What the names of the partition's keys begin with. */
   readonly base: string;
   /** Whether the claims before ended without a word. */
   readonly counted: boolean;
+  /** The work entries. */
   readonly entryIds: readonly string[];
 }
 

@@ -20,12 +20,17 @@ return {ARGV[1], ARGV[4], ARGV[5]}
 
 /** What {@linkcode claimRecord} takes. */
 export interface ClaimRecordOptions {
+  /** The idempotency record. */
   readonly keys: { readonly record: string };
+  /** The execution that is to have the key. */
   readonly executionId: string;
+  /** The fingerprint of the request. */
   readonly fingerprint: string;
+  /** How long the record is kept, in seconds. */
   readonly ttlSeconds: number;
   /** The instance to reply to, or "". */
   readonly replyTo: string;
+  /** Whether the caller is answered by the first node that responds. */
   readonly replyEarly: boolean;
 }
 

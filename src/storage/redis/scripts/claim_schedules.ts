@@ -30,9 +30,13 @@ return reply
 
 /** What {@linkcode claimSchedules} takes. */
 export interface ClaimSchedulesOptions {
+  /** The schedules of the partition by the time at which they are due. */
   readonly keys: { readonly due: string };
+  /** How many are claimed at most. */
   readonly count: number;
+  /** How long nobody else is given them, in milliseconds. */
   readonly leaseMs: number;
+  /** What the names of the partition's keys begin with. */
   readonly base: string;
 }
 

@@ -18,7 +18,9 @@ return redis.call('EXPIRE', KEYS[1], ARGV[1])
 
 /** What {@linkcode countCached} takes. */
 export interface CountCachedOptions {
+  /** The counts of the day. */
   readonly keys: { readonly day: string };
+  /** How long they are kept, in seconds. */
   readonly ttlSeconds: number;
   /** How many more, by what is counted. */
   readonly counts: ReadonlyMap<string, number>;

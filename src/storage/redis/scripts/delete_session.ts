@@ -25,9 +25,13 @@ return {'done', found.version}
 
 /** What {@linkcode deleteSession} takes. */
 export interface DeleteSessionOptions {
+  /** The session's document, and the stream of those who follow it. */
   readonly keys: { readonly document: string; readonly followed?: string };
+  /** Whether documents are RedisJSON, or strings. */
   readonly asJson: boolean;
+  /** What must hold of the session that is there: see `holds`. */
   readonly condition: string;
+  /** How many entries and bytes the stream of followers may have. */
   readonly mailbox: { readonly entries: number; readonly bytes: number };
 }
 

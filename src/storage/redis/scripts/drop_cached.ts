@@ -26,6 +26,7 @@ return count
 
 /** What {@linkcode dropCached} takes. */
 export interface DropCachedOptions {
+  /** The cache's keys. */
   readonly keys: CacheKeys;
   /** "<digest of the URL> <id>" each; or how many of those that were stored first. */
   readonly members: readonly string[] | number;

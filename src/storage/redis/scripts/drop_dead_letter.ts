@@ -18,11 +18,13 @@ return redis.call('DEL', KEYS[2])
 
 /** What {@linkcode dropDeadLetter} takes. */
 export interface DropDeadLetterOptions {
+  /** The dead letters of the partition, and this one. */
   readonly keys: {
     /** The ids of the partition's dead letters. */
     readonly ids: string;
     readonly letter: string;
   };
+  /** The execution that was given up. */
   readonly executionId: string;
 }
 

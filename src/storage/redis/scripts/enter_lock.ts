@@ -58,19 +58,29 @@ return advance(k, us, who.token) or {'queued', ticket, redis.call('PTTL', k.hold
 
 /** What {@linkcode enterLock} takes. */
 export interface EnterLockOptions {
+  /** The lock's keys, and the stream by which this instance's waiters are woken. */
   readonly keys: LockKeys & { readonly wakes: string };
+  /** What the names of the locks' keys begin with. */
   readonly base: string;
+  /** The lock's name. */
   readonly name: string;
+  /** The secret of the holder to be. */
   readonly token: string;
+  /** Alone, or together with others who share. */
   readonly mode: "exclusive" | "shared";
+  /** How long it is held without a renewal, in milliseconds. */
   readonly ttlMs: number;
   /** The instance to be told; without spaces. */
   readonly instance: string;
+  /** Shown to those who look at the lock. */
   readonly owner: string;
+  /** Asks once, waits in the queue, or takes it from its holders. */
   readonly how: "try" | "wait" | "steal";
   /** The arrival, as it was replied before, of who has lost its place; or "". */
   readonly ticket: string;
+  /** How many may wait for the lock, and how many may share it. */
   readonly crowd: number;
+  /** How long the instance's stream is kept, in milliseconds. */
   readonly wakesTtlMs: number;
 }
 

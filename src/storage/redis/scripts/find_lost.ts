@@ -24,10 +24,13 @@ return lost
 
 /** What {@linkcode findLost} takes. */
 export interface FindLostOptions {
+  /** The inbox of this instance. */
   readonly keys: { readonly inbox: string };
   /** How long the inbox lives on. */
   readonly ttlMs: number;
+  /** What the names of the partition's keys begin with. */
   readonly base: string;
+  /** The executions to look for. */
   readonly executionIds: readonly string[];
 }
 

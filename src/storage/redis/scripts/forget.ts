@@ -50,6 +50,7 @@ return math.max(#before, #members)
 
 /** What {@linkcode forget} takes. */
 export interface ForgetOptions {
+  /** The partition's indexes, and what is known of executions that expire. */
   readonly keys: {
     readonly expiry: string;
     readonly all: string;
@@ -61,7 +62,9 @@ export interface ForgetOptions {
   readonly now: number;
   /** How many at most, 1000 or fewer. */
   readonly count: number;
+  /** How long daily counters are kept, in seconds. */
   readonly dailyTtlSeconds: number;
+  /** What the names of the partition's keys begin with. */
   readonly base: string;
 }
 

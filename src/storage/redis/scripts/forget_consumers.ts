@@ -25,7 +25,9 @@ return forgotten
 
 /** What {@linkcode forgetIdle} takes. */
 export interface ForgetIdleOptions {
+  /** The stream. */
   readonly keys: { readonly stream: string };
+  /** Name of the consumer group. */
   readonly group: string;
   /** How long a consumer must have been idle. */
   readonly idleMs: number;

@@ -33,6 +33,7 @@ return 'ok'
 
 /** What {@linkcode importExecution} takes. */
 export interface ImportOptions {
+  /** What the execution is kept under, what was written beforehand, and the indexes that it enters. */
   readonly keys: {
     readonly meta: string;
     readonly log: string;
@@ -45,17 +46,27 @@ export interface ImportOptions {
     readonly status: string;
     readonly expiry: string;
   };
+  /** The id under which it is imported. */
   readonly executionId: string;
+  /** How long it is kept, in seconds. */
   readonly ttlSeconds: number;
   /** As it is stored. */
   readonly result: string | Uint8Array;
+  /** Its workflow. */
   readonly workflowId: string;
+  /** The version that it ran. */
   readonly version: number;
+  /** Id of the trigger node. */
   readonly trigger: string;
+  /** The status with which it ended. */
   readonly status: string;
+  /** When it was requested, in epoch milliseconds. */
   readonly requestedAt: number;
+  /** When it ended, in epoch milliseconds. */
   readonly endedAt: number;
+  /** How many events its log has. */
   readonly events: number;
+  /** How many bytes its log has. */
   readonly bytes: number;
 }
 

@@ -24,8 +24,11 @@ return id
 
 /** What {@linkcode keepInbox} takes. */
 export interface KeepInboxOptions {
+  /** The inbox. */
   readonly keys: { readonly inbox: string };
+  /** How long it lives on, in milliseconds. */
   readonly ttlMs: number;
+  /** Name of the instance whose inbox it is. */
   readonly instance: string;
   /** The last entry read. */
   readonly cursor: string;

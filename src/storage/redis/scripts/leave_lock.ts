@@ -29,9 +29,13 @@ return fence and 1 or 0
 
 /** What {@linkcode leaveLock} takes. */
 export interface LeaveLockOptions {
+  /** The lock's keys. */
   readonly keys: LockKeys;
+  /** What the names of the locks' keys begin with. */
   readonly base: string;
+  /** The lock's name. */
   readonly name: string;
+  /** The secret of the holder, or of the waiter. */
   readonly token: string;
   /** See `queueMember`; or "". */
   readonly member: string;

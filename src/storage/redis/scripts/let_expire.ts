@@ -27,10 +27,15 @@ return acknowledged
 
 /** What {@linkcode letExpire} takes. */
 export interface LetExpireOptions {
+  /** The feed, and what is known of executions that expire. */
   readonly keys: { readonly feed: string; readonly expiry: string };
+  /** Name of the archive's consumer group. */
   readonly group: string;
+  /** What the names of the partition's keys begin with. */
   readonly base: string;
+  /** The entries of the feed to acknowledge. */
   readonly entryIds: readonly string[];
+  /** The executions that are archived. */
   readonly executions: readonly {
     readonly executionId: string;
     /** Epoch milliseconds. */

@@ -35,10 +35,13 @@ export async function markFork(connection: RedisConnection, options: { meta: str
 
 /** What {@linkcode addFork} takes. */
 export interface AddForkOptions {
+  /** The log of the execution, and the list of its forks. */
   readonly keys: { readonly log: string; readonly forks: string };
+  /** The id of the fork. */
   readonly fork: string;
   /** How long the list is kept while the log has no end. */
   readonly ttlSeconds: number;
+  /** How many forks are remembered. */
   readonly limit: number;
 }
 

@@ -42,11 +42,17 @@ return {redis.call('JSON.GET', KEYS[1], '.'), ms + ttlMs}
 
 /** What {@linkcode mergeSession} takes. */
 export interface MergeSessionOptions {
+  /** The session's document. */
   readonly keys: { readonly document: string };
+  /** The merge patch of its data, as JSON. */
   readonly json: string;
+  /** What must hold of the session that is there: see `holds`. */
   readonly condition: string;
+  /** The new life of the session from each use on, in milliseconds; by default it stays. */
   readonly ttlMs?: number;
+  /** Which parts are sealed, as a JSON string. */
   readonly sealed: string;
+  /** How many bytes of JSON the data may have. */
   readonly limitBytes: number;
 }
 

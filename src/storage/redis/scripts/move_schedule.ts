@@ -30,12 +30,17 @@ return 'ok'
 
 /** What {@linkcode moveSchedule} takes; times are epoch milliseconds, or "" for none. */
 export interface MoveScheduleOptions {
+  /** The schedules that are due, those of the workflow, and this one's notes. */
   readonly keys: ScheduleKeys;
+  /** The workflow. */
   readonly workflowId: string;
+  /** Id of the trigger node. */
   readonly node: string;
   /** What was claimed. */
   readonly from: { readonly next: string; readonly trigger: string };
+  /** The time of the next run, in epoch milliseconds; "" for none. */
   readonly next: string;
+  /** When that run is due, in epoch milliseconds; "" for none. */
   readonly dueAt: string;
   /** As JSON. */
   readonly last: string;

@@ -22,10 +22,13 @@ return 1
 
 /** What {@linkcode openCache} takes. */
 export interface OpenCacheOptions {
+  /** The names of all caches. */
   readonly keys: { readonly names: string };
   /** As JSON. */
   readonly name: string;
+  /** How long the names are remembered, in milliseconds. */
   readonly ttlMs: number;
+  /** How many names are remembered. */
   readonly most: number;
 }
 

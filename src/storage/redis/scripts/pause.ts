@@ -40,6 +40,7 @@ return 'done'
 
 /** What {@linkcode pause} takes. */
 export interface PauseOptions {
+  /** What the execution is kept under, and the feed, queue and timers of its partition. */
   readonly keys: {
     readonly meta: string;
     readonly log: string;
@@ -47,9 +48,13 @@ export interface PauseOptions {
     readonly work: string;
     readonly timers: string;
   };
+  /** The execution. */
   readonly executionId: string;
+  /** Whether it is paused or resumed. */
   readonly what: "paused" | "resumed";
+  /** Name of the consumer group. */
   readonly group: string;
+  /** What the names of the partition's keys begin with. */
   readonly base: string;
 }
 

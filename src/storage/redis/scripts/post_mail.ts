@@ -20,10 +20,15 @@ return id
 
 /** What {@linkcode postMail} takes. */
 export interface PostMailOptions {
+  /** The box, and the recent events of all sessions, if the entry is an event. */
   readonly keys: { readonly box: string; readonly recent?: string };
+  /** What is posted, as JSON. */
   readonly json: string;
+  /** How long entries of the box are kept, in milliseconds. */
   readonly ttlMs: number;
+  /** How many entries the box may have. */
   readonly entries: number;
+  /** How many bytes the box may have. */
   readonly bytes: number;
   /** The session's id. */
   readonly id: string;

@@ -38,16 +38,21 @@ return 1
 
 /** What {@linkcode putCached} takes. */
 export interface PutCachedOptions {
+  /** The cache's keys. */
   readonly keys: CacheKeys;
-  /** "<digest of the URL> <id>", of this response and of those in whose place it comes. */
+  /** `<digest of the URL> <id>` of this response. */
   readonly member: string;
+  /** The same of the responses that it replaces. */
   readonly replaces: readonly string[];
   /** What it is, as JSON. */
   readonly response: string;
   /** A small body; a larger one is stored already. */
   readonly body: Uint8Array | undefined;
+  /** Its size as the limit of the cache counts it, in bytes: body and description. */
   readonly size: number;
+  /** How long the response is kept, in milliseconds. */
   readonly ttlMs: number;
+  /** How many bytes the cache may have. */
   readonly limitBytes: number;
 }
 

@@ -31,8 +31,11 @@ return 1
 
 /** What {@linkcode putDocument} takes. */
 export interface PutDocumentOptions {
+  /** The progress document. */
   readonly keys: { readonly document: string };
+  /** How documents are kept. */
   readonly kind: "RedisJSON" | "strings";
+  /** The document; `upTo` is the log entry up to which it was made. */
   readonly document: { readonly upTo: string };
   /** Epoch milliseconds. */
   readonly expiresAt: number;

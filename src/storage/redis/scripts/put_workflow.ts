@@ -75,6 +75,7 @@ return 'ok'
 
 /** What {@linkcode putWorkflow} takes. */
 export interface PutWorkflowOptions {
+  /** The definitions, the webhooks of all workflows, and the control stream. */
   readonly keys: {
     readonly workflows: string;
     readonly webhooks: string;
@@ -86,6 +87,7 @@ export interface PutWorkflowOptions {
     /** This version. */
     readonly version: string;
   };
+  /** The workflow. */
   readonly workflowId: string;
   /** The version that must be there, and how long it is kept once another has taken its place. */
   readonly current?: { readonly version: number; readonly ttlSeconds: number };

@@ -59,6 +59,7 @@ return {'ok', length}
 
 /** What {@linkcode recordExecution} takes. */
 export interface RecordOptions {
+  /** What the execution is kept under, and the feed and queue of its partition. */
   readonly keys: {
     readonly meta: string;
     readonly log: string;
@@ -69,9 +70,13 @@ export interface RecordOptions {
     /** The idempotency record; any key when there is none. */
     readonly record: string;
   };
+  /** The execution. */
   readonly executionId: string;
+  /** Its workflow. */
   readonly workflowId: string;
+  /** The version that it ran. */
   readonly version: number;
+  /** Id of the trigger node. */
   readonly trigger: string;
   /** Data of `execution.requested`, as JSON. */
   readonly data: string;
@@ -79,10 +84,13 @@ export interface RecordOptions {
   readonly largeInput: string;
   /** Milliseconds since the epoch. */
   readonly requestedAt: number;
+  /** The status with which it ended. */
   readonly status: string;
   /** The result, as JSON or gzip of it. */
   readonly result: string | Uint8Array;
+  /** How long its result is kept, in seconds. */
   readonly resultTtlSeconds: number;
+  /** How long its log is kept from its end on, in seconds. */
   readonly historyTtlSeconds: number;
   /** The types of the events, by comma, that of the request first. */
   readonly types: string;

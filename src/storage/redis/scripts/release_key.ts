@@ -18,7 +18,9 @@ return redis.call('DEL', KEYS[1])
 
 /** What {@linkcode releaseRecord} takes. */
 export interface ReleaseRecordOptions {
+  /** The idempotency record. */
   readonly keys: { readonly record: string };
+  /** The execution that has the key. */
   readonly executionId: string;
 }
 

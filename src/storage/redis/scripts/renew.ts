@@ -38,10 +38,15 @@ return {lost, gone}
 
 /** What {@linkcode renew} takes. */
 export interface RenewOptions {
+  /** The work stream and the timers of the partition. */
   readonly keys: { readonly work: string; readonly timers: string };
+  /** Name of the consumer group. */
   readonly group: string;
+  /** The consumer whose leases are renewed. */
   readonly consumer: string;
+  /** How long a lease lives without a renewal, in milliseconds. */
   readonly leaseMs: number;
+  /** What the names of the partition's keys begin with. */
   readonly base: string;
   /** Work entries that this consumer holds. */
   readonly entryIds: readonly string[];

@@ -30,10 +30,15 @@ return {fence, digits(now + ttl)}
 
 /** What {@linkcode renewLock} takes. */
 export interface RenewLockOptions {
+  /** The lock's keys. */
   readonly keys: LockKeys;
+  /** What the names of the locks' keys begin with. */
   readonly base: string;
+  /** The lock's name. */
   readonly name: string;
+  /** The holder's secret. */
   readonly token: string;
+  /** How long the lock is held from now on, in milliseconds. */
   readonly ttlMs: number;
 }
 

@@ -119,6 +119,7 @@ return ARGV[19] == 'cancelPrevious' and inTheWay(limit) or {'ok', length}
 
 /** What {@linkcode requestExecution} takes. */
 export interface RequestOptions {
+  /** What the execution is kept under, and the queue, feed and timers of its partition. */
   readonly keys: {
     readonly meta: string;
     readonly log: string;
@@ -127,14 +128,19 @@ export interface RequestOptions {
     readonly timers: string;
     readonly values: string;
   };
+  /** The execution. */
   readonly executionId: string;
+  /** Its workflow. */
   readonly workflowId: string;
+  /** The version that it runs. */
   readonly version: number;
+  /** Id of the trigger node. */
   readonly trigger: string;
   /** Data of `execution.requested`, as JSON. */
   readonly data: string;
   /** The instance to reply to, or "". */
   readonly replyTo: string;
+  /** Whether the caller is answered by the first node that responds. */
   readonly replyEarly: boolean;
   /** The trigger's output, as JSON. */
   readonly input: string;
@@ -144,8 +150,11 @@ export interface RequestOptions {
   readonly base: string;
   /** Whether `input` is stored beside the log instead of in the work entry. */
   readonly large: boolean;
+  /** How long its result is kept, in seconds. */
   readonly resultTtlSeconds: number;
+  /** How long its log is kept from its end on, in seconds. */
   readonly historyTtlSeconds: number;
+  /** How long it may take, in milliseconds. */
   readonly timeoutMs: number;
   /** Where slots or an idempotency key are at stake. */
   readonly admission?: AdmissionOptions;
@@ -153,6 +162,7 @@ export interface RequestOptions {
 
 /** What a request draws on besides its own log. */
 export interface AdmissionOptions {
+  /** The slots of the workflow, the executions that wait for one, and the idempotency record. */
   readonly keys: {
     readonly slots: string;
     readonly waiting: string;
@@ -167,6 +177,7 @@ export interface AdmissionOptions {
   readonly fingerprint: string;
   /** How long the idempotency record is kept. */
   readonly recordTtlSeconds: number;
+  /** What the names of the partition's keys begin with. */
   readonly base: string;
 }
 

@@ -29,10 +29,15 @@ return 1
 
 /** What {@linkcode requeue} takes. */
 export interface RequeueOptions {
+  /** What is known of the execution besides its log, and the work stream. */
   readonly keys: { readonly meta: string; readonly work: string };
+  /** The execution. */
   readonly executionId: string;
+  /** The claim's epoch. */
   readonly epoch: number;
+  /** Name of the consumer group. */
   readonly group: string;
+  /** What the names of the partition's keys begin with. */
   readonly base: string;
 }
 

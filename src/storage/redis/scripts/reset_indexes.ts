@@ -26,12 +26,14 @@ return 'OK'
 
 /** What {@linkcode resetIndexes} takes. */
 export interface ResetIndexesOptions {
+  /** The indexes, and what is known of executions that expire. */
   readonly keys: {
     readonly expiry: string;
     readonly expiryBefore: string;
     /** The indexes that are dropped. */
     readonly indexes: readonly string[];
   };
+  /** The counters of each day, and their part that the logs no longer tell. */
   readonly days: readonly { readonly daily: string; readonly past: string }[];
 }
 

@@ -50,8 +50,11 @@ export interface ScheduleKeys {
 
 /** What {@linkcode pauseSchedule} takes. */
 export interface PauseScheduleOptions {
+  /** The schedules that are due, those of the workflow, and this one's notes. */
   readonly keys: ScheduleKeys;
+  /** The workflow. */
   readonly workflowId: string;
+  /** Id of the trigger node. */
   readonly node: string;
   /** Absent to stop it: times in epoch milliseconds, or "" for none, and notes as JSON. */
   readonly resume?: { readonly next: string; readonly dueAt: string; readonly notes: readonly string[] };

@@ -39,8 +39,11 @@ return 'ok'
 
 /** What {@linkcode syncSchedules} takes. */
 export interface SyncSchedulesOptions {
+  /** The schedules that are due, and those of the workflow. */
   readonly keys: { readonly due: string; readonly schedules: string };
+  /** The workflow. */
   readonly workflowId: string;
+  /** What the names of the partition's keys begin with. */
   readonly base: string;
   /** Times in epoch milliseconds, or "" for none. */
   readonly wanted: readonly {

@@ -35,10 +35,15 @@ return {claims, dead}
 
 /** What {@linkcode takeExternal} takes. */
 export interface TakeExternalOptions {
+  /** The executions that are handed out, by the end of their lease. */
   readonly keys: { readonly external: string };
+  /** How many are handed out at most. */
   readonly count: number;
+  /** How long the taker has each before it is handed out again, in milliseconds. */
   readonly leaseMs: number;
+  /** What the names of the partition's keys begin with. */
   readonly base: string;
+  /** How many times one may be handed out without progress. */
   readonly maxDeliveries: number;
 }
 

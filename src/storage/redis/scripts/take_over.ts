@@ -33,14 +33,19 @@ return {claims, taken, cursor}
 
 /** What {@linkcode takeOver} takes. */
 export interface TakeOverOptions {
+  /** The work stream. */
   readonly keys: { readonly work: string };
+  /** Name of the consumer group. */
   readonly group: string;
+  /** The consumer that takes over. */
   readonly consumer: string;
+  /** How long a lease lives without a renewal, in milliseconds. */
   readonly leaseMs: number;
   /** How many entries it takes over at most. */
   readonly count: number;
   /** Where the last call stopped; `0-0` at first. */
   readonly cursor: string;
+  /** What the names of the partition's keys begin with. */
   readonly base: string;
 }
 

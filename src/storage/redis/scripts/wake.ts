@@ -51,9 +51,11 @@ return {#due, next and ms(math.max(0, next - now)) or ''}
 
 /** What {@linkcode wake} takes. */
 export interface WakeOptions {
+  /** The timers of the partition. */
   readonly keys: { readonly timers: string };
   /** How many timers it moves at most. */
   readonly count: number;
+  /** What the names of the partition's keys begin with. */
   readonly base: string;
 }
 

@@ -43,9 +43,13 @@ return {first, unpack(missing)}
 
 /** What {@linkcode watchLocks} takes. */
 export interface WatchLocksOptions {
+  /** The stream by which this instance's waiters are woken. */
   readonly keys: { readonly wakes: string };
+  /** What the names of the locks' keys begin with. */
   readonly base: string;
+  /** How long that stream is kept, in milliseconds. */
   readonly wakesTtlMs: number;
+  /** Name of this instance. */
   readonly instance: string;
   /** The last entry of the wakes that was read. */
   readonly cursor: string;

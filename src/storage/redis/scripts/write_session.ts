@@ -40,14 +40,21 @@ return {'done', next.version, next.createdAt, next.updatedAt, ms + ARGV[3], crea
 
 /** What {@linkcode writeSession} takes. */
 export interface WriteSessionOptions {
+  /** The session's document, and the stream of those who follow it. */
   readonly keys: { readonly document: string; readonly followed?: string };
+  /** Whether documents are RedisJSON, or strings. */
   readonly asJson: boolean;
+  /** What must hold of the session that is there: see `holds`. */
   readonly condition: string;
+  /** The life of the session from each use on, in milliseconds. */
   readonly ttlMs: number;
+  /** Which parts are sealed, as a JSON string. */
   readonly sealed: string;
+  /** The data, as JSON. */
   readonly json: string;
   /** The same session in another form. */
   readonly isSame: boolean;
+  /** How many entries and bytes the stream of followers may have. */
   readonly mailbox: { readonly entries: number; readonly bytes: number };
 }
 

@@ -14,6 +14,7 @@ import { BLOCK_MS, GRACE_MS } from "../connection/deadlines.ts";
 
 /** What a group reader is made of. */
 export interface GroupReaderOptions {
+  /** Names of the streams that are read, one a partition. */
   readonly streams: readonly string[];
   /** Name of the consumer group. */
   readonly group: string;
