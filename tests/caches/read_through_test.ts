@@ -9,6 +9,7 @@ import { Caches } from "../../src/caches/caches.ts";
 import { Locks } from "../../src/locks/locks.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { drivers, eventually } from "../storage/drivers.ts";
+import { Crowd } from "./crowd.ts";
 
 const A = "https://example.com/a";
 
@@ -40,9 +41,9 @@ for (const driver of drivers()) {
     await driver.clean();
   });
 
-  const cachesOf = (from: Store) =>
+  const cachesOf = (from: Store, crowd?: Crowd) =>
     new Caches({
-      store: from.caches,
+      store: crowd?.before(from.caches) ?? from.caches,
       now: () => from.clock.now() + later,
       locks: new Locks({ store: from.locks, clientId: "test" }),
       onLookup: (cache, lookup, bytes) => lookups.push(`${cache} ${lookup} ${bytes}`),
@@ -52,11 +53,12 @@ for (const driver of drivers()) {
     new Response(text, { headers: { "cache-control": control } });
 
   test("a hundred who miss at once make one call, on two instances too", async () => {
-    const instances = [cachesOf(store), cachesOf(other)];
+    const crowd = new Crowd(100);
+    const instances = [cachesOf(store, crowd), cachesOf(other, crowd)];
     let calls = 0;
     const load = async () => {
       calls++;
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      await crowd.gathered;
       return cached("answer");
     };
     const answers = await Promise.all(

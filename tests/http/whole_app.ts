@@ -27,7 +27,7 @@ export interface WholeAppOptions {
   /** Of what `createApp` is given, other parts. */
   readonly deps?: Partial<AppDeps>;
   /** What `httpRequest` calls with. */
-  readonly fetch?: typeof globalThis.fetch;
+  readonly fetch?: typeof globalThis.fetch | undefined;
 }
 
 /** An app that runs. */

@@ -6,6 +6,7 @@ import * as assert from "uvu/assert";
 import { CacheCounter } from "../../../src/caches/cache_counter.ts";
 import { Caches } from "../../../src/caches/caches.ts";
 import { createMemoryStore } from "../../../src/storage/memory/store.ts";
+import { Crowd } from "../../caches/crowd.ts";
 import { json, post } from "../harness.ts";
 import { chain, openWholeApp, type WholeApp } from "../whole_app.ts";
 
@@ -21,17 +22,21 @@ interface Opened extends WholeApp {
   later(ms: number): void;
 }
 
-async function open(settings: object, nodes: Parameters<typeof chain>[1] = [COUNT]): Promise<Opened> {
+async function open(
+  settings: object,
+  nodes: Parameters<typeof chain>[1] = [COUNT],
+  { crowd, fetch }: { crowd?: Crowd; fetch?: typeof globalThis.fetch } = {},
+): Promise<Opened> {
   const store = createMemoryStore({ instance: "test", maxWaiters: 100 });
   let later = 0;
   const now = () => store.clock.now() + later;
   const counter = new CacheCounter({ store: store.caches, now });
   const caches = new Caches({
-    store: store.caches,
+    store: crowd?.before(store.caches) ?? store.caches,
     now,
     onLookup: (cache, lookup, bytes) => counter.add(cache, lookup, bytes),
   });
-  const whole = await openWholeApp({ store, deps: { caches } });
+  const whole = await openWholeApp({ store, fetch, deps: { caches } });
   const definition = chain("one", nodes) as { nodes: { parameters: object }[] };
   Object.assign(definition.nodes[0]!.parameters, { methods: ["GET", "POST"] });
   await whole.catalog.put("one", { ...definition, settings });
@@ -111,8 +116,13 @@ test("a new version of the workflow keeps nothing of the old one's answers", asy
 });
 
 test("a hundred calls at once start one execution", async () => {
-  const wait = { id: "wait", type: "delay", parameters: { seconds: 0.05 } };
-  await using whole = await open(CACHE, [wait, COUNT]);
+  const crowd = new Crowd(100);
+  const fetch = async () => {
+    await crowd.gathered;
+    return new Response();
+  };
+  const wait = { id: "wait", type: "httpRequest", parameters: { url: "http://127.0.0.1/" } };
+  await using whole = await open(CACHE, [wait, COUNT], { crowd, fetch });
   const responses = await Promise.all(
     Array.from({ length: 100 }, () => whole.app.request("/webhook/one", post({ n: 1 }))),
   );
