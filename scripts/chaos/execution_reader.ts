@@ -2,7 +2,8 @@
  * Reads an execution out of Redis as it lies there, past the product.
  */
 import type { Keys } from "../../src/storage/redis/keys.ts";
-import { entryIdBefore, type StoredEvent } from "../../src/execution/event.ts";
+import type { StoredEvent } from "../../src/execution/event.ts";
+import { entryIdBefore } from "../../src/lib/entry_id.ts";
 import { timesToLive } from "./keyspace.ts";
 import type { Execution } from "./log_check.ts";
 import type { ChaosRedis } from "./redis_process.ts";

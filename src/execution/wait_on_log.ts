@@ -1,7 +1,8 @@
 /**
  * Waiting on an execution's log: for callers who did not start the execution, or not on this instance.
  */
-import { entryIdBefore, isTerminal, type StoredEvent } from "./event.ts";
+import { isTerminal, type StoredEvent } from "./event.ts";
+import { entryIdBefore } from "../lib/entry_id.ts";
 import type { ExecutionLog } from "./log.ts";
 import type { Interruption, Replies, Reply, ReplyWait } from "./replies.ts";
 import type { ExecutionResult, ResponseData } from "./result.ts";

@@ -12,7 +12,8 @@
  */
 import { LRUCache } from "lru-cache";
 import type { ExecutionLog } from "../execution/log.ts";
-import { compareEntryIds, isEnded } from "../execution/event.ts";
+import { isEnded } from "../execution/event.ts";
+import { compareEntryIds } from "../lib/entry_id.ts";
 import type { Clock } from "../lib/clock.ts";
 import { pause } from "../lib/delay.ts";
 import {

@@ -12,7 +12,7 @@
  * ```
  */
 import { MillraceError } from "../lib/errors.ts";
-import { isEntryId } from "../execution/event.ts";
+import { isEntryId } from "../lib/entry_id.ts";
 
 const SEVERAL = /^f[0-9a-z]{1,10}(?:_(?:[0-9a-z]{1,10}(?:\.[0-9a-z]{1,10})?)?){2,1024}$/;
 const BEGINNING = "0-0";

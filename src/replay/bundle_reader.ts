@@ -14,7 +14,8 @@ import type { z } from "zod";
 import { MillraceError } from "../lib/errors.ts";
 import type { JsonValue } from "../lib/json.ts";
 import { isExecutionId } from "../lib/uuidv7.ts";
-import { compareEntryIds, isTerminal, type StoredEvent } from "../execution/event.ts";
+import { isTerminal, type StoredEvent } from "../execution/event.ts";
+import { compareEntryIds } from "../lib/entry_id.ts";
 import { applyEvent, emptyState, type RunState } from "../execution/state.ts";
 import { endSchema, eventSchema, headSchema, workflowSchema } from "./bundle_schema.ts";
 

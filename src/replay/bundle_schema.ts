@@ -5,7 +5,7 @@
  * releases may say more.
  */
 import { z } from "zod";
-import { isEntryId } from "../execution/event.ts";
+import { isEntryId } from "../lib/entry_id.ts";
 import { IMPORT_PREFIX } from "../workflow/workflow_store.ts";
 import { isExecutionId } from "../lib/uuidv7.ts";
 import type { JsonValue } from "../lib/json.ts";

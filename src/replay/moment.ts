@@ -8,7 +8,8 @@
  */
 import type { ExecutionLog } from "../execution/log.ts";
 import { parseIsoTime } from "../lib/iso_time.ts";
-import { compareEntryIds, type StoredEvent } from "../execution/event.ts";
+import type { StoredEvent } from "../execution/event.ts";
+import { compareEntryIds } from "../lib/entry_id.ts";
 import { applyEvent, emptyState, type RunState } from "../execution/state.ts";
 
 /** A place in a log: all entries up to this one, itself included. */

@@ -1,7 +1,8 @@
 /**
  * What a fork takes from the record, instead of running it.
  */
-import { compareEntryIds, type EventData, isEntryId, type StoredEvent } from "../execution/event.ts";
+import type { EventData, StoredEvent } from "../execution/event.ts";
+import { compareEntryIds, isEntryId } from "../lib/entry_id.ts";
 import type { Graph } from "../workflow/graph.ts";
 import type { Recording } from "./recording.ts";
 

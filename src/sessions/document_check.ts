@@ -1,6 +1,6 @@
 /**
- * What a document may hold, whatever keeps it: I-JSON (RFC 7493) of bounded depth. What one store would refuse or
- * change on its way, none takes.
+ * What a document may hold: I-JSON (RFC 7493) of bounded depth, the same for every driver. What one driver would refuse
+ * or alter is refused by all.
  */
 import type { Fault } from "../lib/errors.ts";
 import type { JsonValue } from "../lib/json.ts";
@@ -10,14 +10,15 @@ import { type JsonStep, tokensOf, walkJson } from "../lib/json_walk.ts";
 /** How many arrays and objects may stand inside each other; RedisJSON parses 127 levels. */
 export const MAX_DEPTH = 100;
 
-/** With `u`, a surrogate matches only where it stands alone. */
+/** The flag `u` makes a surrogate match only when it is not part of a pair. */
 const LONE_SURROGATE = /[\ud800-\udfff]/u;
 
 /**
- * Says what is wrong with a value, or nothing: too deep, a number past the range of a double (`1e400` would come back as
- * null), or a lone surrogate, which is no Unicode (RFC 7493, section 2.1).
+ * Checks a value. Faults are nesting past {@linkcode MAX_DEPTH}, a number larger than a double (`1e400` would come
+ * back as null), and a lone surrogate, which is not valid Unicode (RFC 7493, section 2.1).
  *
- * @param root where the value stands in the document that was sent
+ * @param root path of the value in the document that was sent
+ * @returns the first fault; `undefined` for a valid value
  */
 export function checkDocument(value: JsonValue, root: readonly string[]): Fault | undefined {
   let fault: Fault | undefined;

@@ -11,10 +11,10 @@ import { type Fault, MillraceError } from "../lib/errors.ts";
 import { isJsonObject, jsonEqual, type JsonObject, type JsonValue, setMember } from "../lib/json.ts";
 import { arrayIndex, parsePointer, replaceAt, valueAt } from "../lib/json_pointer.ts";
 
-/** How many operations a patch may have: each insertion at the head of a long list moves all of it. */
+/** The most operations of one patch: each insertion at the head of a list moves the whole list. */
 const MAX_OPERATIONS = 1000;
 
-/** One operation (section 4), its pointers as tokens. */
+/** One operation (section 4), with its pointers split into tokens. */
 export type Operation =
   | { readonly op: "add" | "replace" | "test"; readonly path: readonly string[]; readonly value: JsonValue }
   | { readonly op: "remove"; readonly path: readonly string[] }
@@ -69,9 +69,9 @@ function parseOperation(item: JsonValue, fault: (member: string, detail: string)
 }
 
 /**
- * Applies all operations, or throws: then the document, which is changed in place, is worth nothing any more.
+ * Applies all operations in place. When it throws, the document is left half changed and must be dropped.
  *
- * @param options.limitBytes how many characters of JSON the patch may copy: a few copies of copies make gigabytes
+ * @param options.limitBytes characters of JSON that `copy` operations may add: copies of copies grow exponentially
  * @throws {MillraceError} `patch_conflict` where an operation names what is not there, `patch_test_failed`,
  * `document_too_large`, `json_too_deep`
  */
@@ -94,7 +94,7 @@ export function applyJsonPatch(
     try {
       result = apply(result, operation, copyOf);
     } catch (error) {
-      // Moves and copies can nest what is within the limit each, until stringify has no stack left.
+      // Moves and copies can nest values so deep that JSON.stringify exhausts the stack.
       if (error instanceof RangeError) {
         throw new MillraceError("json_too_deep", "The patch makes JSON that is too deep");
       }
@@ -106,7 +106,7 @@ export function applyJsonPatch(
   return result;
 }
 
-/** An operation that does not go with the document. */
+/** An operation that cannot be applied to the document. */
 class Conflict extends Error {
   readonly code: "patch_conflict" | "patch_test_failed";
 
@@ -148,7 +148,7 @@ function existing(document: JsonValue, tokens: readonly string[], member = "path
   return value;
 }
 
-/** Section 4.1: inserts into an array, sets a member, or takes the place of the whole document. */
+/** Section 4.1: inserts into an array, sets a member, or replaces the whole document. */
 function add(document: JsonValue, path: readonly string[], value: JsonValue): JsonValue {
   const token = path.at(-1);
   if (token === undefined) return value;
@@ -162,7 +162,7 @@ function add(document: JsonValue, path: readonly string[], value: JsonValue): Js
   return document;
 }
 
-/** Section 4.2. Without the whole document `null` is left, which is no document of ours. */
+/** Section 4.2. Removing the whole document leaves `null`, which is refused afterwards as no session. */
 function remove(document: JsonValue, path: readonly string[]): JsonValue {
   existing(document, path);
   const token = path.at(-1);

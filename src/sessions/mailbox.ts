@@ -1,17 +1,18 @@
 /**
- * Mailboxes: streams of JSON that are posted to a session, or told of a workflow in the designer, and read by any number
- * of followers on any instance.
+ * Mailboxes: streams of JSON entries, posted to a session or written when a workflow is saved in the designer, and read
+ * by any number of followers on any instance.
  */
+import { entryTime } from "../lib/entry_id.ts";
 
 const MINUTE_MS = 60_000;
 
-/** How long entries of each box live, in milliseconds. */
+/** Lifetime of an entry in each box, in milliseconds. */
 export const BOX_TTL_MS = {
   events: 1440 * MINUTE_MS,
   commands: 5 * MINUTE_MS,
   input: 5 * MINUTE_MS,
   chains: 1440 * MINUTE_MS,
-  /** What becomes of a workflow's state in the designer. */
+  /** Changes to the state of a workflow in the designer. */
   designer: 60 * MINUTE_MS,
 } as const;
 
@@ -21,20 +22,20 @@ export type Box = keyof typeof BOX_TTL_MS;
 /** The boxes of a session. */
 export const SESSION_BOXES = ["events", "commands", "input", "chains"] as const satisfies readonly Box[];
 
-/** Which box is meant. */
+/** Identifies one mailbox. */
 export interface Address {
   readonly box: Box;
-  /** The session's, or the workflow's. */
+  /** Id of the session; of the workflow for the box `designer`. */
   readonly id: string;
 }
 
-/** What was posted. */
+/** One entry of a mailbox. */
 export interface MailboxEntry {
   /** A stream entry id: epoch milliseconds, `-`, and a count. Greater than all before it. */
   readonly id: string;
   /** JSON text. */
   readonly json: string;
-  /** The id of the entry before it, gone or not; `""` where the box was empty. */
+  /** Id of the previous entry, even if that has been trimmed or has expired; `""` when the box was empty. */
   readonly before: string;
 }
 
@@ -48,15 +49,16 @@ export interface RecentEvent {
 /** Where mailboxes are kept. */
 export interface Mailboxes {
   /**
-   * Posts; replies with the entry's id. The oldest entries go where there are more, or more bytes, than a box may have;
-   * an event is also among the recent ones. Throws `document_too_large` for what no box may have.
+   * Appends an entry, returns its id. The oldest entries are removed while the box has more entries or bytes than its
+   * limits allow. An event also goes into the list of recent events. Throws `document_too_large` for an entry larger
+   * than a whole box may be.
    */
   post(address: Address, json: string): Promise<string>;
-  /** At most `limit` entries that are younger than the box's time to live, oldest first, after an id. */
+  /** At most `limit` unexpired entries after the id `after`, or from the beginning, oldest first. */
   read(address: Address, options: { limit: number; after?: string }): Promise<MailboxEntry[]>;
   /**
-   * The same, and then what is posted, as it is, until the signal aborts. `"gap"` stands where entries may be missing.
-   * Throws `too_many_waiters`.
+   * Reads like {@linkcode read}, then yields entries as they are posted, until the signal aborts. Yields `"gap"` where
+   * entries may be missing. Throws `too_many_waiters`.
    */
   follow(address: Address, options: { signal: AbortSignal; after?: string }): AsyncIterable<MailboxEntry[] | "gap">;
   /** The newest events of all sessions, newest first. */
@@ -65,23 +67,19 @@ export interface Mailboxes {
   clear(id: string): Promise<void>;
 }
 
-/** What a follower has seen. */
+/** How far a follower has read. */
 export interface Seen {
-  /** The id of the last entry, or the one to go on after; `undefined` for one who reads from the beginning. */
+  /** Id of the last entry read, or of the one to resume after; `undefined` when reading from the beginning. */
   readonly id: string | undefined;
-  /** It has been reading since, so that it saw whatever came. */
+  /** True when it has followed the box without interruption since that entry. */
   readonly isLive: boolean;
 }
 
-/** Whether entries may be missing between what was seen and the next entry that is there. */
+/** Whether entries may be missing between the last one read and `entry`, the next one in the box. */
 export function isGap(entry: MailboxEntry, { id, isLive }: Seen, ttlMs: number): boolean {
   if (id === undefined) return false;
   if (entry.before !== "") return entry.before !== id;
-  // The box was empty. Who was away cannot know what it held; who was not has lost nothing if it only expired.
-  return !isLive || millisecondsOf(id) >= millisecondsOf(entry.id) - ttlMs;
-}
-
-/** When an entry was posted, in epoch milliseconds. */
-export function millisecondsOf(entryId: string): number {
-  return Number(entryId.split("-")[0]);
+  // The box had been emptied. A live follower has lost nothing if its last entry has only expired; one that resumes
+  // cannot know what the box held in between.
+  return !isLive || entryTime(id) >= entryTime(entry.id) - ttlMs;
 }

@@ -8,7 +8,7 @@
  */
 import { isJsonObject, type JsonObject, type JsonValue, setMember } from "../lib/json.ts";
 
-/** The patched value (section 2). Objects of the target are changed in place, and parts of the patch become parts of it. */
+/** Applies a patch (section 2). Changes objects of the target in place; the result shares values with the patch. */
 export function mergePatch(target: JsonValue | undefined, patch: JsonValue): JsonValue {
   if (!isJsonObject(patch)) return patch;
   const result: JsonObject = isJsonObject(target) ? target : {};
@@ -21,8 +21,8 @@ export function mergePatch(target: JsonValue | undefined, patch: JsonValue): Jso
 }
 
 /**
- * True when a merge may change what stands at a place, or what it stands in, otherwise than by adding members beside it:
- * the place itself, a place inside of it, or one around it that gets another value.
+ * True when a merge may change the value at a path: the patch sets that path, a path inside of it, or replaces one of
+ * its ancestors. False when it only adds or changes members beside it.
  */
 export function mergeTouches(patch: JsonValue, tokens: readonly string[]): boolean {
   let part: JsonValue = patch;

@@ -1,8 +1,8 @@
 /**
  * Encryption at rest: AES-256-GCM by Web Crypto, with keys that can be rotated.
  *
- * What is sealed reads `<key id>.<base64 of IV and ciphertext>`. Associated data are the session's id and the part's
- * pointer, so that nothing sealed can be put elsewhere and still be opened.
+ * A sealed value reads `<key id>.<base64 of IV and ciphertext>`. The session's id and the part's pointer are associated
+ * data, so a value that is moved to another session or another place cannot be opened.
  *
  * @example
  * ```ts
@@ -14,34 +14,34 @@ import { MillraceError } from "../lib/errors.ts";
 import type { JsonValue } from "../lib/json.ts";
 import { parsePointer } from "../lib/json_pointer.ts";
 
-/** One key. */
+/** An encryption key. */
 export interface EncryptionKey {
-  /** Letters, digits, `_` and `-`: it stands in front of what the key has sealed. */
+  /** Letters, digits, `_` and `-`: the prefix of values that the key has sealed. */
   readonly id: string;
   /** 32 bytes. */
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** What {@linkcode SealedParts} is made of. */
+/** Options of {@linkcode SealedParts}. */
 export interface SealedPartsOptions {
-  /** The first one seals, all open. */
+  /** Values are sealed with the first key and opened with whichever of them sealed them. None: nothing is sealed. */
   readonly keys: readonly EncryptionKey[];
-  /** JSON pointers into a session's data. */
+  /** JSON pointers (RFC 6901) of the parts, from the root of a session's data. */
   readonly pointers: readonly string[];
 }
 
 const ALGORITHM = "AES-GCM";
-/** 96 bits, as NIST SP 800-38D, section 8.2.2, has it for random ones. */
+/** 96 bits: the size of a random IV by NIST SP 800-38D, section 8.2.2. */
 const IV_BYTES = 12;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Seals and opens the parts of sessions that are to be kept secret. */
+/** Encrypts and decrypts chosen parts of sessions. */
 export class SealedParts {
-  /** Where the parts are, as tokens; none lies inside another. */
+  /** Paths of the parts, as tokens; no path is inside another one. */
   readonly places: readonly (readonly string[])[];
-  /** Names the places: what was stored with other ones is stored anew when it is next changed or read. */
+  /** Identifies the set of paths: a session stored under another one is rewritten when it is next read or changed. */
   readonly name: string;
   readonly #keys: readonly EncryptionKey[];
   readonly #imported = new Map<string, Promise<CryptoKey>>();
@@ -55,12 +55,12 @@ export class SealedParts {
     this.name = keys.length === 0 ? "" : outermost.join(" ");
   }
 
-  /** True for what was sealed with a key that seals no longer. */
+  /** True for a value that was sealed with a key other than the first. */
   isOld(sealed: string): boolean {
     return keyIdOf(sealed) !== this.#keys[0]?.id;
   }
 
-  /** Seals the value of a part. */
+  /** Encrypts the value at `place` in the session `id`. */
   async seal(value: JsonValue, { id, place }: { id: string; place: readonly string[] }): Promise<string> {
     const key = this.#keys[0]!;
     const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
@@ -75,7 +75,7 @@ export class SealedParts {
     return `${key.id}.${encodeBase64(bytes)}`;
   }
 
-  /** Opens what was sealed. Throws `session_unreadable` without its key, or when it was changed or put elsewhere. */
+  /** Decrypts a value. Throws `session_unreadable` when its key is missing, or it was altered or moved. */
   async open(sealed: string, { id, place }: { id: string; place: readonly string[] }): Promise<JsonValue> {
     const keyId = keyIdOf(sealed);
     const key = this.#keys.find((key) => key.id === keyId);

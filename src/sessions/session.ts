@@ -1,25 +1,25 @@
 /**
- * What a session is to those who use it: the document, what may be put, and the errors.
+ * A session as its users see it: the document, the checks of what they write, and the errors.
  */
 import { type Fault, MillraceError } from "../lib/errors.ts";
 import { isJsonObject, jsonEqual, type JsonValue } from "../lib/json.ts";
 import { formatPointer } from "../lib/json_pointer.ts";
 import { checkDocument } from "./document_check.ts";
 
-/** How sessions are bounded by default. */
+/** Default limits of sessions. */
 export const SESSION_DEFAULTS = {
-  /** A day. */
+  /** Lifetime from each use on, in seconds: a day. */
   ttlSeconds: 86_400,
-  /** How many bytes of JSON the data of one may have, in its stored form: 1 MiB. */
+  /** Largest data of one session, in bytes of JSON in its stored form: 1 MiB. */
   limitBytes: 2 ** 20,
 } as const;
 
-/** The longest life of a session from a use on: a year. */
+/** The longest lifetime from a use on, in seconds: a year. */
 export const MAX_TTL_SECONDS = 31_536_000;
 
 const encoder = new TextEncoder();
 
-/** Whether a session can be called so: 1 to 256 characters of Unicode, none of them a control character. */
+/** Whether a text is a valid session id: 1 to 256 characters of Unicode, none of them a control character. */
 export function isSessionId(id: string): boolean {
   return id.length <= 256 && /^[^\p{Cc}\p{Cs}]+$/u.test(id);
 }
@@ -28,38 +28,39 @@ export function isSessionId(id: string): boolean {
 export interface Session {
   readonly id: string;
   readonly data: JsonValue;
-  /** How long it lives from each use on. */
+  /** Lifetime from each use on, in seconds. */
   readonly ttlSeconds: number;
   readonly version: number;
   /** Epoch milliseconds. */
   readonly createdAt: number;
   readonly updatedAt: number;
-  /** When it ends unless it is used. */
+  /** When it expires unless it is used before, in epoch milliseconds. */
   readonly expiresAt: number;
 }
 
 /** The members of a {@linkcode Session} that can be changed. */
 export type SessionContent = Pick<Session, "data" | "ttlSeconds">;
 
-/** What a request may ask of the session that is there (RFC 9110, section 13.1). */
+/** Preconditions of a change (RFC 9110, section 13.1). */
 export interface Guards {
   readonly ifMatch?: number | "*";
   readonly ifNoneMatch?: "*";
 }
 
-/** The members of the document that its owner sees, in their order. `expiresAt` is none: each read moves it. */
+/** The document that `GET` shows. `expiresAt` is not a member, since each read moves it. */
 export function toDocument({ id, data, ttlSeconds, version, createdAt, updatedAt }: Omit<Session, "expiresAt">) {
   return { id, ttlSeconds, version, createdAt, updatedAt, data };
 }
 
-/** What stands in the document and is the store's own. */
+/** Members of the document that only the store sets. */
 const READ_ONLY = ["id", "version", "createdAt", "updatedAt"] as const;
 
 /**
- * Reads what was put, or what a patch has made. Without `data` it is an empty object; without `ttlSeconds` the default.
+ * Checks a document that was put, or that a patch has made. `data` defaults to an empty object.
  *
- * @param options.patched the document before the patch, whose read-only members must still be as they were; what was put
- * may have any of them, so that what was got can be put back, but no other id
+ * @param options.ttlSeconds default of `ttlSeconds`
+ * @param options.patched the document before the patch, whose read-only members must be unchanged. Without it the
+ * document was put: read-only members are ignored, so that the answer of a GET can be put back, but `id` must match
  * @throws {MillraceError} `invalid_session`, with every fault by its pointer
  */
 export function parseContent(
@@ -87,37 +88,37 @@ export function parseContent(
   return { data, ttlSeconds: ttlSeconds as number };
 }
 
-/** What is wrong with a time to live. */
+/** The faults of a time to live; none for a valid one. */
 export function ttlFaults(ttlSeconds: JsonValue): Fault[] {
   const isRight = typeof ttlSeconds === "number" && Number.isInteger(ttlSeconds) && ttlSeconds >= 1 &&
     ttlSeconds <= MAX_TTL_SECONDS;
   return isRight ? [] : [{ pointer: "/ttlSeconds", detail: `Expected a whole number from 1 to ${MAX_TTL_SECONDS}` }];
 }
 
-/** Throws `document_too_large` for JSON text of more bytes than that. */
+/** Throws `document_too_large` for JSON text of more than `limitBytes` bytes. */
 export function checkSize(json: string, limitBytes: number): void {
   if (3 * json.length > limitBytes && encoder.encode(json).length > limitBytes) throw tooLarge(limitBytes);
 }
 
-/** The error for what is larger than it may be. */
+/** The error for a document that is too large. */
 export function tooLarge(limitBytes: number): MillraceError {
   return new MillraceError("document_too_large", `The document is larger than ${limitBytes} bytes`, {
     extensions: { limitBytes },
   });
 }
 
-/** The error for what is no session. */
+/** The error for a document that is not a valid session. */
 export function invalid(faults: readonly Fault[]): MillraceError {
   const message = `The session has ${faults.length} fault${faults.length === 1 ? "" : "s"}`;
   return new MillraceError("invalid_session", message, { extensions: { errors: faults } });
 }
 
-/** The error for a session that is not there. */
+/** The error for a session that does not exist. */
 export function sessionNotFound(): MillraceError {
   return new MillraceError("session_not_found", "There is no such session, or it has expired");
 }
 
-/** The error for a condition that does not hold. */
+/** The error for a precondition that does not hold. */
 export function versionMismatch(version: number | undefined): MillraceError {
   const found = version === undefined ? "does not exist" : `is at version ${version}`;
   return new MillraceError("version_mismatch", `It ${found}, which the request's condition does not allow`, {

@@ -1,72 +1,72 @@
 /**
- * What keeps sessions: documents under ids, each with a version and a time to live.
+ * The port of sessions: documents by id, each with a version and a time to live.
  *
- * Times are the store's own, epoch milliseconds; a version is a number that only grows, also past a deletion of the
- * session and a new one under its id. A session that has expired is not there.
+ * Times are epoch milliseconds by the store's clock. Versions of one id only grow, even when the session is deleted and
+ * made again. An expired session does not exist.
  */
 import type { JsonValue } from "../lib/json.ts";
 
-/** A session as it is kept. */
+/** A session as it is stored. */
 export interface StoredSession {
   readonly version: number;
   readonly createdAt: number;
   readonly updatedAt: number;
-  /** How long it lives from each use on. */
+  /** Lifetime from each use on, in milliseconds. */
   readonly ttlMs: number;
-  /** When it ends unless it is used. */
+  /** When it expires unless it is used before, in epoch milliseconds. */
   readonly expiresAt: number;
-  /** Says which parts were to be sealed when all of it was last written. */
+  /** Which parts were to be sealed when the whole session was last written: {@linkcode SealedParts.name}. */
   readonly sealed: string;
-  /** In its stored form (`stored_form.ts`). */
+  /** The data in its stored form (`stored_form.ts`). */
   readonly data: JsonValue;
-  /** The data may have marks. */
+  /** Whether the data may have marks. */
   readonly hasMarks: boolean;
 }
 
-/** What a change asks of the session that is there: a version, any (`*`), or none; without a condition, nothing. */
+/** Precondition of a change: this version exists, any does (`*`), or none does; `undefined` is no precondition. */
 export type Condition = number | "*" | "none" | undefined;
 
-/** What becomes of a change. `moved`: the condition does not hold, `version` is what is there, if anything is. */
+/** Outcome of a change. `moved`: the precondition does not hold; `version` is the existing one, if there is one. */
 export type Outcome<T> = { readonly kind: "done"; readonly value: T } | {
   readonly kind: "moved";
   readonly version: number | undefined;
 };
 
-/** What is written. */
+/** A session to be written. */
 export interface SessionWrite {
-  /** JSON text in its stored form. */
+  /** The data in its stored form, as JSON text. */
   readonly json: string;
   readonly ttlMs: number;
   readonly sealed: string;
-  /** The same session in another form: its version and its times stay, and nobody is told. */
+  /** True when only the stored form changes: version and times stay, and followers are not told. Default false. */
   readonly isSame?: boolean;
 }
 
-/** A merge patch (RFC 7396) of the data. */
+/** A merge patch (RFC 7396) to be applied to the data. */
 export interface SessionMerge {
-  /** A JSON object in its stored form, as text. */
+  /** The patch, a JSON object in its stored form, as text. */
   readonly json: string;
-  /** Changes the time to live. */
+  /** The new time to live, in milliseconds; by default it stays as it is. */
   readonly ttlMs?: number;
-  /** A session that was written with other parts to be sealed is not merged. */
+  /** {@linkcode SealedParts.name}: a session that was written under another one is not merged. */
   readonly sealed: string;
-  /** How many bytes of JSON the data may have. */
+  /** Largest data after the merge, in bytes of JSON. */
   readonly limitBytes: number;
 }
 
-/** Where sessions are kept. */
+/** Stores sessions. */
 export interface SessionStore {
-  /** The session, whose life begins anew. */
+  /** Reads a session and renews its time to live; `undefined` when there is none. */
   read(id: string): Promise<StoredSession | undefined>;
-  /** Writes a session, or writes over it. */
+  /** Creates or replaces a session. */
   write(
     id: string,
     write: SessionWrite,
     condition: Condition,
   ): Promise<Outcome<Omit<StoredSession, "data" | "hasMarks" | "sealed" | "ttlMs"> & { readonly created: boolean }>>;
   /**
-   * Merges in one step, where the store can by itself; who uses another reads, changes and writes on the condition
-   * that nobody else did. `undefined`: it was written with other parts to be sealed.
+   * Merges in one step. Absent in a driver that cannot: callers then read, change and write under the version read.
+   * Resolves with `undefined` when the session was written with other parts to be sealed.
    *
    * @throws {MillraceError} `document_too_large`
    */
@@ -75,11 +75,11 @@ export interface SessionStore {
     merge: SessionMerge,
     condition: Exclude<Condition, "none">,
   ) => Promise<Outcome<StoredSession> | undefined>;
-  /** Deletes; the version that it had. */
+  /** Deletes a session; resolves with the version that it had. */
   delete(id: string, condition: Exclude<Condition, "none">): Promise<Outcome<number>>;
   /**
-   * About `limit` sessions, in no order. Each that is there from the first page to the last comes at least once; a page
-   * may be empty and not the last. Throws `invalid_parameter` for what is no cursor.
+   * A page of about `limit` ids, in no order. A session that exists from the first page to the last is listed at least
+   * once. A page may be empty without being the last one. Throws `invalid_parameter` for an invalid cursor.
    */
   list(
     options: { limit: number; cursor?: string },

@@ -1,11 +1,11 @@
 /**
- * Sessions over any store: what may be put, conditions, patches, sealed parts.
+ * Sessions over any store: validation, preconditions, patches, encryption of parts.
  *
  * Invariants:
- * 1. A change is written only on the condition that the session is what it was made from: no change is lost.
- * 2. A merge that a store can do by itself goes there whole, unless it touches parts that are sealed.
- * 3. What is read with parts that are sealed by an older key, or that should be sealed and are not, is stored anew: once
- *    the lives of all sessions have passed, nothing needs the older key.
+ * 1. A change is written only if the session still has the version that it was made from: no change is lost.
+ * 2. A merge patch is applied by the store in one step where the store can, unless it touches sealed parts.
+ * 3. A session that is read with parts sealed by an older key, or not sealed though they should be, is rewritten: once
+ *    every session has been used or has expired, the older key is no longer needed.
  *
  * @example
  * ```ts
@@ -39,26 +39,26 @@ import type { Condition, SessionStore, StoredSession } from "./session_store.ts"
 import { mayNeedMarks, putMarks, sealedMark, takeMarks } from "./stored_form.ts";
 import { Turns } from "./turns.ts";
 
-/** A version that nothing has. */
+/** A version that no session has. */
 const NEVER = 0;
-/** How often a change is tried while others change the same session. */
+/** How many times a change is tried while others change the same session. */
 const MOST_TRIES = 100;
-/** From the third try on there is a pause of up to so long before each, in milliseconds. */
+/** The longest random pause before the third and each later try, in milliseconds. */
 const PAUSE_MS = 20;
 
-/** What {@linkcode Sessions} is made of. */
+/** Options of {@linkcode Sessions}. */
 export interface SessionsOptions {
   /** Where sessions are kept. */
   readonly store: SessionStore;
-  /** Parts that are encrypted where they are kept; none by default. */
+  /** Parts that are stored encrypted; none by default. */
   readonly parts?: SealedParts;
-  /** Bytes of JSON that the data of a session may have, 1 MiB by default. */
+  /** Largest data of a session, in bytes of JSON; 1 MiB by default. */
   readonly limitBytes?: number;
-  /** The life of a session that does not say, in seconds, a day by default. */
+  /** Lifetime from each use on of sessions without `ttlSeconds`, in seconds; a day by default. */
   readonly ttlSeconds?: number;
 }
 
-/** Sessions. */
+/** Reads and changes sessions. */
 export class Sessions {
   readonly #store: SessionStore;
   readonly #parts: SealedParts;
@@ -74,17 +74,17 @@ export class Sessions {
     this.#ttlSeconds = ttlSeconds;
   }
 
-  /** The session, whose life begins anew; `undefined` when there is none. Throws `session_unreadable`. */
+  /** Reads a session and renews its lifetime; `undefined` when there is none. Throws `session_unreadable`. */
   async get(id: string): Promise<Session | undefined> {
     const stored = await this.#store.read(id);
     return stored === undefined ? undefined : await this.#restore(id, stored);
   }
 
-  /** Writes a session, or writes over it. Throws `invalid_session`, `document_too_large`, `version_mismatch`. */
+  /** Creates or replaces a session. Throws `invalid_session`, `document_too_large`, `version_mismatch`. */
   async put(id: string, value: JsonValue, guards: Guards = {}): Promise<{ session: Session; created: boolean }> {
     const content = parseContent(value, { id, ttlSeconds: this.#ttlSeconds });
     const { ifMatch, ifNoneMatch } = guards;
-    // That there is one and that there is none cannot both be.
+    // The session cannot both have a version and not exist.
     const condition = ifMatch !== undefined && ifNoneMatch !== undefined ? NEVER : ifNoneMatch ? "none" : ifMatch;
     const outcome = await this.#write(id, content, condition);
     if (outcome.kind === "moved") throw versionMismatch(outcome.version);
@@ -121,15 +121,15 @@ export class Sessions {
    */
   async patch(id: string, patch: JsonValue, guards: Guards = {}): Promise<Session> {
     const operations = parseJsonPatch(patch);
-    // A change may be tried again, and a value of the patch is part of the document once it was applied.
+    // A copy for each try: applying a patch makes its values part of the document.
     const apply = (document: JsonValue) =>
       applyJsonPatch(document, structuredClone(operations), { limitBytes: this.#limitBytes });
     return await this.#change(id, apply, guards);
   }
 
   /**
-   * Changes the data of a session by a function of it, which is called again where another change came between. It may
-   * change what it is given in place.
+   * Changes the data of a session by a function, which may change its argument in place. It is called again when the
+   * session was changed by others in the meantime.
    *
    * @throws {MillraceError} `session_not_found`, `invalid_session`, `document_too_large`, `version_mismatch`
    */
@@ -146,19 +146,19 @@ export class Sessions {
     throw versionMismatch(outcome.version);
   }
 
-  /** A page of the sessions there are: see {@linkcode SessionStore.list}. */
+  /** Lists ids, page by page: see {@linkcode SessionStore.list}. */
   list(options: { limit: number; cursor?: string }): ReturnType<SessionStore["list"]> {
     return this.#store.list(options);
   }
 
-  /** Invariant 2. Only objects can be merged in a store, and what is removed there would be missed. */
+  /** Invariant 2. The store merges objects of data, and can neither remove `ttlSeconds` nor seal parts. */
   #isMergedByStore(patch: JsonObject): boolean {
     const names = Object.keys(patch);
     return isJsonObject(patch["data"]) && names.every((name) => MERGED.has(name)) && patch["ttlSeconds"] !== null &&
       !this.#parts.places.some((place) => mergeTouches(patch["data"]!, place));
   }
 
-  /** Invariant 1: reads, changes and writes until nobody else came between. */
+  /** Invariant 1: reads, changes and writes, again while others change the session in between. */
   #change(id: string, change: (document: JsonValue) => JsonValue, guards: Guards): Promise<Session> {
     return this.#turns.take(id, async () => {
       for (let tries = 1; tries <= MOST_TRIES; tries++) {
@@ -189,7 +189,7 @@ export class Sessions {
     return { kind: "done", value: { session: { id, data, ttlSeconds, ...rest }, created } } as const;
   }
 
-  /** The data as it is stored: with marks, and with the parts sealed that are to be. */
+  /** The stored form of the data: with marks, and with its sealed parts. */
   async #toStored(id: string, data: JsonValue): Promise<string> {
     const found = this.#parts.places.filter((place) => valueAt(data, place) !== undefined);
     if (found.length === 0) return toMarkedJson(data);
@@ -212,14 +212,14 @@ export class Sessions {
     return { id, data, ttlSeconds: ttlMs / 1000, version, createdAt, updatedAt, expiresAt };
   }
 
-  /** Invariant 3. Who came between has stored it anew already. */
+  /** Invariant 3. The condition fails only if another change has rewritten the session already. */
   async #storeAnew(id: string, data: JsonValue, { version, ttlMs }: StoredSession): Promise<void> {
     const json = await this.#toStored(id, data);
     await this.#store.write(id, { json, ttlMs, sealed: this.#parts.name, isSame: true }, version);
   }
 }
 
-/** The members that a store can merge by itself. */
+/** The members of the document that a store can merge. */
 const MERGED: ReadonlySet<string> = new Set(["data", "ttlSeconds"]);
 
 function checkMerge({ data, ttlSeconds }: JsonObject): void {
@@ -229,7 +229,7 @@ function checkMerge({ data, ttlSeconds }: JsonObject): void {
   if (faults.length > 0) throw invalid(faults);
 }
 
-/** JSON text in its stored form, nothing sealed. */
+/** The stored form of a value without sealed parts, as JSON text. */
 function toMarkedJson(value: JsonValue): string {
   const json = JSON.stringify(value);
   return mayNeedMarks(json) ? JSON.stringify(putMarks(JSON.parse(json))) : json;

@@ -1,9 +1,9 @@
 /**
- * The form in which values are stored. It is JSON, but for three kinds of value that stand in it as strings with a mark,
- * U+0000 and a letter, in front:
+ * The stored form of values: JSON in which three kinds of value are replaced by strings that begin with a mark, U+0000
+ * and a letter:
  *
- * - `n`: a number that not every parser reads to the last bit (RedisJSON's takes `8.21889192590653e-262` for the double
- *   before it). Up to 15 digits without exponent, and safe integers, are exact everywhere and stand as they are.
+ * - `n`: a number that not every parser reads to the last bit (RedisJSON's reads `8.21889192590653e-262` as the double
+ *   before it). Numbers of up to 15 digits without exponent, and safe integers, are exact everywhere and need no mark.
  * - `e`: a sealed part, see {@linkcode SealedParts}.
  * - `s`: a string that begins with U+0000 itself.
  */
@@ -11,10 +11,10 @@ import { type JsonObject, type JsonValue, setMember } from "../lib/json.ts";
 import { type JsonStep, tokensOf, walkJson } from "../lib/json_walk.ts";
 
 const MARK = "\u0000";
-/** What may need a mark, in JSON text; it may find more, never less. */
+/** Finds everything in JSON text that may need a mark, and some that does not. */
 const SUSPECT = /"\\u0000|\d[\d.]{15}|\d[eE]/;
 
-/** True when JSON text may hold something that is stored with a mark. */
+/** True when JSON text may hold a value that needs a mark; sometimes true without one. */
 export function mayNeedMarks(json: string): boolean {
   return SUSPECT.test(json);
 }
@@ -24,7 +24,7 @@ export function mayHaveMarks(json: string): boolean {
   return json.includes("\\u0000");
 }
 
-/** Puts marks where they are needed; changes the value in place and returns it. */
+/** Replaces values that need a mark, in place; returns the value. */
 export function putMarks(value: JsonValue): JsonValue {
   return replaceLeaves(value, ({ value }) => {
     if (typeof value === "string" && value.startsWith(MARK)) return `${MARK}s${value}`;
@@ -32,15 +32,15 @@ export function putMarks(value: JsonValue): JsonValue {
   });
 }
 
-/** A part that was found sealed. */
+/** A sealed part that was found in stored data. */
 export interface FoundPart {
   readonly place: readonly string[];
   readonly sealed: string;
-  /** Puts the opened value in its place. */
+  /** Replaces the part with its decrypted value. */
   set(value: JsonValue): void;
 }
 
-/** Takes the marks out again, in place, and says which parts are sealed: their values are still to be set. */
+/** Removes the marks, in place, and returns the sealed parts, whose values the caller must set. */
 export function takeMarks(stored: JsonValue): { holder: [JsonValue]; parts: FoundPart[] } {
   const parts: FoundPart[] = [];
   const holder: [JsonValue] = [stored];
@@ -57,12 +57,12 @@ export function takeMarks(stored: JsonValue): { holder: [JsonValue]; parts: Foun
   return { holder, parts };
 }
 
-/** A sealed part as it is stored. */
+/** The stored form of a sealed part. */
 export function sealedMark(sealed: string): string {
   return `${MARK}e${sealed}`;
 }
 
-/** Fewer than 16 digits and no exponent, or a safe integer: then every parser gives the same double. */
+/** True for a number that every parser reads as the same double: up to 15 digits and no exponent, or a safe integer. */
 function isExact(number: number): boolean {
   if (Number.isSafeInteger(number)) return true;
   const text = String(number);

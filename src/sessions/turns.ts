@@ -1,6 +1,6 @@
 /**
- * Lets those who change the same thing do it one after the other, within this process: of many who read, change and
- * write on a condition at once, all but one would do it in vain.
+ * Runs changes of the same thing one after the other within this process: of many that read, change and conditionally
+ * write at once, all but one would have to be tried again.
  *
  * @example
  * ```ts
@@ -8,11 +8,11 @@
  * ```
  */
 
-/** Turns by name. */
+/** A queue for each name. */
 export class Turns {
   readonly #last = new Map<string, Promise<void>>();
 
-  /** Runs `work` once everyone who came before under this name has ended, however. */
+  /** Runs `work` after all earlier work under the same name has ended or failed. */
   async take<T>(name: string, work: () => Promise<T>): Promise<T> {
     const before = this.#last.get(name);
     const { promise, resolve } = turn();

@@ -4,7 +4,8 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { compareEntryIds, type LogEvent, type StoredEvent } from "../../src/execution/event.ts";
+import type { LogEvent, StoredEvent } from "../../src/execution/event.ts";
+import { compareEntryIds } from "../../src/lib/entry_id.ts";
 import { applyEvent, emptyState } from "../../src/execution/state.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { completed, drivers, ending, requestOf, takeClaim } from "./drivers.ts";

@@ -3,7 +3,8 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StoredEvent } from "../../../src/execution/event.ts";
-import { entryTime, isTerminal } from "../../../src/execution/event.ts";
+import { isTerminal } from "../../../src/execution/event.ts";
+import { entryTime } from "../../../src/lib/entry_id.ts";
 import { findTimers } from "../keyspace.ts";
 import type { Actor } from "./actor.ts";
 import { BRIEF_SECONDS, TRIES } from "./workflows.ts";

@@ -3,7 +3,8 @@
  * reads its execution's log, and the others share what it found.
  */
 import { LRUCache } from "lru-cache";
-import { compareEntryIds, entryIdBefore, type StoredEvent } from "../../execution/event.ts";
+import type { StoredEvent } from "../../execution/event.ts";
+import { compareEntryIds, entryIdBefore } from "../../lib/entry_id.ts";
 import type { ExecutionLog } from "../../execution/log.ts";
 import type { FeedEntry } from "../../feed/projections.ts";
 

@@ -1,7 +1,8 @@
 /**
  * The events of one execution as messages for a follower: what there is, then what happens, to the end.
  */
-import { compareEntryIds, isTerminal, type StoredEvent } from "../../execution/event.ts";
+import { isTerminal, type StoredEvent } from "../../execution/event.ts";
+import { compareEntryIds } from "../../lib/entry_id.ts";
 import type { ExecutionLog } from "../../execution/log.ts";
 import type { SourceMessage } from "../protocol/message_source.ts";
 import { type EventFilters, passes } from "./event_filters.ts";

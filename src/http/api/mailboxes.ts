@@ -3,28 +3,21 @@
  * all.
  */
 import type { Context, Hono } from "hono";
+import { entryTime } from "../../lib/entry_id.ts";
 import { MillraceError } from "../../lib/errors.ts";
 import { isJsonObject } from "../../lib/json.ts";
 import { checkDocument } from "../../sessions/document_check.ts";
-import {
-  type Address,
-  type MailboxEntry,
-  type Mailboxes,
-  millisecondsOf,
-  SESSION_BOXES,
-} from "../../sessions/mailbox.ts";
+import { type Address, type MailboxEntry, type Mailboxes, SESSION_BOXES } from "../../sessions/mailbox.ts";
 import { invalid } from "../../sessions/session.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { eventStream, negotiateType } from "../frame/event_stream.ts";
 import { integerParameter, resumeParameter, sessionIdParameter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
 import { type BodyBudget, withShare } from "../protocol/body_budget.ts";
-import { applyPreferences, parsePrefer } from "../protocol/prefer.ts";
+import { applyPreferences, MAX_WAIT_SECONDS, parsePrefer } from "../protocol/prefer.ts";
 import { bodyLimits, readJson } from "../protocol/request_body.ts";
 import type { SourceMessage } from "../protocol/message_source.ts";
 
-/** The longest that `Prefer: wait=N` is granted. */
-const MAX_WAIT_SECONDS = 300;
 /** The longest `type` that names a server-sent event. */
 const MAX_TYPE_LENGTH = 128;
 
@@ -51,7 +44,7 @@ async function postToBox(
     const fault = checkDocument(body, []);
     if (fault !== undefined) throw invalid([fault]);
     const id = await store.mailboxes.post(address, JSON.stringify(body));
-    return c.json({ id, time: millisecondsOf(id) }, 201);
+    return c.json({ id, time: entryTime(id) }, 201);
   });
 }
 
@@ -117,14 +110,14 @@ function toMessage(entry: MailboxEntry): SourceMessage {
 }
 
 function toJson({ id, json }: MailboxEntry): string {
-  return `{"id":"${id}","time":${millisecondsOf(id)},"data":${json}}`;
+  return `{"id":"${id}","time":${entryTime(id)},"data":${json}}`;
 }
 
 async function recentEvents(c: Context<AppEnv>, { store }: AppDeps): Promise<Response> {
   const limit = integerParameter(c, "limit", { min: 1, max: 1000, defaultValue: 100 });
   const events = await store.mailboxes.recent({ limit });
   const shown = events.map(({ session, id, json }) =>
-    `{"session":${JSON.stringify(session)},"id":"${id}","time":${millisecondsOf(id)},"data":${json}}`
+    `{"session":${JSON.stringify(session)},"id":"${id}","time":${entryTime(id)},"data":${json}}`
   );
   return c.body(`{"events":[${shown.join()}]}`, 200, { "content-type": "application/json" });
 }

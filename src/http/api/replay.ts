@@ -14,13 +14,11 @@ import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { executionIdParameter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
 import type { BodyBudget } from "../protocol/body_budget.ts";
-import { applyPreferences, parsePrefer } from "../protocol/prefer.ts";
+import { applyPreferences, MAX_WAIT_SECONDS, parsePrefer } from "../protocol/prefer.ts";
 import { bodyLimits, readJson } from "../protocol/request_body.ts";
 import { executionNotFound } from "./executions.ts";
 import { workflowNotFound } from "./workflows.ts";
 
-/** The longest that `Prefer: wait=N` is granted. */
-const MAX_WAIT_SECONDS = 300;
 const MODES = ["stub", "live"] as const;
 const WORKFLOWS = ["recorded", "current"] as const;
 

@@ -5,7 +5,7 @@ import type { Context } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
 import { parseIsoTime } from "../../lib/iso_time.ts";
 import { isExecutionId } from "../../lib/uuidv7.ts";
-import { isEntryId } from "../../execution/event.ts";
+import { isEntryId } from "../../lib/entry_id.ts";
 import { parsePointer } from "../../lib/json_pointer.ts";
 import { isSessionId } from "../../sessions/session.ts";
 import { WORKFLOW_ID } from "../../workflow/schema.ts";

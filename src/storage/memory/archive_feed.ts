@@ -2,7 +2,7 @@
  * The memory driver's feed as its archiver reads it: from where it was, within what the feed keeps.
  */
 import { processClock } from "../../lib/clock.ts";
-import { entryTime } from "../../execution/event.ts";
+import { entryTime } from "../../lib/entry_id.ts";
 import type { WaitOptions } from "../../execution/log.ts";
 import type { ArchiveFeed, Backlog } from "../../feed/archive_feed.ts";
 import type { FeedEntry } from "../../feed/projections.ts";

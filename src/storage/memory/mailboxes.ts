@@ -1,6 +1,7 @@
 /**
  * Mailboxes in memory.
  */
+import { entryTime } from "../../lib/entry_id.ts";
 import { processClock } from "../../lib/clock.ts";
 import {
   type Address,
@@ -8,7 +9,6 @@ import {
   isGap,
   type MailboxEntry,
   type Mailboxes,
-  millisecondsOf,
   type RecentEvent,
   SESSION_BOXES,
 } from "../../sessions/mailbox.ts";
@@ -135,7 +135,7 @@ export class MemoryMailboxes implements Mailboxes {
     const kept = this.#boxes.get(name);
     if (kept === undefined) return undefined;
     const oldest = this.#now() - kept.ttlMs;
-    const young = kept.entries.findIndex(({ id }) => millisecondsOf(id) > oldest);
+    const young = kept.entries.findIndex(({ id }) => entryTime(id) > oldest);
     this.#drop(name, kept, young === -1 ? kept.entries.length : young);
     return this.#boxes.get(name);
   }

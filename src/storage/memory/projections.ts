@@ -1,7 +1,7 @@
 /**
  * The memory driver's projections. Lists are made of the executions themselves, in the order of their UUIDv7 ids.
  */
-import { compareEntryIds } from "../../execution/event.ts";
+import { compareEntryIds } from "../../lib/entry_id.ts";
 import type { ExecutionMeta, WaitOptions } from "../../execution/log.ts";
 import type { FeedEntry, FeedMark, FollowedEntry, ListOptions, Projections } from "../../feed/projections.ts";
 import { processClock } from "../../lib/clock.ts";

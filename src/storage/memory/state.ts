@@ -3,7 +3,8 @@
  */
 import { processClock } from "../../lib/clock.ts";
 import { waitFor } from "../../lib/delay.ts";
-import { compareEntryIds, type ExecutionStatus, type LogEvent } from "../../execution/event.ts";
+import type { ExecutionStatus, LogEvent } from "../../execution/event.ts";
+import { compareEntryIds } from "../../lib/entry_id.ts";
 import type { ExecutionRequest } from "../../execution/request.ts";
 import type { FeedEntry } from "../../feed/projections.ts";
 import type { MemoryDeadLetters } from "./dead_letters.ts";

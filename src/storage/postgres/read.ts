@@ -3,7 +3,8 @@
  */
 import type { ExecutionMeta, ReadOptions } from "../../execution/log.ts";
 import { PAGE_BYTES } from "../../execution/log.ts";
-import { compareEntryIds, type ExecutionStatus, type StoredEvent } from "../../execution/event.ts";
+import type { ExecutionStatus, StoredEvent } from "../../execution/event.ts";
+import { compareEntryIds } from "../../lib/entry_id.ts";
 import { readLine, withValue } from "../../feed/log_lines.ts";
 import type { ExecutionPage } from "../../feed/projections.ts";
 import { REQUEST_SLACK_MS, type SearchOptions } from "../../feed/search_executions.ts";

@@ -7,7 +7,7 @@ import { forgetConsumers } from "./streams/consumer_group.ts";
 import { readGroups } from "./streams/stream_info.ts";
 import type { Keys } from "./keys.ts";
 import { letExpire } from "./scripts/let_expire.ts";
-import { entryTime } from "../../execution/event.ts";
+import { entryTime } from "../../lib/entry_id.ts";
 import type { WaitOptions } from "../../execution/log.ts";
 import type { ArchiveFeed, Backlog } from "../../feed/archive_feed.ts";
 import type { FeedEntry } from "../../feed/projections.ts";

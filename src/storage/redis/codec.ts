@@ -2,7 +2,8 @@
  * How events, results and feed entries look in Redis, and back.
  */
 import type { StreamEntry } from "./streams/stream_replies.ts";
-import { entryIdBefore, type ExecutionStatus, type LogEvent, type StoredEvent } from "../../execution/event.ts";
+import type { ExecutionStatus, LogEvent, StoredEvent } from "../../execution/event.ts";
+import { entryIdBefore } from "../../lib/entry_id.ts";
 import type { Claim } from "../../execution/claim.ts";
 import type { ExecutionMeta } from "../../execution/log.ts";
 import type { ExecutionResult } from "../../execution/result.ts";

@@ -5,7 +5,7 @@ import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import { readStreamInfo, type StreamInfo } from "./streams/stream_info.ts";
 import type { Subscriptions } from "./streams/subscriptions.ts";
-import { compareEntryIds, entryTime, isEntryId } from "../../execution/event.ts";
+import { compareEntryIds, entryTime, isEntryId } from "../../lib/entry_id.ts";
 import { decodeFeedCursor, encodeFeedCursor } from "../../feed/feed_cursor.ts";
 import type { FeedMark, FollowedEntry } from "../../feed/projections.ts";
 import type { WaitOptions } from "../../execution/log.ts";

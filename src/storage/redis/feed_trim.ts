@@ -2,7 +2,7 @@
  * What keeps the feeds from growing: trimming behind their readers, and a bound that holds when nobody reads.
  */
 import type { Clock } from "../../lib/clock.ts";
-import { entryTime } from "../../execution/event.ts";
+import { entryTime } from "../../lib/entry_id.ts";
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import { readGroups } from "./streams/stream_info.ts";

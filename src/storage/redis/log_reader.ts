@@ -11,7 +11,8 @@ import type { RedisConnection } from "./connection/connection.ts";
 import { Gate } from "../../lib/gate.ts";
 import type { Keys } from "./keys.ts";
 import { parseEntries, type StreamEntry } from "./streams/stream_replies.ts";
-import { compareEntryIds, type StoredEvent } from "../../execution/event.ts";
+import type { StoredEvent } from "../../execution/event.ts";
+import { compareEntryIds } from "../../lib/entry_id.ts";
 import { PAGE_BYTES, type ReadOptions } from "../../execution/log.ts";
 import { decodeEntry, valueOf } from "./codec.ts";
 

@@ -2,7 +2,7 @@
  * Mailboxes on Redis: a stream each.
  */
 import type { Clock } from "../../lib/clock.ts";
-import { compareEntryIds } from "../../execution/event.ts";
+import { compareEntryIds } from "../../lib/entry_id.ts";
 import {
   type Address,
   BOX_TTL_MS,

@@ -10,7 +10,7 @@
  *    it. This is looked for on every new link, and while nothing comes. The cursor then goes back to where everything
  *    new will be read, and the follower hears of the loss.
  */
-import { compareEntryIds } from "../../../execution/event.ts";
+import { compareEntryIds } from "../../../lib/entry_id.ts";
 import { pause } from "../../../lib/delay.ts";
 import type { RedisConnection, Reply } from "../connection/connection.ts";
 import { BLOCK_MS, GRACE_MS } from "../connection/deadlines.ts";

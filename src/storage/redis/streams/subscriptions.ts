@@ -9,7 +9,7 @@
  */
 import { waitFor } from "../../../lib/delay.ts";
 import { MillraceError } from "../../../lib/errors.ts";
-import { compareEntryIds } from "../../../execution/event.ts";
+import { compareEntryIds } from "../../../lib/entry_id.ts";
 import type { StreamReader } from "./stream_reader.ts";
 import type { StreamEntry } from "./stream_replies.ts";
 
