@@ -23,6 +23,7 @@ import { checkTestFolders, checkTexts } from "./text_rules.ts";
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   lib: [],
   telemetry: [],
+  audit: [],
   config: ["telemetry"],
   expression: [],
   "expression/threads": ["expression"],
@@ -38,6 +39,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   schedules: ["execution", "workflow"],
   "http/protocol": ["config", "execution"],
   "http/frame": [
+    "audit",
     "caches",
     "config",
     "execution",
@@ -71,10 +73,11 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
     ...["caches", "config", "engine", "execution", "expression", "feed", "locks", "schedules", "telemetry", "workflow"],
     ...["storage", "storage/memory", "storage/postgres", "storage/redis"],
   ],
-  cli: ["execution"],
+  cli: ["audit", "execution"],
   "storage/postgres": ["execution", "feed", "workflow"],
-  storage: ["caches", "execution", "feed", "locks", "schedules", "sessions", "telemetry", "workflow"],
+  storage: ["audit", "caches", "execution", "feed", "locks", "schedules", "sessions", "telemetry", "workflow"],
   "storage/memory": [
+    "audit",
     "caches",
     "execution",
     "feed",
@@ -89,7 +92,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   "storage/redis/scripts": ["storage/redis/connection"],
   "storage/redis/streams": ["execution", "storage/redis/connection", "storage/redis/scripts"],
   "storage/redis": [
-    ...["caches", "execution", "feed", "locks", "schedules", "sessions", "storage", "telemetry", "workflow"],
+    ...["audit", "caches", "execution", "feed", "locks", "schedules", "sessions", "storage", "telemetry", "workflow"],
     ...["storage/redis/connection", "storage/redis/scripts", "storage/redis/streams"],
   ],
 };

@@ -6,6 +6,7 @@
  */
 import { readdir, readFile } from "node:fs/promises";
 import { availableParallelism, hostname } from "node:os";
+import { AuditTrail } from "./audit/audit_trail.ts";
 import { createApp, createHealthApp } from "./http/app.ts";
 import { Archiver } from "./feed/archiver.ts";
 import { commandLines, runCommand } from "./cli/commands.ts";
@@ -61,6 +62,11 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   const metrics = createMetrics();
   metrics.watchWaiters(() => store.replies.size);
   await using wings = openWings({ store, instance: config.instance, metrics, logger });
+  await using audit = new AuditTrail({
+    log: store.audit,
+    now: () => store.clock.now(),
+    onError: (error) => logger.warn({ error }, "audit"),
+  });
   // One processor stays with the thread that answers everybody.
   await using expressions = new ExpressionThreads({
     threads: availableParallelism() - 1,
@@ -109,6 +115,7 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
     config,
     store: fallback === undefined ? readStore : withFallback(readStore, fallback),
     caches: wings.caches,
+    audit,
     submit: fallback?.submit ?? submit,
     ...(fallback !== undefined && { fallbackHealth: () => fallback.health() }),
     ...(archive !== undefined && {

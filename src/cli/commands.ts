@@ -3,6 +3,7 @@
  */
 import { env, exit, stdout } from "node:process";
 import type { Command } from "./command.ts";
+import { audit } from "./audit.ts";
 import { backtest } from "./backtest.ts";
 import { exportCommand, importCommand } from "./bundles.ts";
 import { dead } from "./dead.ts";
@@ -25,6 +26,7 @@ export const COMMANDS: readonly Command[] = [
   importCommand,
   schedules,
   dead,
+  audit,
   history,
   rebuild,
 ];

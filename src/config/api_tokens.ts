@@ -15,6 +15,9 @@ export const SCOPES = ["read", "run", "write", "admin"] as const;
 /** One thing that a token may be for. */
 export type Scope = (typeof SCOPES)[number];
 
+/** What the audit calls whoever calls without tokens, and with a token that has no name: no token is called so. */
+export const NAMELESS = ["anonymous", "unnamed"] as const;
+
 /** One bearer token. */
 export interface ApiToken {
   /** Who has it, for the log and the audit. Default none. */
@@ -34,6 +37,7 @@ const apiToken: TextSchema<ApiToken> = z.string().transform((text, context) => {
   if (name !== undefined && !/^[\w.-]{1,64}$/.test(name)) {
     return fail("has a name that is not of 1 to 64 letters, digits, and _ . -");
   }
+  if (NAMELESS.some((word) => word === name)) return fail(`has a name that stands for none: ${NAMELESS.join(", ")}`);
   const { error } = token.safeParse(secret);
   if (error !== undefined) return fail(error.issues[0]!.message);
   const scopes = words.split("|");

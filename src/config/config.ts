@@ -99,6 +99,8 @@ export interface Config {
   readonly mailboxLimit: number;
   /** Bytes that one mailbox keeps. Default 1 MiB. */
   readonly mailboxLimitBytes: number;
+  /** Number of changes through the API that the audit keeps. Default 10,000. */
+  readonly auditLimit: number;
   /** Keys for what is encrypted at rest: the first encrypts, all decrypt. Default none. */
   readonly encryptionKeys: readonly { readonly id: string; readonly bytes: Uint8Array<ArrayBuffer> }[];
   /** JSON pointers to the parts of sessions' data that are encrypted at rest. Default none. */
@@ -175,6 +177,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     sessionLimitBytes: values.SESSION_LIMIT_BYTES,
     mailboxLimit: values.MAILBOX_LIMIT,
     mailboxLimitBytes: values.MAILBOX_LIMIT_BYTES,
+    auditLimit: values.AUDIT_LIMIT,
     encryptionKeys: values.ENCRYPTION_KEYS,
     sessionEncrypt: values.SESSION_ENCRYPT,
     databaseUrl: values.DATABASE_URL?.href,

@@ -188,6 +188,11 @@ export const SETTINGS = {
     "Bytes that each mailbox of a session keeps; a larger entry is refused",
     wholeNumber(1024, 2 ** 26),
   ),
+  AUDIT_LIMIT: setting(
+    "10000",
+    "Changes through the API that the audit keeps, the newest",
+    wholeNumber(100, 10_000_000),
+  ),
   ENCRYPTION_KEYS: setting(
     "",
     "id:key by commas, each key 32 bytes in base64; the first encrypts, all decrypt",

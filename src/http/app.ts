@@ -10,6 +10,8 @@
 import { Hono } from "hono";
 import { MillraceError } from "../lib/errors.ts";
 import { bearerAuth } from "./frame/auth.ts";
+import { audit } from "./api/audit.ts";
+import { audited } from "./frame/audited.ts";
 import { backtest } from "./api/backtest.ts";
 import { BodyBudget } from "./protocol/body_budget.ts";
 import { cacheStats } from "./api/cache_stats.ts";
@@ -48,7 +50,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   // Before the frame, which therefore never runs for it: the hot path brings its own.
   app.all("/webhook/*", webhooks(deps, bodies));
   app.use("*", frame(deps), sameOriginOnly(deps.config));
-  app.use("/api/*", bearerAuth(deps.config.apiTokens));
+  app.use("/api/*", bearerAuth(deps.config.apiTokens), audited(deps));
   workflows(app, deps, bodies);
   imports(app, deps, bodies);
   executions(app, deps, bodies);
@@ -67,6 +69,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   sessions(app, deps, bodies);
   mailboxes(app, deps, bodies);
   designer(app, deps, bodies);
+  audit(app, deps);
   health(app, deps);
   return app;
 }

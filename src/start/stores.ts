@@ -20,6 +20,7 @@ export async function openStore(config: Config, logger: Logger): Promise<Store> 
     mailboxEntries: config.mailboxLimit,
     mailboxBytes: config.mailboxLimitBytes,
     cacheLimitBytes: config.cacheLimitBytes,
+    auditLimit: config.auditLimit,
   };
   if (redis === undefined) {
     const retentionBytes = config.retentionBytes ?? Math.floor(getHeapStatistics().heap_size_limit / 4);

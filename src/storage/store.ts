@@ -2,6 +2,7 @@
  * What a driver is made of.
  */
 import type { CacheStore } from "../caches/cache_store.ts";
+import type { AuditLog } from "../audit/audit_log.ts";
 import type { Clock } from "../lib/clock.ts";
 import type { DeadLetters } from "../execution/dead_letters.ts";
 import type { Forks } from "../execution/forks.ts";
@@ -51,6 +52,7 @@ export interface Store extends AsyncDisposable {
   /** States of workflows in the designer: kept as sessions are, and changes are told in the box `designer`. */
   readonly designer: SessionStore;
   readonly schedules: ScheduleStore;
+  readonly audit: AuditLog;
   /** Whether the store can do its work now, and if not why. */
   ready(): { readonly ready: boolean; readonly reason?: string };
   /** Whether its server is away: nothing can be started, and what was started goes on once it is back. */

@@ -20,6 +20,8 @@ export const STORE_DEFAULTS = {
   /** What a mailbox may hold. */
   mailboxEntries: 1000,
   mailboxBytes: 2 ** 20,
+  /** Entries of the audit. */
+  auditLimit: 10_000,
 } as const;
 
 /** The error of an execution that ended one worker after the other. */

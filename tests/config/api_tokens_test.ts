@@ -23,6 +23,7 @@ test("apiTokens refuses what is no token, and never quotes it", () => {
     [":sesame-token:read", /^has a name/],
     ["c i:sesame-token:read", /^has a name/],
     ["ci:sesame token:read", /^has a token with a character other than/],
+    ["unnamed:sesame-token:read", /^has a name that stands for none: anonymous, unnamed$/],
     ["ci:sesame-token:", /^has scopes that are not some of read, run, write, admin/],
     ["ci:sesame-token:read|", /^has scopes/],
     ["ci:read:sesame-token", /^has a token of 4/],

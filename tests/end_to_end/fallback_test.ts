@@ -19,6 +19,9 @@ import { startProxy, type TcpProxy } from "../support/tcp_proxy.ts";
 
 /** How long Redis is away in the last test, in seconds: the proof has 600. */
 const OUTAGE_SECONDS = Number(process.env.FALLBACK_OUTAGE_SECONDS ?? 3);
+const CALLERS = 8;
+/** How long each caller pauses, in milliseconds: so that a long outage stays well within FALLBACK_EXECUTIONS. */
+const PACE_MS = Math.max(20, (CALLERS * OUTAGE_SECONDS * 1000) / 50_000);
 
 /** An instance whose Redis can be taken away. */
 interface Rig extends AsyncDisposable {
@@ -213,14 +216,14 @@ test(`under load over an outage of ${OUTAGE_SECONDS} s no caller gets a 5xx, and
   const wrong: string[] = [];
   let mostBytes = 0;
   const stop = new AbortController();
-  const callers = Array.from({ length: 8 }, async (_, caller) => {
+  const callers = Array.from({ length: CALLERS }, async (_, caller) => {
     for (let n = 0; !stop.signal.aborted; n++) {
       const response = await rig.whole.app.request("/webhook/sum", post({ n: caller * 1_000_000 + n }));
       const body = await response.text();
       if (response.status === 200) ids.push(response.headers.get("execution-id")!);
       else wrong.push(`${response.status} ${body}`);
       mostBytes = Math.max(mostBytes, rig.fallback.health().bytes);
-      await pause(20);
+      await pause(PACE_MS);
     }
   });
   await pause(500);

@@ -26,6 +26,7 @@ export interface OpenOptions {
   readonly mailboxEntries?: number;
   readonly mailboxBytes?: number;
   readonly cacheLimitBytes?: number;
+  readonly auditLimit?: number;
 }
 
 /** A driver under test. */

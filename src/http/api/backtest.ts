@@ -38,6 +38,7 @@ async function runBacktest(
   deps: AppDeps & { backtests: Backtests },
   bodies: BodyBudget,
 ): Promise<Response> {
+  c.set("changed", "nothing");
   const workflowId = workflowIdParameter(c);
   const type = negotiate(c.req.header("accept"), TYPES);
   if (type === undefined) {

@@ -59,6 +59,7 @@ async function requeueDeadLetter(c: Context<AppEnv>, { catalog, config, store, s
     idempotency: { key: ownKey(`requeue:${id}`), fingerprint: id, ttlSeconds: config.idempotencyTtlSeconds },
     signal: c.req.raw.signal,
   });
+  c.set("executionId", executionId);
   await store.deadLetters.drop(id);
   return c.json({ executionId, requeuedFrom: id, status: "pending" }, 202, {
     "execution-id": executionId,

@@ -84,5 +84,6 @@ async function takeWork(
       }),
     { waitMs: waitSeconds * 1000, signal: c.req.raw.signal },
   );
+  c.set("changed", executions.length === 0 ? "nothing" : { executions: executions.map((it) => it.executionId) });
   return c.json({ success: true, executions });
 }

@@ -56,6 +56,7 @@ async function* historyLines(
 /** Purges for a while; `done` is false when there is more to come back for. */
 async function purgeHistory(c: Context<AppEnv>, deps: AppDeps): Promise<Response> {
   const { to, from, workflowId } = spanOf(c);
+  c.set("changed", { before: to, ...(from !== undefined && { from }), ...(workflowId && { workflow: workflowId }) });
   return c.json(
     await archiveOf(deps).purge({
       to,

@@ -101,6 +101,7 @@ async function backfill(c: Context<AppEnv>, deps: AppDeps, bodies: BodyBudget): 
       detail: `The time span has more than ${BACKFILLED} runs: ask for less at once`,
     }]);
   }
+  c.set("changed", { from, to });
   const executions: object[] = [];
   const counts = { started: 0, existing: 0, skipped: 0 };
   for (const time of times) {
@@ -118,6 +119,7 @@ async function backfill(c: Context<AppEnv>, deps: AppDeps, bodies: BodyBudget): 
       counts.skipped++;
     }
   }
+  c.set("changed", { from, to, ...counts });
   return c.json({ ...counts, executions });
 }
 

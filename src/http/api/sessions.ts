@@ -122,6 +122,7 @@ async function deleteSessions(c: Context<AppEnv>, { store }: AppDeps, sessions: 
       extensions: { parameter: "id" },
     });
   }
+  c.set("changed", { sessions: [...ids] });
   const existed = await Promise.all([...ids].map(async (id) => {
     const deleted = await sessions.delete(id);
     await store.mailboxes.clear(id);

@@ -69,16 +69,20 @@ async function overview(c: Context<AppEnv>, deps: AppDeps): Promise<Response> {
 /** Ends what has been silent past its deadline, and nothing that somebody has a live lease of. */
 async function cleanUp(c: Context<AppEnv>, { logger, store }: AppDeps): Promise<Response> {
   const { ids } = await store.statistics.active({ limit: LISTED });
-  let [cleaned, errors] = [0, 0];
+  let errors = 0;
+  const ended: string[] = [];
   for (let i = 0; i < ids.length; i += AT_ONCE) {
-    const outcomes = await Promise.allSettled(ids.slice(i, i + AT_ONCE).map((id) => store.external.endLapsed(id)));
-    for (const outcome of outcomes) {
+    const some = ids.slice(i, i + AT_ONCE);
+    const outcomes = await Promise.allSettled(some.map((id) => store.external.endLapsed(id)));
+    for (const [at, outcome] of outcomes.entries()) {
       if (outcome.status === "rejected") {
         errors++;
         logger.warn({ error: outcome.reason }, "an execution could not be cleaned up");
-      } else if (outcome.value === "ended") cleaned++;
+      } else if (outcome.value === "ended") ended.push(some[at]!);
     }
   }
+  const cleaned = ended.length;
+  c.set("changed", cleaned === 0 && errors === 0 ? "nothing" : { executions: ended });
   const message = `Ended ${cleaned} ${cleaned === 1 ? "execution" : "executions"} that were silent past their deadline`;
   return c.json({ success: true, message, cleaned, errors });
 }

@@ -61,6 +61,7 @@ async function putWorkflow(c: Context<AppEnv>, deps: AppDeps, share: BodyShare):
   }
   const guards = await evaluateGuards(c.req.raw.headers, () => currentVersion(catalog, id));
   const { workflow, created } = await catalog.put(id, toDefinition(body, id), guards);
+  c.set("changed", { version: workflow.version });
   return c.json(toDocument(workflow), created ? 201 : 200, {
     etag: etag(workflow.version),
     ...(created && { location: `/api/workflows/${id}` }),

@@ -1,6 +1,8 @@
 /**
  * What the HTTP side is given: ports only, so that it can be served by anything and tested without a server.
  */
+import type { AuditLog, AuditValue } from "../../audit/audit_log.ts";
+import type { AuditTrail } from "../../audit/audit_trail.ts";
 import type { CacheStore } from "../../caches/cache_store.ts";
 import type { Caches } from "../../caches/caches.ts";
 import type { Clock } from "../../lib/clock.ts";
@@ -61,6 +63,7 @@ export interface HttpStore {
   /** The history behind it, where there is one. */
   readonly archive?: Archive;
   readonly schedules: ScheduleStore;
+  readonly audit: AuditLog;
   health(): Promise<StoreHealth>;
 }
 
@@ -100,6 +103,8 @@ export interface AppDeps {
   readonly submit: Submit;
   /** Answers of webhooks are kept in these, where their workflows say so. */
   readonly caches?: Caches;
+  /** Where it is recorded who changes what; absent: nowhere. */
+  readonly audit?: Pick<AuditTrail, "record">;
   /** What runs in memory while Redis is away; absent where nothing does. */
   readonly fallbackHealth?: () => FallbackHealth;
   /** How the database of the history is; absent where there is none. */
@@ -135,5 +140,7 @@ export interface AppEnv {
     executionId: string;
     /** The name of the token that was sent, if it has one. */
     token: string;
+    /** What a call changed, besides what its path names, by what it is; `nothing` for one that changed nothing. */
+    changed: Readonly<Record<string, AuditValue>> | "nothing";
   };
 }

@@ -82,6 +82,7 @@ const WRITE = [
 const ADMIN = [
   "DELETE /api/dead-letters/:id",
   "DELETE /api/history",
+  "GET /api/audit",
   "POST /api/dead-letters/:id/requeue",
   "POST /api/workflow-state/cleanup",
   "POST /api/workflow-state/rebuild",
@@ -101,6 +102,11 @@ export const SCOPE_OF: ReadonlyMap<string, Scope> = new Map([
  */
 export function neededScope(c: Context<AppEnv>): Scope | undefined {
   if (c.req.method === "OPTIONS") return undefined;
-  const route = matchedRoutes(c).find(({ method }) => method !== "ALL");
+  const route = answeringRoute(c);
   return route === undefined ? "admin" : SCOPE_OF.get(`${route.method} ${route.path}`) ?? "admin";
+}
+
+/** The route that will answer a request; `undefined` where nothing is, or not for this method. */
+export function answeringRoute(c: Context<AppEnv>): { readonly method: string; readonly path: string } | undefined {
+  return matchedRoutes(c).find(({ method }) => method !== "ALL");
 }

@@ -12,6 +12,7 @@ import { STORE_DEFAULTS } from "../store_rules.ts";
 import type { StoreHealth } from "../../telemetry/store_health.ts";
 import { Waiters } from "../../execution/waiters.ts";
 import { MemoryArchiveFeed } from "./archive_feed.ts";
+import { MemoryAudit } from "./audit.ts";
 import { Counters } from "./counters.ts";
 import { MemoryCaches } from "./caches.ts";
 import { MemoryImports } from "./imports.ts";
@@ -56,6 +57,8 @@ export interface MemoryStoreOptions {
   readonly mailboxEntries?: number;
   /** How many characters of JSON one mailbox holds. Default 2 ** 20. */
   readonly mailboxBytes?: number;
+  /** How many entries the audit keeps; default 10 000. */
+  readonly auditLimit?: number;
 }
 
 /** A store that knows how much it holds. */
@@ -104,6 +107,10 @@ export function createMemoryStore(options: MemoryStoreOptions): MemoryStore {
     mailboxes,
     designer: new MemorySessionStore({ budget, followed: { mailboxes, box: "designer" } }),
     schedules: new MemorySchedules(),
+    audit: new MemoryAudit({
+      limit: options.auditLimit ?? STORE_DEFAULTS.auditLimit,
+      nextId: () => state.nextId(),
+    }),
     ready: () => ({ ready: true }),
     away: () => false,
     bytes: () => state.retention.bytes,

@@ -1,5 +1,5 @@
 /**
- * Every key name is made here; those of locks and caches in `lock_keys.ts` and `cache_keys.ts`, from the same prefix.
+ * Every key name is made here; those of locks, caches and the audit in `lock_keys.ts`, `cache_keys.ts` and `audit_keys.ts`, from the same prefix.
  *
  * What one execution touches lies in one partition: `{p}` is the hash tag of its slot.
  */

@@ -32,6 +32,7 @@ import { RedisLog } from "./execution_log.ts";
 import { RedisArrivals } from "./arrivals.ts";
 import { RedisForks } from "./forks.ts";
 import { RedisDeadLetters } from "./dead_letters.ts";
+import { RedisAudit } from "./audit.ts";
 import { boundFeeds } from "./feed_trim.ts";
 import { RedisImports } from "./imports.ts";
 import { Inbox } from "./inbox.ts";
@@ -188,6 +189,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       caches: new RedisCaches({ keys, connection: reads, clock, limitBytes: cacheLimitBytes }),
       ...sessions,
       schedules: new RedisSchedules({ keys, commands }),
+      audit: new RedisAudit({ keys, commands, limit: bounds.auditLimit }),
       ready: () => {
         const reason = probe.reason ?? memory.reason ??
           (opened.every((connection) => connection.ready) ? undefined : "Some connections to Redis are not back yet");

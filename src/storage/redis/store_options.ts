@@ -41,6 +41,8 @@ export interface RedisStoreOptions {
   readonly mailboxEntries?: number;
   /** How many bytes one mailbox holds; default 1 MiB. */
   readonly mailboxBytes?: number;
+  /** How many entries the audit keeps; default 10 000. */
+  readonly auditLimit?: number;
   /** Hears of lost links and of background work that failed; by default nobody does. */
   readonly onError?: (error: unknown) => void;
   /** How long the first connection is tried for, in milliseconds; default 10,000. */
