@@ -72,7 +72,8 @@ function unauthorized(challenge: string, message: string): MillraceError {
 
 /** RFC 6750, section 3.1. */
 function insufficient(scope: Scope): MillraceError {
-  return new MillraceError("insufficient_scope", `This call needs a token with the scope ${scope}, or admin`, {
+  const scopes = scope === "admin" ? scope : `${scope}, or admin`;
+  return new MillraceError("insufficient_scope", `This call needs a token with the scope ${scopes}`, {
     headers: { "www-authenticate": `Bearer error="insufficient_scope", scope="${scope}"` },
   });
 }
