@@ -2,7 +2,7 @@
  * The audit in memory.
  */
 import type { AuditBatch, AuditEntry, AuditLog, AuditPage, AuditQuery } from "../../audit/audit_log.ts";
-import { compareEntryIds, isEntryId } from "../../execution/event.ts";
+import { compareEntryIds, isEntryId } from "../../lib/entry_id.ts";
 import { invalidCursor } from "../store_rules.ts";
 
 /** How many more entries than it may have gather before the oldest are taken out. */

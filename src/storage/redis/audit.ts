@@ -2,7 +2,7 @@
  * The audit on Redis: one stream, which keeps the newest.
  */
 import type { AuditBatch, AuditEntry, AuditLog, AuditPage, AuditQuery } from "../../audit/audit_log.ts";
-import { isEntryId } from "../../execution/event.ts";
+import { isEntryId } from "../../lib/entry_id.ts";
 import { invalidCursor } from "../store_rules.ts";
 import { auditEntries, auditWriter } from "./audit_keys.ts";
 import type { RedisConnection, Reply } from "./connection/connection.ts";

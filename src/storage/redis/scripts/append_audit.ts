@@ -26,6 +26,7 @@ return 1
 
 /** What {@linkcode appendAudit} takes. */
 export interface AppendAuditOptions {
+  /** The list, and the number of the last batch of who writes. */
   readonly keys: {
     readonly audit: string;
     /** Of the writer's last batch. */
