@@ -17,29 +17,29 @@ import { storedUrl, tooLarge, toRequest, toResponse, toStored } from "./stored_r
 
 /** The longest that a response is kept, in milliseconds: 30 days. */
 const MAX_TTL_MS = 30 * 86_400_000;
-/** How long whoever was told to get a response anew has for it, in milliseconds, before the next one is told. */
+/** How long the caller that revalidates a response has for it, in milliseconds, before another one is chosen. */
 const RENEWAL_MS = 10_000;
 
-/** What a lookup came to: see {@linkcode CacheParts.onLookup}. */
+/** The outcome of a lookup: see {@linkcode CacheParts.onLookup}. */
 export type Lookup = "hit" | "miss" | "stale";
 
-/** What all caches of an instance have in common. */
+/** What all caches of an instance share. */
 export interface CacheParts {
   /** Where responses are kept. */
   readonly store: CacheStore;
   /** Epoch milliseconds by the store's clock. */
   readonly now: () => number;
-  /** What `add` fetches with. */
+  /** The function with which `add` fetches. */
   readonly fetch: typeof globalThis.fetch;
   /** The largest body, in bytes. */
   readonly maxBodyBytes: number;
-  /** The lifetime of what says nothing of its own, in seconds. */
+  /** Lifetime of responses without one of their own, in seconds. */
   readonly defaultLifetime: number;
-  /** Hears of each lookup, with the bytes of the body that it gives. */
+  /** Called after each lookup, with the bytes of the response's body; 0 for a miss. */
   readonly onLookup: (cache: string, lookup: Lookup, bytes: number) => void;
 }
 
-/** How a response without a lifetime of its own is stored. */
+/** Options for storing a response without a lifetime of its own. */
 export type KeepOptions = Pick<StoringOptions, "defaultLifetime" | "anyStatus">;
 
 /** A response that may be used. */
@@ -67,7 +67,7 @@ export class WebCache implements Cache {
     return isUsed ? toResponse(match.found, this.#parts.now()) : undefined;
   }
 
-  /** All responses that may be used for a request, or all there are, in the order in which they were stored. */
+  /** All usable responses to a request, or of the whole cache, in the order in which they were stored. */
   async matchAll(input?: RequestInfo | URL, options: CacheQueryOptions = {}): Promise<readonly Response[]> {
     const now = this.#parts.now();
     const request = input === undefined ? undefined : toLookedFor(input, options);
@@ -91,7 +91,7 @@ export class WebCache implements Cache {
     return this.addAll([input as RequestInfo]);
   }
 
-  /** As {@linkcode add}, for all or for none. */
+  /** Does what {@linkcode add} does for several requests: all responses are stored, or none. */
   async addAll(inputs: Iterable<RequestInfo>): Promise<void> {
     const requests = [...inputs].map(toStorable);
     const gone = new AbortController();
@@ -122,10 +122,10 @@ export class WebCache implements Cache {
   }
 
   /**
-   * Stores a response in the place of those that match the request, once its body has been read. What a shared cache
-   * must not store (RFC 9111, section 3) is read and dropped.
+   * Stores a response once its body has been read, and removes those that match the same request. A response that a
+   * shared cache must not store (RFC 9111, section 3) is read and dropped.
    *
-   * @throws {TypeError} unless the request is a GET by HTTP, for a partial response (206), `Vary: *`, a body that was used
+   * @throws {TypeError} for a request that is no GET over HTTP, a partial response (206), `Vary: *`, and a used body
    * @throws a `QuotaExceededError` (`DOMException`) when it is too large
    */
   async put(input: RequestInfo | URL, response: Response): Promise<void> {
@@ -145,7 +145,7 @@ export class WebCache implements Cache {
     return matching.length > 0 && await this.#parts.store.remove(this.name, matching) > 0;
   }
 
-  /** The requests whose responses are stored, in the order in which they were; without their credentials. */
+  /** The requests of the stored responses, without credentials, in the order in which they were stored. */
   async keys(input?: RequestInfo | URL, options: CacheQueryOptions = {}): Promise<readonly Request[]> {
     const request = input === undefined ? undefined : toLookedFor(input, options);
     if (request === undefined && input !== undefined) return [];
@@ -160,7 +160,7 @@ export class WebCache implements Cache {
     return requests;
   }
 
-  /** What may be used for a request: the newest of several (RFC 9111, section 4.1). */
+  /** The newest usable response to a request (RFC 9111, section 4.1). */
   async lookUp(request: Request, options: CacheQueryOptions = {}): Promise<UsableResponse | undefined> {
     let best: UsableResponse | undefined;
     const now = this.#parts.now();
@@ -174,7 +174,7 @@ export class WebCache implements Cache {
     return best;
   }
 
-  /** True for the one who is to get a stale response anew. */
+  /** True for one caller at a time, which has to revalidate this stale response. */
   claimRenewal({ response: { id } }: FoundResponse): Promise<boolean> {
     return this.#parts.store.claim(this.name, id, RENEWAL_MS);
   }
@@ -191,12 +191,12 @@ export class WebCache implements Cache {
       freshnessOf(request, response, { ...options, now: this.#parts.now() }) !== undefined;
   }
 
-  /** As {@linkcode put}; false for what may not be stored. */
+  /** Stores like {@linkcode put}; resolves with false for a response that may not be stored. */
   async keep(request: Request, response: Response, options: KeepOptions): Promise<boolean> {
     return await this.#put(request, response, options) !== undefined;
   }
 
-  /** Stores what may be stored; its id, or `undefined` where it may not. */
+  /** Stores a response and resolves with its id, or with `undefined` when it may not be stored. */
   async #put(
     request: Request,
     response: Response,
@@ -220,7 +220,7 @@ export class WebCache implements Cache {
     return stored.id;
   }
 
-  /** The body within its bound; whoever gave the response can read it no more. */
+  /** The chunks of a body; throws past the largest size. The caller's response is locked from then on. */
   async *#bounded(body: ReadableStream<Uint8Array>): AsyncIterable<Uint8Array> {
     const { maxBodyBytes } = this.#parts;
     const reader = body.getReader();
@@ -236,7 +236,7 @@ export class WebCache implements Cache {
     }
   }
 
-  /** What may match: under the request's URL, or everything. */
+  /** The stored responses that may match: those under the request's URL, or all. */
   async *#candidates(
     request: Request | undefined,
     { ignoreSearch = false }: CacheQueryOptions,

@@ -1,5 +1,5 @@
 /**
- * `Cache-Control` (RFC 9111, section 5.2), read.
+ * Parses `Cache-Control` (RFC 9111, section 5.2).
  *
  * @example
  * ```ts
@@ -7,7 +7,7 @@
  * ```
  */
 
-/** The directives that are heeded. Times are seconds. */
+/** The directives that this cache follows. Times are seconds. */
 export interface CacheControl {
   readonly noStore: boolean;
   readonly noCache: boolean;
@@ -19,20 +19,20 @@ export interface CacheControl {
   readonly sMaxAge: number | undefined;
   /** RFC 5861, section 3. */
   readonly staleWhileRevalidate: number | undefined;
-  /** Of a request: without a value it is `Infinity`. */
+  /** A directive of requests; `Infinity` when it has no value. */
   readonly maxStale: number | undefined;
   readonly minFresh: number | undefined;
 }
 
-/** The greatest number of seconds that counts (RFC 9111, section 1.2.2). */
+/** Larger numbers of seconds are read as this one (RFC 9111, section 1.2.2). */
 const MAX_SECONDS = 2 ** 31;
 
 /** A directive: a token, and an argument that is a token or a quoted string (section 5.2). */
 const DIRECTIVE = /([\w!#$%&'*+.^`|~-]+)(?:=("(?:[^"\\]|\\.)*"|[^\s,;"]*))?/g;
 
 /**
- * Reads a field. Names are compared without regard to case; unknown directives are ignored (section 5.2.3). Of a
- * directive with a time that comes twice, or that has no number, the time is 0: such a response is stale (section 4.2.1).
+ * Parses a field. Names are case-insensitive; unknown directives are ignored (section 5.2.3). A time that is twice given
+ * or no number counts as 0, which makes the response stale (section 4.2.1).
  */
 export function parseCacheControl(field: string | null | undefined): CacheControl {
   const found = new Map<string, string[]>();
@@ -49,7 +49,8 @@ export function parseCacheControl(field: string | null | undefined): CacheContro
   const maxStale = found.get("max-stale");
   return {
     noStore: found.has("no-store"),
-    // With field names, either would allow to use what is stored without them (5.2.2.4, 5.2.2.7): all of it is kept out.
+    // With field names, no-cache and private allow the response without these fields (5.2.2.4, 5.2.2.7). The names are
+    // ignored here: nothing of the response is stored.
     noCache: found.has("no-cache"),
     isPrivate: found.has("private"),
     isPublic: found.has("public"),

@@ -1,5 +1,5 @@
 /**
- * What became of lookups, by cache and day: gathered here, and added to the store's counts every few seconds.
+ * Counts lookups by cache and day in memory, and adds the counts to the store's every few seconds.
  *
  * @example
  * ```ts
@@ -10,9 +10,9 @@
 import type { Lookup } from "./cache.ts";
 import type { CacheCounts, CacheDay, CacheStore } from "./cache_store.ts";
 
-/** How often counts are added to the store's, in milliseconds. */
+/** Interval at which counts are added to the store's, in milliseconds. */
 const EVERY_MS = 5000;
-/** How many caches are counted apart in that time; the others are one, under this name. */
+/** The most caches that are counted separately in one interval; further ones are counted under one name. */
 const MAX_CACHES = 200;
 const OTHERS = "(others)";
 const DAY_MS = 86_400_000;
@@ -25,7 +25,7 @@ export interface CacheCounterOptions {
   readonly store: CacheStore;
   /** Epoch milliseconds. */
   readonly now: () => number;
-  /** Called with the error when counts could not be added: they are lost. */
+  /** Called with the error when counts could not be added and are lost; by default nobody is told. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -55,7 +55,7 @@ export class CacheCounter implements AsyncDisposable {
     });
   }
 
-  /** Adds what was counted to the store's counts. */
+  /** Adds the counts since the last flush to the store's. */
   async flush(): Promise<void> {
     const counts = [...this.#counts.values()];
     this.#counts = new Map();
@@ -69,12 +69,12 @@ export class CacheCounter implements AsyncDisposable {
   }
 }
 
-/** A day's counts, and which part of the lookups was answered from the cache, `null` without any. */
+/** The counts of a day, and the ratio of lookups that were answered from the cache; `null` without lookups. */
 export interface ShownCacheDay extends CacheDay {
   readonly hitRate: number | null;
 }
 
-/** The counts of the last days up to today, by cache and then by day. */
+/** The counts of the last days, today included, ordered by cache and then by day. */
 export async function readCacheDays(
   store: CacheStore,
   { now, days }: { now: number; days: number },

@@ -1,5 +1,5 @@
 /**
- * `Cache-Status` (RFC 9211): how an answer was had from the cache.
+ * `Cache-Status` (RFC 9211): how a cache handled a request.
  *
  * @example
  * ```ts
@@ -8,7 +8,7 @@
  */
 import type { CacheStatus } from "./read_through.ts";
 
-/** The field's value. A stale answer is a hit whose time to live is over (section 2.4). */
+/** Formats the field. A stale response is a hit with a negative `ttl` (section 2.4). */
 export function cacheStatus({ lookup, ttl, stored = false, collapsed = false }: CacheStatus): string {
   const parts = lookup === "miss" ? ["fwd=miss"] : collapsed ? ["fwd=miss", "collapsed"] : ["hit"];
   if (ttl !== undefined) parts.push(`ttl=${ttl}`);
@@ -16,5 +16,5 @@ export function cacheStatus({ lookup, ttl, stored = false, collapsed = false }: 
   return ["Millrace", ...parts].join("; ");
 }
 
-/** The value for a request that goes by the cache. */
+/** The value for a request that bypasses the cache. */
 export const BYPASSED = "Millrace; fwd=bypass";

@@ -1,85 +1,85 @@
 /**
- * The port of caches: stored responses, by the cache and the URL that they were stored under.
+ * The port of caches: responses, stored by cache and URL.
  */
 import type { Freshness } from "./freshness.ts";
 
-/** A request and its response, without the response's body. Fields are in the order in which `Headers` gives them. */
+/** A request and its response, without the body. Header fields are in the order of `Headers`. */
 export interface StoredResponse extends Freshness {
-  /** Of this very response: what is stored in its place has another. */
+  /** Unique: a response that replaces this one has another id. */
   readonly id: string;
-  /** Of the request, without its fragment. */
+  /** URL of the request, without its fragment. */
   readonly url: string;
   readonly requestHeaders: readonly (readonly [name: string, value: string])[];
-  /** What the response varies by (see `vary.ts`). */
+  /** The request's fields that the response's `Vary` names (see `vary.ts`). */
   readonly vary: readonly (readonly [name: string, value: string | null])[];
   readonly status: number;
   readonly statusText: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** `null` when it has no body at all. */
+  /** Size of the body, in bytes; `null` for a response without a body. */
   readonly bytes: number | null;
   /** Epoch milliseconds by the store's clock. */
   readonly storedAt: number;
 }
 
-/** A stored response that was found, and its body, to be read once. */
+/** A stored response with its body, which can be read once. */
 export interface FoundResponse {
   readonly response: StoredResponse;
   body(): ReadableStream<Uint8Array<ArrayBuffer>> | null;
 }
 
-/** What goes with a response that is stored. */
+/** Options of {@linkcode CacheStore.put}. */
 export interface PutOptions {
-  /** How long it is kept, in milliseconds. */
+  /** How long the response is kept, in milliseconds. */
   readonly ttlMs: number;
-  /** Ids of responses under the same URL in whose place it comes. */
+  /** Ids of responses under the same URL that it replaces. */
   readonly replaces: readonly string[];
 }
 
-/** What became of lookups in a cache. */
+/** Counts of lookups in a cache, by outcome. */
 export interface CacheCounts {
   readonly hits: number;
   readonly misses: number;
   readonly stale: number;
-  /** Of the bodies of hits and of stale ones. */
+  /** Bytes of the bodies of hits and stale responses. */
   readonly bytes: number;
 }
 
 /** The counts of one cache on one day. */
 export interface CacheDay extends CacheCounts {
   readonly cache: string;
-  /** UTC, as `2026-11-26`. */
+  /** A UTC date, such as `2026-11-26`. */
   readonly day: string;
 }
 
-/** Caches. Names may be any strings; of each cache the responses stored first go when it is over its limit. */
+/** Stores caches. A name is any string. Past its limit of bytes a cache drops the responses that were stored first. */
 export interface CacheStore {
-  /** Makes a cache if there is none of this name. */
+  /** Creates a cache unless it exists. */
   open(name: string): Promise<void>;
   has(name: string): Promise<boolean>;
-  /** Removes a cache and all that is in it; false when there was none. */
+  /** Removes a cache with its responses; false when it did not exist. */
   drop(name: string): Promise<boolean>;
-  /** In the order in which they were made. */
+  /** The names of all caches, in the order in which they were created. */
   names(): Promise<string[]>;
-  /** What is stored under a URL, in the order in which it was. */
+  /** The responses stored under a URL, oldest first. */
   find(name: string, url: string): Promise<FoundResponse[]>;
-  /** All that is stored, in the order in which it was, a page after the other. */
+  /** All responses of a cache, oldest first, page by page. */
   list(name: string): AsyncIterable<readonly FoundResponse[]>;
   /**
-   * Stores a response once its body has been read to the end. When that fails, nothing changes.
+   * Stores a response after its body has been read to the end. When reading fails, nothing changes.
    *
-   * @param response with `bytes` as yet unknown, unless it has no body
+   * @param response everything but its `bytes`, which are counted while the body is read
    */
   put(
     name: string,
     response: StoredResponse,
     options: PutOptions & { body: AsyncIterable<Uint8Array> | null },
   ): Promise<void>;
-  /** Removes responses; how many there were. */
+  /** Removes responses; resolves with the number of those that existed. */
   remove(name: string, responses: readonly Pick<StoredResponse, "id" | "url">[]): Promise<number>;
-  /** True for the first who asks for this word within `forMs` milliseconds. */
+  /** True for the first call with this word, and again for the first one after `forMs` milliseconds. */
   claim(name: string, word: string, forMs: number): Promise<boolean>;
-  /** Adds to the counts of a day. */
+  /** Adds to the stored counts. */
   count(counts: readonly CacheDay[]): Promise<void>;
-  /** The counts of some days, as UTC dates. */
+  /** The counts of the given UTC dates. */
   counts(days: readonly string[]): Promise<CacheDay[]>;
 }

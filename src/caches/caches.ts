@@ -15,9 +15,9 @@ import type { CacheStore } from "./cache_store.ts";
 import type { Locks } from "../locks/locks.ts";
 import { type CachedAnswer, ReadThrough, type ReadThroughOptions } from "./read_through.ts";
 
-/** The largest body, in bytes, unless it is said otherwise: 8 MiB. */
+/** Default of the largest body, in bytes: 8 MiB. */
 const MAX_BODY_BYTES = 2 ** 23;
-/** The lifetime of what says nothing of its own, in seconds: a day. */
+/** Default lifetime of responses without one of their own, in seconds: a day. */
 const DEFAULT_LIFETIME = 86_400;
 
 /** Options of {@linkcode Caches}. */
@@ -26,9 +26,9 @@ export interface CachesOptions extends Partial<Omit<CacheParts, "store" | "now">
   readonly store: CacheStore;
   /** Epoch milliseconds by the store's clock. */
   readonly now: () => number;
-  /** Keeps instances from calling for the same at once: see {@linkcode Caches.respond}. */
+  /** Let one instance at a time load a response in {@linkcode Caches.respond}; absent: each loads its own. */
   readonly locks?: Locks;
-  /** Called with errors of the cache in {@linkcode Caches.respond}, which then goes on without it. */
+  /** Called with errors of the store in {@linkcode Caches.respond}, which goes on without it; by default nobody is. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -49,7 +49,7 @@ export class Caches implements CacheStorage {
     this.#through = new ReadThrough({ now, locks, onError });
   }
 
-  /** A cache, made if there is none of this name. */
+  /** Opens a cache, and creates it unless it exists. */
   async open(name: string): Promise<WebCache> {
     if (name === undefined) throw new TypeError("Expected the name of a cache");
     await this.#parts.store.open(String(name));
@@ -60,17 +60,17 @@ export class Caches implements CacheStorage {
     return this.#parts.store.has(String(name));
   }
 
-  /** Removes a cache and all that is in it; false if there was none. */
+  /** Removes a cache with its responses; false when it did not exist. */
   delete(name: string): Promise<boolean> {
     return this.#parts.store.drop(String(name));
   }
 
-  /** The names of all caches, in the order in which they were made. */
+  /** The names of all caches, in the order in which they were created. */
   keys(): Promise<string[]> {
     return this.#parts.store.names();
   }
 
-  /** The first response that may be used for a request, in one cache or in all. */
+  /** The first usable response to a request, in one cache or in all. */
   async match(input: RequestInfo | URL, options: MultiCacheQueryOptions = {}): Promise<Response | undefined> {
     const { cacheName } = options;
     for (const name of cacheName === undefined ? await this.keys() : [cacheName]) {
@@ -82,10 +82,10 @@ export class Caches implements CacheStorage {
   }
 
   /**
-   * The answer to a request: what is stored, or what `load` gives, which is called once however many ask for it at once
-   * and stored where it may be. A cache that cannot be asked fails nobody.
+   * Answers a request from a cache, or by `load`, whose response is stored if it may be. Concurrent calls for the same
+   * request share one call of `load`. Errors of the store are reported, and never fail the call.
    *
-   * @param name the cache
+   * @param name name of the cache
    */
   async respond(name: string, options: Omit<ReadThroughOptions, "cache">): Promise<CachedAnswer> {
     return await this.#through.respond({ ...options, cache: new WebCache(name, this.#parts) });

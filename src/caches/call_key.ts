@@ -1,5 +1,5 @@
 /**
- * What the answer to a call is stored under, where more than a URL tells calls apart.
+ * Keys of cached calls that are told apart by more than their URL.
  *
  * @example
  * ```ts
@@ -12,11 +12,11 @@ import { isCredentialHeader } from "../lib/credentials.ts";
 import { sha256 } from "../lib/digest.ts";
 
 /**
- * A request for the caches.
+ * Makes the request under which the answer to a call is stored.
  *
- * @param key tells the call from all others; its SHA-256 is the URL. Credentials belong in it, by their values.
- * @param headers of the call. Credentials among them are left out: they have done their part in the key, and would keep
- * the answer from being stored (RFC 9111, section 3.5).
+ * @param key identifies the call, the values of its credentials included; its SHA-256 digest becomes the URL
+ * @param headers of the call. Credentials among them are left out, since they are part of the key and would keep the
+ * answer from being stored (RFC 9111, section 3.5).
  */
 export async function requestUnder(key: string | Uint8Array<ArrayBuffer>, headers: Headers): Promise<Request> {
   const digest = encodeBase64Url(await sha256(key));

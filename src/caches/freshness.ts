@@ -3,37 +3,37 @@
  */
 import { parseCacheControl } from "./cache_control.ts";
 
-/** How old a response was when it was stored, and for how long it may be used. Seconds. */
+/** The age of a response when it was stored, and how long it may be used, in seconds. */
 export interface Freshness {
-  /** Its age when it was stored (section 4.2.3). */
+  /** Age when it was stored (section 4.2.3). */
   readonly age: number;
   /** The age until which it is fresh (section 4.2.1). */
   readonly lifetime: number;
-  /** For how long it may be used after that, while somebody gets a new one (RFC 5861, section 3). */
+  /** How much longer it may be used while it is revalidated (RFC 5861, section 3). */
   readonly staleFor: number;
 }
 
-/** How a stored response stands to a request. */
+/** Whether a stored response may answer a request. */
 export type Usability = "fresh" | "stale" | "unusable";
 
-/** Responses that may be stored though they say nothing of their lifetime (RFC 9110, section 15.1), 206 left out. */
+/** Statuses of responses that may be stored without a lifetime of their own (RFC 9110, section 15.1), except 206. */
 const HEURISTICALLY_CACHEABLE: ReadonlySet<number> = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]);
 
-/** What decides over a response. */
+/** Options of {@linkcode freshnessOf}. */
 export interface StoringOptions {
   /** Epoch milliseconds. */
   readonly now: number;
-  /** The lifetime, in seconds, of what says nothing of its own (section 4.2.2). */
+  /** Lifetime of responses without one of their own, in seconds (section 4.2.2). */
   readonly defaultLifetime: number;
-  /** Stores what says nothing of its lifetime whatever its status: somebody asked for this very response to be stored. */
+  /** True: responses without a lifetime of their own are stored whatever their status, as `put` demands. */
   readonly anyStatus: boolean;
 }
 
 /**
- * How long a response may be used, or `undefined` when it must not be stored (section 3).
+ * The freshness of a response, or `undefined` when it must not be stored (section 3).
  *
- * A response with `Set-Cookie` is not stored: what it sets is for one caller. One with `no-cache` neither, as nothing
- * here validates.
+ * Responses with `Set-Cookie` are not stored, since a cookie is meant for one caller; nor are those with `no-cache`,
+ * since this cache cannot validate.
  */
 export function freshnessOf(
   request: { readonly headers: Headers },
@@ -63,7 +63,7 @@ export function freshnessOf(
   return age < lifetime + staleFor ? { age, lifetime, staleFor } : undefined;
 }
 
-/** The age of a response that was stored so many milliseconds ago, in seconds. */
+/** The current age, in seconds, of a response that was stored `storedForMs` milliseconds ago. */
 export function currentAge({ age }: Freshness, storedForMs: number): number {
   return age + Math.max(0, storedForMs) / 1000;
 }
@@ -84,7 +84,7 @@ export function usabilityOf(
   return -left < freshness.staleFor ? "stale" : "unusable";
 }
 
-/** `Expires` against `Date` (section 5.3): what is no date has expired. */
+/** The lifetime by `Expires` and `Date` (section 5.3), in seconds; an invalid date counts as expired. */
 function lifetimeByExpires(headers: Headers, from: number): number | undefined {
   const field = headers.get("expires");
   if (field === null) return undefined;

@@ -1,12 +1,12 @@
 /**
- * Answers from a cache, and calls for what is not there: once, however many ask for it at once.
+ * Reads through a cache: answers from it, or calls once for all concurrent requests that miss.
  *
  * Invariants:
- * 1. Of those who miss at once on this instance one calls; the others wait for what it stores, and look again by their own
- *    fields (what is stored may vary). Across instances a lock sees to the same.
- * 2. What may not be stored is nobody else's answer: then each of those who waited calls for itself, at once.
- * 3. What is stale and may be used as yet is given at once, and called for anew by one.
- * 4. Errors of the cache fail no request: when a lookup or a store fails, the answer comes from the call.
+ * 1. Of concurrent misses on this instance one calls. The others wait until it is stored, then look it up with their own
+ *    header fields, since responses may vary. A lock does the same across instances.
+ * 2. A response that may not be stored answers one request only: those that waited then call for themselves, at once.
+ * 3. A stale response that may still be used is returned at once, while one caller revalidates it.
+ * 4. Errors of the cache fail no request: when a lookup or storing fails, the answer comes from the call.
  */
 import { sha256 } from "../lib/digest.ts";
 import type { Locks } from "../locks/locks.ts";
@@ -14,33 +14,33 @@ import type { Lookup, UsableResponse, WebCache } from "./cache.ts";
 import type { StoringOptions } from "./freshness.ts";
 import { storedUrl, toResponse } from "./stored_response.ts";
 
-/** How long is waited for another instance's call, and how long its lock lives without it, in milliseconds. */
+/** Longest wait for another instance's call, and the lease of its lock, in milliseconds. */
 const FLIGHT_MS = 10_000;
 
-/** What an answer came from (RFC 9211). */
+/** How the cache handled a request (RFC 9211). */
 export interface CacheStatus {
   readonly lookup: Lookup;
-  /** For how many seconds what was stored is fresh as yet; below 0 for what is stale. */
+  /** Seconds for which the stored response is still fresh; negative when it is stale. */
   readonly ttl?: number;
-  /** It was called for, and stored. */
+  /** True when the call's response was stored. */
   readonly stored?: boolean;
-  /** It was called for by another, and waited for. */
+  /** True when another request made the call, and this one waited for it. */
   readonly collapsed?: boolean;
 }
 
-/** An answer, and where it is from. */
+/** An answer, and how the cache handled its request. */
 export interface CachedAnswer {
   readonly response: Response;
   readonly status: CacheStatus;
 }
 
-/** How an answer is got. */
+/** Options of {@linkcode ReadThrough.respond}. */
 export interface ReadThroughOptions extends Pick<StoringOptions, "defaultLifetime"> {
   /** Where the response is looked up, and stored. */
   readonly cache: WebCache;
   /** The request that is answered. */
   readonly request: Request;
-  /** Calls for the answer. */
+  /** Makes the call; used on a miss and to revalidate. */
   readonly load: () => Promise<Response>;
 }
 
@@ -48,23 +48,23 @@ export interface ReadThroughOptions extends Pick<StoringOptions, "defaultLifetim
 export interface ReadThroughParts {
   /** Epoch milliseconds by the store's clock. */
   readonly now: () => number;
-  /** Keeps instances from calling for the same at once; absent: each calls for itself. */
+  /** Locks by which one instance at a time makes a call; absent: each makes its own. */
   readonly locks?: Locks | undefined;
   /** Called with errors of the cache, and of revalidations in the background. */
   readonly onError: (error: unknown) => void;
 }
 
-/** Reads through caches. */
+/** Answers requests through caches. */
 export class ReadThrough {
   readonly #parts: ReadThroughParts;
-  /** Calls under way, by cache and URL: true when the answer was stored. */
+  /** Calls in progress by cache and URL; they resolve with true when the answer was stored. */
   readonly #flights = new Map<string, Promise<boolean>>();
 
   constructor(parts: ReadThroughParts) {
     this.#parts = parts;
   }
 
-  /** An answer. Rejects as `load` does. */
+  /** Answers a request. Rejects with the error of `load`. */
   async respond(options: ReadThroughOptions): Promise<CachedAnswer> {
     const { cache, request } = options;
     const match = await this.#lookUp(options);
@@ -86,7 +86,7 @@ export class ReadThrough {
     return await this.#load(options);
   }
 
-  /** Calls once; requests that arrive meanwhile wait for the same call. */
+  /** Makes the call; requests that arrive in the meantime wait for it. */
   async #fly(key: string, options: ReadThroughOptions): Promise<CachedAnswer> {
     let land!: (isStored: boolean) => void;
     this.#flights.set(key, new Promise((resolve) => land = resolve));
@@ -101,7 +101,7 @@ export class ReadThrough {
       .catch(() => undefined);
     const release = () => lock?.release().catch(this.#parts.onError);
     try {
-      // Another instance may have stored it while its lock was waited for.
+      // Another instance may have stored the response while this one waited for the lock.
       const stored = lock && await this.#lookUp(options);
       options.cache.count(stored);
       if (stored !== undefined) {
@@ -120,7 +120,7 @@ export class ReadThrough {
     }
   }
 
-  /** Calls for an answer and stores it while it is read. */
+  /** Calls, and stores the response while its body is read. */
   async #load(options: ReadThroughOptions, onStored: (isStored: boolean) => void = () => {}): Promise<CachedAnswer> {
     const { cache, request, load, defaultLifetime } = options;
     const response = await load();

@@ -1,5 +1,5 @@
 /**
- * What may be looked for in a cache and stored in it, and what matches (Service Workers, section 5.4 and appendix A).
+ * Which requests can be looked up and stored, and which match (Service Workers, section 5.4 and appendix A).
  */
 import type { FoundResponse } from "./cache_store.ts";
 import { storedUrl } from "./stored_response.ts";
@@ -16,7 +16,7 @@ export async function matchesRequest(
   return ignoreVary || await matchesVary(response.vary, request.headers);
 }
 
-/** A request that may be looked for; `undefined` for a method that nothing is stored under. */
+/** The request to look up; `undefined` for a method other than those that responses are stored under. */
 export function toLookedFor(
   input: RequestInfo | URL,
   { ignoreMethod = false }: CacheQueryOptions,
@@ -25,7 +25,7 @@ export function toLookedFor(
   return request.method === "GET" || ignoreMethod ? request : undefined;
 }
 
-/** A request under which a response can be stored. Throws a `TypeError` for any other. */
+/** The request to store a response under. Throws a `TypeError` when none can be stored under it. */
 export function toStorable(input: RequestInfo | URL): Request {
   const request = toRequestObject(input);
   if (!/^https?:/.test(request.url)) {
@@ -40,9 +40,9 @@ function toRequestObject(input: RequestInfo | URL): Request {
   return typeof input === "object" && "headers" in input ? input : new Request(String(input));
 }
 
-/** Throws a `TypeError` for what no cache stores (`put()` of `Cache`). */
+/** Throws a `TypeError` for a response that `put()` of `Cache` refuses. */
 export function checkResponse(response: Response): void {
-  // Not `instanceof`: servers bring responses of their own.
+  // Not `instanceof`: some servers have a Response class of their own.
   if (typeof response?.status !== "number" || typeof response.arrayBuffer !== "function") {
     throw new TypeError(`Expected a Response: received ${response === null ? "null" : typeof response}`);
   }
@@ -54,7 +54,7 @@ export function checkResponse(response: Response): void {
   if (response.bodyUsed || response.body?.locked) throw new TypeError("The body of the response was used before");
 }
 
-/** Refuses requests of which one would take the place of another (Batch Cache Operations, step 5.2). */
+/** Throws an `InvalidStateError` when one request would replace another (Batch Cache Operations, step 5.2). */
 export function refuseDuplicates(requests: readonly Request[], responses: readonly Response[]): void {
   for (const [at, request] of requests.entries()) {
     for (let before = 0; before < at; before++) {
@@ -67,7 +67,7 @@ export function refuseDuplicates(requests: readonly Request[], responses: readon
   }
 }
 
-/** False for what no cache stores: partial responses, errors of the network, and what varies by everything. */
+/** False for responses that no cache stores: partial ones, network errors, and `Vary: *`. */
 export function mayBeStored({ status, headers }: Response): boolean {
   return status >= 200 && status !== 206 && !varyNames(headers).includes("*");
 }

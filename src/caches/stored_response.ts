@@ -1,29 +1,29 @@
 /**
- * Requests and responses, made into what is stored and back.
+ * Converts requests and responses into their stored form and back.
  */
 import { isCredentialHeader } from "../lib/credentials.ts";
 import type { FoundResponse, StoredResponse } from "./cache_store.ts";
 import { currentAge, type Freshness } from "./freshness.ts";
 import { varyOf } from "./vary.ts";
 
-/** The most bytes that the fields of a request and a response may take together. */
+/** Largest header fields of a request and its response together, in bytes. */
 const MAX_HEADER_BYTES = 65_536;
 
-/** The URL that a request is stored under: without its fragment. */
+/** The URL that a response is stored under: that of the request, without its fragment. */
 export function storedUrl(request: Request): string {
   const { url } = request;
   const end = url.indexOf("#");
   return end < 0 ? url : url.slice(0, end);
 }
 
-/** What is stored of a response besides its body. Throws `QuotaExceededError` when its fields are too large. */
+/** The stored form of a response, without its body. Throws a `QuotaExceededError` when its fields are too large. */
 export async function toStored(
   request: Request,
   response: Response,
   options: { freshness: Freshness; storedAt: number },
 ): Promise<StoredResponse> {
   const headers = [...response.headers];
-  // Nobody who lists what is cached is shown who asked for it.
+  // `keys()` must not show the credentials of those who asked.
   const requestHeaders = [...request.headers].filter(([name]) => !isCredentialHeader(name));
   const size = [...headers, ...requestHeaders].reduce((sum, [name, value]) => sum + name.length + value.length, 0);
   if (size > MAX_HEADER_BYTES) throw tooLarge(`its fields have more than ${MAX_HEADER_BYTES} bytes`);
@@ -41,7 +41,7 @@ export async function toStored(
   };
 }
 
-/** The response of what was found, with its age (RFC 9111, section 5.1). */
+/** The stored response as a `Response`, with its `Age` (RFC 9111, section 5.1). */
 export function toResponse({ response: stored, body }: FoundResponse, now: number): Response {
   const { status, statusText } = stored;
   const response = new Response(body(), { status, statusText, headers: stored.headers as [string, string][] });
@@ -54,7 +54,7 @@ export function toRequest({ url, requestHeaders }: StoredResponse): Request {
   return new Request(url, { headers: requestHeaders as [string, string][] });
 }
 
-/** The error for what is too large to be stored. */
+/** The error for a response that is too large to be stored. */
 export function tooLarge(why: string): DOMException {
   return new DOMException(`The response is not cached: ${why}`, "QuotaExceededError");
 }

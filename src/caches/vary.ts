@@ -1,7 +1,7 @@
 /**
- * By what a stored response varies, and whether it was chosen for such a request (RFC 9111, section 4.1).
+ * `Vary` (RFC 9111, section 4.1): records the request's fields that a response varies by, and compares them.
  *
- * Values of credentials are kept as digests: they decide, and cannot be read.
+ * Values of credentials are stored as digests, so they can be compared and not read.
  *
  * @example
  * ```ts
@@ -20,21 +20,21 @@ export function varyNames(responseHeaders: Headers): string[] {
   return [...new Set(names.filter((name) => name !== ""))].sort();
 }
 
-/** What a request has of the fields that its response varies by; `null` for those that it does not have. */
+/** The values of the request's fields that the response varies by; `null` for fields that it does not have. */
 export function varyOf(requestHeaders: Headers, responseHeaders: Headers): Promise<StoredResponse["vary"]> {
   return Promise.all(
     varyNames(responseHeaders).map(async (name) => [name, await valueOf(requestHeaders, name)] as const),
   );
 }
 
-/** True when a request has the same. */
+/** True when a request has the same values of these fields. */
 export async function matchesVary(vary: StoredResponse["vary"], requestHeaders: Headers): Promise<boolean> {
   for (const [name, value] of vary) if (await valueOf(requestHeaders, name) !== value) return false;
   return true;
 }
 
 async function valueOf(headers: Headers, name: string): Promise<string | null> {
-  // `get` throws for what no field could be called: such a field no request has.
+  // `get` throws for an invalid field name, which no request can have.
   if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name)) return null;
   const value = headers.get(name);
   if (value === null || !isCredentialHeader(name)) return value;

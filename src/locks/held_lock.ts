@@ -1,13 +1,13 @@
 /**
- * A lock that this process holds: renewed until it is released, and known to be lost as soon as it may be.
+ * A lock that this process holds. It is renewed until it is released; `signal` aborts as soon as it may be lost.
  *
  * Invariants:
- * 1. Its lease counts from before the call that granted or renewed it, by the monotonic clock: it ends here no later
- *    than in the store.
- * 2. `signal` aborts when the lease ends without a renewal, when the store says that the lock is another's, and when it
- *    is stolen. A renewal that fails for want of an answer is tried again until then.
- * 3. A process that was stopped past its lease finds the signal aborted with its next turn, not sooner: what it writes
- *    before that is refused by its fence alone.
+ * 1. The lease is counted from before the call that granted or renewed it, by the monotonic clock, so it ends here no
+ *    later than in the store.
+ * 2. `signal` aborts when the lease ends without a renewal, when the store says that another holds the lock, and when
+ *    the lock is stolen. A renewal without an answer is tried again until the lease ends.
+ * 3. A process that was stopped past its lease sees the signal aborted only when its event loop runs again. Until then
+ *    only the fence protects from what it writes.
  */
 import { LONGEST_DELAY_MS } from "../lib/delay.ts";
 import type { Grant, LockMode, LockStore } from "./lock_store.ts";
@@ -16,15 +16,15 @@ import type { Grant, LockMode, LockStore } from "./lock_store.ts";
 export interface Lock extends AsyncDisposable {
   readonly name: string;
   readonly mode: LockMode;
-  /** To be given to whatever the lock protects: see {@linkcode Grant.fence}. */
+  /** The fence to send with every write that the lock protects: see {@linkcode Grant.fence}. */
   readonly fence: number;
   /** Aborts when the lock is lost: work under the lock must stop. */
   readonly signal: AbortSignal;
-  /** Gives the lock back; false when it was lost before. The second time does nothing. */
+  /** Releases the lock; false when it had been lost before. A second call does nothing. */
   release(): Promise<boolean>;
 }
 
-/** What a held lock is made of. */
+/** Options of {@linkcode HeldLock}. */
 export interface HeldLockOptions {
   /** Where the lock is renewed and released. */
   readonly store: LockStore;
@@ -40,7 +40,7 @@ export interface HeldLockOptions {
   readonly onEnd: () => void;
 }
 
-/** How many times a lease is renewed in its time, and how soon a renewal that failed is tried again, as its part. */
+/** A lease is renewed this many times in its duration; a failed renewal is tried again after 1/`RETRIES` of it. */
 const RENEWALS = 3;
 const RETRIES = 20;
 
@@ -52,7 +52,7 @@ export class HeldLock implements Lock {
   readonly signal: AbortSignal;
   readonly #options: HeldLockOptions;
   readonly #lost = new AbortController();
-  /** The monotonic time at which the lease ends, as far as it is known. */
+  /** When the lease ends, as far as this process knows: `performance.now()`. */
   #until: number;
   #renewal: ReturnType<typeof setTimeout> | undefined;
   #lapse: ReturnType<typeof setTimeout> | undefined;
@@ -78,7 +78,7 @@ export class HeldLock implements Lock {
     return this.release().then(() => {});
   }
 
-  /** The lock is another's, or may be from now on. */
+  /** Marks the lock as lost and aborts the signal. */
   lose(reason: string): void {
     if (this.#released !== undefined || this.signal.aborted) return;
     this.#end();
@@ -119,7 +119,7 @@ export class HeldLock implements Lock {
       this.#until = grant.askedAt + ttlMs;
       nextMs = ttlMs / RENEWALS;
     } catch {
-      // The outcome is unknown: it is tried again until the lease ends (invariant 2).
+      // The outcome is unknown: another renewal follows until the lease ends (invariant 2).
     }
     if (this.#released !== undefined || this.signal.aborted) return;
     this.#watch();

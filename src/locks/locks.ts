@@ -1,8 +1,8 @@
 /**
  * Named locks that hold across processes, in the shape of the Web Locks API (W3C).
  *
- * What goes beyond it: a lock has a `fence` and a `signal`, since its holder may lose it; `ttlMs` says how long it is
- * held without a renewal, `waitMs` how long to wait; `acquire` gives it to a block instead of a callback.
+ * Additions to that API: a lock has a `fence` and a `signal`, since its holder may lose it; `ttlMs` is the duration of
+ * its lease, `waitMs` the longest wait; `acquire` returns the lock instead of calling back.
  *
  * @example
  * ```ts
@@ -19,24 +19,24 @@ import type { LockMode, LockState, LockStore } from "./lock_store.ts";
 
 export type { Lock } from "./held_lock.ts";
 
-/** How long a lock is held without a renewal, unless it is asked for otherwise, in milliseconds. */
+/** Default duration of a lease, in milliseconds. */
 const DEFAULT_TTL_MS = 30_000;
-/** How many locks {@linkcode Locks.query} shows. */
+/** The most locks that {@linkcode Locks.query} lists. */
 const SHOWN_LOCKS = 1000;
 
-/** How a lock is asked for. */
+/** Options of {@linkcode Locks.request} and {@linkcode Locks.acquire}. */
 export interface LockOptions {
-  /** `exclusive` by default. */
+  /** Default `exclusive`. */
   readonly mode?: LockMode;
-  /** Does not wait: the callback gets `null` when the lock is not free. */
+  /** True: does not wait, and passes `null` to the callback when the lock is not free. Default false. */
   readonly ifAvailable?: boolean;
-  /** Takes the lock from its holders and before all who wait; the former holders' `signal` aborts. */
+  /** True: takes the lock from its holders, whose `signal` aborts, and before all waiters. Default false. */
   readonly steal?: boolean;
   /** Ends the wait. */
   readonly signal?: AbortSignal;
-  /** After how long without a renewal the lock is lost, in milliseconds; 30,000 by default. */
+  /** Duration of the lease, in milliseconds; 30,000 by default. It is renewed while the lock is held. */
   readonly ttlMs?: number;
-  /** How long to wait, in milliseconds; for ever by default. */
+  /** Longest wait for the lock, in milliseconds; no limit by default. */
   readonly waitMs?: number;
 }
 
@@ -48,14 +48,14 @@ export interface LockInfo {
   readonly clientId: string;
 }
 
-/** What a callback does under the lock. */
+/** Work to be done while the lock is held. */
 export type LockCallback<L, T> = (lock: L) => T | Promise<T>;
 
-/** What {@linkcode Locks} is made of. */
+/** Options of {@linkcode Locks}. */
 export interface LocksOptions {
   /** Where locks are kept. */
   readonly store: LockStore;
-  /** Who holds what is requested here. */
+  /** Owner of the locks that are requested here, as others see it. */
   readonly clientId: string;
 }
 
@@ -73,11 +73,11 @@ export class Locks {
   }
 
   /**
-   * Runs `callback` while the lock is held, and releases it when that has ended or failed.
+   * Runs `callback` while the lock is held, and releases the lock when the callback has ended or failed.
    *
    * @returns what the callback returns
-   * @throws the callback's error; an `AbortError` when the lock is lost while it runs, which it learns by `lock.signal`;
-   * the signal's reason; a `TimeoutError` after `waitMs`; a `NotSupportedError` for options that exclude each other
+   * @throws the callback's error; an `AbortError` when the lock is lost while it runs (`lock.signal` aborts too); the
+   * signal's reason; a `TimeoutError` after `waitMs`; a `NotSupportedError` for options that exclude each other
    */
   request<T>(name: string, callback: LockCallback<Lock, T>): Promise<T>;
   request<T>(
@@ -101,7 +101,7 @@ export class Locks {
   }
 
   /**
-   * Takes a lock and leaves its release to the caller, or to `await using`.
+   * Takes a lock; the caller releases it, or `await using` does.
    *
    * @throws the signal's reason, a `TimeoutError` after `waitMs`, a `NotSupportedError` for options that exclude each other
    */
@@ -109,7 +109,7 @@ export class Locks {
     return (await this.#take(name, options))!;
   }
 
-  /** Everything that is held and waited for, by anyone; a thousand locks at most, by name. */
+  /** What is held and requested by any instance, ordered by name; at most a thousand locks. */
   async query(): Promise<{ held: LockInfo[]; pending: LockInfo[] }> {
     const states = await this.#store.list({ limit: SHOWN_LOCKS });
     const infos = (of: (state: LockState) => readonly { owner: string; mode: LockMode }[]): LockInfo[] =>
@@ -117,7 +117,7 @@ export class Locks {
     return { held: infos(({ holders }) => holders), pending: infos(({ waiters }) => waiters) };
   }
 
-  /** Takes a lock; `undefined` when `ifAvailable` and it is not. */
+  /** Takes a lock; `undefined` when it is not free and `ifAvailable` is set. */
   async #take(name: string, options: LockOptions): Promise<HeldLock | undefined> {
     checkOptions(name, options);
     const { mode = "exclusive", ifAvailable = false, steal = false, ttlMs = DEFAULT_TTL_MS, signal } = options;
@@ -153,7 +153,7 @@ function notSupported(message: string): DOMException {
   return new DOMException(message, "NotSupportedError");
 }
 
-/** What `work` gives, or the signal's reason as soon as that aborts. */
+/** Settles as `work` does, or rejects with the signal's reason as soon as it aborts. */
 function untilLost<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const onAbort = () => reject(signal.reason);

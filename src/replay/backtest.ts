@@ -1,5 +1,5 @@
 /**
- * Backtests: what a draft of a workflow would have changed about recorded executions.
+ * Backtests: run recorded executions through a draft of their workflow, and report what would have changed.
  */
 import type { JsonValue } from "../lib/json.ts";
 import { type NodeErrorData, NOT_RECORDED, publicError } from "../lib/errors.ts";
@@ -8,58 +8,58 @@ import type { NodeState } from "../execution/state.ts";
 import { type ComparedRun, diffRuns } from "./diff.ts";
 import type { Recording } from "./recording.ts";
 
-/** `unanswered`: the record could not answer a call, so nobody knows; `skipped`: there was nothing to compare. */
+/** `unanswered`: the recording lacks the answer to a call; `skipped`: the execution cannot be compared. */
 export type BacktestOutcome = "same" | "changed" | "unanswered" | "skipped";
 
-/** What a node came to; `null` where it did not run, or was not there. */
+/** How a node ended; members are `null` when it did not run or does not exist. */
 export interface NodeOutcome {
   readonly status: NodeState["status"];
   readonly output?: JsonValue;
-  /** The outputs that deliver, where it is not `main` alone. */
+  /** The outputs that it delivered on; absent when that is `main` alone. */
   readonly outputs?: readonly string[];
   readonly error?: Omit<NodeErrorData, "detail">;
 }
 
-/** A node that would come to something else. */
+/** A node that would end differently. */
 export interface NodeChange {
   readonly node: string;
-  /** It was given the same as then: the change begins here, and does not only follow from another. */
+  /** True when its input is unchanged: the difference begins at this node. */
   readonly origin: boolean;
   readonly recorded: NodeOutcome | null;
   readonly new: NodeOutcome | null;
 }
 
-/** What a draft would have changed about one execution. */
+/** The result of a backtest for one execution. */
 export interface ExecutionReport {
   readonly executionId: string;
   readonly outcome: BacktestOutcome;
-  /** Why it was skipped. */
+  /** Why the execution was skipped. */
   readonly reason?: string;
-  /** Where something changed. */
+  /** Status as recorded and with the draft; present when something changed. */
   readonly status?: { readonly recorded: ExecutionStatus; readonly new: ExecutionStatus };
   readonly nodes?: readonly NodeChange[];
-  /** The calls that the record has no answer to. */
+  /** Calls that the recording has no answer to. */
   readonly unanswered?: readonly { readonly node: string; readonly reason: string }[];
 }
 
-/** What a backtest came to. */
+/** The totals of a backtest. */
 export interface BacktestSummary extends Readonly<Record<BacktestOutcome, number>> {
   readonly executions: number;
-  /** For each node how many executions it would have come to something else in. */
+  /** Number of executions in which each node would have ended differently. */
   readonly nodes: Readonly<Record<string, number>>;
-  /** For each node how many of its calls could not be answered. */
+  /** Number of unanswered calls of each node. */
   readonly unansweredNodes: Readonly<Record<string, number>>;
   readonly tookMs: number;
 }
 
-/** What a backtest gives: a report an execution, then the summary. */
+/** An item of a backtest: one report for each execution, then the summary. */
 export type BacktestItem = { readonly execution: ExecutionReport } | { readonly summary: BacktestSummary };
 
-/** What to backtest. */
+/** Options of {@linkcode Backtests.start}. */
 export interface BacktestOptions {
   /** The workflow whose recorded executions are run again. */
   readonly workflowId: string;
-  /** The draft as raw JSON; else the version, or the newest one. */
+  /** The draft, as JSON that is not yet checked; absent: `version` is run. */
   readonly definition?: unknown;
   /** A stored version to run instead of a draft; the newest one by default. */
   readonly version?: number | undefined;
@@ -72,18 +72,18 @@ export interface BacktestOptions {
 /** Runs backtests. */
 export interface Backtests {
   /**
-   * Begins a backtest, which ends when its items are no longer taken or its signal aborts. It reads what was recorded;
-   * it writes nothing and calls nothing.
+   * Starts a backtest, which ends when the iteration is abandoned or its signal aborts. It reads recordings, writes
+   * nothing and calls nothing.
    *
    * @throws {MillraceError} `too_many_backtests`, `workflow_not_found`, `invalid_workflow`
    */
   start(options: BacktestOptions): Promise<AsyncIterable<BacktestItem>>;
 }
 
-/** Failures that come from outside of a workflow: what it would do tells nothing about them. */
+/** Failures that are not caused by the workflow itself, so a draft cannot be compared with them. */
 const OUTSIDE = new Set(["execution_timeout", "dead_letter", "worker_lost", "log_limit", "storage_full"]);
 
-/** Why a recording says nothing about a workflow; `undefined` where it does. */
+/** Why a recording cannot be compared with a workflow; `undefined` when it can. */
 export function incomparable({ state, events }: Recording, workflowId: string): string | undefined {
   if (state.workflowId !== workflowId) return `It is an execution of "${state.workflowId}"`;
   if (!isEnded(state.status)) return "It has not ended";
@@ -95,12 +95,12 @@ export function incomparable({ state, events }: Recording, workflowId: string): 
     : undefined;
 }
 
-/** What the draft cannot begin changes everything. */
+/** The report of an execution whose trigger the draft does not have. */
 export function withoutTrigger({ executionId, state: { trigger } }: Recording): ExecutionReport {
   return { executionId, outcome: "changed", reason: `There is no trigger "${trigger}" any more`, nodes: [] };
 }
 
-/** Compares what was recorded with what the draft came to. */
+/** Compares a recorded run with the run of the draft. */
 export function compareRuns(recorded: ComparedRun, made: ComparedRun): ExecutionReport {
   const { executionId, state } = recorded.recording;
   const { nodes: news, status } = made.recording.state;
@@ -112,7 +112,7 @@ export function compareRuns(recorded: ComparedRun, made: ComparedRun): Execution
     .filter(({ node, changed }) => {
       const [before, after] = [state.nodes.get(node), news.get(node)];
       if (changed.every((aspect) => aspect === "input")) return false;
-      // What a failure elsewhere cut off then, or would now, is a matter of moments.
+      // Which nodes another node's failure interrupts depends on timing.
       if (before !== undefined && before.endedAt === undefined) return false;
       return !(after?.endedAt === undefined && (bothFailed || unanswered.length > 0));
     })
@@ -144,7 +144,7 @@ function outcomeOf(node: NodeState | undefined): NodeOutcome | null {
   };
 }
 
-/** Counts reports. */
+/** Adds up reports. */
 export class BacktestCounts {
   readonly #startedAt = performance.now();
   readonly #outcomes: Record<BacktestOutcome, number> = { same: 0, changed: 0, unanswered: 0, skipped: 0 };
@@ -157,7 +157,7 @@ export class BacktestCounts {
     for (const { node } of unanswered) this.#unanswered.set(node, (this.#unanswered.get(node) ?? 0) + 1);
   }
 
-  /** What was counted so far. */
+  /** The totals so far. */
   summary(): BacktestSummary {
     const { same, changed, unanswered, skipped } = this.#outcomes;
     return {

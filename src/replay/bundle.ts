@@ -1,8 +1,8 @@
 /**
- * Bundles: one execution as a file of JSON lines, to be looked at and forked elsewhere.
+ * Bundles: one execution as a file of JSON lines, to be inspected and forked in another installation.
  *
- * The first line is a `millrace.bundle`, then comes the `workflow` (the version that ran, if it is still known), then
- * each `event` of the log with its values, then an `end`, by which one can tell that nothing is missing.
+ * The first line has the kind `millrace.bundle`. Then follow the `workflow` (the version that ran, if it is known), each
+ * `event` of the log with its values, and an `end`, which shows that the file is complete.
  *
  * @example
  * ```jsonl
@@ -15,14 +15,14 @@
 import type { ExecutionLog, ExecutionMeta } from "../execution/log.ts";
 import type { StoredWorkflow } from "../workflow/definition.ts";
 
-/** The format that is written, and the only one that is read. */
+/** The version of the format that is written, and the only one that is read. */
 export const BUNDLE_FORMAT = 1;
-/** What the first line says that it is. */
+/** The kind of the first line. */
 export const BUNDLE_KIND = "millrace.bundle";
 /** The media type of a bundle. */
 export const BUNDLE_TYPE = "application/x-ndjson";
 
-/** What a bundle is made of. */
+/** Options of {@linkcode bundleLines}. */
 export interface BundleParts {
   /** The log of the execution. */
   readonly log: Pick<ExecutionLog, "pages">;
@@ -30,13 +30,13 @@ export interface BundleParts {
   readonly meta: ExecutionMeta;
   /** The version that ran, if it is still known. */
   readonly workflow: Pick<StoredWorkflow, "updatedAt" | "definition"> | undefined;
-  /** The release that writes it. */
+  /** The version of Millrace that writes the bundle. */
   readonly release: string;
-  /** Epoch milliseconds. */
+  /** The time of the export, in epoch milliseconds. */
   readonly now: number;
 }
 
-/** The lines of a bundle, a few at a time, each with its line break; the log is read as they are asked for. */
+/** The lines of a bundle, with their line breaks, several in each chunk; the log is read as chunks are requested. */
 export async function* bundleLines(parts: BundleParts): AsyncGenerator<string> {
   const { log, meta, workflow, release, now } = parts;
   const { executionId, workflowId, version, status, requestedAt } = meta;
@@ -44,7 +44,7 @@ export async function* bundleLines(parts: BundleParts): AsyncGenerator<string> {
   let lines = toLine({ ...head, millrace: release, exportedAt: now });
   if (workflow !== undefined) {
     const { updatedAt, definition } = workflow;
-    // Under the name that the execution knows it by, wherever it is kept.
+    // The id that the execution has in its log, even when the version is stored under another one.
     lines += toLine({ kind: "workflow", id: workflowId, version, updatedAt, definition });
   }
   yield lines;

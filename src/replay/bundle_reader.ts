@@ -1,8 +1,7 @@
 /**
- * Reads a bundle, strictly: all of it is checked before any of it is used, and what is wrong is named by its line.
+ * Reads a bundle. All of it is checked before any of it is used, and faults name their line.
  *
- * The lines are parsed one by one, for the check and again for their use, so that a bundle takes little more than its
- * bytes.
+ * Each line is parsed twice, for the check and for its use, so that memory holds little more than the bundle's bytes.
  *
  * @example
  * ```ts
@@ -22,25 +21,25 @@ import { endSchema, eventSchema, headSchema, workflowSchema } from "./bundle_sch
 /** The most events that a bundle may have. */
 const MAX_EVENTS = 100_000;
 
-/** A bundle that was checked. */
+/** A checked bundle. */
 export interface Bundle {
   readonly head: z.infer<typeof headSchema>;
-  /** The version that ran, its definition not yet checked; its line is {@linkcode WORKFLOW_LINE}. */
+  /** The version that ran, on line {@linkcode WORKFLOW_LINE}; its definition is not yet checked. */
   readonly workflow: z.infer<typeof workflowSchema> | undefined;
-  /** What the events fold to. */
+  /** The fold of the events. */
   readonly state: RunState;
   /** The last event, which ended the execution. */
   readonly last: StoredEvent;
-  /** The events, parsed anew each time. */
+  /** The events, parsed again on each call. */
   events(): Iterable<StoredEvent>;
 }
 
-/** The number of the line that has the workflow. */
+/** The number of the line with the workflow, counted from 1. */
 export const WORKFLOW_LINE = 2;
 
-/** What {@linkcode readBundle} takes. */
+/** Options of {@linkcode readBundle}. */
 export interface ReadBundleOptions {
-  /** Parses one line, within bounds. */
+  /** Parses the JSON of one line, within the limits of the installation. */
   readonly parse: (line: Uint8Array) => JsonValue;
 }
 
@@ -84,7 +83,7 @@ export function readBundle(bytes: Uint8Array, options: ReadBundleOptions): Bundl
   };
 }
 
-/** The lines, each without its break; an empty one at the end does not count. */
+/** The lines without their breaks; an empty last line is left out. */
 function linesOf(bytes: Uint8Array): Uint8Array[] {
   const lines: Uint8Array[] = [];
   for (let from = 0; from < bytes.length;) {
@@ -112,7 +111,7 @@ function kindOf(value: JsonValue): unknown {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? value["kind"] : undefined;
 }
 
-/** The order of the entries, what comes first and last, and that no node completes twice. */
+/** Checks the order of the entries, the first and the last event, and that no node completes twice. */
 function checkEvent(
   value: JsonValue,
   line: number,
@@ -144,7 +143,7 @@ function checkHead(head: Bundle["head"], { state, workflow }: Pick<Bundle, "stat
   }
 }
 
-/** The parsed line itself, not what a schema makes of it: that would lose a member called `__proto__`. */
+/** The event of a parsed line. Not the schema's result, which lacks a member called `__proto__`. */
 function toEvent(value: JsonValue): StoredEvent {
   const { kind: _kind, ...event } = value as Record<string, JsonValue>;
   return event as unknown as StoredEvent;
@@ -157,7 +156,7 @@ function check<T>(schema: z.ZodType<T>, value: JsonValue, line: number): T {
   throw bundleFault(line, path.map((part) => `/${String(part)}`).join(""), message);
 }
 
-/** The error for a bundle that is refused. */
+/** The error for an invalid bundle. */
 export function bundleFault(line: number, pointer: string, detail: string): MillraceError {
   return new MillraceError("invalid_bundle", `Line ${line} of the bundle ${pointer && `at ${pointer} `}${detail}`, {
     extensions: { line, errors: [{ line, pointer, detail }] },

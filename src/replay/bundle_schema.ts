@@ -1,8 +1,8 @@
 /**
- * What the lines of a bundle are held to.
+ * Schemas of a bundle's lines.
  *
- * Lines are strict, and so is all that a fold reads of an event; what else an event's `data` has is kept, since other
- * releases may say more.
+ * Unknown members of a line are refused, and all that a fold reads of an event is checked. Other members of an event's
+ * `data` are kept, since later releases may add some.
  */
 import { z } from "zod";
 import { isEntryId } from "../lib/entry_id.ts";
@@ -14,14 +14,14 @@ import { BUNDLE_FORMAT, BUNDLE_KIND } from "./bundle.ts";
 
 const time = z.int().min(0);
 const count = z.int().min(1);
-/** What was imported runs workflows of its own. */
+/** The workflow of an imported execution has a prefix, which is not part of the id that is checked. */
 const workflowId = z.string().refine((id) => WORKFLOW_ID.test(importedName(id)), `must match ${WORKFLOW_ID.source}`);
 const nodeId = z.string().regex(NODE_ID).refine((id) => id !== "__proto__", "is reserved");
-/** What was parsed as JSON is JSON; only that it is there is left to say. */
+/** Any JSON value. It was parsed from JSON, so only its presence is checked. */
 const json = z.custom<JsonValue>((value) => value !== undefined, "must be there");
 const statuses = ["pending", "running", "paused", "completed", "failed", "cancelled"] as const;
 
-/** The id without what marks the workflow of an imported execution. */
+/** The id without the prefix of an imported execution's workflow. */
 function importedName(id: string): string {
   return id.startsWith(IMPORT_PREFIX) ? id.slice(IMPORT_PREFIX.length) : id;
 }
@@ -39,7 +39,7 @@ export const headSchema = z.strictObject({
   exportedAt: time,
 });
 
-/** The version that ran; its definition is checked where it is compiled. */
+/** The line of the version that ran; its definition is checked when it is compiled. */
 export const workflowSchema = z.strictObject({
   kind: z.literal("workflow"),
   id: workflowId,

@@ -15,39 +15,39 @@ import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { sameJson } from "../lib/same_json.ts";
 import type { Recording } from "./recording.ts";
 
-/** A run and what it ran; without its workflow the inputs of its nodes are not known. */
+/** A run and the version that it ran; without that the inputs of its nodes are unknown. */
 export interface ComparedRun {
   readonly recording: Recording;
   readonly workflow?: CompiledWorkflow | undefined;
 }
 
-/** What is the same for both, or each one's own. */
+/** The values of both runs. */
 export interface Pair<T> {
   readonly a: T | null;
   readonly b: T | null;
 }
 
-/** A value of both runs; `a` and `b` only where they differ. */
+/** Whether a value is the same in both runs; `a` and `b` are present only when it differs. */
 export interface ComparedValue {
   readonly same: boolean;
   readonly a?: JsonValue;
   readonly b?: JsonValue;
 }
 
-/** What of a node differs. */
+/** A property of a node that can differ. */
 export type NodeAspect = "status" | "input" | "output" | "error";
 
-/** One node of two runs. */
+/** The comparison of one node. */
 export interface NodeDiff {
   readonly node: string;
-  /** True when nothing differs but the time it took. */
+  /** True when nothing but the duration differs. */
   readonly same: boolean;
   readonly changed: readonly NodeAspect[];
-  /** `null` where the run did not come to the node, or its workflow has none. */
+  /** `null` when the run did not reach the node, or its workflow does not have it. */
   readonly status: Pair<NodeState["status"]>;
-  /** From its first start to its end; `null` where it has not both. */
+  /** Milliseconds from the node's first start to its end; `null` when either is missing. */
   readonly durationMs: Pair<number>;
-  /** Absent where neither run has one, or a workflow is no longer known. */
+  /** Absent when neither run has an input, or a workflow is no longer known. */
   readonly input?: ComparedValue;
   readonly output?: ComparedValue;
   readonly error?: Pair<Omit<NodeErrorData, "detail">>;
@@ -63,11 +63,11 @@ export interface ComparedSummary {
   readonly error?: Omit<NodeErrorData, "detail">;
 }
 
-/** Two runs, compared. */
+/** The comparison of two runs. */
 export interface RunDiff {
   readonly a: ComparedSummary;
   readonly b: ComparedSummary;
-  /** True when status, error and every node are the same, whatever time they took. */
+  /** True when status, error and every node are the same; durations are ignored. */
   readonly same: boolean;
   /** Every node of either run, in the order in which they first appeared. */
   readonly nodes: readonly NodeDiff[];
@@ -110,12 +110,12 @@ function diffNode(node: string, a: ComparedRun, b: ComparedRun): NodeDiff {
   };
 }
 
-/** A switch that passes the same on to another output goes another way. */
+/** Whether a node delivered on the same outputs: a switch may pass the same value on to another one. */
 function sameOutputs(a: NodeState | undefined, b: NodeState | undefined): boolean {
   return sameJson([...a?.outputs ?? ["main"]], [...b?.outputs ?? ["main"]]);
 }
 
-/** A trigger is given nothing: what began the execution is its output. */
+/** The input of a node; `undefined` for a trigger, whose output is the request. */
 function nodeInput(id: string, { recording: { state }, workflow }: ComparedRun): JsonValue | undefined {
   const node = workflow?.graph.get(id);
   return node === undefined || node.isTrigger || !state.nodes.has(id) ? undefined : inputOf(node, state);

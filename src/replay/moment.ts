@@ -12,21 +12,21 @@ import type { StoredEvent } from "../execution/event.ts";
 import { compareEntryIds } from "../lib/entry_id.ts";
 import { applyEvent, emptyState, type RunState } from "../execution/state.ts";
 
-/** A place in a log: all entries up to this one, itself included. */
+/** A place in a log: all entries up to and including this one. */
 export type Moment =
-  /** A stream entry id; it need not be there. */
+  /** A stream entry id; an entry with this id need not exist. */
   | { readonly entryId: string }
   /** The number of an entry, from 0. */
   | { readonly index: number }
   /** Epoch milliseconds. */
   | { readonly time: number };
 
-/** Digits up to this many are an index; more are the milliseconds that an entry id begins with. */
+/** A number with at most this many digits is an index; a longer one is the milliseconds of an entry id. */
 const INDEX_DIGITS = 9;
-/** The largest count that an entry id takes. */
+/** The largest count of an entry id. */
 const LAST_COUNT = "999999999999999";
 
-/** Reads an entry id, an index or an ISO 8601 time; `undefined` for what is none of them. */
+/** Parses an entry id, an index or an ISO 8601 time; `undefined` for any other text. */
 export function parseMoment(text: string): Moment | undefined {
   if (/^\d{1,15}-\d{1,15}$/.test(text)) return { entryId: text };
   if (/^\d{1,15}$/.test(text)) {
@@ -38,14 +38,14 @@ export function parseMoment(text: string): Moment | undefined {
 
 /** The last entry that was folded. */
 export interface FoldedUntil extends Pick<StoredEvent, "id" | "type" | "time"> {
-  /** Its number, from 0. */
+  /** Its index in the log, counted from 0. */
   readonly index: number;
 }
 
 /**
- * Folds a log up to a moment, without large values; all of it by default. A moment past the end is the end.
+ * Folds a log up to a moment, without large values; the whole log by default, or when the moment is past its end.
  *
- * @returns a state of version 0 for an unknown execution; no `at` where no entry was folded
+ * @returns a state of version 0 for an unknown execution; `at` is absent when no entry was folded
  */
 export async function foldUntil(
   log: Pick<ExecutionLog, "pages">,

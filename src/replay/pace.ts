@@ -1,23 +1,23 @@
 /**
- * History in its own rhythm: each event comes when it came, counted from the first, so many times faster.
+ * Replays events with their original intervals, divided by a speed.
  */
 import { LONGEST_DELAY_MS, pause } from "../lib/delay.ts";
 
-/** What {@linkcode paced} takes. */
+/** Options of {@linkcode paced}. */
 export interface PaceOptions {
-  /** How many times faster than it was; 0: at once. */
+  /** How many times faster than recorded; 0: without waiting. */
   readonly speed: number;
   /** Ends the stream. */
   readonly signal: AbortSignal;
-  /** Milliseconds that only grow; `performance.now` by default. */
+  /** A monotonic clock in milliseconds; `performance.now` by default. */
   readonly now?: () => number;
   /** Waits; `pause` by default. */
   readonly wait?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
 /**
- * Gives events when they are due. Times that step back wait for nothing, and who takes events late is given the next
- * ones at once. Ends on abort.
+ * Yields each event when it is due. An event whose time steps back is due at once, and a reader that has fallen behind
+ * gets overdue events at once. Ends on abort.
  */
 export async function* paced<T extends { readonly time: number }>(
   events: AsyncIterable<T>,

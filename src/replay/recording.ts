@@ -1,7 +1,7 @@
 /**
- * A recording: the whole log of an execution and what it folds to, for what is compared, forked and run again.
+ * A recording: the whole log of an execution and its fold, in memory, to be compared, forked or run again.
  *
- * Invariant: a recording is bounded in bytes, about, since it lies in memory as a whole.
+ * Invariant: a recording has about {@linkcode RECORDING_BYTES} at most.
  */
 import { MillraceError } from "../lib/errors.ts";
 import type { ExecutionLog } from "../execution/log.ts";
@@ -14,13 +14,13 @@ import { applyEvent, emptyState, type RunState } from "../execution/state.ts";
 export interface Recording {
   readonly executionId: string;
   readonly events: readonly StoredEvent[];
-  /** What the events fold to. */
+  /** The fold of the events. */
   readonly state: RunState;
-  /** When the last attempt at each node started, in epoch milliseconds: what `$now()` said there. */
+  /** When the last attempt at each node started, in epoch milliseconds: the time that `$now()` returned there. */
   readonly startedAt: ReadonlyMap<string, number>;
 }
 
-/** The most that a recording may be, in bytes, about: a log that is larger is not looked at as a whole. */
+/** The approximate largest size of a recording, in bytes; a larger log cannot be compared, forked or run again. */
 export const RECORDING_BYTES = 2 ** 26;
 
 /**
@@ -35,7 +35,7 @@ export async function readRecording(
 ): Promise<Recording | undefined> {
   const { limitBytes = RECORDING_BYTES } = options;
   const events: StoredEvent[] = [];
-  // A page may have this much and one value, so full pages tell the size well enough.
+  // Only values are counted, page by page: a full page has about PAGE_BYTES of them.
   let bytes = -PAGE_BYTES;
   for await (const page of log.pages(executionId)) {
     bytes += PAGE_BYTES;
@@ -62,7 +62,7 @@ export function recordingOf(executionId: string, events: readonly StoredEvent[])
   return { executionId, events, state, startedAt };
 }
 
-/** What `$execution` said: in a stub, that of the execution whose record answered. */
+/** The value of `$execution` in the run; in a stub, that of the recorded execution. */
 export function identityOf({ executionId, events, state }: Recording): ForkOrigin["identity"] {
   const [requested] = events;
   const fork = requested?.type === "execution.requested" ? requested.data.fork : undefined;
@@ -71,8 +71,8 @@ export function identityOf({ executionId, events, state }: Recording): ForkOrigi
 }
 
 /**
- * The recording whose times a stub goes by: nodes of a stub saw the times of the record that answered them, not those
- * of its own log. Where that record is gone, its own log is all there is.
+ * The recording whose times the nodes of a run saw: for a stub, that of the execution it was forked from, as long as
+ * that exists; otherwise the run's own.
  */
 export async function timesOf(log: Pick<ExecutionLog, "pages">, recording: Recording): Promise<Recording> {
   const { id } = identityOf(recording);

@@ -1,12 +1,12 @@
 /**
- * What a fork takes from the record, instead of running it.
+ * The node results that a fork takes from the recording instead of running the nodes.
  */
 import type { EventData, StoredEvent } from "../execution/event.ts";
 import { compareEntryIds, isEntryId } from "../lib/entry_id.ts";
 import type { Graph } from "../workflow/graph.ts";
 import type { Recording } from "./recording.ts";
 
-/** The end of a node, as it is taken. */
+/** The end of a node, as the fork's log has it. */
 export type TakenEvent = {
   [T in "node.completed" | "node.failed" | "node.skipped"]: {
     readonly type: T;
@@ -15,15 +15,15 @@ export type TakenEvent = {
   };
 }["node.completed" | "node.failed" | "node.skipped"];
 
-/** True for a place in a log, rather than a node. */
+/** True when `from` is an entry id, false when it is a node. */
 export function isPlace(from: string): boolean {
   return from.includes("-") && isEntryId(from);
 }
 
 /**
- * The ends of nodes that a fork takes, in the order of the record: with a node as `from`, of all nodes but that one and
- * those after it; with an entry's id, all that the log has before it; without, none. A node that the workflow no longer
- * has is left out, and so is a failure that ended the execution.
+ * The ends of nodes that a fork takes, in the order of the log. `from` is a node: all but those of this node and of the
+ * nodes after it. `from` is an entry id: all before that entry. Absent: none. Nodes that the workflow no longer has are
+ * left out, and so is a failure that ended the execution.
  */
 export function takenEvents({ events, state }: Recording, graph: Graph, from: string | undefined): TakenEvent[] {
   if (from === undefined || from === state.trigger) return [];
@@ -54,7 +54,7 @@ function takenEvent(event: StoredEvent, node: string): TakenEvent[] {
 
 function withDescendants(graph: Graph, from: string): Set<string> {
   const found = new Set([from]);
-  // Topological order: whoever comes before a node has been looked at before it.
+  // The graph is in topological order: the predecessors of a node have been visited before it.
   for (const { id, incoming } of graph.values()) if (incoming.some((it) => found.has(it.from))) found.add(id);
   return found;
 }

@@ -1,9 +1,9 @@
 /**
- * When a schedule runs: pure functions of its trigger and of the time.
+ * The times of a schedule, as pure functions of its trigger and the current time.
  *
- * 1. Times only go forward: the next time after t is later than t.
- * 2. Each time is either run, or skipped with a reason, once.
- * 3. No plan takes long, however long nobody looked: what is skipped is passed over, not counted.
+ * 1. The next time after t is always later than t.
+ * 2. Each time is either run, or skipped with a reason, exactly once.
+ * 3. A plan costs the same however long no scheduler looked: skipped times are not enumerated.
  */
 import { LRUCache } from "lru-cache";
 import { compileCron, type NextTime } from "../lib/cron.ts";
@@ -11,18 +11,18 @@ import { fnv1a } from "../lib/fnv1a.ts";
 import type { Schedule } from "../workflow/definition.ts";
 import type { ScheduleName, ScheduleNote } from "./schedule_store.ts";
 
-/** Up to so late a run is only late, in milliseconds; past it it was missed, and `catchUp` says what becomes of it. */
+/** A run that is later than this, in milliseconds, counts as missed, and `catchUp` decides whether it still starts. */
 export const MISSED_AFTER_MS = 30_000;
-/** How many runs one plan has at most; the rest comes with the next. */
+/** The most runs of one plan; the next plan has the rest. */
 const MOST_RUNS = 100;
 
 const compiled = new LRUCache<string, NextTime>({ max: 1000 });
 
-/** The first time after `after`, in epoch milliseconds; `undefined` when none comes any more. */
+/** The first time of the schedule after `after`, in epoch milliseconds; `undefined` when there is none. */
 export function nextTime(name: ScheduleName, trigger: Schedule, after: number): number | undefined {
   const { cron, everySeconds, timeZone } = trigger;
   if (cron === undefined) {
-    // A phase of its own, so that not all that run every minute run at once.
+    // Each schedule has its own phase, so that those with the same interval do not all run at the same moment.
     const everyMs = everySeconds! * 1000;
     const phase = fnv1a(keyOf(name)) % everyMs;
     return Math.floor((after - phase) / everyMs) * everyMs + everyMs + phase;
@@ -33,13 +33,13 @@ export function nextTime(name: ScheduleName, trigger: Schedule, after: number): 
   return next(after);
 }
 
-/** When the run for a time is due: by the jitter that belongs to this very run, the same whoever asks. */
+/** When the run for `time` starts: its jitter is a hash of schedule and time, so every scheduler gets the same. */
 export function dueTime(name: ScheduleName, { jitterSeconds }: Schedule, time: number): number {
   if (jitterSeconds === 0) return time;
   return time + fnv1a(`${keyOf(name)} ${time}`) % (Math.floor(jitterSeconds * 1000) + 1);
 }
 
-/** The next time after `after`, and when it is due. */
+/** The next time after `after`, and when its run starts. */
 export function nextDue(
   name: ScheduleName,
   trigger: Schedule,
@@ -49,15 +49,15 @@ export function nextDue(
   return { next, dueAt: next === undefined ? undefined : dueTime(name, trigger, next) };
 }
 
-/** What is to be done for a schedule now. */
+/** What to do for a schedule now. */
 export interface Plan {
-  /** Times to run, in order. */
+  /** Times whose runs start now, in order. */
   readonly runs: readonly number[];
   readonly skipped: readonly Pick<ScheduleNote, "time" | "until" | "reason">[];
   readonly next: number | undefined;
 }
 
-/** What becomes of the run for `time` and of all that have come since, at `now`. */
+/** Decides about the run for `time` and all later ones up to `now`: start, or skip with a reason. */
 export function plan(name: ScheduleName, trigger: Schedule, { time, now }: { time: number; now: number }): Plan {
   const { catchUp, catchUpWindowSeconds } = trigger;
   const isDue = (t: number | undefined): t is number => t !== undefined && dueTime(name, trigger, t) <= now;
@@ -65,7 +65,7 @@ export function plan(name: ScheduleName, trigger: Schedule, { time, now }: { tim
   const isMissed = (t: number) => now - dueTime(name, trigger, t) > MISSED_AFTER_MS;
   const jitterMs = trigger.jitterSeconds * 1000;
   const windowMs = catchUp === "none" ? 0 : catchUpWindowSeconds * 1000;
-  // Whatever lies before this was missed and will not be made up for.
+  // Times before this were missed and are not caught up.
   const from = now - jitterMs - Math.max(windowMs, MISSED_AFTER_MS) - 1;
   const skipped: { time: number; until?: number; reason: string }[] = [];
   let first: number | undefined = time;
@@ -74,7 +74,7 @@ export function plan(name: ScheduleName, trigger: Schedule, { time, now }: { tim
     skipped.push(range(time, lastBefore(after, time, first ?? now + 1)));
   }
   if (catchUp !== "all" && isDue(first) && isMissed(first)) {
-    // The first that is only late, or else the last that is due.
+    // The first time that is late but not missed, otherwise the last one that is due.
     const onTime = after(Math.max(first, now - jitterMs - MISSED_AFTER_MS - 1));
     const chosen = isDue(onTime) ? onTime : catchUp === "none" ? onTime : lastBefore(after, first, onTime ?? now + 1);
     if (chosen !== first) skipped.push(range(first, lastBefore(after, first, chosen ?? now + 1)));
@@ -89,7 +89,7 @@ export function plan(name: ScheduleName, trigger: Schedule, { time, now }: { tim
   return { runs, skipped, next };
 }
 
-/** What a pause left out: the times from `first` on that come before `now`, if any. */
+/** A note of the times that a pause skipped: those from `first` on and before `now`, if there are any. */
 export function pausedNotes(
   name: ScheduleName,
   trigger: Schedule,
@@ -100,7 +100,7 @@ export function pausedNotes(
   return [{ at: now, outcome: "skipped", ...range(first, until), reason: "paused" }];
 }
 
-/** The times from `from` on and before `to`, in order, but no more than `most` of them. */
+/** The times from `from` (inclusive) to `to` (exclusive), in order, at most `most`. */
 export function timesBetween(
   name: ScheduleName,
   trigger: Schedule,
@@ -114,10 +114,10 @@ export function timesBetween(
   return times;
 }
 
-/** The last time before `end`, from `first` on, which is one: found by halving, as a pattern may be dense or sparse. */
+/** The last time before `end`, where `first` is one; by bisection, since a pattern may be dense or sparse. */
 function lastBefore(after: NextTime, first: number, end: number): number {
   let last = first;
-  // None comes from `none` on and before `end`.
+  // Invariant: there is no time from `none` (inclusive) to `end` (exclusive).
   for (let none = end; none - last > 1;) {
     const middle = Math.floor((last + none - 1) / 2);
     const found = after(middle);
@@ -131,7 +131,7 @@ function range(time: number, until: number): { time: number; until?: number; rea
   return { time, ...(until > time && { until }), reason: "missed" };
 }
 
-/** How a schedule is called in keys. */
+/** The name of a schedule in keys. */
 export function keyOf({ workflowId, node }: ScheduleName): string {
   return `${workflowId}/${node}`;
 }

@@ -1,5 +1,5 @@
 /**
- * The port of schedules: which there are, what is due, and who sees to it.
+ * The port of schedules: their definitions, when each is due, and claims of those that are.
  */
 import type { Schedule } from "../workflow/definition.ts";
 
@@ -18,42 +18,42 @@ export interface ScheduleRun {
   readonly startedAt: number;
 }
 
-/** What did not go by the clock. */
+/** A run that was skipped or started late. */
 export interface ScheduleNote {
   /** When it was noted, in epoch milliseconds. */
   readonly at: number;
   readonly outcome: "skipped" | "late";
-  /** The time of the run; of several that were skipped alike, the first. */
+  /** The time of the run, in epoch milliseconds; the first one when several were skipped for one reason. */
   readonly time: number;
-  /** Of several, the last. */
+  /** The last one when several were skipped, in epoch milliseconds. */
   readonly until?: number;
   /** `missed`, `overlap`, `paused`, `gone` or the code of an error. */
   readonly reason: string;
-  /** Milliseconds, of a late one. */
+  /** By how much a late run was late, in milliseconds. */
   readonly lateMs?: number;
 }
 
-/** A schedule as the store has it. */
+/** A schedule as it is stored. */
 export interface StoredSchedule extends ScheduleName {
   readonly trigger: Schedule;
-  /** The time of the next run, in epoch milliseconds; absent when none comes any more. */
+  /** The time of the next run, in epoch milliseconds; absent when there is none. */
   readonly next?: number;
   readonly paused: boolean;
   /** The last runs, newest first, at most five. */
   readonly last: readonly ScheduleRun[];
 }
 
-/** A schedule that is wanted, and when it would run first. */
+/** A schedule of a definition, and its first run if it is new. */
 export interface WantedSchedule {
   readonly trigger: Schedule;
   readonly next: number | undefined;
-  /** `next` and its jitter, in epoch milliseconds. */
+  /** When that run starts, its jitter included, in epoch milliseconds. */
   readonly dueAt: number | undefined;
 }
 
-/** How a schedule goes on after a claim. */
+/** The next state of a claimed schedule. */
 export interface ScheduleMove extends ScheduleName {
-  /** What was claimed: when it has changed since, nothing is done but to make it due at once. */
+  /** The claimed state. If the schedule has changed since, the move is dropped and the schedule becomes due at once. */
   readonly from: { readonly next: number; readonly trigger: Schedule };
   readonly next: number | undefined;
   readonly dueAt: number | undefined;
@@ -61,34 +61,34 @@ export interface ScheduleMove extends ScheduleName {
   readonly notes: readonly ScheduleNote[];
 }
 
-/** What a claim comes to. */
+/** The answer to a claim. */
 export interface DueSchedules {
-  /** Claimed for as long as was asked: until then nobody else is given them. */
+  /** The claimed schedules; no other scheduler gets them before the lease ends. */
   readonly due: readonly (StoredSchedule & { readonly next: number })[];
   /** When the next one is due, in epoch milliseconds; absent when there is none. */
   readonly nextDueAt?: number;
 }
 
-/** What {@linkcode ScheduleStore.resume} takes: the next run, and what the pause skipped. */
+/** Options of {@linkcode ScheduleStore.resume}: the next run, and notes of the runs that the pause skipped. */
 export type ResumeOptions = Pick<ScheduleMove, "next" | "dueAt" | "notes">;
 
-/** Keeps schedules, for any number of schedulers. */
+/** Stores schedules for any number of schedulers. */
 export interface ScheduleStore {
   /**
-   * Makes a workflow's schedules those that are wanted. One that is there keeps its next run while nothing about it
-   * changed, and also where that run is due already; a new or a changed one gets the wanted. A second time changes nothing.
+   * Makes a workflow's schedules those of its definition. An existing schedule keeps its next run if its trigger is
+   * unchanged, or if that run is already due; a new or changed one gets the given first run. Idempotent.
    */
   sync(workflowId: string, wanted: readonly WantedSchedule[]): Promise<void>;
-  /** Claims at most `count` that are due, by the store's clock, for `leaseMs`. */
+  /** Claims at most `count` schedules that are due by the store's clock, for `leaseMs` milliseconds. */
   claim(options: { count: number; leaseMs: number }): Promise<DueSchedules>;
-  /** Moves claimed schedules on, all in one step. A second time changes nothing. */
+  /** Stores the next state of claimed schedules, all in one step. Idempotent. */
   move(moves: readonly ScheduleMove[]): Promise<void>;
-  /** All, or a workflow's, in the order of their names. */
+  /** All schedules, or those of one workflow, ordered by name. */
   list(workflowId?: string): Promise<StoredSchedule[]>;
-  /** The last things noted of a schedule, newest first. */
+  /** The newest notes of a schedule, newest first. */
   notes(name: ScheduleName, limit: number): Promise<ScheduleNote[]>;
-  /** False if there is none. What was due and not begun yet is left out. */
+  /** Pauses a schedule; false if it does not exist. A run that is due and has not started is skipped. */
   pause(name: ScheduleName): Promise<boolean>;
-  /** Goes on with this run; false if there is none. One that is not paused stays as it is. */
+  /** Resumes with the given run; false if it does not exist. Does nothing to a schedule that is not paused. */
   resume(name: ScheduleName, options: ResumeOptions): Promise<boolean>;
 }

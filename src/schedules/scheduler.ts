@@ -1,14 +1,14 @@
 /**
- * The scheduler: starts what is due. Any number of instances may run one, on one store.
+ * The scheduler: starts the runs of schedules that are due. Any number of instances may run one on the same store.
  *
  * Invariants:
- * 1. A run is submitted under the key `<trigger>:<time>` before its schedule moves on: whoever dies in between, and
- *    however many do it, one execution starts, and none is left out.
- * 2. What is due, and when the next time is, goes by the store's clock: nothing starts early.
- * 3. A run that the store does not take for now (it is away, full, or its queue is) stays due: the schedule does not
- *    move on, and what that makes late is caught up as the trigger says.
- * 4. Whatever an instance knows of definitions, it brings to the store at its start, at each change and twice a minute:
- *    a change that its maker did not live to tell is found.
+ * 1. A run is submitted under the idempotency key `<trigger>:<time>` before its schedule moves on: if a scheduler dies
+ *    in between, or several do the same, exactly one execution starts.
+ * 2. Due times are compared with the store's clock: nothing starts early.
+ * 3. A run that the store refuses for now (unavailable, full, queue full) stays due, and the schedule does not move on;
+ *    runs that become late by this are caught up as the trigger says.
+ * 4. Every instance compares the definitions with the stored schedules at its start, after each change, and twice a
+ *    minute, so a change is not lost when the instance that made it dies.
  */
 import type { Clock } from "../lib/clock.ts";
 import { waitFor } from "../lib/delay.ts";
@@ -19,20 +19,20 @@ import { dueTime, MISSED_AFTER_MS, nextDue, plan } from "./occurrences.ts";
 import type { ScheduleMove, ScheduleName, ScheduleNote, ScheduleRun, ScheduleStore } from "./schedule_store.ts";
 import { runKey, startScheduled } from "./start_scheduled.ts";
 
-/** How many schedules are claimed at once, and for how long, in milliseconds. */
+/** How many schedules one claim takes, and its lease in milliseconds. */
 const CLAIMED = 100;
 const LEASE_MS = 5000;
-/** How long it waits at most before it looks again: others change what is due. */
+/** Longest wait before it looks for due schedules again, in milliseconds: other instances add them too. */
 const LOOK_MS = 1000;
-/** How often definitions and schedules are compared, and how long a failure is waited out, in milliseconds. */
+/** Interval at which definitions and schedules are compared, and the pause after a failure, in milliseconds. */
 const SYNC_MS = 30_000;
 const AGAIN_MS = 500;
-/** From here on a run is noted as late, in milliseconds. */
+/** A run that starts later than this gets a note, in milliseconds. */
 const LATE_MS = 1000;
-/** How many past runs are shown. */
+/** How many past runs of each schedule are stored. */
 const LAST = 5;
 
-/** What a scheduler needs. */
+/** Options of {@linkcode Scheduler}. */
 export interface SchedulerOptions {
   /** The clock, and the schedules that are due. */
   readonly store: { readonly clock: Clock; readonly schedules: ScheduleStore };
@@ -44,9 +44,9 @@ export interface SchedulerOptions {
   };
   /** Starts executions. */
   readonly submit: Submit;
-  /** How long the key of a run is remembered at least, in seconds. */
+  /** Shortest time for which the idempotency key of a run is remembered, in seconds. */
   readonly idempotencyTtlSeconds: number;
-  /** Hears of each run that was started, skipped or late. */
+  /** Called for each run that was started, skipped or late; by default nobody is told. */
   readonly onRun?: (name: ScheduleName, what: ScheduleRun | ScheduleNote) => void;
   /** Called with errors in the background, after which the scheduler tries again. */
   readonly onError?: (error: unknown) => void;
@@ -54,7 +54,7 @@ export interface SchedulerOptions {
 
 type Due = Awaited<ReturnType<ScheduleStore["claim"]>>["due"][number];
 
-/** Starts what is due until it is stopped. */
+/** Starts due runs until it is stopped. */
 export class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #stop = new AbortController();
@@ -76,7 +76,7 @@ export class Scheduler {
     this.#sync(undefined);
   }
 
-  /** Begins nothing new, and waits for what is being started. */
+  /** Starts no further run, and waits for those being submitted. */
   async stop(): Promise<void> {
     clearInterval(this.#timer);
     this.#stop.abort();
@@ -107,7 +107,7 @@ export class Scheduler {
     return () => this.#wake = undefined;
   }
 
-  /** Sees to one schedule that is due; how it goes on, or `undefined` when it is to come again: invariant 3. */
+  /** Starts the due runs of one schedule. Returns its next state, or `undefined` when it stays due (invariant 3). */
   async #see(due: Due): Promise<ScheduleMove | undefined> {
     const { workflowId, node, trigger, next: time } = due;
     const { workflows, store: { clock }, onRun, onError } = this.#options;
@@ -116,7 +116,7 @@ export class Scheduler {
       const now = clock.now();
       const workflow = await workflows.get(workflowId);
       if (workflow?.schedules.some(({ nodeId }) => nodeId === node) !== true || !workflow.definition.active) {
-        // Its removal has not come to the store yet.
+        // The trigger was removed or deactivated, and the store does not know that yet.
         this.#sync(workflowId);
         return { ...move, ...nextDue(due, trigger, Math.max(now, time)), last: due.last, notes: [] };
       }
@@ -143,7 +143,7 @@ export class Scheduler {
     }
   }
 
-  /** Starts one run; a note when it is left out, `undefined` when it cannot be told yet. */
+  /** Starts one run. Returns a note when it is skipped, `undefined` when the store refused or did not answer. */
   async #start(due: Due, workflow: CompiledWorkflow, time: number): Promise<ScheduleRun | ScheduleNote | undefined> {
     const { store: { clock }, submit, idempotencyTtlSeconds, onError } = this.#options;
     const { trigger: { catchUpWindowSeconds, jitterSeconds } } = due;
@@ -166,7 +166,7 @@ export class Scheduler {
     }
   }
 
-  /** Brings a workflow's schedules to the store, or all; one after the other. */
+  /** Stores the schedules of one workflow, or of all; one call after the other. */
   #sync(id: string | undefined): void {
     this.#syncing = this.#syncing.then(() => id === undefined ? this.#syncAll() : this.#syncOne(id)).then(
       () => this.#wake?.(),
@@ -201,7 +201,7 @@ export class Scheduler {
   }
 }
 
-/** A text that is the same for the same triggers. */
+/** A canonical text of triggers, for comparison. */
 function sorted(triggers: readonly Schedule[]): string {
   return JSON.stringify(triggers.toSorted((a, b) => a.nodeId < b.nodeId ? -1 : 1));
 }

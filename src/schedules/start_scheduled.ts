@@ -1,5 +1,5 @@
 /**
- * Starts one run of a schedule, whoever asks for it: the clock, a backfill, or a person.
+ * Starts one run of a schedule, for the scheduler, a backfill or a manual run.
  */
 import { ownKey } from "../execution/request.ts";
 import type { Submit, Submitted } from "../execution/submit.ts";

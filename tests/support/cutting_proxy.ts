@@ -10,15 +10,16 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 
-/** How long the commands before the cut are given to be answered, in milliseconds. */
+/** How long earlier commands have to be answered before the cut, in milliseconds. */
 const ANSWERED_MS = 50;
 
-/** A proxy that runs. */
+/** A running proxy. */
 export interface CuttingProxy extends AsyncDisposable {
   readonly url: string;
   /**
-   * Ends every link at the n-th command (from 1) that clients send from now on: before the server gets it, or with
-   * `"reply"` after, and then no answer gets back. New links work. To be called while nothing is under way.
+   * Ends all links at the n-th command (counted from 1) that clients send from now on: before the server gets it, or
+   * with `"reply"` after the server has it and before its reply is passed on. New links work. Call it when no command is
+   * pending.
    */
   cutAtCommand(n: number, when: "before" | "reply"): void;
 }
@@ -26,7 +27,7 @@ export interface CuttingProxy extends AsyncDisposable {
 interface Link {
   readonly client: Socket;
   readonly server: Socket;
-  /** What the client has sent of a command that is not complete. */
+  /** The beginning of a command that the client has not yet sent completely. */
   partial: Buffer;
 }
 
@@ -37,7 +38,7 @@ export async function startCuttingProxy(port: number): Promise<CuttingProxy> {
   const end = (link: Link) => {
     links.delete(link);
     link.client.destroy();
-    // The server reads what was sent before the end of the link.
+    // destroySoon() lets the server read what was sent before the link ends.
     link.server.destroySoon();
   };
   const cut = (old: readonly Link[], last: () => void) =>
@@ -58,7 +59,7 @@ export async function startCuttingProxy(port: number): Promise<CuttingProxy> {
       const { when } = countdown;
       countdown = undefined;
       const old = [...links];
-      // From here on these links carry nothing more to the server.
+      // Later commands on these links are dropped.
       for (const each of old) each.client.removeAllListeners("data").resume();
       cut(old, () => when === "reply" && link.server.write(command));
       return;
@@ -83,7 +84,7 @@ export async function startCuttingProxy(port: number): Promise<CuttingProxy> {
   };
 }
 
-/** Where the first command ends, an array of bulk strings (RESP); `undefined` while it is not complete. */
+/** The end of the first command, a RESP array of bulk strings; `undefined` while it is incomplete. */
 function endOfCommand(data: Buffer): number | undefined {
   let at = 0;
   const number = () => {

@@ -1,11 +1,12 @@
 /**
- * Waits for a condition, with a timeout that is reached only if it never holds: no test depends on the speed of a machine.
+ * Waits for a condition. The timeout is long enough to be reached only if the condition never holds, however slow the
+ * machine is.
  */
 
 /** Shorter in runs that are expected to fail. */
 const PATIENCE_MS = Number(process.env.TEST_PATIENCE_MS ?? 120_000);
 
-/** Waits until `check` gives a value, and resolves with it; throws after `timeoutMs`, a minute by default. */
+/** Waits until `check` gives a value, and resolves with it. Throws after `timeoutMs`, two minutes by default. */
 export async function eventually<T>(
   check: () => T | undefined | false | Promise<T | undefined | false>,
   what: string,

@@ -1,5 +1,5 @@
 /**
- * A Redis of a test's own that can be frozen, killed and started again on the same port.
+ * A Redis for one test, which can be frozen, killed and restarted on the same port.
  *
  * @example
  * ```ts
@@ -16,27 +16,27 @@ import { join } from "node:path";
 import type { Test } from "uvu";
 import { findRedisServer, type RunningRedis, startRedis } from "../../scripts/redis.ts";
 
-/** A Redis to do harm to. */
+/** A Redis whose faults a test controls. */
 export interface FaultyRedis extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
-  /** SIGSTOP: the kernel goes on to accept connections for it. */
+  /** Sends SIGSTOP. The kernel still accepts connections. */
   freeze(): void;
-  /** SIGCONT. */
+  /** Sends SIGCONT. */
   thaw(): void;
-  /** SIGKILL. */
+  /** Sends SIGKILL. */
   kill(): void;
-  /** Starts it again, with what it had on disk and these arguments besides. */
+  /** Restarts it on the same data, with additional arguments. */
   restart(args?: readonly string[]): Promise<void>;
 }
 
-/** `test` where signals reach a Redis; where it runs in a container, one that is skipped and says why. */
+/** `test` when signals can be sent to the Redis; when it runs in a container, a test that is skipped and says why. */
 export async function harmfulTest(test: Test): Promise<(name: string, run: () => Promise<void>) => void> {
   if ((await findRedisServer()).binary !== "docker") return test;
   return (name, run) => test.skip(`${name} (skipped: Redis runs in a container, which signals do not reach)`, run);
 }
 
-/** Starts one, with these arguments each time. */
+/** Starts a Redis; the arguments are used at each restart too. */
 export async function startFaultyRedis(args: readonly string[] = []): Promise<FaultyRedis> {
   const dir = await mkdtemp(join(tmpdir(), "millrace-redis-"));
   let redis: RunningRedis = await startRedis({ json: false, dir, args });

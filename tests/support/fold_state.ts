@@ -1,5 +1,5 @@
 /**
- * The state that a log gives, folded event by event: what any incremental way has to agree with.
+ * The state of an execution, folded from its whole log: the reference for states that are kept incrementally.
  *
  * @example
  * ```ts
@@ -9,7 +9,7 @@
 import type { LogEvent } from "../../src/execution/event.ts";
 import { applyEvent, emptyState, type ExecutionState, showState } from "../../src/execution/state.ts";
 
-/** What is shown of the state after these events. */
+/** The shown state after these events. */
 export function foldState(executionId: string, events: readonly LogEvent[]): ExecutionState {
   const state = emptyState();
   for (const event of events) applyEvent(state, event);

@@ -1,9 +1,8 @@
 /**
- * A system clock that is wrong: moves what `Date` says in this process, as an operator, a bad time server or a resumed
- * machine does. `performance.now()` goes on as it was, and so do timers.
+ * Moves `Date` in this process, as a wrong system clock would. `performance.now()` and timers are not affected.
  */
 
-/** Moves `Date` by so many milliseconds for as long as the work takes. */
+/** Moves `Date` by `ms` milliseconds until `work` has ended. */
 export async function withMovedDate<T>(ms: number, work: () => Promise<T>): Promise<T> {
   const real = Date;
   globalThis.Date = class extends real {

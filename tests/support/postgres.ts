@@ -14,13 +14,13 @@ import { randomBytes } from "node:crypto";
 import pg from "pg";
 import type { Test } from "uvu";
 
-/** A database that nobody else uses. */
+/** A database of its own for one test file. */
 export interface TestDatabase {
   /** `undefined` where there is no PostgreSQL. */
   readonly url: string | undefined;
-  /** For the name of a suite: why its tests are skipped, where there is no PostgreSQL. */
+  /** Appended to the name of a suite: says that its tests are skipped when there is no PostgreSQL; otherwise `""`. */
   readonly skipped: string;
-  /** The tests of a suite that need the database: where there is none they are skipped, and counted as such. */
+  /** Registers tests that need the database; without a PostgreSQL they are skipped and counted as skipped. */
   only(test: Test): (name: string, run: () => Promise<void>) => void;
   /** Runs one statement. */
   query<Row extends pg.QueryResultRow>(text: string, values?: unknown[]): Promise<Row[]>;

@@ -21,7 +21,7 @@ export interface RedisVariant {
   readonly url: string;
 }
 
-/** The servers to run a suite against: each that the test command provides. */
+/** The servers that the test command provides; contract suites run against each. */
 export function redisVariants(): RedisVariant[] {
   const { TEST_REDIS_URL, TEST_REDIS_PLAIN_URL } = process.env;
   if (!TEST_REDIS_URL) {
@@ -33,7 +33,7 @@ export function redisVariants(): RedisVariant[] {
   ];
 }
 
-/** A `REDIS_PREFIX` that nobody else uses, such as `t-1f2e3d4c:`. */
+/** A random `REDIS_PREFIX`, such as `t-1f2e3d4c:`. */
 export function uniquePrefix(): string {
   return `t-${randomBytes(4).toString("hex")}:`;
 }

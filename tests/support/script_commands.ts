@@ -1,5 +1,5 @@
 /**
- * Counts the commands that scripts call inside Redis, as MONITOR tells them.
+ * Counts the commands that scripts call inside Redis, by MONITOR.
  *
  * @example
  * ```ts
@@ -13,16 +13,16 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import type { Script } from "../../src/storage/redis/connection/script.ts";
 
-/** What {@linkcode watchScripts} gives. */
+/** The counts of {@linkcode watchScripts}. */
 export interface WatchedScripts<Name extends string> {
-  /** How many commands each script has called so far, in all its runs. */
+  /** Number of commands that each script has called so far, over all its runs. */
   counts(): Promise<Record<Name, number>>;
-  /** Their names, in order, script by script. */
+  /** Names of these commands, in their order, for each script. */
   called(): Promise<Record<Name, string[]>>;
   stop(): void;
 }
 
-/** Begins to count; the server should be the test's own, since MONITOR tells of everyone. */
+/** Starts counting. The server should be the test's own, since MONITOR reports every client's commands. */
 export async function watchScripts<Name extends string>(
   url: string,
   scripts: Readonly<Record<Name, Script>>,
@@ -30,7 +30,7 @@ export async function watchScripts<Name extends string>(
   const { hostname, port } = new URL(url);
   const socket = connect(Number(port), hostname);
   await once(socket, "connect");
-  // Loaded, each is called by its digest.
+  // Loaded scripts are called by their digest.
   for (const { source } of Object.values<Script>(scripts)) {
     socket.write(`*3\r\n$6\r\nSCRIPT\r\n$4\r\nLOAD\r\n$${Buffer.byteLength(source)}\r\n${source}\r\n`);
   }
@@ -55,7 +55,7 @@ export async function watchScripts<Name extends string>(
   const begun = new Promise<void>((resolve) => heard = resolve);
   socket.write("MONITOR\r\nECHO now\r\n");
   await begun;
-  /** What came before has been told once a command of one's own is. */
+  /** Waits until MONITOR has reported a command of this connection: then it has reported all earlier ones. */
   const caughtUp = async () => {
     const told = new Promise<void>((resolve) => heard = resolve);
     const own = connect(Number(port), hostname);

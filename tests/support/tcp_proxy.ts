@@ -1,5 +1,5 @@
 /**
- * A TCP proxy whose links can be cut, silenced, delayed or refused, as networks do.
+ * A TCP proxy whose connections can be cut, silenced, delayed or refused.
  *
  * @example
  * ```ts
@@ -11,24 +11,24 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
 
-/** A proxy that runs. */
+/** A running proxy. */
 export interface TcpProxy extends AsyncDisposable {
   readonly url: string;
-  /** How many links are open now, and how many have been accepted. */
+  /** Number of open links, and of all links accepted so far. */
   readonly open: number;
   readonly accepted: number;
-  /** Ends every link there is. */
+  /** Ends all open links. */
   cut(): void;
-  /** Links that are open stay so and carry nothing any more, in either direction; new ones work. */
+  /** Keeps open links open, without passing on anything in either direction; new links work. */
   silence(): void;
-  /** What happens to new links: they work, they are accepted and carry nothing, or they are ended at once. */
+  /** Makes new links work, be accepted without passing on anything, or be ended at once. */
   newLinks(what: "work" | "silent" | "refused"): void;
   /**
-   * Ends the link over which the next request with this text comes, before the server gets it or before the client gets
-   * the answer; then new links are refused. Resolves when that has happened.
+   * Ends the link of the next request that contains `text`, before the server gets the request or the client gets the
+   * answer. From then on new links are refused. Resolves when that has happened.
    */
   cutAt(text: string, where: "request" | "answer"): Promise<void>;
-  /** How long each piece of data is kept back, in milliseconds, in each direction. */
+  /** Delays all data in both directions, in milliseconds. */
   delay(ms: number): void;
 }
 
@@ -36,9 +36,9 @@ interface Link {
   readonly client: Socket;
   readonly server: Socket | undefined;
   silent: boolean;
-  /** Set once the request came whose answer the link will not carry. */
+  /** Set when the request has been passed on whose answer is to be dropped. */
   trapped?: () => void;
-  /** What is kept back for each of the two. */
+  /** Delayed data for each end of the link. */
   readonly kept: Map<Socket, { at: number; data: Uint8Array }[]>;
 }
 
@@ -53,7 +53,7 @@ export async function startProxy(port: number): Promise<TcpProxy> {
     client.destroy();
     server?.destroy();
   };
-  /** True for what must not be passed on. */
+  /** True for data that must not be passed on. */
   const springs = (link: Link, data: Uint8Array, to: Socket): boolean => {
     if (link.trapped !== undefined) {
       if (to !== link.client) return false;
@@ -76,7 +76,7 @@ export async function startProxy(port: number): Promise<TcpProxy> {
   const pass = (link: Link, data: Uint8Array, to: Socket) => {
     if (link.silent || springs(link, data, to)) return;
     const kept = link.kept.get(to) ?? [];
-    // Nothing overtakes what is kept back.
+    // Data is never sent before earlier data that is still delayed.
     if (delayMs === 0 && kept.length === 0) return to.write(data);
     link.kept.set(to, kept);
     kept.push({ at: performance.now() + delayMs, data });
@@ -97,7 +97,7 @@ export async function startProxy(port: number): Promise<TcpProxy> {
     const server = mode === "silent" ? undefined : connect(port, "127.0.0.1").setNoDelay();
     const link: Link = { client: client.setNoDelay(), server, silent: server === undefined, kept: new Map() };
     links.add(link);
-    // Of a link that is silent each side only ever sees what it does itself.
+    // On a silent link neither side sees that the other has closed.
     client.on("close", () => {
       links.delete(link);
       if (!link.silent) server?.destroy();

@@ -70,8 +70,8 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   };
   const open = async (role: string) => {
     const name = `millrace:${instance}:${role}`.replaceAll(/[^\x21-\x7e]/g, "_");
-    const patience = connectTimeoutMs && { connectTimeoutMs };
-    const connection = await RedisConnection.open({ url: options.url, name, onError, ...patience });
+    const timeout = connectTimeoutMs && { connectTimeoutMs };
+    const connection = await RedisConnection.open({ url: options.url, name, onError, ...timeout });
     opened.push(connection);
     return connection;
   };
