@@ -47,7 +47,7 @@ function eventLine({ type, time, node }: StoredEvent, state: RunState): string {
   const at = new Date(time).toISOString().slice(11, 23);
   const known = node === undefined ? undefined : state.nodes.get(node);
   const took = known?.endedAt === undefined || known.startedAt === undefined
-    ? ""
+    ? type === "node.progress" && known !== undefined ? ` ${percentText(known)}` : ""
     : `  ${known.endedAt - known.startedAt} ms`;
   return `${at}  ${type}${node === undefined ? "" : `  ${cleanText(node)}`}${took}`;
 }
@@ -59,15 +59,20 @@ function barLines(state: RunState, columns: number): string[] {
   } nodes ended`;
   const lines = [...state.nodes].map(([id, node]) => {
     const took = node.startedAt === undefined || node.endedAt === undefined
-      ? ""
+      ? percentText(node)
       : ` ${node.endedAt - node.startedAt} ms`;
     return `${MARKS[node.status]} ${cleanText(id).padEnd(width)} ${bar(node)}${took}`;
   });
   return [head, ...lines].map((line) => line.slice(0, Math.max(20, columns - 1)));
 }
 
-function bar({ status, endedAt }: NodeState): string {
-  const full = endedAt !== undefined ? BAR : status === "running" ? BAR / 2 : BAR / 4;
+function percentText({ percent }: NodeState): string {
+  return percent === undefined ? "" : ` ${Math.floor(percent)} %`;
+}
+
+function bar({ status, endedAt, percent }: NodeState): string {
+  const begun = status !== "running" ? BAR / 4 : percent === undefined ? BAR / 2 : Math.floor(BAR * percent / 100);
+  const full = endedAt !== undefined ? BAR : begun;
   return "█".repeat(full) + "░".repeat(BAR - full);
 }
 

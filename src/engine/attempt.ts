@@ -6,7 +6,7 @@ import type { Clock } from "../lib/clock.ts";
 import { checkJson, type JsonValue } from "../lib/json.ts";
 import { NodeError, type NodeErrorData, RetryableError, TerminalError } from "../lib/errors.ts";
 import type { Scope } from "../expression/scope.ts";
-import type { CompiledWorkflow, NodeContext, NodeResult, NodeWait } from "../workflow/definition.ts";
+import type { CompiledWorkflow, NodeContext, NodeReport, NodeResult, NodeWait } from "../workflow/definition.ts";
 import type { GraphNode } from "../workflow/graph.ts";
 
 /** What an attempt is made with. */
@@ -18,6 +18,8 @@ export interface Attempt {
   readonly startedAt: number;
   /** The time that the node waited for, if it said before that it had to. */
   readonly waitedUntil?: number;
+  /** Takes what the node reports of itself. */
+  readonly progress: (report: NodeReport) => void;
 }
 
 /** Where an attempt is made. */
@@ -77,6 +79,7 @@ class Given implements NodeContext {
   readonly nodeId: string;
   readonly attempt: number;
   readonly waitedUntil?: number;
+  readonly progress: (report: NodeReport) => void;
   readonly #context: AttemptContext;
   readonly #signalOf: () => AbortSignal;
 
@@ -88,6 +91,7 @@ class Given implements NodeContext {
     this.scope = new Seen(attempt, { context, signalOf });
     this.nodeId = nodeId;
     this.attempt = attempt.attempt;
+    this.progress = attempt.progress;
     if (attempt.waitedUntil !== undefined) this.waitedUntil = attempt.waitedUntil;
     this.#context = context;
     this.#signalOf = signalOf;

@@ -6,10 +6,12 @@ import { NOT_RECORDED } from "../lib/errors.ts";
 import type { LogEvent } from "../execution/event.ts";
 import { inputOf } from "../execution/node_input.ts";
 import type { ExecutionResult } from "../execution/result.ts";
+import type { NodeReport } from "../workflow/definition.ts";
 import type { GraphNode } from "../workflow/graph.ts";
 import { interrupt } from "./advance.ts";
 import { type Attempt, type AttemptContext, attemptNode, type Failure } from "./attempt.ts";
 import { earlyReplyOf, type Ran } from "./outcome.ts";
+import { ProgressReports } from "./progress_reports.ts";
 import { retryDelayMs } from "./retry.ts";
 
 /** An event that happens now, unless it says when. */
@@ -27,6 +29,8 @@ export interface NodeRunsOptions {
   readonly apply: (event: UntimedEvent, reply?: ExecutionResult) => void;
   /** Journals the events that were applied. */
   readonly flush: () => Promise<void>;
+  /** Journals them within a few milliseconds. */
+  readonly flushSoon: () => void;
   /** True when no further node may start. */
   readonly isPaused: () => boolean;
   /** True when the run is over: results of nodes are dropped from then on. */
@@ -34,6 +38,10 @@ export interface NodeRunsOptions {
   /** Hears of each node that is no longer under way, and of what went wrong besides. */
   readonly onDone: (nodeId: string, error?: unknown) => void;
 }
+
+/** Takes the reports of nodes that have ended. */
+const NONE = new ProgressReports(() => {});
+NONE.end();
 
 /** Runs nodes, any number of them at once. */
 export class NodeRuns {
@@ -68,7 +76,7 @@ export class NodeRuns {
     this.#run(node, { input, attempt, startedAt, ...waited }).then(() => done(), done);
   }
 
-  async #run(node: GraphNode, attempt: Attempt): Promise<void> {
+  async #run(node: GraphNode, attempt: Omit<Attempt, "progress">): Promise<void> {
     const { ran, context, apply, flush, isPaused, isStopped } = this.#options;
     if (node.hasSideEffects) {
       await flush();
@@ -76,7 +84,11 @@ export class NodeRuns {
       // Its start is in the log, but nothing has been done: after the pause it starts again.
       if (isPaused()) return interrupt(ran.state, node.id);
     }
-    const outcome = await attemptNode(node, attempt, context);
+    // Most nodes report nothing.
+    let reports: ProgressReports | undefined;
+    const progress = (report: NodeReport) => (reports ??= this.#reportsOf(node.id)).take(report);
+    const outcome = await attemptNode(node, { ...attempt, progress }, context);
+    (reports ??= NONE).end();
     if (isStopped()) return;
     if ("error" in outcome) return this.#failed(node, attempt.attempt, outcome);
     if ("waitUntil" in outcome) {
@@ -88,6 +100,15 @@ export class NodeRuns {
     const reply = earlyReplyOf(ran, node, output);
     apply({ type: "node.completed", node: node.id, data }, reply);
     if (reply !== undefined) await flush();
+  }
+
+  #reportsOf(node: string): ProgressReports {
+    const { apply, flushSoon, isStopped } = this.#options;
+    return new ProgressReports((data) => {
+      if (isStopped()) return;
+      apply({ type: "node.progress", node, data });
+      flushSoon();
+    });
   }
 
   /** Tries a failed node again later, or lets it fail. */

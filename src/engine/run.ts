@@ -84,6 +84,7 @@ class Run {
       clock,
       apply: (event, reply) => this.#apply(event, reply),
       flush: () => this.#journal.flush(),
+      flushSoon: () => this.#journal.flushSoon(),
       isPaused: () => control.paused,
       isStopped: () => this.#stopped !== undefined,
       onDone: (nodeId, error) => {

@@ -47,7 +47,7 @@ export interface EventData {
   "execution.failed": { error: NodeErrorData; responseNode?: string };
   "execution.cancelled": { reason?: string };
   "node.started": { attempt: number };
-  /** What a node reports of itself: `{percent, data}` with a percentage, 0 to 100, or anything. */
+  /** What a node reports of itself: `{percent?, data?}`, the percentage 0 to 100; in a log from elsewhere anything. */
   "node.progress": JsonValue;
   /**
    * `outputs` names the outputs that deliver, `["main"]` if it is absent; `responds`: `output` is a response; `recorded`:

@@ -84,11 +84,12 @@ export function takeReport(state: RunState, { data, ...report }: EventData["exec
   if (data !== undefined) state.data = shown(data);
 }
 
-/** Takes what a `node.progress` event reports: of `{percent, data}` both, else all of it as data. */
+/** Takes what a `node.progress` event reports: of `{percent?, data?}` both, else all of it as data. */
 export function takeNodeReport(state: RunState, node: { percent?: number }, data: JsonValue): void {
   const percent = isJsonObject(data) ? data["percent"] : undefined;
   if (typeof percent === "number" && percent >= 0 && percent <= 100) node.percent = percent;
-  const rest = isJsonObject(data) && percent !== undefined ? data["data"] : data;
+  const isReport = isJsonObject(data) && (percent !== undefined || Object.hasOwn(data, "data"));
+  const rest = isReport ? data["data"] : data;
   if (rest !== undefined) state.data = shown(rest);
 }
 

@@ -30,7 +30,7 @@ export interface NodeState {
   outputs?: readonly string[];
   /** The failure was handled: the workflow goes on. */
   handled?: "continue" | "branch";
-  /** How far it says that it is, 0 to 100. */
+  /** How far it says that this attempt is, 0 to 100; gone once it has completed. */
   percent?: number;
 }
 
@@ -134,12 +134,14 @@ function applyNodeEvent(state: RunState, event: LogEvent): void {
       node.startedAt ??= event.time;
       node.attempts = event.data.attempt;
       delete node.dueAt;
+      delete node.percent;
       return;
     case "node.progress":
       return takeNodeReport(state, node, event.data);
     case "node.completed":
       node.status = "completed";
       delete node.dueAt;
+      delete node.percent;
       node.endedAt = event.time;
       node.output = event.data.output;
       if (event.data.outputs !== undefined) node.outputs = event.data.outputs;
@@ -161,6 +163,7 @@ function applyNodeEvent(state: RunState, event: LogEvent): void {
       node.status = "retrying";
       node.error = event.data.error;
       node.dueAt = event.data.retryAt;
+      delete node.percent;
       return;
     case "node.waiting":
       node.status = "waiting";

@@ -12,6 +12,7 @@ import { BYPASSED, cacheStatus } from "../caches/cache_status.ts";
 import { requestUnder } from "../caches/call_key.ts";
 import type { Caches } from "../caches/caches.ts";
 import { NodeError, RetryableError } from "../lib/errors.ts";
+import type { NodeContext } from "../workflow/definition.ts";
 import { readBody } from "./response_body.ts";
 
 /** Options of {@linkcode createCachedFetch}. */
@@ -30,6 +31,8 @@ export interface CachedFetchOptions {
   readonly chosen: ReadonlySet<string>;
   /** Throws for an answer that the node does not accept. */
   readonly check: (response: Response) => Promise<void>;
+  /** Told how far a call of this node's own is, where its body takes long. */
+  readonly progress: NodeContext["progress"];
 }
 
 /** The calls that may be answered from a cache. */
@@ -39,7 +42,7 @@ export interface CachedFetch {
 
 /** Makes a `fetch` for GET and HEAD whose answers carry `Cache-Status` (RFC 9211) and, when they were kept, `Age`. */
 export function createCachedFetch(fetch: typeof globalThis.fetch, options: CachedFetchOptions): CachedFetch {
-  const { caches, name, ttlSeconds, maxBytes, timeoutMs, chosen, check } = options;
+  const { caches, name, ttlSeconds, maxBytes, timeoutMs, chosen, check, progress } = options;
   return async function cachedFetch(url, init) {
     const { method, headers, signal } = init;
     const load = async () => {
@@ -51,7 +54,7 @@ export function createCachedFetch(fetch: typeof globalThis.fetch, options: Cache
       try {
         const response = await fetch(url, { ...init, signal: late.signal });
         await check(response);
-        const bytes = await readBody(response, { maxBytes, signal: late.signal });
+        const bytes = await readBody(response, { maxBytes, signal: late.signal, progress });
         return remade(response, bytes);
       } finally {
         clearTimeout(timer);

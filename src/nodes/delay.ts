@@ -11,6 +11,8 @@ const MAX_SECONDS = 604_800;
  * the store.
  */
 const SHORT_MS = 2000;
+/** From one report of a wait in the process to the next, in milliseconds. */
+const STEP_MS = 500;
 
 const parameters = z.strictObject({ seconds: numberOrExpression(0, MAX_SECONDS) });
 
@@ -21,7 +23,7 @@ export const delay: NodeType<z.infer<typeof parameters>> = {
   parameters,
   compile({ seconds }, tools) {
     const template = tools.template(seconds, "/seconds");
-    return async ({ scope, signal, waitedUntil, now, inlineWaitMs = SHORT_MS }) => {
+    return async ({ scope, signal, waitedUntil, progress, now, inlineWaitMs = SHORT_MS }) => {
       if (waitedUntil !== undefined) return { output: scope.input };
       const value = await template(scope);
       if (typeof value !== "number" || !(value >= 0 && value <= MAX_SECONDS)) {
@@ -31,9 +33,14 @@ export const delay: NodeType<z.infer<typeof parameters>> = {
         });
       }
       if (value * 1000 > inlineWaitMs) return { waitUntil: now() + Math.round(value * 1000) };
-      await pause(value * 1000, signal);
-      signal.throwIfAborted();
-      return { output: scope.input };
+      const endsAt = performance.now() + value * 1000;
+      for (;;) {
+        const leftMs = endsAt - performance.now();
+        await pause(Math.min(leftMs, STEP_MS), signal);
+        signal.throwIfAborted();
+        if (leftMs <= STEP_MS) return { output: scope.input };
+        progress({ percent: Math.round(100 - (endsAt - performance.now()) / value / 10) });
+      }
     };
   },
 };

@@ -86,7 +86,7 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
       const headersTemplate = tools.template(parameters.headers, "/headers");
       const bodyTemplate = body === undefined ? undefined : tools.template(body, "/body");
       return async (context) => {
-        const { scope } = context;
+        const { scope, progress } = context;
         const url = toUrl(await urlTemplate(scope), await queryTemplate(scope) as JsonObject);
         const headers = toHeaders(await headersTemplate(scope) as JsonObject, context);
         const content = bodyTemplate === undefined ? undefined : toContent(await bodyTemplate(scope), headers);
@@ -110,12 +110,13 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
           timeoutMs: timeoutSeconds * 1000,
           chosen,
           check,
+          progress,
         });
         try {
           const request = { method, headers, body: content, signal };
           const response = await fetchFollowing(cached ?? fetch, url, request);
           await check(response);
-          const bytes = await readBody(response, { maxBytes, signal });
+          const bytes = await readBody(response, { maxBytes, signal, progress });
           const body = parseBody(bytes, response.headers);
           return { output: { status: response.status, headers: responseHeaders(response), body } };
         } catch (error) {

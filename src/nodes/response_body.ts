@@ -6,12 +6,44 @@ import { readBounded } from "../lib/bounded_body.ts";
 import { charsetOf, isJsonType, isTextType, mediaType } from "../lib/content_type.ts";
 import { TerminalError } from "../lib/errors.ts";
 import { checkJson, type JsonValue } from "../lib/json.ts";
+import type { NodeContext } from "../workflow/definition.ts";
+
+/** How long a body has to take until it is told how far it is, in milliseconds. */
+const QUICK_MS = 500;
+
+/** How a body is read. */
+export interface ReadBodyOptions {
+  /** The largest body, in bytes. */
+  readonly maxBytes: number;
+  /** Ends the reading; its reason is thrown. */
+  readonly signal: AbortSignal;
+  /** Told how far a body is that takes long; default nobody. */
+  readonly progress?: NodeContext["progress"] | undefined;
+}
 
 /** Reads a whole body. Throws `response_too_large` past `maxBytes`, and the signal's reason when it aborts. */
-export function readBody(response: Response, options: { maxBytes: number; signal: AbortSignal }): Promise<Uint8Array> {
-  const { maxBytes: limitBytes, signal } = options;
+export function readBody(response: Response, options: ReadBodyOptions): Promise<Uint8Array> {
+  const { maxBytes: limitBytes, signal, progress } = options;
   const tooLarge = () => new TerminalError("response_too_large", `The answer has more than ${limitBytes} bytes`);
-  return readBounded(response.body, { limitBytes, signal, tooLarge });
+  const onPart = progress && reporter(response.headers, progress);
+  return readBounded(response.body, { limitBytes, signal, tooLarge, ...(onPart && { onPart }) });
+}
+
+/** Reports `{receivedBytes, totalBytes?}`, and the percentage where the answer says how much there is. */
+function reporter(headers: Headers, progress: NodeContext["progress"]): (bytes: number) => void {
+  const length = headers.get("content-length") ?? "";
+  // What is encoded has another length than what is read of it (RFC 9110, section 8.6).
+  const totalBytes = /^[1-9]\d{0,14}$/.test(length) && !headers.has("content-encoding") ? Number(length) : undefined;
+  const reportsFrom = performance.now() + QUICK_MS;
+  let receivedBytes = 0;
+  return (bytes) => {
+    receivedBytes += bytes;
+    if (performance.now() < reportsFrom) return;
+    progress({
+      ...(totalBytes !== undefined && { percent: Math.floor(100 * receivedBytes / totalBytes) }),
+      data: { receivedBytes, ...(totalBytes !== undefined && { totalBytes }) },
+    });
+  };
 }
 
 /** JSON by its content type, text as a string, nothing as `null`, else `{base64}`. */

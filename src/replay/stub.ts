@@ -101,6 +101,7 @@ function inThePast(context: NodeContext, then: number, execution: Scope["executi
     idempotencyKey,
     ...(waitedUntil !== undefined && { waitedUntil }),
     isStub: true,
+    progress: () => {},
     inlineWaitMs: -1,
     now: () => then,
     get signal() {

@@ -196,6 +196,14 @@ export interface NodeWait {
   readonly waitUntil: number;
 }
 
+/** What a node says of how far it is. */
+export interface NodeReport {
+  /** 0 to 100; what is outside counts as the nearer of these. */
+  readonly percent?: number | undefined;
+  /** Anything that tells more, for those who follow: 16 KB of JSON at most, else `null` stands for it. */
+  readonly data?: JsonValue | undefined;
+}
+
 /** What a node is given when it runs. */
 export interface NodeContext {
   /** What its expressions see. */
@@ -212,6 +220,11 @@ export interface NodeContext {
   readonly isStub?: true;
   /** The longest wait in the process, in milliseconds; for a longer one the execution is suspended. */
   readonly inlineWaitMs?: number;
+  /**
+   * Tells those who follow how far the node is, as `node.progress`. It may be called as often as one likes: ten times a
+   * second at most are written, and the last one before the node's end. It never throws, nor waits.
+   */
+  readonly progress: (report: NodeReport) => void;
   /** Epoch milliseconds by the store's clock, the same for every process. */
   readonly now: () => number;
   /** Aborts on the node's timeout, the execution's deadline, a cancellation, or when another worker took over. */

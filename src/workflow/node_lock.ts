@@ -40,11 +40,12 @@ export function lockedRun(
 }
 
 function withSignal(context: NodeContext, signal: AbortSignal): NodeContext {
-  const { scope, nodeId, attempt, waitedUntil, inlineWaitMs, now, idempotencyKey, traceparent } = context;
+  const { scope, nodeId, attempt, waitedUntil, inlineWaitMs, progress, now, idempotencyKey, traceparent } = context;
   return {
     scope,
     nodeId,
     attempt,
+    progress,
     now,
     signal,
     idempotencyKey,

@@ -5,6 +5,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { createProgressView } from "../../src/cli/progress.ts";
+import type { StoredEvent } from "../../src/execution/event.ts";
 import { runCommandLine } from "./command_line.ts";
 import { openWholeApp, type WholeApp } from "../http/whole_app.ts";
 
@@ -91,6 +93,22 @@ test("tail draws bars over themselves on a terminal", () =>
     assert.match(drawn.replaceAll("\x1b", "ESC"), /ESC\[\d+AESC\[J/);
     assert.match(drawn, /✓ sum {3}█{20} \d+ ms/);
   }));
+
+test("what a node reports of itself is its part of the bar, and its line", () => {
+  const events = [
+    { type: "node.started", data: { attempt: 1 } },
+    { type: "node.progress", data: { percent: 45.5, data: { rows: 7 } } },
+  ].map((event, n) => ({ id: `${n}-0`, time: 0, node: "load", ...event }) as StoredEvent);
+  let drawn = "";
+  const lines: string[] = [];
+  const terminal = { columns: () => 80, write: (text: string) => void (drawn = text) };
+  for (const shown of [{ terminal }, { terminal: undefined }]) {
+    const view = createProgressView({ ...shown, print: (line) => void lines.push(line) }, { json: false });
+    for (const event of events) view.take(event);
+  }
+  assert.match(drawn, /… load █{9}░{11} 45 %\n/);
+  assert.is(lines[1], "00:00:00.000  node.progress  load  45 %");
+});
 
 test("show draws when nodes ran, list and diff compare", () =>
   withApp(async ({ whole, cli }) => {

@@ -11,12 +11,18 @@ import type { Store } from "../../src/storage/store.ts";
 import { createNodeTypes } from "../../src/nodes/registry.ts";
 import type { NodeType } from "../../src/workflow/node_type.ts";
 import { compileWorkflow } from "../../src/workflow/compile.ts";
-import type { CompiledWorkflow } from "../../src/workflow/definition.ts";
+import type { CompiledWorkflow, NodeContext } from "../../src/workflow/definition.ts";
 import { requestOf } from "../storage/drivers.ts";
 import type { ExecutionRequest } from "../../src/execution/request.ts";
 
 /** What a test node does at its n-th call (from 1) of one execution and node. */
-export type Act = (call: { n: number; attempt: number; signal: AbortSignal; key: string }) => Promise<JsonValue>;
+export type Act = (call: {
+  n: number;
+  attempt: number;
+  signal: AbortSignal;
+  key: string;
+  progress: NodeContext["progress"];
+}) => Promise<JsonValue>;
 
 /** A bench: workflows by id, workers, and what was called. */
 export interface Bench {
@@ -36,10 +42,10 @@ export function makeBench(acts: Record<string, Act>): Bench {
     type: name,
     hasSideEffects,
     parameters: z.strictObject({ name: z.string() }),
-    compile: ({ name }) => async ({ attempt, signal, idempotencyKey: key }) => {
+    compile: ({ name }) => async ({ attempt, signal, progress, idempotencyKey: key }) => {
       const n = (calls.get(key) ?? 0) + 1;
       calls.set(key, n);
-      return { output: await acts[name]!({ n, attempt, signal, key }) };
+      return { output: await acts[name]!({ n, attempt, signal, key, progress }) };
     },
   });
   const nodeTypes = new Map([

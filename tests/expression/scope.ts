@@ -23,6 +23,7 @@ export function contextOf(input: JsonValue, rest: Partial<NodeContext> = {}): No
     scope: scopeOf(input),
     nodeId: "node",
     attempt: 1,
+    progress: () => {},
     now: Date.now,
     signal: new AbortController().signal,
     idempotencyKey: "0197:node",

@@ -4,7 +4,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { RetryableError } from "../../src/lib/errors.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
-import { answer, call, failure, openSite, seen } from "./http_site.ts";
+import type { NodeReport } from "../../src/workflow/definition.ts";
+import { answer, call, drip, failure, openSite, seen } from "./http_site.ts";
 
 const test = suite("httpRequest");
 const { origin, close } = await openSite();
@@ -71,6 +72,30 @@ test("ends when its signal aborts", async () => {
   setTimeout(() => controller.abort(reason), 20);
   assert.is(await failure({ url: `${origin}/never` }, { context: { signal: controller.signal } }), reason);
 });
+
+for (
+  const [name, headers] of [["as many as it says", { "content-length": "1000000" }], [
+    "who knows how many",
+    {},
+  ]] as const
+) {
+  test(`reports how far a body is that takes long: of ${name}`, async () => {
+    Object.assign(drip, { headers, isOver: false });
+    const reports: NodeReport[] = [];
+    const progress = (report: NodeReport) => {
+      reports.push(report);
+      drip.isOver = true;
+    };
+    const parameters = { url: `${origin}/drip`, acceptStatus: true };
+    const result = call(parameters, { context: { progress } });
+    // One that ends before its length has failed.
+    await ("content-length" in headers ? result.catch(() => {}) : result);
+    const [{ percent, data } = {}] = reports;
+    const { receivedBytes, totalBytes } = data as { receivedBytes: number; totalBytes?: number };
+    assert.ok(receivedBytes > 0);
+    assert.equal([percent, totalBytes], "content-length" in headers ? [0, 1_000_000] : [undefined, undefined]);
+  });
+}
 
 test("says that nobody answers", async () => {
   const unused = await new Promise<number>((resolve) => {

@@ -24,7 +24,12 @@ export interface Seen {
 /** Requests that the site received, oldest first. */
 export const seen: Seen[] = [];
 
+/** How `/drip` answers, and until when. */
+export const drip = { headers: {} as Record<string, string>, isOver: false };
+
 async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  // Not counted: it may come after the test that asked for it.
+  if (request.url?.startsWith("/never")) return;
   let body = "";
   for await (const chunk of request) body += String(chunk);
   const { method = "", url = "", headers } = request;
@@ -38,8 +43,17 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
     response.writeHead(Number(searchParams.get("status") ?? 302), { location: searchParams.get("to") ?? "" }).end();
   } else if (path === "/loop") response.writeHead(302, { location: "/loop" }).end();
   else if (path === "/slow") response.writeHead(200).write("a");
-  else if (path === "/never") return;
-  else if (path === "/endless") {
+  else if (path === "/drip") {
+    // Bytes, one by one, until whoever asked has heard enough.
+    response.writeHead(200, { "content-type": "text/plain", ...drip.headers });
+    const timer = setInterval(() => {
+      if (!drip.isOver) return response.write("x");
+      clearInterval(timer);
+      if ("content-length" in drip.headers) response.destroy();
+      else response.end();
+    }, 5);
+    response.on("close", () => clearInterval(timer));
+  } else if (path === "/endless") {
     response.writeHead(200, { "content-type": "text/plain" });
     const timer = setInterval(() => response.write("x".repeat(65_536)), 1);
     response.on("close", () => clearInterval(timer));

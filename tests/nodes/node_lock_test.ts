@@ -62,6 +62,7 @@ function open(lock: object | undefined, work: (signal: AbortSignal) => Promise<v
         scope: { input, trigger: input, nodes: {}, execution, now: 0 },
         nodeId: "work",
         attempt: 1,
+        progress: () => {},
         now: () => 0,
         signal,
         idempotencyKey: "e:work",
