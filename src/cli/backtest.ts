@@ -31,7 +31,10 @@ Options:
     if (typeof draft !== "object" || draft === null || Array.isArray(draft)) {
       throw new UsageError(`Expected ${file} to be a workflow's definition`);
     }
-    const { id, version: _version, updatedAt: _updatedAt, ...definition } = draft as Record<string, unknown>;
+    const { id, version: _version, updatedAt: _updatedAt, changedBy: _changedBy, ...definition } = draft as Record<
+      string,
+      unknown
+    >;
     const workflow = values.workflow ?? (typeof id === "string" ? id : basename(file, ".json"));
     const executions = values.executions?.split(",").map((it) => it.trim());
     const last = values.last === undefined ? undefined : Number(values.last);

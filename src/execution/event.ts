@@ -20,6 +20,8 @@ export interface EventData {
     input: JsonValue;
     /** The execution that it was forked from; absent if it is no fork. */
     fork?: ForkOrigin;
+    /** The name of the API token that started it, if one with a name did. */
+    startedBy?: string;
   };
   /**
    * A worker claimed the execution, for the `epoch`-th time; over the work queue unless `way` says otherwise. `tags` is

@@ -21,6 +21,8 @@ export interface RequestParts {
   readonly idempotency?: Idempotency | undefined;
   /** The execution that it was forked from; absent if it is no fork. */
   readonly fork?: ForkOrigin | undefined;
+  /** The name of the API token that starts it. Default none. */
+  readonly startedBy?: string | undefined;
   /** What happens while as many run as may; absent: what the workflow's settings say. */
   readonly onOverlap?: WorkflowSettings["onOverlap"];
   /** The requester runs it, and reports its events. */
@@ -30,6 +32,7 @@ export interface RequestParts {
 /** A request under a new id. */
 export function makeRequest(log: Pick<ExecutionLog, "makeId">, parts: RequestParts): ExecutionRequest {
   const { workflow: { id: workflowId, version, definition, webhooks }, trigger, input, idempotency, fork } = parts;
+  const { startedBy } = parts;
   const timeoutSeconds = parts.external?.timeoutSeconds ?? definition.settings.timeoutSeconds;
   const settings = requestSettings({ ...definition.settings, timeoutSeconds }, parts);
   const isHandedOut = fork === undefined &&
@@ -48,6 +51,7 @@ export function makeRequest(log: Pick<ExecutionLog, "makeId">, parts: RequestPar
     input,
     ...settings,
     ...(fork !== undefined && { fork }),
+    ...(startedBy !== undefined && { startedBy }),
     ...(external !== undefined && { external }),
   };
 }

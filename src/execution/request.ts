@@ -2,6 +2,7 @@
  * What starts an execution, as the log takes it.
  */
 import type { JsonValue } from "../lib/json.ts";
+import type { EventData } from "./event.ts";
 import type { ForkOrigin } from "./fork.ts";
 
 /** What starts an execution. */
@@ -28,10 +29,22 @@ export interface ExecutionRequest {
   readonly idempotency?: Idempotency;
   /** What it is a fork of, and where it begins; such a request goes over the log, never with its input in a claim. */
   readonly fork?: ForkOrigin;
+  /** The name of the API token that started it. Default none: a webhook, a schedule, or a token without a name. */
+  readonly startedBy?: string;
   /** How many executions of this workflow may be under way at once. */
   readonly concurrency?: Concurrency;
   /** Another program runs it: one to which it is handed out, or whoever requests it, who reports by itself. */
   readonly external?: "taken" | "reported";
+}
+
+/** What the log's first event says of a request. */
+export function requestedData(request: ExecutionRequest): EventData["execution.requested"] {
+  const { workflowId, version, trigger, input, fork, startedBy } = request;
+  return {
+    ...{ workflowId, version, trigger, input },
+    ...(fork !== undefined && { fork }),
+    ...(startedBy !== undefined && { startedBy }),
+  };
 }
 
 /** An `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) and what it was sent with. */

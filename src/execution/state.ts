@@ -60,6 +60,8 @@ export interface RunState {
   data?: JsonValue;
   /** The execution that it was forked from; absent if it is no fork. */
   fork?: ForkOrigin;
+  /** The name of the API token that started it, if one with a name did. */
+  startedBy?: string;
 }
 
 /** A state before any event. */
@@ -81,8 +83,9 @@ export function applyEvent(state: RunState, event: LogEvent): void {
   if (isEnded(state.status)) return;
   switch (event.type) {
     case "execution.requested": {
-      const { workflowId, version, trigger, input, fork } = event.data;
+      const { workflowId, version, trigger, input, fork, startedBy } = event.data;
       if (fork !== undefined) state.fork = fork;
+      if (startedBy !== undefined) state.startedBy = startedBy;
       state.workflowId = workflowId;
       state.version = version;
       state.trigger = trigger;
@@ -189,6 +192,8 @@ export interface ExecutionState {
   tags?: Readonly<Record<string, string>>;
   /** How the execution came to its first worker; absent until it has started. */
   way?: Way;
+  /** The name of the API token that started it, if one with a name did. */
+  startedBy?: string;
   error?: NodeErrorData;
   /** What it is a fork of, and how it began. */
   forkOf?: Pick<ForkOrigin, "executionId" | "from" | "mode" | "workflow">;
@@ -216,6 +221,7 @@ export function showState(
     ...(state.endedAt === undefined ? {} : { endedAt: state.endedAt }),
     ...(state.tags === undefined ? {} : { tags: state.tags }),
     ...(state.way === undefined ? {} : { way: state.way }),
+    ...(state.startedBy === undefined ? {} : { startedBy: state.startedBy }),
     ...(state.error === undefined ? {} : { error: state.error }),
     ...(state.fork === undefined ? {} : { forkOf: shownFork(state.fork) }),
   };

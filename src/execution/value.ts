@@ -47,11 +47,12 @@ export interface EncodedEvent {
 /** Makes the `data` of an event JSON, and takes a large value out of it. */
 export function encodeEvent(event: LogEvent): EncodedData {
   if (event.type === "execution.requested") {
-    const { workflowId, version, trigger, input, fork } = event.data;
+    const { workflowId, version, trigger, input, fork, startedBy } = event.data;
     const head = `{"workflowId":${JSON.stringify(workflowId)},"version":${version},"trigger":${
       JSON.stringify(trigger)
     }`;
-    const after = fork === undefined ? "}" : `,"fork":${JSON.stringify(fork)}}`;
+    const origin = fork === undefined ? "" : `,"fork":${JSON.stringify(fork)}`;
+    const after = startedBy === undefined ? `${origin}}` : `${origin},"startedBy":${JSON.stringify(startedBy)}}`;
     return withValue({ member: "input", name: trigger, json: textOf(input) }, { before: `${head},`, after });
   }
   if (event.type === "node.completed" && event.node !== undefined) {

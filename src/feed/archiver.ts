@@ -152,10 +152,17 @@ export class Archiver {
     return entries.filter((entry) => !lost.has(entry));
   }
 
-  async #storeWorkflow({ id, version, definition, updatedAt }: CompiledWorkflow): Promise<void> {
+  async #storeWorkflow({ id, version, definition, updatedAt, changedBy }: CompiledWorkflow): Promise<void> {
     const name = `${id}@${version}@${updatedAt}`;
     if (this.#stored.has(name)) return;
-    await this.#options.archive.storeWorkflow({ id, version, definition, updatedAt } satisfies StoredWorkflow);
+    const stored: StoredWorkflow = {
+      id,
+      version,
+      definition,
+      updatedAt,
+      ...(changedBy !== undefined && { changedBy }),
+    };
+    await this.#options.archive.storeWorkflow(stored);
     if (this.#stored.size >= KNOWN_VERSIONS) this.#stored.clear();
     this.#stored.add(name);
   }

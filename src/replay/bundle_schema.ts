@@ -70,7 +70,16 @@ function nodeEvent<T extends string, D extends z.ZodType>(type: T, data: D) {
 
 /** An event of the log. */
 export const eventSchema = z.discriminatedUnion("type", [
-  event("execution.requested", z.looseObject({ workflowId, version: count, trigger: nodeId, input: json })),
+  event(
+    "execution.requested",
+    z.looseObject({
+      workflowId,
+      version: count,
+      trigger: nodeId,
+      input: json,
+      startedBy: z.string().max(64).optional(),
+    }),
+  ),
   event("execution.started", z.looseObject({ epoch: count, worker: z.string().max(256) })),
   event("execution.paused", empty),
   event("execution.resumed", empty),

@@ -17,6 +17,8 @@ export interface ScheduledStart {
   readonly ttlSeconds: number;
   /** What happens while another runs; by default what the workflow's settings say, or else `skip`. */
   readonly onOverlap?: WorkflowSettings["onOverlap"];
+  /** The name of the API token that starts it. Default none: the clock does. */
+  readonly startedBy?: string | undefined;
 }
 
 /** Throws what `Submit` does; `concurrency_exceeded` where the run is to be skipped. */
@@ -27,6 +29,7 @@ export function startScheduled(submit: Submit, options: ScheduledStart): Promise
     trigger: trigger.nodeId,
     input: { ...trigger.input, scheduledAt: time },
     idempotency: { key, fingerprint: "schedule", ttlSeconds },
+    startedBy: options.startedBy,
     onOverlap: options.onOverlap ?? workflow.definition.settings.onOverlap ?? "skip",
   });
 }

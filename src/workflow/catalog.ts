@@ -8,7 +8,7 @@
  */
 import { LRUCache } from "lru-cache";
 import { MillraceError } from "../lib/errors.ts";
-import type { WorkflowStore } from "./workflow_store.ts";
+import type { PutOptions, WorkflowStore } from "./workflow_store.ts";
 import type { RunLocked } from "./node_lock.ts";
 import type { NodeTypes } from "./node_type.ts";
 import { checkWorkflowId, compileDefinition, compileWorkflow, webhookRoutes, withVersion } from "./compile.ts";
@@ -96,7 +96,7 @@ export class WorkflowCatalog {
   async put(
     id: string,
     definition: unknown,
-    options: { ifMatch?: number | "*"; ifNoneMatch?: "*" } = {},
+    options: PutOptions = {},
   ): Promise<{ workflow: CompiledWorkflow; created: boolean }> {
     checkWorkflowId(id);
     const compiled = compileDefinition(definition, this.#options);

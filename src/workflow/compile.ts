@@ -118,10 +118,10 @@ export function compileWorkflow(stored: StoredWorkflow, options: CompileOptions)
 /** Makes a stored version of what was compiled before it was stored. */
 export function withVersion(
   compiled: CompiledDefinition,
-  stored: Pick<StoredWorkflow, "id" | "version" | "updatedAt">,
+  stored: Pick<StoredWorkflow, "id" | "version" | "updatedAt" | "changedBy">,
 ): CompiledWorkflow {
-  const { id, version, updatedAt } = stored;
-  return Object.freeze({ id, version, updatedAt, ...compiled });
+  const { id, version, updatedAt, changedBy } = stored;
+  return Object.freeze({ id, version, updatedAt, ...(changedBy !== undefined && { changedBy }), ...compiled });
 }
 
 /** A node's function, under the lock that its definition names. */

@@ -100,6 +100,8 @@ export interface StoredWorkflow {
   definition: WorkflowDefinition;
   /** Epoch milliseconds of the PUT that made this version. */
   updatedAt: number;
+  /** The name of the API token that made this version, if it was one with a name. */
+  changedBy?: string;
 }
 
 /** What a webhook trigger listens to, and when its callers are answered. */
@@ -173,6 +175,8 @@ export interface CompiledWorkflow {
   readonly version: number;
   readonly definition: WorkflowDefinition;
   readonly updatedAt: number;
+  /** The name of the API token that made this version, if it was one with a name. */
+  readonly changedBy?: string;
   readonly graph: Graph;
   readonly webhooks: readonly Webhook[];
   readonly schedules: readonly Schedule[];

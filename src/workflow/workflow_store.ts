@@ -18,16 +18,25 @@ export interface WebhookRoute {
  */
 export const IMPORT_PREFIX = "import:";
 
+/** What goes with a definition that is put. */
+export interface PutOptions {
+  /** The version that must be there; `*`: any. Default: any, or none. */
+  readonly ifMatch?: number | "*";
+  /** None must be there. Default: any may be. */
+  readonly ifNoneMatch?: "*";
+  /** The name of the API token that changes it. Default none. */
+  readonly changedBy?: string | undefined;
+}
+
 /** Keeps definitions and their versions. */
 export interface WorkflowStore {
   /**
-   * Stores a definition as the next version; the same definition again makes no new version. `ifMatch` guards
-   * (`"*"`: it must exist). Throws `version_mismatch` or `webhook_path_taken` (`errors` names each).
+   * Stores a definition as the next version; the same definition again makes no new version. Throws `version_mismatch` or `webhook_path_taken` (`errors` names each).
    */
   put(
     id: string,
     definition: WorkflowDefinition,
-    options: { routes: readonly WebhookRoute[]; ifMatch?: number | "*"; ifNoneMatch?: "*" },
+    options: PutOptions & { routes: readonly WebhookRoute[] },
   ): Promise<{ workflow: StoredWorkflow; created: boolean }>;
   /** The newest version, or the one named. */
   get(id: string, version?: number): Promise<StoredWorkflow | undefined>;

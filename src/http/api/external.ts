@@ -54,6 +54,7 @@ export async function createExternal(c: Context<AppEnv>, deps: AppDeps, bodies: 
     input: value.input as never,
     external: { timeoutSeconds: value.timeoutSeconds },
     idempotency,
+    startedBy: c.get("token"),
     signal: c.req.raw.signal,
   });
   c.set("executionId", executionId);

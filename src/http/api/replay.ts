@@ -70,6 +70,7 @@ async function startFork(c: Context<AppEnv>, deps: AppDeps, wanted: Wanted): Pro
     trigger,
     input,
     fork,
+    startedBy: c.get("token"),
     signal: c.req.raw.signal,
     ...(waitSeconds > 0 && { wait: { timeoutMs: waitSeconds * 1000 } }),
   });

@@ -80,6 +80,7 @@ async function runSchedule(c: Context<AppEnv>, deps: AppDeps): Promise<Response>
     time: deps.store.clock.now(),
     key: runKey(schedule.node, `run:${crypto.randomUUID()}`),
     ttlSeconds: deps.config.idempotencyTtlSeconds,
+    startedBy: c.get("token"),
   });
   c.set("executionId", executionId);
   const location = `/api/executions/${executionId}`;
@@ -110,6 +111,7 @@ async function backfill(c: Context<AppEnv>, deps: AppDeps, bodies: BodyBudget): 
       const { executionId, replayed } = await startScheduled(deps.submit, {
         ...{ workflow, trigger, time, key: runKey(schedule.node, time) },
         ttlSeconds: deps.config.idempotencyTtlSeconds,
+        startedBy: c.get("token"),
         onOverlap: onOverlap ?? workflow.definition.settings.onOverlap ?? "queue",
       });
       counts[replayed ? "existing" : "started"]++;

@@ -60,7 +60,10 @@ async function putWorkflow(c: Context<AppEnv>, deps: AppDeps, share: BodyShare):
     throw new MillraceError("malformed_json", "Expected a workflow definition: the body is empty");
   }
   const guards = await evaluateGuards(c.req.raw.headers, () => currentVersion(catalog, id));
-  const { workflow, created } = await catalog.put(id, toDefinition(body, id), guards);
+  const { workflow, created } = await catalog.put(id, toDefinition(body, id), {
+    ...guards,
+    changedBy: c.get("token"),
+  });
   c.set("changed", { version: workflow.version });
   return c.json(toDocument(workflow), created ? 201 : 200, {
     etag: etag(workflow.version),
@@ -107,6 +110,7 @@ async function runWorkflow(
     trigger: manualTrigger,
     input: body?.["input"] ?? null,
     idempotency,
+    startedBy: c.get("token"),
     wait: waitSeconds === 0 ? undefined : { timeoutMs: waitSeconds * 1000 },
     signal: c.req.raw.signal,
   });
@@ -121,14 +125,14 @@ async function runWorkflow(
 }
 
 /** A workflow as it is answered: the definition's members beside what the store adds. */
-function toDocument({ id, version, updatedAt, definition }: CompiledWorkflow): object {
-  return { id, version, updatedAt, ...definition };
+function toDocument({ id, version, updatedAt, changedBy, definition }: CompiledWorkflow): object {
+  return { id, version, updatedAt, ...(changedBy !== undefined && { changedBy }), ...definition };
 }
 
 /** What was sent, without what the store adds: a document that was got can be changed and put back. */
 function toDefinition(body: JsonValue, id: string): unknown {
   if (!isJsonObject(body)) return body;
-  const { id: sentId, version: _version, updatedAt: _updatedAt, ...definition } = body;
+  const { id: sentId, version: _version, updatedAt: _updatedAt, changedBy: _changedBy, ...definition } = body;
   if (sentId !== undefined && sentId !== id) {
     throw new InvalidWorkflowError([{ pointer: "/id", detail: `Expected "${id}", as the path has it` }]);
   }

@@ -8,7 +8,7 @@ import type { Claim, Way } from "../../execution/claim.ts";
 import type { EventData, LogEvent } from "../../execution/event.ts";
 import type { ExecutionLog } from "../../execution/log.ts";
 import { concurrencyExceeded, logLimit, queueFull } from "../../execution/refusals.ts";
-import type { Acceptance, ExecutionRequest } from "../../execution/request.ts";
+import { type Acceptance, type ExecutionRequest, requestedData } from "../../execution/request.ts";
 import type { LocalAcceptance, ShortWay, UnwrittenRun } from "../../execution/short_way.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { type KeptEvent, restoreEvent } from "./kept.ts";
@@ -112,9 +112,8 @@ export class MemoryRequests implements Pick<ExecutionLog, "makeId" | "request">,
     throw concurrencyExceeded(workflowId, concurrency.limit);
   }
 
-  #keepRequest({ workflowId, version, trigger, input, fork }: ExecutionRequest, time: number): KeptEvent {
-    const data = { workflowId, version, trigger, input, ...(fork !== undefined && { fork }) };
-    return this.#options.state.keep([{ type: "execution.requested", time, data }])[0]!;
+  #keepRequest(request: ExecutionRequest, time: number): KeptEvent {
+    return this.#options.state.keep([{ type: "execution.requested", time, data: requestedData(request) }])[0]!;
   }
 }
 

@@ -3,7 +3,7 @@
  */
 import { processClock } from "../../lib/clock.ts";
 import type { StoredWorkflow, WorkflowDefinition } from "../../workflow/definition.ts";
-import type { WebhookRoute, WorkflowStore } from "../../workflow/workflow_store.ts";
+import type { PutOptions, WebhookRoute, WorkflowStore } from "../../workflow/workflow_store.ts";
 import {
   checkMatch,
   COUNTER_TTL_SECONDS,
@@ -47,7 +47,7 @@ export class MemoryWorkflowStore implements WorkflowStore {
   put(
     id: string,
     definition: WorkflowDefinition,
-    options: { routes: readonly WebhookRoute[]; ifMatch?: number | "*"; ifNoneMatch?: "*" },
+    options: PutOptions & { routes: readonly WebhookRoute[] },
   ): Promise<{ workflow: StoredWorkflow; created: boolean }> {
     return new Promise((resolve) => {
       const entry = this.#find(id) ?? { current: undefined, counter: 0, counterUntil: 0, replaced: new Map() };
@@ -64,7 +64,10 @@ export class MemoryWorkflowStore implements WorkflowStore {
       if (taken.length > 0) throw pathTaken(taken);
       this.#replace(entry);
       const version = ++entry.counter;
-      entry.current = { id, version, definition: structuredClone(definition), updatedAt: processClock.now() };
+      entry.current = {
+        ...{ id, version, definition: structuredClone(definition), updatedAt: processClock.now() },
+        ...(options.changedBy !== undefined && { changedBy: options.changedBy }),
+      };
       this.#entries.set(id, entry);
       this.#routes.set(id, options.routes);
       this.#changed(id);

@@ -2,7 +2,7 @@
  * Converts a request to the arguments of the scripts that append it.
  */
 import type { Keys } from "./keys.ts";
-import type { ExecutionRequest } from "../../execution/request.ts";
+import { type ExecutionRequest, requestedData } from "../../execution/request.ts";
 import { type EncodedData, encodeEvent } from "../../execution/value.ts";
 import type { UnwrittenRun } from "../../execution/short_way.ts";
 import { encodeEvents, encodeResult } from "./codec.ts";
@@ -108,7 +108,6 @@ function bytesOf(words: readonly string[]): number {
   return words.reduce((sum, word) => sum + (word.length > 1000 ? Buffer.byteLength(word) : word.length), 0);
 }
 
-function encodeRequest({ workflowId, version, trigger, input, fork }: ExecutionRequest): EncodedData {
-  const data = { workflowId, version, trigger, input, ...(fork !== undefined && { fork }) };
-  return encodeEvent({ type: "execution.requested", time: 0, data });
+function encodeRequest(request: ExecutionRequest): EncodedData {
+  return encodeEvent({ type: "execution.requested", time: 0, data: requestedData(request) });
 }

@@ -13,7 +13,7 @@ import type { Documents } from "./connection/documents.ts";
 import type { Keys } from "./keys.ts";
 import { type PutReply, putWorkflow } from "./scripts/put_workflow.ts";
 import type { StoredWorkflow, WorkflowDefinition } from "../../workflow/definition.ts";
-import type { WebhookRoute, WorkflowStore } from "../../workflow/workflow_store.ts";
+import type { PutOptions, WebhookRoute, WorkflowStore } from "../../workflow/workflow_store.ts";
 import { checkMatch, COUNTER_TTL_SECONDS, keptSeconds, pathTaken, sameDefinition } from "../../workflow/store_rules.ts";
 
 /** What the store is made of. */
@@ -42,7 +42,7 @@ export class RedisWorkflowStore implements WorkflowStore {
   async put(
     id: string,
     definition: WorkflowDefinition,
-    options: { routes: readonly WebhookRoute[]; ifMatch?: number | "*"; ifNoneMatch?: "*" },
+    options: PutOptions & { routes: readonly WebhookRoute[] },
   ): Promise<{ workflow: StoredWorkflow; created: boolean }> {
     for (;;) {
       const current = await this.get(id);
@@ -52,7 +52,10 @@ export class RedisWorkflowStore implements WorkflowStore {
       }
       const counter = await this.#options.commands.send<string | null>(["GET", this.#options.keys.workflowCounter(id)]);
       const version = Math.max(Number(counter ?? 0), current?.version ?? 0) + 1;
-      const workflow: StoredWorkflow = { id, version, definition, updatedAt: this.#options.clock.now() };
+      const workflow: StoredWorkflow = {
+        ...{ id, version, definition, updatedAt: this.#options.clock.now() },
+        ...(options.changedBy !== undefined && { changedBy: options.changedBy }),
+      };
       const answer = await this.#change(id, { current, next: workflow, routes: options.routes });
       if (answer === "ok") return { workflow, created: current === undefined };
       if (Array.isArray(answer)) throw pathTaken(takenRoutes(answer, options.routes));

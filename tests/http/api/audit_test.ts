@@ -4,6 +4,7 @@ import type { AuditEntry, AuditRecord } from "../../../src/audit/audit_log.ts";
 import { AuditTrail } from "../../../src/audit/audit_trail.ts";
 import { apiTokens } from "../../../src/config/api_tokens.ts";
 import { createMemoryStore } from "../../../src/storage/memory/store.ts";
+import { openWholeApp } from "../whole_app.ts";
 import { compiled, type Harness, type HarnessOptions, json, post, webhookWorkflow, withApp } from "../harness.ts";
 
 const TOKENS = apiTokens.parse("ci:ci-secret:run|write,ops:ops-secret:admin,bare-secret");
@@ -202,6 +203,33 @@ test("GET /api/audit gives pages, of all tokens or of one, to admins only", asyn
       assert.equal([refused.status, refused.code], [400, "invalid_parameter"], query);
     }
   });
+});
+
+test("what a token with a name changed or started says so, and can be put back as it was got", async () => {
+  await using whole = await openWholeApp({ config: { apiTokens: TOKENS } });
+  const call = async (method: string, path: string, token: string, body?: object) => {
+    const headers = { ...as(token), "content-type": "application/json", prefer: "wait=60" };
+    const response = await whole.app.request(path, { method, headers, ...(body && { body: JSON.stringify(body) }) });
+    assert.ok(response.ok, await response.clone().text());
+    return await json(response);
+  };
+  const definition = { name: "tool", nodes: [{ id: "go", type: "manual" }], connections: [] };
+  const put = await call("PUT", "/api/workflows/tool", "ci", definition);
+  assert.is(put.changedBy, "ci");
+  const got = await call("GET", "/api/workflows/tool", "ops");
+  assert.equal(got, put);
+  const again = await call("PUT", "/api/workflows/tool", "ops", got);
+  assert.equal([again.version, again.changedBy], [1, "ci"]);
+  assert.is((await call("PUT", "/api/workflows/tool", "bare", { ...got, name: "other" })).changedBy, undefined);
+  const { executionId } = await call("POST", "/api/workflows/tool/run", "ci", {});
+  const fork = await call("POST", `/api/executions/${executionId}/replay`, "ops", {});
+  const made = await call("POST", "/api/executions", "ci", { workflowId: "made" });
+  const startedBy = async (id: string) => (await call("GET", `/api/executions/${id}`, "ops")).startedBy;
+  assert.equal(
+    [await startedBy(executionId), await startedBy(fork.executionId), await startedBy(made.executionId)],
+    ["ci", "ops", "ci"],
+  );
+  assert.is(await startedBy((await call("POST", "/api/workflows/tool/run", "bare", {})).executionId), undefined);
 });
 
 test("a store that takes no records fails no call, and keeps none waiting", async () => {
