@@ -1,5 +1,5 @@
 /**
- * Listening, apart from building: `Deno.serve` under Deno, `@hono/node-server` under Node.
+ * Listens for requests: `Deno.serve` under Deno, `@hono/node-server` under Node.
  */
 import { getRequestListener, RequestError } from "@hono/node-server";
 import type { AddressInfo } from "node:net";
@@ -10,21 +10,21 @@ import { acceptWebSockets } from "./upgrade.ts";
 import { SUBPROTOCOL, type Upgrade } from "./protocol/web_socket.ts";
 import { ambiguousPathResponse, isAmbiguous, malformedRequestResponse } from "./frame/request_path.ts";
 
-/** A server that listens. */
+/** A listening server. */
 export interface Listener {
-  /** Where it can be reached. */
+  /** Its URL. */
   readonly url: string;
-  /** Stops accepting, waits at most `graceMs` for answers under way, and closes the rest. */
+  /** Stops accepting, waits at most `graceMs` for pending responses, and closes all connections. */
   close(options: { graceMs: number }): Promise<void>;
 }
 
-/** Longer than load balancers keep idle connections, so that they close them first: no request meets a closing one. */
+/** Longer than load balancers keep idle connections, so that they close them first and never send on a closing one. */
 const KEEP_ALIVE_MS = 65_000;
 
-/** Connections that may wait to be accepted: the system resets what is past it, and Node's default is 511. */
+/** The most connections that wait to be accepted; the system resets further ones. Node's default is 511. */
 const BACKLOG = 4096;
 
-/** What answers requests, and what it may do with the connection of one. */
+/** Answers a request; `connection` gives access to its connection. */
 export type Handler = (request: Request, connection: AppEnv["Bindings"]) => Response | Promise<Response>;
 
 /** The part of Deno that is used here. */
@@ -36,7 +36,7 @@ interface DenoHttp {
   ): { readonly addr: { port: number }; shutdown(): Promise<void> };
 }
 
-/** Listens on an address; port 0 takes a free one. Rejects when the address cannot be had. */
+/** Listens on an address; port 0 takes a free one. Rejects when the address is not available. */
 export async function listen(handler: Handler, options: { hostname: string; port: number }): Promise<Listener> {
   const deno = (globalThis as { Deno?: DenoHttp }).Deno;
   if (deno !== undefined) return listenOnDeno(deno, handler, options);
@@ -60,7 +60,7 @@ export async function listen(handler: Handler, options: { hostname: string; port
   };
 }
 
-/** `close` waits for idle keep-alive connections too, unless they are closed, again and again as they fall idle. */
+/** `close` waits for idle keep-alive connections too, so these are closed repeatedly, as they become idle. */
 function closeNode(
   server: Server,
   { graceMs, endAll }: { graceMs: number; endAll: () => void },

@@ -1,11 +1,11 @@
 /**
- * WebSockets under Node: its HTTP server hands over a connection that asks for another protocol, and the rest is the
- * package `ws`.
+ * WebSockets under Node: the HTTP server hands over connections that ask for an upgrade, and the package `ws`
+ * implements the protocol.
  *
- * 1. A WebSocket's handshake (RFC 6455, section 4.2.1) goes through the app like any request, which accepts it or not.
- * 2. Any other protocol is none that is spoken here, and a request may always be answered in HTTP/1.1 (RFC 9110,
- *    section 7.8): it goes back to the server without the offer. Java's client, for one, offers `h2c` with each.
- * 3. A client that does not answer a ping by the next one is gone.
+ * 1. A WebSocket's handshake (RFC 6455, section 4.2.1) goes through the app like any request; the app may accept it.
+ * 2. An offer of any other protocol is ignored, as RFC 9110, section 7.8, allows: the request goes back to the server
+ *    without it. Java's client, for example, offers `h2c` with every request.
+ * 3. A client that does not answer a ping before the next one is disconnected.
  */
 import type { IncomingMessage, Server } from "node:http";
 import { Readable } from "node:stream";
@@ -14,15 +14,15 @@ import { type WebSocket, WebSocketServer } from "ws";
 import { ambiguousPathResponse, isAmbiguous, malformedRequestResponse } from "./frame/request_path.ts";
 import { type MessageSocket, SUBPROTOCOL, type Upgrade } from "./protocol/web_socket.ts";
 
-/** How often clients are asked for a sign of life, in milliseconds. */
+/** Interval of pings, in milliseconds. */
 const PING_MS = 15_000;
-/** Clients have nothing to say, in bytes. */
+/** The largest message of a client, in bytes: clients have no reason to send any. */
 const MESSAGE_BYTES = 1024;
 
-/** Answers a request, over what can make a WebSocket of it. */
+/** Answers a request, and may upgrade it. */
 export type UpgradeHandler = (request: Request, upgrade: Upgrade) => Response | Promise<Response>;
 
-/** Lets a server accept WebSockets; returns what ends those that are open. */
+/** Lets a server accept WebSockets; returns a function that ends the open ones. */
 export function acceptWebSockets(
   server: Server,
   handler: UpgradeHandler,
@@ -80,7 +80,7 @@ function messageSocket(socket: WebSocket): MessageSocket {
   }, PING_MS);
   socket.on("pong", () => isAlive = true);
   socket.on("close", () => clearInterval(pinger));
-  // It closes after an error, by itself.
+  // The socket closes itself after an error.
   socket.on("error", () => {});
   return {
     send: (text) => socket.send(text),
@@ -99,7 +99,7 @@ function requestOf({ headers, rawHeaders, url = "/" }: IncomingMessage): Request
   return new Request(new URL(url, `http://${headers.host}`), { headers: sent });
 }
 
-/** Gives a connection back to the server, with its request as it was but for the offer. */
+/** Gives a connection back to the server, with its request unchanged but for the offer. */
 function withoutOffer(server: Server, incoming: IncomingMessage, rest: { socket: Duplex; head: Buffer }): void {
   const { method, url, httpVersion, rawHeaders } = incoming;
   const { socket, head } = rest;

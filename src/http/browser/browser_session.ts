@@ -1,6 +1,5 @@
 /**
- * The session of one browser, as a handler sees it during one request: what is read is there at once, what is changed is
- * stored when the request has been handled.
+ * The session of one browser during one request. Values are read synchronously; changes are stored after the handler.
  */
 import { encodeBase64Url } from "../../lib/base64.ts";
 import { MillraceError } from "../../lib/errors.ts";
@@ -8,10 +7,10 @@ import { isJsonObject, type JsonObject, type JsonValue, setMember } from "../../
 import type { Session } from "../../sessions/session.ts";
 import type { Sessions } from "../../sessions/sessions.ts";
 
-/** 192 random bits as base64url: nobody guesses one. */
+/** Random bytes of an id, which is their base64url text: 192 bits. */
 const ID_BYTES = 24;
 
-/** What a {@linkcode BrowserSession} is made of. */
+/** Options of {@linkcode BrowserSession}. */
 export interface BrowserSessionOptions {
   /** Where the session is kept. */
   readonly sessions: Sessions;
@@ -19,11 +18,11 @@ export interface BrowserSessionOptions {
   readonly ttlSeconds: number;
   /** Makes the token that goes with an id. */
   readonly csrfToken: (id: string) => Promise<string>;
-  /** What the cookie named, if it was there. */
+  /** The session that the cookie names, if it exists. */
   readonly found: { readonly id: string; readonly session: Session } | undefined;
 }
 
-/** Where the sessions of browsers are kept among others. */
+/** The id under which a browser's session is stored among other sessions. */
 export function storedId(id: string): string {
   return `browser:${id}`;
 }
@@ -32,12 +31,12 @@ export function storedId(id: string): string {
 export class BrowserSession {
   readonly #options: BrowserSessionOptions;
   readonly #data: JsonObject;
-  /** What was changed since it was stored; `undefined` is removed. */
+  /** Changes since it was stored, by name; `undefined` removes a value. */
   #changes = new Map<string, JsonValue | undefined>();
-  /** Under which id it is stored, and under which it is to be. */
+  /** The id under which it is stored, and the one under which it will be. */
   #storedAs: string | undefined;
   #id: string | undefined;
-  /** The id of one that is still to be deleted. */
+  /** The id of a destroyed session that has not been deleted yet. */
   #destroyed: string | undefined;
 
   constructor(options: BrowserSessionOptions) {
@@ -48,7 +47,7 @@ export class BrowserSession {
     this.#id = id;
   }
 
-  /** The id, which the cookie carries; `undefined` while there is nothing to keep, and once it was destroyed. */
+  /** The id in the cookie; `undefined` while nothing is stored, and after `destroy()`. */
   get id(): string | undefined {
     return this.#id;
   }
@@ -58,32 +57,32 @@ export class BrowserSession {
     return this.#storedAs === undefined;
   }
 
-  /** A value that is kept; it must not be changed in place. */
+  /** Reads a value. It must not be changed in place. */
   get(name: string): JsonValue | undefined {
     return Object.hasOwn(this.#data, name) ? this.#data[name] : undefined;
   }
 
-  /** Keeps a value. Of two requests at once, each keeps the names that it sets. */
+  /** Sets a value. Concurrent requests do not overwrite each other's values under other names. */
   set(name: string, value: JsonValue): void {
     setMember(this.#data, name, value);
     this.#change(name, value);
   }
 
-  /** Keeps a value no longer. */
+  /** Removes a value. */
   delete(name: string): void {
     delete this.#data[name];
     this.#change(name, undefined);
   }
 
   /**
-   * Goes on under a new id, and the former one ends. To be called whenever a user gains rights, at a login above all, so
-   * that an id that others knew before is worth nothing afterwards.
+   * Gives the session a new id and ends the former one. Call it whenever a user gains rights, such as at a login, so
+   * that an id that others may know becomes useless (session fixation).
    */
   rotate(): void {
     this.#id = makeId();
   }
 
-  /** Ends it, at a logout: what is set afterwards begins another. */
+  /** Ends the session, such as at a logout. Values that are set afterwards begin another one. */
   destroy(): void {
     for (const name of Object.keys(this.#data)) delete this.#data[name];
     this.#changes.clear();
@@ -91,16 +90,16 @@ export class BrowserSession {
     this.#end();
   }
 
-  /** The token that a page sends back as `X-CSRF-Token`, for browsers that say nothing of where a request comes from. */
+  /** The token that a page sends as `X-CSRF-Token`, for browsers that send no origin. */
   csrfToken(): Promise<string> {
     return this.#options.csrfToken(this.#id ??= makeId());
   }
 
   /**
-   * Stores what was changed; the middleware does so when the handler is done, before the response goes out. What changes
-   * while a response streams is stored by calling this.
+   * Stores the changes. The middleware calls this after the handler, before the response is sent; call it yourself for
+   * changes that are made while a response streams.
    *
-   * @returns false when the session was ended meanwhile by another request, and what was changed here with it
+   * @returns false when another request has ended the session in the meantime: then the changes are dropped
    */
   async save(): Promise<boolean> {
     const { sessions, ttlSeconds } = this.#options;
@@ -113,7 +112,7 @@ export class BrowserSession {
       if (changes.size === 0) return true;
       return await isThere(sessions.update(storedId(id), (data) => withChanges(data, changes))) || this.#end();
     }
-    // What other requests have stored meanwhile goes along.
+    // Read again, so that values which other requests have stored in the meantime are kept.
     const former = storedAs === undefined ? undefined : await sessions.get(storedId(storedAs));
     if (storedAs !== undefined && former === undefined) return this.#end();
     const data = withChanges(former?.data ?? {}, changes);

@@ -1,6 +1,6 @@
 /**
- * Keeps pages of other sites from using a browser's session: by what browsers say of where a request comes from, and by a
- * token for those that say nothing.
+ * Protects browser sessions from requests of other sites: by the origin that browsers send, and by a token for browsers
+ * that send none.
  */
 import type { Context } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
@@ -10,9 +10,9 @@ import { isOwn } from "../frame/same_origin.ts";
 const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "TRACE"]);
 
 /**
- * Throws `origin_not_allowed` for a request that may change something and that a page of another origin has sent, unless
- * its origin is one of `origins`. A browser that names neither `Sec-Fetch-Site` (Fetch Metadata, section 2.4) nor `Origin`
- * needs the right token where it has a session.
+ * Throws `origin_not_allowed` for a request with an unsafe method from a page of another origin, unless `origins` has
+ * it. A request with neither `Sec-Fetch-Site` (Fetch Metadata, section 2.4) nor `Origin` needs the token of its
+ * session, if it has one.
  */
 export async function guardOrigin(
   c: Context,

@@ -1,5 +1,5 @@
 /**
- * Sessions of browsers for any Hono app: a signed cookie, and what it stands for in a store of Millrace.
+ * Browser sessions for any Hono app: a signed cookie with the id of a session in a store of Millrace.
  *
  * @example
  * ```ts
@@ -27,17 +27,19 @@ import { problemResponse } from "../protocol/problem.ts";
 import { BrowserSession, storedId } from "./browser_session.ts";
 import { guardOrigin } from "./csrf.ts";
 
-/** What {@linkcode session} takes, besides what {@linkcode Sessions} do. */
+/** Options of {@linkcode session}, besides those of {@linkcode Sessions}. */
 export interface SessionOptions extends SessionsOptions {
-  /** The first one signs, all verify, so that they can be rotated; at least 32 characters each. */
+  /** Secrets of at least 32 characters. The first one signs, all verify, so that they can be rotated. */
   readonly secrets: readonly string[];
-  /** Default `session`. A secure cookie's name begins with `__Host-` besides: no other host can set it. */
+  /**
+   * Name of the cookie; default `session`. A secure one gets the prefix `__Host-`, so that no other host can set it.
+   */
   readonly cookieName?: string;
-  /** False for plain HTTP on other hosts than localhost; default true. */
+  /** Whether the cookie has `Secure`; default true. Set false for plain HTTP on hosts other than localhost. */
   readonly secure?: boolean;
-  /** Whether the cookie goes along when other sites lead here; default `Lax`. */
+  /** The cookie's `SameSite`; default `Lax`. */
   readonly sameSite?: "Strict" | "Lax" | "None";
-  /** Other origins whose pages may change things here, such as `https://app.example.com`; default none. */
+  /** Other origins whose pages may send unsafe methods, such as `https://app.example.com`; default none. */
   readonly origins?: readonly string[];
 }
 
@@ -96,7 +98,7 @@ export function session(options: SessionOptions): MiddlewareHandler<SessionEnv> 
   }
 
   async function close(c: Context<SessionEnv>, session: BrowserSession, hadCookie: boolean): Promise<void> {
-    // What a request that failed has changed is not stored.
+    // The changes of a failed request are not stored.
     if (c.error !== undefined) return;
     if (await session.save() && session.id !== undefined) {
       await setSignedCookie(c, cookieName, session.id, secret, { ...cookie, maxAge: ttlSeconds });
@@ -112,7 +114,7 @@ export function session(options: SessionOptions): MiddlewareHandler<SessionEnv> 
   };
 }
 
-/** As {@linkcode BrowserSession} makes them. */
+/** The form of the ids that {@linkcode BrowserSession} makes. */
 const ID = /^[\w-]{32}$/;
 
 async function orProblem<T>(work: () => Promise<T>): Promise<T> {
@@ -132,7 +134,7 @@ async function tokenOf(secret: string, id: string): Promise<string> {
   );
 }
 
-/** Compares in a time that tells nothing. */
+/** Compares in constant time. */
 async function isTokenOf(secret: string, id: string, token: string): Promise<boolean> {
   if (!/^[\w-]{43}$/.test(token)) return false;
   const sent = decodeBase64Url(token);

@@ -1,5 +1,5 @@
 /**
- * Bearer tokens (RFC 6750) for the API, and what each is for.
+ * Bearer tokens (RFC 6750) of the API and their scopes.
  */
 import type { MiddlewareHandler } from "hono";
 import type { ApiToken, Scope } from "../../config/api_tokens.ts";
@@ -9,18 +9,18 @@ import { MillraceError } from "../../lib/errors.ts";
 import type { AppEnv } from "./deps.ts";
 import { neededScope } from "./scopes.ts";
 
-/** Who calls: the holder of a token. */
+/** The caller: the name and scopes of its token. */
 export type Caller = Pick<ApiToken, "name" | "scopes">;
 
-/** Whoever calls while there are no tokens. */
+/** The caller while no tokens are configured. */
 const ANYONE: Caller = { scopes: new Set<Scope>(["admin"]) };
 
 /**
- * A middleware that lets only those pass who send one of the tokens as `Authorization: Bearer <token>`, and one whose
- * scopes are enough for the route (`scopes.ts`). With no tokens everyone passes: the server then binds to loopback only.
+ * A middleware that requires `Authorization: Bearer <token>` with a token whose scopes allow the route (`scopes.ts`).
+ * Without configured tokens every request passes: the server then binds to loopback only.
  *
- * What is compared are SHA-256 digests, all of them and to their last byte, so the time it takes tells nothing of
- * how much of a token was right.
+ * SHA-256 digests are compared, with every token and to the last byte, so the time does not tell how much of a token
+ * was right.
  */
 export function bearerAuth(tokens: readonly ApiToken[]): MiddlewareHandler<AppEnv> {
   const check = tokenCheck(tokens);
@@ -36,8 +36,8 @@ export function bearerAuth(tokens: readonly ApiToken[]): MiddlewareHandler<AppEn
 }
 
 /**
- * The token among the subprotocols that a WebSocket offers, as the header that browsers let no page set with one:
- * `bearer.<the token in base64url>`, beside the subprotocol that is to be spoken.
+ * The token among the subprotocols that a WebSocket offers, as the value of `Authorization`, which browsers do not let
+ * pages set: `bearer.<the token in base64url>`, offered beside the subprotocol to be used.
  */
 function offeredToken(protocols: string | undefined): string | undefined {
   const [, encoded] = /(?:^|,)\s*bearer\.([\w-]{1,2048})\s*(?:,|$)/.exec(protocols ?? "") ?? [];
@@ -49,7 +49,7 @@ function offeredToken(protocols: string | undefined): string | undefined {
   }
 }
 
-/** Makes a function that says whose `Authorization` header it is; with no tokens everyone may do everything. */
+/** Makes a function that finds the caller by its `Authorization` header. Without tokens every caller has all scopes. */
 export function tokenCheck(
   tokens: readonly ApiToken[],
 ): (header: string | undefined) => Promise<Caller | "wrong" | "none"> {

@@ -8,17 +8,17 @@ import { type BodyBudget } from "../protocol/body_budget.ts";
 import { bodyLimits, readJson } from "../protocol/request_body.ts";
 import type { AppDeps, AppEnv } from "./deps.ts";
 
-/** What {@linkcode readChecked} needs. */
+/** Options of {@linkcode readChecked}. */
 export interface CheckedBodyOptions {
   /** The configured limits of bodies. */
   readonly deps: Pick<AppDeps, "config">;
   /** The bytes of all bodies under way, from which this one takes its own. */
   readonly bodies: BodyBudget;
-  /** What the caller wanted, such as "lock", for the message. */
+  /** What the request wants to do, such as "lock", for the message. */
   readonly action: string;
 }
 
-/** Reads a body; none is an empty object. Throws `invalid_parameter` with `errors` where the schema does not take it. */
+/** Reads a body; an absent one is an empty object. Throws `invalid_parameter` with the `errors` of the schema. */
 export async function readChecked<S extends z.ZodType>(
   c: Context<AppEnv>,
   schema: S,
@@ -41,7 +41,7 @@ export async function readChecked<S extends z.ZodType>(
   }
 }
 
-/** The error for a body that is JSON, but not what is taken here. */
+/** The error for a JSON body that the schema refuses. */
 export function invalidBody(action: string, errors: readonly [Fault, ...Fault[]] | readonly Fault[]): MillraceError {
   const [first] = errors;
   return new MillraceError("invalid_parameter", `Cannot ${action}: ${first!.pointer || "/"}: ${first!.detail}`, {

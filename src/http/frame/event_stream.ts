@@ -1,5 +1,5 @@
 /**
- * Answers whose type the client chooses, and those that are streams of events.
+ * Content negotiation, and responses that are streams of events.
  */
 import type { Context } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
@@ -8,13 +8,13 @@ import { type OpenSource, prefetch } from "../protocol/message_source.ts";
 import { EVENT_STREAM_HEADERS, serverSentEvents } from "../protocol/server_sent_events.ts";
 import type { AppDeps, AppEnv } from "./deps.ts";
 
-/** When a client whose stream broke off comes back, in milliseconds: not all of an instance's at the same moment. */
+/** Range of the random `retry` of a stream, in milliseconds, so that clients do not all reconnect at once. */
 const RETRY_MS = [1000, 3000] as const;
 
 /**
  * Answers with a stream of events, which ends when the instance begins to drain.
  *
- * @throws {MillraceError} `too_many_waiters` and whatever else keeps the stream from beginning
+ * @throws {MillraceError} `too_many_waiters`, and other errors before the first message
  */
 export async function eventStream(
   c: Context<AppEnv>,
@@ -35,7 +35,7 @@ export async function eventStream(
   return c.body(body as ReadableStream<Uint8Array<ArrayBuffer>>, 200, headers);
 }
 
-/** The type that the client likes best. Throws `not_acceptable`. */
+/** The offered type that the client prefers. Throws `not_acceptable`. */
 export function negotiateType<T extends string>(c: Context<AppEnv>, offers: readonly T[]): T {
   const accept = c.req.header("accept");
   const type = negotiate(accept, offers);

@@ -1,18 +1,18 @@
 /**
- * What every request has around its handler: an id, security and CORS headers, errors as problems, one log line.
+ * The middleware around every handler: request id, security and CORS headers, errors as problems, one log line.
  *
- * The webhook route does the same by hand with the functions that stand here, because a response whose headers are
- * still a plain object costs the Node server about half of one whose headers were looked at.
+ * The webhook route calls these functions itself instead: a response whose headers are still a plain object costs the
+ * Node server about half of one whose `Headers` were accessed.
  */
 import type { Context, MiddlewareHandler } from "hono";
 import { routePath } from "hono/route";
 import type { AppDeps, AppEnv } from "./deps.ts";
 import { problemResponse, toMillraceError } from "../protocol/problem.ts";
 
-/** Asked for several times a second by orchestrators: a line each would bury the others. */
+/** Paths that are not logged: orchestrators request them several times a second. */
 const PROBES: ReadonlySet<string> = new Set(["/livez", "/readyz", "/metrics"]);
 
-/** Headers of everything that the API answers; handlers may set their own instead. */
+/** Default headers of all responses of the API; handlers may override them. */
 const SECURITY_HEADERS = {
   "x-content-type-options": "nosniff",
   "x-frame-options": "DENY",
@@ -33,13 +33,13 @@ export function frame(deps: AppDeps): MiddlewareHandler<AppEnv> {
     c.set("requestId", requestId);
     const cors = corsHeaders(c.req.raw, deps.config.corsOrigins);
     if (cors && isPreflight(c.req.raw)) {
-      // Asked before the credentials are sent, so before they are checked (Fetch, section 4.8).
+      // A preflight has no credentials, so it is answered before they are checked (Fetch, section 4.8).
       c.res = preflightResponse(c.req.raw, cors);
     } else {
       try {
         await next();
       } catch (thrown) {
-        // Errors went through `onError`; only what is thrown and no Error comes here.
+        // Hono's `onError` handles every Error; only other thrown values arrive here.
         c.res = errorResponse(deps, c, thrown);
       }
     }
@@ -75,13 +75,13 @@ export function errorResponse(deps: AppDeps, c: Context<AppEnv>, thrown: unknown
   return problemResponse(thrown, { instance: c.req.path });
 }
 
-/** Logs errors that are faults of ours, with their cause. */
+/** Logs internal errors, with their cause. */
 export function logIfInternal(deps: AppDeps, thrown: unknown, requestId: string): void {
   const error = toMillraceError(thrown);
   if (error.code === "internal_error") deps.logger.error({ error: error.cause ?? error, requestId }, "request failed");
 }
 
-/** The id that the client sent as `X-Request-Id`, if it is a harmless one, else a new one. */
+/** The `X-Request-Id` of the client if it is safe to log, otherwise a new one. */
 export function requestIdOf(request: Request, makeId: () => string = () => crypto.randomUUID()): string {
   const sent = request.headers.get("x-request-id");
   return sent !== null && /^[\w.~:=+/-]{1,128}$/.test(sent) ? sent : makeId();

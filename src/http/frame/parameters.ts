@@ -27,7 +27,7 @@ export function integerParameter(
   });
 }
 
-/** How many a page has: `limit` from the query, 1 to 500, 50 by default. Throws `invalid_parameter`. */
+/** The size of a page: `limit` from the query, 1 to 500, 50 by default. Throws `invalid_parameter`. */
 export function limitParameter(c: Context<AppEnv>): number {
   return integerParameter(c, "limit", { min: 1, max: 500, defaultValue: 50 });
 }
@@ -49,7 +49,7 @@ export function choiceParameter<T extends string>(
   );
 }
 
-/** A text from the query; nothing is `undefined`. Throws `invalid_parameter` past `maxLength` characters. */
+/** A text from the query; `undefined` when absent or empty. Throws `invalid_parameter` past `maxLength` characters. */
 export function textParameter(
   c: Context<AppEnv>,
   name: string,
@@ -65,7 +65,7 @@ export function textParameter(
   );
 }
 
-/** A time from the query, as epoch milliseconds or by ISO 8601. Throws `invalid_parameter` for what is none. */
+/** A time from the query, in epoch milliseconds or ISO 8601. Throws `invalid_parameter` for any other text. */
 export function timeParameter(c: Context<AppEnv>, name: string): number | undefined {
   const text = c.req.query(name);
   if (text === undefined || text === "") return undefined;
@@ -78,7 +78,7 @@ export function timeParameter(c: Context<AppEnv>, name: string): number | undefi
   );
 }
 
-/** The execution id that the page before ended with, or `undefined`. Throws `invalid_parameter` for what is none. */
+/** The cursor of a list, an execution id, or `undefined`. Throws `invalid_parameter` for any other text. */
 export function cursorParameter(c: Context<AppEnv>): string | undefined {
   const cursor = c.req.query("cursor");
   if (cursor === undefined || isExecutionId(cursor)) return cursor;
@@ -87,7 +87,7 @@ export function cursorParameter(c: Context<AppEnv>): string | undefined {
   });
 }
 
-/** The execution that the path names by `name`, also left for the log line. Throws `invalid_execution_id`. */
+/** The execution id in the path, which is also added to the log line. Throws `invalid_execution_id`. */
 export function executionIdParameter(c: Context<AppEnv>, name = "id"): string {
   const text = c.req.param(name) ?? "";
   const id = text.toLowerCase();
@@ -97,7 +97,7 @@ export function executionIdParameter(c: Context<AppEnv>, name = "id"): string {
 }
 
 /**
- * The session that the path names: 1 to 256 characters of Unicode, none of them a control character. Throws
+ * The session id in the path: 1 to 256 characters of Unicode, none of them a control character. Throws
  * `invalid_parameter` for any other.
  */
 export function sessionIdParameter(c: Context<AppEnv>): string {
@@ -113,8 +113,8 @@ export function sessionIdParameter(c: Context<AppEnv>): string {
 }
 
 /**
- * The JSON pointer in the path, from its `from`-th segment on: percent-decoded as a whole (RFC 6901, section 6), so that
- * `%2F` separates too, and `~1` is the slash of a name. Throws `invalid_parameter` for what is no pointer.
+ * The JSON pointer in the path, from its `from`-th segment on. It is percent-decoded as a whole (RFC 6901, section 6),
+ * so `%2F` separates tokens, and `~1` is a slash within one. Throws `invalid_parameter` for an invalid pointer.
  */
 export function pointerParameter(c: Context<AppEnv>, options: { from: number }): string[] {
   const segments = new URL(c.req.url).pathname.split("/").slice(options.from);
@@ -133,7 +133,7 @@ function decodePath(text: string): string {
   }
 }
 
-/** The workflow that the path names. Throws `invalid_parameter` for what no workflow could be called. */
+/** The workflow id in the path. Throws `invalid_parameter` for an invalid id. */
 export function workflowIdParameter(c: Context<AppEnv>): string {
   const id = c.req.param("id") ?? "";
   if (WORKFLOW_ID.test(id)) return id;
@@ -145,8 +145,8 @@ export function workflowIdParameter(c: Context<AppEnv>): string {
 }
 
 /**
- * Where a reader of events goes on, exclusive: `Last-Event-ID`, which a reconnecting `EventSource` sends, before
- * `?from=`; `isId` says which form it has. Throws `invalid_last_event_id`.
+ * The id after which a reader of events resumes: `Last-Event-ID`, which a reconnecting `EventSource` sends, or else
+ * `?from=`. `isId` checks its form. Throws `invalid_last_event_id`.
  */
 export function resumeParameter(c: Context<AppEnv>, isId = isEntryId): string | undefined {
   const text = c.req.header("last-event-id") || c.req.query("from");

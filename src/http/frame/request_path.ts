@@ -1,6 +1,6 @@
 /**
- * Paths that would be another path after normalisation: a proxy that lets `/webhook/` through and a server that
- * resolves `/webhook/../metrics` do not mean the same.
+ * Detects paths that normalisation would change: a proxy that allows `/webhook/` and a server that resolves
+ * `/webhook/../metrics` would disagree about them.
  *
  * @example
  * ```ts
@@ -13,7 +13,9 @@ import { problemResponse } from "../protocol/problem.ts";
 /** A segment of one or two dots, each as it is or encoded, between slashes of any kind; or a backslash at all. */
 const AMBIGUOUS = /(?:^|\/|%2f)(?:\.|%2e){1,2}(?:\/|%2f|$)|\\|%5c/i;
 
-/** True for the target of a request (RFC 9112, section 3.2) whose path has dot segments or backslashes, encoded or not. */
+/**
+ * True for the target of a request (RFC 9112, section 3.2) whose path has dot segments or backslashes, encoded or not.
+ */
 export function isAmbiguous(target: string): boolean {
   const end = target.search(/[?#]/);
   return AMBIGUOUS.test(end === -1 ? target : target.slice(0, end));
@@ -24,14 +26,14 @@ export function ambiguousPathResponse(): Response {
   return malformedRequestResponse("The path has a segment of dots, or a backslash");
 }
 
-/** The answer to what is no request that could be routed. */
+/** The answer to a request that cannot be routed. */
 export function malformedRequestResponse(detail = "The request has no valid target or Host"): Response {
   return problemResponse(new MillraceError("malformed_request", detail), {
     headers: { connection: "close", "x-content-type-options": "nosniff" },
   });
 }
 
-/** Path and query as sent: Hono's own path is decoded in part. */
+/** Path and query as sent; Hono's `path` is partly decoded. */
 export function splitUrl(url: string): { path: string; query: string } {
   const start = url.indexOf("/", url.indexOf("://") + 3);
   const hash = url.indexOf("#", start);

@@ -1,7 +1,7 @@
 /**
- * Who may call without a token: programs of this machine, and pages that this instance serves itself. A browser on it
- * runs the pages of strangers too; these reach a loopback address by a form or `fetch`, or by a name of their own that
- * they let resolve to it (DNS rebinding).
+ * Protects instances without tokens: only programs of this machine and pages of this instance may call. A browser on
+ * this machine also runs pages of other sites, which can reach a loopback address by a form, by `fetch`, or by a host
+ * name that resolves to it (DNS rebinding).
  */
 import type { Context, MiddlewareHandler } from "hono";
 import type { Config } from "../../config/config.ts";
@@ -13,13 +13,13 @@ const LOOPBACK = /^(localhost|([a-z0-9-]+\.)+localhost|127(\.\d{1,3}){3}|\[::1\]
 /** `Host` (RFC 9110, section 7.2), in lower case. */
 const HOST = /^(\[[0-9a-f:.]+\]|[^:@/?#[\]\s]+)(?::\d*)?$/;
 
-/** They say no more than that the process lives, and are asked for under any name by who watches over it. */
+/** Paths for any `Host`: orchestrators use various names, and the answers only say whether the process is well. */
 const PROBES: ReadonlySet<string> = new Set(["/livez", "/readyz"]);
 
 /**
- * A middleware that, while there are no tokens, lets only those pass who name this machine or one of `allowedHosts` as
- * the host, and who are no page of another origin unless it is one of `corsOrigins`. The port in `Host` is not looked
- * at: it may be that of a tunnel, and a page of another port has another `Origin`.
+ * A middleware for instances without tokens. It refuses requests whose `Host` is neither this machine nor one of
+ * `allowedHosts`, and requests of pages of another origin than those in `corsOrigins`. The port in `Host` is ignored:
+ * it may be that of a tunnel, and a page of another port has another `Origin`.
  */
 export function sameOriginOnly(
   config: Pick<Config, "apiTokens" | "allowedHosts" | "corsOrigins">,
@@ -51,8 +51,8 @@ export function sameOriginOnly(
 }
 
 /**
- * Refuses pages of another origin than this instance's and those of `corsOrigins`, tokens or not: for what browsers
- * let any page open, as WebSockets (RFC 6455, section 10.2).
+ * Refuses requests of pages of an origin that is neither this instance's nor in `corsOrigins`, with or without tokens:
+ * for WebSockets, which browsers let any page open (RFC 6455, section 10.2).
  *
  * @throws {MillraceError} `origin_not_allowed`
  */
@@ -65,8 +65,8 @@ export function checkPage(c: Context<AppEnv>, corsOrigins: readonly string[]): v
 }
 
 /**
- * Whether a request is none of a page of another origin, by what browsers say of it. `Sec-Fetch-Site` comes from browsers alone (Fetch Metadata, section 2.4); `none` is the
- * user's own doing.
+ * False for a request that a browser sent for a page of another origin, by `Sec-Fetch-Site` (Fetch Metadata, section
+ * 2.4) or else `Origin`. `none` means that the user made the request, such as by the address bar.
  */
 export function isOwn(host: string, origin: string | undefined, site: string | undefined): boolean {
   if (site !== undefined && site !== "same-origin" && site !== "none") return false;

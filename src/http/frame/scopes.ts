@@ -8,7 +8,7 @@ import type { Scope } from "../../config/api_tokens.ts";
 import { SESSION_BOXES } from "../../sessions/mailbox.ts";
 import type { AppEnv } from "./deps.ts";
 
-/** What reads. */
+/** Calls that only read. */
 const READ = [
   "/api/dead-letters",
   "/api/dead-letters/:id",
@@ -43,7 +43,7 @@ const READ = [
   ...SESSION_BOXES.map((box) => `/api/sessions/:id/${box}`),
 ].map((path) => `GET ${path}`);
 
-/** What starts executions, or takes part in them. */
+/** Calls that start executions, or report about them. */
 const RUN = [
   "POST /api/executions",
   "POST /api/executions/:id/events",
@@ -54,7 +54,7 @@ const RUN = [
   "POST /api/workflows/:id/run",
 ];
 
-/** What changes what is kept, or the course of what runs. */
+/** Calls that change stored data, or the course of executions. */
 const WRITE = [
   "DELETE /api/designer/:id",
   "DELETE /api/locks/:name",
@@ -78,7 +78,7 @@ const WRITE = [
   "PUT /api/workflows/:id",
 ];
 
-/** What nobody but an operator does. These would take `admin` anyhow; here stands that it is meant. */
+/** Calls for operators. Calls without an entry need `admin` too; these are listed to show that it is intended. */
 const ADMIN = [
   "DELETE /api/dead-letters/:id",
   "DELETE /api/history",
@@ -97,8 +97,8 @@ export const SCOPE_OF: ReadonlyMap<string, Scope> = new Map([
 ]);
 
 /**
- * The scope that a request takes, `undefined` for `OPTIONS`, which only names methods. What counts is the route that
- * will answer, as the router finds it: a `HEAD` is a `GET` there. Routes of every method are middleware or a 405.
+ * The scope that a request needs; `undefined` for `OPTIONS`, which only lists methods. It is that of the route which
+ * will answer, where `HEAD` counts as `GET`. Routes for all methods are middleware, or answer 405.
  */
 export function neededScope(c: Context<AppEnv>): Scope | undefined {
   if (c.req.method === "OPTIONS") return undefined;

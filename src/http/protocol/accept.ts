@@ -8,8 +8,8 @@
  */
 
 /**
- * The offer that the client likes best, or `undefined` if it accepts none. Of equals the first offer wins; the most
- * specific range that matches an offer gives its quality, and `q=0` refuses.
+ * The offer with the highest quality, or `undefined` if the client accepts none. The quality of an offer is that of the
+ * most specific range that matches it; `q=0` excludes it. Of equal offers the first one wins.
  */
 export function negotiate<T extends string>(accept: string | null | undefined, offers: readonly T[]): T | undefined {
   if (!accept?.trim()) return offers[0];

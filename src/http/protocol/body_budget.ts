@@ -1,6 +1,6 @@
 /**
- * How many bytes of bodies an instance holds at once, over all calls: many bodies of a size that each may have would
- * otherwise be more than it has memory for.
+ * Limits the bytes of request bodies that an instance holds at once, over all calls. Many bodies within the limit of
+ * one could otherwise exhaust its memory.
  *
  * @example
  * ```ts
@@ -10,15 +10,15 @@
  */
 import { MillraceError } from "../../lib/errors.ts";
 
-/** What one call holds of the budget. */
+/** The bytes that one call holds. */
 export interface BodyShare {
-  /** Takes more. Throws `bodies_full`. */
+  /** Reserves more bytes. Throws `bodies_full`. */
   add(bytes: number): void;
-  /** Gives all of it back; more than once does nothing. */
+  /** Releases all bytes; further calls do nothing. */
   close(): void;
 }
 
-/** The bytes of all calls. */
+/** The bytes that all calls hold. */
 export class BodyBudget {
   readonly #limitBytes: number;
   #heldBytes = 0;
@@ -32,14 +32,14 @@ export class BodyBudget {
     return this.#heldBytes;
   }
 
-  /** A share of nothing as yet. */
+  /** Opens an empty share. */
   open(): BodyShare {
     let held = 0;
     return {
       add: (bytes) => {
         if (this.#heldBytes + bytes > this.#limitBytes) {
           throw new MillraceError("bodies_full", "This instance holds as many bytes of bodies as it may", {
-            // What is left of the body is not read, so the connection cannot carry another request.
+            // The rest of the body stays unread, so the connection cannot be used for another request.
             headers: { "retry-after": "1", connection: "close" },
           });
         }
@@ -54,7 +54,7 @@ export class BodyBudget {
   }
 }
 
-/** Holds a share until the call is answered, since its body may stay in memory for that long. */
+/** Holds a share until the call is answered: its body may stay in memory so long. */
 export async function withShare(
   bodies: BodyBudget,
   answer: (share: BodyShare) => Promise<Response>,

@@ -1,14 +1,14 @@
 /**
- * How deep a call of a webhook stands in calls of webhooks: `httpRequest` sends `Millrace-Depth`, one more than its own
- * execution was called with, so that workflows which call each other in a circle come to an end.
+ * Limits how deep webhooks call each other. `httpRequest` sends `Millrace-Depth`, one more than its own execution was
+ * called with, so that workflows which call each other in a circle end.
  */
 import { MillraceError } from "../../lib/errors.ts";
 import { DEPTH_HEADER } from "../../lib/header.ts";
 
-/** How many webhooks may stand inside each other. */
+/** The deepest call that is accepted. */
 const MAX_DEPTH = 10;
 
-/** Throws `depth_exceeded` for a call that stands too deep. What is no number is nobody's of us. */
+/** Throws `depth_exceeded` for a call that is too deep. A value that is no number was not sent by `httpRequest`. */
 export function checkDepth(headers: Headers): void {
   const text = headers.get(DEPTH_HEADER);
   if (text !== null && /^\d{1,9}$/.test(text) && Number(text) > MAX_DEPTH) throw depthExceeded();

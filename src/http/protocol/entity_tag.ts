@@ -1,5 +1,5 @@
 /**
- * Entity tags of versioned documents, and the conditions that requests put on them (RFC 9110, sections 8.8 and 13).
+ * Entity tags of versioned documents, and conditional requests (RFC 9110, sections 8.8 and 13).
  */
 import { MillraceError } from "../../lib/errors.ts";
 
@@ -15,12 +15,12 @@ export function matchesIfNoneMatch(header: string | undefined, version: number):
 }
 
 /**
- * Makes the one guard that a store understands of an `If-Match` header; `undefined` without one. Of several tags the
- * current version's is chosen, and the store then makes sure that it is still the current one.
+ * Converts an `If-Match` header to the guard of a store; `undefined` without one. Of several tags that of the current
+ * version is chosen; the store then checks that it still is the current one.
  *
- * Weak tags count too, though section 13.1.1 has strong comparison: proxies that compress make ours weak.
+ * Weak tags match too, although section 13.1.1 demands strong comparison, since proxies that compress make tags weak.
  *
- * @throws {MillraceError} `version_mismatch` when no tag can be right, `invalid_parameter` when they cannot be read
+ * @throws {MillraceError} `version_mismatch` when no tag matches, `invalid_parameter` when the header is malformed
  */
 export async function evaluateIfMatch(
   header: string | undefined,
@@ -38,7 +38,7 @@ export async function evaluateIfMatch(
   });
 }
 
-/** The guards of a PUT: `If-Match`, and `If-None-Match`, of which only `*` is left for the store to hold. */
+/** The guards of a PUT by `If-Match` and `If-None-Match`. The store checks `*`; other tags are compared here. */
 export async function evaluateGuards(
   headers: Headers,
   readCurrent: () => Promise<number | undefined>,

@@ -1,11 +1,10 @@
 /**
- * The `Idempotency-Key` request header (draft-ietf-httpapi-idempotency-key-header-07): the same request sent again
- * with the same key starts nothing, and is answered as the first one was.
+ * The `Idempotency-Key` request header (draft-ietf-httpapi-idempotency-key-header-07): a request that is repeated with
+ * the same key starts nothing, and gets the answer of the first one.
  *
- * A key is its caller's own: under other credentials, or none, it is another key, so that nobody is given what was
- * made for another, nor told that there is such a thing (section 5 of the draft). Whether a credential is right only
- * the workflow knows; so a signature counts by its value, and a sender that signs each try anew, with its time, has a
- * key of its own for each.
+ * A key belongs to its caller: with other credentials, or none, it is a different key, so that no caller gets another
+ * one's answer or learns that it exists (section 5 of the draft). Only the workflow can verify a credential, so its
+ * value counts: a sender that signs every try anew, with the time, uses a different key each time.
  *
  * @example
  * ```ts
@@ -19,20 +18,20 @@ import { sha256 } from "../../lib/digest.ts";
 import { MillraceError } from "../../lib/errors.ts";
 import { type Idempotency, ownKey } from "../../execution/request.ts";
 
-/** On every answer that comes from an execution which an earlier request had started. */
+/** Header of answers from an execution that an earlier request had started. */
 export const REPLAYED_HEADER = "idempotency-replayed";
 
 const MAX_LENGTH = 255;
-/** A String of Structured Fields (RFC 9651, section 3.3.3), as the draft has it. */
+/** A String of Structured Fields (RFC 9651, section 3.3.3), as the draft requires. */
 const QUOTED = /^"((?:[\x20\x21\x23-\x5b\x5d-\x7e]|\\["\\])*)"$/;
-/** What clients send as well. Without spaces: two header lines, which arrive joined by ", ", are not one key. */
+/** A key without quotes, as some clients send it. Without spaces, since two header lines arrive joined by ", ". */
 const BARE = /^[\x21\x23-\x7e][\x21-\x7e]*$/;
 
 const encoder = new TextEncoder();
 
-/** What a key was sent with. */
+/** Options of {@linkcode idempotencyOf}. */
 export interface IdempotencyOptions {
-  /** What tells one call from another besides its body: method, trigger, path and query. */
+  /** What identifies a call besides its body: method, trigger, path and query. */
   readonly scope: readonly string[];
   /** The bytes of the body: the fingerprint is a digest of them. */
   readonly body: Uint8Array;
@@ -41,8 +40,7 @@ export interface IdempotencyOptions {
 }
 
 /**
- * The key and the fingerprint of a request, or `undefined`, and no promise of it, where the header is absent: most
- * requests have none.
+ * The key and the fingerprint of a request; `undefined`, not a promise, when the header is absent, as in most requests.
  *
  * @throws {MillraceError} `invalid_idempotency_key`
  */
@@ -68,7 +66,7 @@ async function withFingerprint(key: string, options: IdempotencyOptions & { head
   const { scope, body, ttlSeconds, headers } = options;
   // `Headers` gives names in lower case and in order, and the lines of one name together.
   const credentials = [...headers].filter(([name]) => isCredentialHeader(name));
-  // JSON text has no line break of its own, so no scope can be continued by a body.
+  // JSON text has no line break, so a body cannot continue the scope.
   const head = encoder.encode(`${JSON.stringify(scope)}\n`);
   const bytes = new Uint8Array(head.length + body.length);
   bytes.set(head);

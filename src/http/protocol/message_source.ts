@@ -1,32 +1,32 @@
 /**
- * What followers are sent, however it travels: Server-Sent Events and WebSockets carry the same messages.
+ * The messages for followers, which Server-Sent Events and WebSockets carry alike.
  */
 
-/** One message. Without `data` it only says from where to go on. */
+/** One message. Without `data` it only tells the id to resume after. */
 export interface SourceMessage {
-  /** Where the follower is once it has the message. */
+  /** The id to resume after once the message has arrived. */
   readonly id?: string;
   readonly event?: string;
-  /** JSON. */
+  /** JSON text. */
   readonly data?: string;
 }
 
-/** What opens a source: it gives batches of messages, and ends on its signal. */
+/** Opens a source, which yields batches of messages and ends when its signal aborts. */
 export type OpenSource = (signal: AbortSignal) => AsyncIterable<readonly SourceMessage[]>;
 
-/** Why a follower was cut. */
+/** The error of a follower that was cut. */
 export class MessagesError extends Error {
   override readonly name = "MessagesError";
 }
 
-/** How long {@linkcode prefetch} waits for a source that has nothing to give yet, in milliseconds. */
+/** Longest time that {@linkcode prefetch} waits for the first messages, in milliseconds. */
 const PREFETCH_MS = 50;
 
 /**
- * Opens a source before the response has begun, so that what it throws at once can still become a status. A source
- * that only waits is given a moment, in which its beginning may fail, and is taken as it is then.
+ * Opens a source before the response has begun, so that an immediate error can still become a status. Waits a moment
+ * for its first messages or its failure.
  *
- * @returns what opens the source that is open already: for one use
+ * @returns a function that returns the opened source, once
  */
 export async function prefetch(open: OpenSource): Promise<OpenSource> {
   const abort = new AbortController();
@@ -45,7 +45,7 @@ export async function prefetch(open: OpenSource): Promise<OpenSource> {
   return (signal) => {
     const stop = () => {
       abort.abort();
-      // What is suspended where it gave something does not see its signal.
+      // A source that is suspended at a `yield` does not see its signal.
       source.return?.()?.catch(() => {});
     };
     if (signal.aborted) stop();

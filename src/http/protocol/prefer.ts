@@ -1,5 +1,5 @@
 /**
- * The `Prefer` request header (RFC 7240), as far as it is understood here: `respond-async` and `wait`.
+ * The `Prefer` request header (RFC 7240): `respond-async` and `wait`.
  *
  * @example
  * ```ts
@@ -7,14 +7,14 @@
  * ```
  */
 
-/** What a client would like. */
+/** The preferences of a client. */
 export interface Preferences {
   readonly respondAsync: boolean;
-  /** Seconds that the client is ready to wait. */
+  /** How long the client is willing to wait, in seconds. */
   readonly waitSeconds?: number;
 }
 
-/** The longest that `Prefer: wait=N` is granted where a webhook's own deadline does not say, in seconds. */
+/** Longest wait that `Prefer: wait=N` gets outside of webhooks, which have a deadline of their own, in seconds. */
 export const MAX_WAIT_SECONDS = 300;
 
 const NONE: Preferences = { respondAsync: false };
@@ -26,8 +26,8 @@ const SEPARATOR = /,(?=(?:[^"]*"[^"]*")*[^"]*$)/;
 const MAX_LENGTH = 1_000;
 
 /**
- * Reads a `Prefer` header. What is unknown or malformed is ignored (RFC 7240, section 2: a server that does not
- * recognize a preference ignores it), and of a preference named twice the first counts.
+ * Parses a `Prefer` header. Unknown and malformed preferences are ignored, and the first of several with one name
+ * counts (RFC 7240, section 2).
  */
 export function parsePrefer(header: string | null | undefined): Preferences {
   if (!header || header.length > MAX_LENGTH) return NONE;

@@ -22,7 +22,7 @@ export interface Problem {
   readonly [extension: string]: unknown;
 }
 
-/** What goes with {@linkcode problemResponse}. */
+/** Options of {@linkcode problemResponse}. */
 export interface ProblemOptions {
   /** The path of the request, as the document's `instance`. */
   readonly instance?: string;
@@ -40,16 +40,16 @@ const CODE_OF_STATUS: Readonly<Record<number, ErrorCode>> = {
   415: "unsupported_media_type",
 };
 
-/** Answered with `Retry-After`, whether or not the error brings one. */
+/** Statuses that get a `Retry-After` if the error has none. */
 const RETRIED_STATUS: ReadonlySet<number> = new Set([429, 503]);
 
 /**
- * Anything that was thrown, as an error that may be shown. What is not meant for callers becomes `internal_error`
- * and keeps its message to itself.
+ * Converts anything that was thrown into an error for callers. Errors that are not meant for them become
+ * `internal_error`, without their message.
  */
 export function toMillraceError(thrown: unknown): MillraceError {
   if (thrown instanceof UnavailableError) {
-    // What the store said of it may name hosts, keys and settings.
+    // The store's message may name hosts, keys and settings.
     return new MillraceError("unavailable", "The store does not answer, or refuses for now", {
       headers: thrown.options.headers!,
       cause: thrown,

@@ -1,5 +1,5 @@
 /**
- * The fields that tell a client of its limit (draft-ietf-httpapi-ratelimit-headers-10).
+ * The header fields that describe a client's rate limit (draft-ietf-httpapi-ratelimit-headers-10).
  *
  * @example
  * ```ts
@@ -9,7 +9,7 @@
  */
 import type { Admission, RateLimit } from "../../execution/rate_limits.ts";
 
-/** `RateLimit-Policy` and `RateLimit`, in seconds rounded up, so that nobody comes too early. */
+/** `RateLimit-Policy` and `RateLimit`; seconds are rounded up, so that no client retries too early. */
 export function rateLimitFields(
   { limit, perSeconds }: RateLimit,
   { remaining, resetMs }: Pick<Admission, "remaining" | "resetMs">,

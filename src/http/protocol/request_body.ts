@@ -22,17 +22,17 @@ const EMPTY = new Uint8Array(0);
 /** `fatal`: bytes that are not UTF-8 are refused, never replaced. A byte order mark is dropped. */
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
-/** What a body is held to. */
+/** Limits of a request body. */
 export interface BodyLimits {
-  /** Of one body. */
+  /** Largest body, in bytes. */
   readonly limitBytes: number;
-  /** Values that one body of JSON may have. */
+  /** The most JSON values of one body. */
   readonly limitValues: number;
-  /** How long a body may bring next to nothing. */
+  /** Time in which a body must bring at least {@linkcode PROGRESS_BYTES} bytes or end, in milliseconds. */
   readonly stallMs: number;
 }
 
-/** The limits that are configured. */
+/** The configured limits. */
 export function bodyLimits(
   { bodyLimitBytes, bodyLimitValues, bodyStallSeconds }: Pick<
     Config,
@@ -42,14 +42,14 @@ export function bodyLimits(
   return { limitBytes: bodyLimitBytes, limitValues: bodyLimitValues, stallMs: bodyStallSeconds * 1000 };
 }
 
-/** A body up to this many bytes is read in one piece, and must be there within the time that any may stall. */
+/** A body of at most this many declared bytes is read in one piece, and must be complete within `stallMs`. */
 const SMALL_BYTES = 65_536;
-/** Less than this in the time that a body may stall is no progress, unless it ends. */
+/** A body that brings fewer bytes within `stallMs`, and does not end, gets `body_timeout`. */
 const PROGRESS_BYTES = 1_024;
 
 /**
- * Reads a body of at most `limitBytes`, taking its bytes from `share`. One that declares more is refused before any of
- * it is read, one that does not declare its length (chunked) as soon as it has brought more.
+ * Reads a body of at most `limitBytes`, whose bytes are reserved in `share`. A larger one is refused before it is read
+ * if it declares its length, and otherwise (chunked) as soon as more has arrived.
  *
  * @throws {MillraceError} `body_too_large`, `unsupported_media_type` (content encodings), `malformed_body`,
  * `body_timeout`, `bodies_full`
@@ -84,7 +84,7 @@ export async function readBytes(
   }
 }
 
-/** The bytes are taken from the share as they come: what is declared and does not come takes nothing from others. */
+/** Reserves bytes as they arrive, so that a declared length that never arrives takes no share of the budget. */
 async function readStream(
   stream: ReadableStream<Uint8Array> | null,
   options: Pick<BodyLimits, "limitBytes" | "stallMs"> & { share: BodyShare },
@@ -132,7 +132,7 @@ export async function readJson(
   return (await readJsonAndBytes(request, options)).value;
 }
 
-/** What {@linkcode readJson} does, with the bytes as they were sent. */
+/** Does what {@linkcode readJson} does, and returns the bytes as they were sent too. */
 export async function readJsonAndBytes(
   request: Request,
   options: BodyLimits & { share: BodyShare },
@@ -152,7 +152,7 @@ export async function readJsonAndBytes(
  */
 export function parseJson(bytes: Uint8Array, options: Pick<BodyLimits, "limitValues">): JsonValue {
   const { limitValues } = options;
-  // A level takes two characters, as a value does, so a short text needs no look.
+  // A level takes two characters, and so does a value, so a short text cannot exceed the limits.
   if (bytes.length > 2 * Math.min(MAX_JSON_DEPTH, limitValues)) {
     const { depth, values } = scanJson(bytes);
     if (depth > MAX_JSON_DEPTH) {
@@ -199,7 +199,7 @@ export function decodeText(bytes: Uint8Array, charset: string = "utf-8"): string
 function tooLarge(limitBytes: number): MillraceError {
   return new MillraceError("body_too_large", `The body is larger than ${limitBytes} bytes`, {
     extensions: { limitBytes },
-    // What is left of the body is not read, so the connection cannot carry another request.
+    // The rest of the body stays unread, so the connection cannot be used for another request.
     headers: { connection: "close" },
   });
 }

@@ -16,32 +16,32 @@ export const EVENT_STREAM_HEADERS = {
   "x-accel-buffering": "no",
 } as const;
 
-/** What {@linkcode serverSentEvents} takes. */
+/** Options of {@linkcode serverSentEvents}. */
 export interface ServerSentEventsOptions {
   /** Milliseconds between comments that keep proxies from closing an idle connection; default 15,000. */
   readonly heartbeatMs?: number;
-  /** Milliseconds after which a client whose connection is lost comes back; unset: as the client has it. */
+  /** The `retry` field: milliseconds after which a client reconnects; absent: the client's own default. */
   readonly retryMs?: number;
-  /** Bytes that may wait for the client; default 262,144. One batch of messages always may. */
+  /** Bytes that may be buffered for the client; default 262,144. One batch of messages may exceed it. */
   readonly limitBytes?: number;
-  /** How long a client may take nothing while `limitBytes` wait for it, in milliseconds; default 5,000. */
+  /** A client that reads nothing for so long while `limitBytes` are buffered is cut, in milliseconds; default 5,000. */
   readonly stallMs?: number;
-  /** Ends the client's connection; where it is not there the stream fails instead. */
+  /** Ends the client's connection; absent: the stream errors instead. */
   readonly hangUp?: (() => void) | undefined;
-  /** Ends the stream from this side. */
+  /** Ends the stream when it aborts. */
   readonly signal?: AbortSignal | undefined;
-  /** Told what the source threw, or that the client was cut. It comes back with its last event id. */
+  /** Called with the error of the source, or when the client was cut. The client resumes with its last event id. */
   readonly onError?: (error: unknown) => void;
 }
 
-/** Line breaks would let a value become a field of its own. */
+/** Line breaks, which end a field, whatever value they are in. */
 const LINE_BREAK = /\r\n|\r|\n/;
 
 function stringify({ id, event, data }: SourceMessage): string {
   let text = "";
   if (id !== undefined) text += `id: ${id.replace(/[\r\n\0]/g, "")}\n`;
   if (event !== undefined) text += `event: ${event.replace(/[\r\n]/g, "")}\n`;
-  // Without data there is no event, and the id counts all the same (section 9.2.6).
+  // Without data the client sees no event, but it remembers the id (section 9.2.6).
   if (data !== undefined) { for (const line of data.split(LINE_BREAK)) text += `data: ${line}\n`; }
   return `${text}\n`;
 }
@@ -49,12 +49,12 @@ function stringify({ id, event, data }: SourceMessage): string {
 /**
  * Streams messages as they come.
  *
- * 1. The source is asked for no more while `limitBytes` wait for the client (backpressure).
- * 2. A client for which that much waits and that takes none of it for `stallMs` is cut, and so is one that takes
- *    nothing at all from one heartbeat to the next while something waits: it may come back where it was.
- * 3. The source's signal aborts when the client goes or is cut, and when `signal` aborts.
+ * 1. No further message is requested from the source while `limitBytes` are buffered (backpressure).
+ * 2. A client is cut when it reads nothing for `stallMs` while that much is buffered, or nothing from one heartbeat to
+ *    the next while anything is buffered. It can reconnect and resume.
+ * 3. The source's signal aborts when the client disconnects or is cut, and when `signal` aborts.
  *
- * @param open gives the batches of messages; a batch is written in one piece
+ * @param open opens the source of messages; each batch is written as one chunk
  */
 export function serverSentEvents(
   open: OpenSource,
@@ -68,7 +68,7 @@ export function serverSentEvents(
   let source: AsyncIterator<readonly SourceMessage[]>;
   let heartbeat: ReturnType<typeof setInterval> | undefined;
   let writtenBytes = 0;
-  /** Wakes who waits until there is room again. */
+  /** Resolves the wait for room in the buffer. */
   let wake: (() => void) | undefined;
 
   function write(controller: ReadableStreamDefaultController, text: string): void {
@@ -77,7 +77,7 @@ export function serverSentEvents(
     controller.enqueue(bytes);
   }
 
-  /** How much the client has taken so far. */
+  /** Bytes that the client has read so far. */
   function takenBytes(controller: ReadableStreamDefaultController): number {
     return writtenBytes - (limitBytes - controller.desiredSize!);
   }
@@ -99,7 +99,7 @@ export function serverSentEvents(
     onError(error);
   }
 
-  /** Waits while as much waits for the client as may, and cuts it when it takes nothing of that. */
+  /** Waits until the buffer is below its limit; cuts the client when it reads nothing in that time. */
   async function room(controller: ReadableStreamDefaultController): Promise<void> {
     while (!abort.signal.aborted && controller.desiredSize! <= 0) {
       const before = takenBytes(controller);
@@ -123,7 +123,7 @@ export function serverSentEvents(
       if (!abort.signal.aborted) onError(error);
     }
     release();
-    // Closing throws if the client has gone in the meantime, or was cut.
+    // close() throws if the client has disconnected in the meantime, or was cut.
     try {
       controller.close();
     } catch { /* already closed */ }
@@ -149,7 +149,7 @@ export function serverSentEvents(
     },
     cancel() {
       release();
-      // Not awaited: a source that waits ends by its signal.
+      // Not awaited: a waiting source is ended by its signal.
       source.return?.()?.catch(() => {});
     },
   }, new ByteLengthQueuingStrategy({ highWaterMark: limitBytes }));

@@ -1,5 +1,5 @@
 /**
- * Text that is made while it is sent, as the body of a response.
+ * Response bodies of text that is produced while it is sent.
  *
  * @example
  * ```ts
@@ -8,8 +8,9 @@
  */
 
 /**
- * Makes a body of pieces of text. A piece is asked for when the client has taken those before it (backpressure); when
- * it goes, `onCancel` is called and the source returned from, which does nothing if it never began. What the source throws breaks the body off.
+ * Makes a body of pieces of text. The next piece is requested when the client has read those before it (backpressure).
+ * When the client disconnects, `onCancel` is called and the source's `return()`, which does nothing if it has not
+ * started. An error of the source breaks off the body.
  */
 export function textStream(
   source: AsyncIterable<string>,
@@ -25,7 +26,7 @@ export function textStream(
     },
     cancel() {
       options.onCancel?.();
-      // Not awaited: a source that is at work sees it at its next piece.
+      // Not awaited: a busy source ends at its next piece.
       pieces.return?.()?.catch(() => {});
     },
   }, { highWaterMark: 0 });

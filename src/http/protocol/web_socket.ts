@@ -1,52 +1,52 @@
 /**
- * WebSockets (RFC 6455) as far as the app knows of them: what accepts one, and messages sent over one. What speaks the
- * protocol is the server's.
+ * WebSockets (RFC 6455) as the app sees them: accepting one, and sending messages. The protocol itself is implemented
+ * by the server.
  */
 import { MessagesError, type OpenSource, type SourceMessage } from "./message_source.ts";
 
 /** An open WebSocket. */
 export interface MessageSocket {
   send(text: string): void;
-  /** What was sent and has not left yet. */
+  /** Bytes that were sent and are still buffered. */
   readonly bufferedBytes: number;
   close(code: number, reason: string): void;
-  /** Ends the connection without a word. */
+  /** Ends the connection without a closing handshake. */
   terminate(): void;
-  /** Calls back once, when it is closed from whatever side. */
+  /** Calls back once, when either side has closed it. */
   onClose(listener: () => void): void;
 }
 
-/** What can make a WebSocket of a request. */
+/** Upgrades a request to a WebSocket. */
 export interface Upgrade {
-  /** Accepts it: the caller answers with the response that this returns, and gets the socket once it is open. */
+  /** Accepts the upgrade. The handler answers with the response returned, and gets the socket once it is open. */
   accept(onOpen: (socket: MessageSocket) => void): Response;
 }
 
-/** The subprotocol (RFC 6455, section 1.9) that is spoken: a client that offers any must offer this one. */
+/** The subprotocol (RFC 6455, section 1.9): a client that offers any must offer this one. */
 export const SUBPROTOCOL = "millrace";
 
-/** How often it is looked whether a client takes anything, in milliseconds. */
+/** Interval at which the buffer of a stalled client is checked, in milliseconds. */
 const LOOK_MS = 50;
 
 /** Status codes of RFC 6455, section 7.4.1. */
 const [NORMAL, GOING_AWAY, INTERNAL_ERROR] = [1000, 1001, 1011];
 
-/** What {@linkcode sendMessages} takes. */
+/** Options of {@linkcode sendMessages}. */
 export interface SendOptions {
-  /** Bytes that may wait for the client. */
+  /** Bytes that may be buffered for the client. */
   readonly limitBytes: number;
-  /** How long a client may take nothing while `limitBytes` wait for it, in milliseconds; default 5,000. */
+  /** A client that reads nothing for so long while `limitBytes` are buffered is cut, in milliseconds; default 5,000. */
   readonly stallMs?: number;
-  /** Ends the socket from this side. */
+  /** Closes the socket when it aborts. */
   readonly signal?: AbortSignal | undefined;
-  /** Told what the source threw, or that the client was cut. */
+  /** Called with the error of the source, or when the client was cut. */
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * Sends messages as they come, each as one JSON text `{"id"?, "event"?, "data"?}`. The source is asked for no more
- * while `limitBytes` wait; a client that takes none of them for `stallMs` is cut. Closes with 1000 when the source
- * ends, with 1001 when `signal` aborts, and with 1011 when the source fails.
+ * Sends messages as they come, each as one JSON text `{"id"?, "event"?, "data"?}`. No further message is requested from
+ * the source while `limitBytes` are buffered, and a client that reads none of them for `stallMs` is cut. Closes with
+ * 1000 when the source ends, with 1001 when `signal` aborts, and with 1011 when the source fails.
  */
 export async function sendMessages(socket: MessageSocket, open: OpenSource, options: SendOptions): Promise<void> {
   const { limitBytes, stallMs = 5_000, signal, onError } = options;
@@ -75,7 +75,7 @@ export async function sendMessages(socket: MessageSocket, open: OpenSource, opti
   }
 }
 
-/** `data` is JSON already. */
+/** The JSON of a message; its `data` is already JSON text. */
 function textOf({ id, event, data }: SourceMessage): string {
   const members: string[] = [];
   if (id !== undefined) members.push(`"id":${JSON.stringify(id)}`);
@@ -84,7 +84,7 @@ function textOf({ id, event, data }: SourceMessage): string {
   return `{${members.join()}}`;
 }
 
-/** Waits while as much waits as may; false when nothing of it goes away for too long. */
+/** Waits until the buffer is below its limit; false when it has not shrunk for `stallMs`. */
 async function hasRoom(
   socket: MessageSocket,
   { limitBytes, stallMs, signal }: { limitBytes: number; stallMs: number; signal: AbortSignal },

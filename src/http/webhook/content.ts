@@ -8,13 +8,14 @@ import { encodeBase64 } from "../../lib/base64.ts";
 import { charsetOf, isJsonType, isTextType, mediaType } from "../../lib/content_type.ts";
 import { type BodyLimits, decodeText, parseJson } from "../protocol/request_body.ts";
 
-/** More fields than any form has; a body of separators alone would otherwise cost far more than its size. */
+/** The most fields of a form: parsing a body of separators alone would otherwise cost far more than its size. */
 const MAX_FIELDS = 10_000;
 
 /**
  * Makes a JSON value of a body.
  *
- * @throws {MillraceError} `malformed_json`, `json_too_deep`, `json_too_many_values`, `malformed_body`, `unsupported_media_type`
+ * @throws {MillraceError} `malformed_json`, `json_too_deep`, `json_too_many_values`, `malformed_body`,
+ * `unsupported_media_type`
  */
 export function parseContent(
   bytes: Uint8Array,
@@ -43,7 +44,7 @@ export function parseForm(text: string): JsonObject {
 async function parseMultipart(bytes: Uint8Array, contentType: string): Promise<JsonObject> {
   let form: FormData;
   try {
-    // Runtimes differ on a body that breaks off; the closing delimiter tells (RFC 2046, section 5.1.1).
+    // Runtimes differ on a truncated body, so the closing delimiter is checked here (RFC 2046, section 5.1.1).
     const boundary = /;\s*boundary\s*=\s*(?:"([^"]+)"|([^\s";]+))/i.exec(contentType);
     const delimiter = `--${boundary?.[1] ?? boundary?.[2]}--`;
     if (!new TextDecoder("latin1").decode(bytes).includes(delimiter)) throw new Error(`No "${delimiter}" in the body`);
@@ -67,7 +68,7 @@ async function describeFile(file: File): Promise<JsonObject> {
   return { filename: file.name, type: file.type, size: file.size, base64: encodeBase64(bytes) };
 }
 
-/** Names come from outside: they pass through a `Map` and `Object.fromEntries`, never through an assignment. */
+/** Uses a `Map` and `Object.fromEntries`, since an assignment would not make an own member of `__proto__`. */
 function collect(fields: Iterable<[string, JsonValue]>): JsonObject {
   const values = new Map<string, JsonValue>();
   const repeated = new Set<string>();

@@ -14,14 +14,14 @@ import { sameText } from "../../../lib/digest.ts";
 import type { Verification } from "../../../workflow/definition.ts";
 import { joined, signatureBytes, textBytes, verifyEd25519, verifyHmac } from "./secret_keys.ts";
 
-/** What a scheme is given of a request. */
+/** The parts of a request that a scheme reads. */
 export interface SignedRequest {
   readonly headers: Headers;
-  /** As it was sent. */
+  /** The bytes as they were sent. */
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
-/** What did not hold: a header that is missing or malformed, the time, or the signature (the credentials). */
+/** The check that failed: a missing or malformed header, the timestamp, or the signature (for `basic`, credentials). */
 export type FailedCheck = "header" | "timestamp" | "signature";
 
 /** A request as a scheme reads it. */
@@ -37,7 +37,7 @@ export interface Reading {
 /** Reads a request by a scheme; `undefined` when a header that it needs is missing or malformed. */
 export type Scheme = (request: SignedRequest, options: Verification) => Reading | undefined;
 
-/** Past so many of a request's signatures none is looked at. */
+/** A request with more signatures is refused. */
 const MOST_SIGNATURES = 16;
 
 /** The schemes by name. */
@@ -143,12 +143,12 @@ function hmacOf(
   return { holds, ...(deliveryId !== undefined && { deliveryId }) };
 }
 
-/** Looks at all, whatever the first ones come to. */
+/** True when one of the texts holds; all are checked, so that the time does not tell which. */
 async function anyOf(texts: readonly string[], holds: (text: string) => Promise<boolean>): Promise<boolean> {
   return (await Promise.all(texts.map(holds))).includes(true);
 }
 
-/** Epoch seconds in their one spelling. */
+/** Parses epoch seconds in canonical form. */
 function timestampOf(text: string | null | undefined): number | undefined {
   return text !== null && text !== undefined && /^[1-9]\d{0,11}$/.test(text) ? Number(text) : undefined;
 }
@@ -161,7 +161,7 @@ function isDeliveryId(id: string): boolean {
   return /^[\x21-\x7e]{1,255}$/.test(id);
 }
 
-/** A text member of a body that is a JSON object, or ""; what it says is believed only once the body is verified. */
+/** A text member of a JSON object, or "". Callers must not trust it before the body is verified. */
 function memberOf(body: Uint8Array, name: string): string {
   try {
     const value = JSON.parse(new TextDecoder().decode(body))?.[name];

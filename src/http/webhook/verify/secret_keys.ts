@@ -1,25 +1,27 @@
 /**
- * Signatures that webhooks are verified by, and the keys for them, which are imported once.
+ * Verifies signatures of webhooks; imported keys are cached.
  */
 import { LRUCache } from "lru-cache";
 import { decodeCanonicalBase64 } from "../../../lib/base64.ts";
 
-/** The digests that an HMAC may go by, as Web Crypto calls them. */
+/** Hash functions of an HMAC, by their names in Web Crypto. */
 export type HashName = "SHA-1" | "SHA-256" | "SHA-512";
 
-/** Imported keys that are kept. */
+/** The most imported keys that are cached. */
 const KEYS = 1000;
 
 const encoder = new TextEncoder();
 const keys = new LRUCache<string, Promise<CryptoKey>>({ max: KEYS });
 
-/** Whether `signature` is the HMAC (RFC 2104) of `content` under the secret; compared by Web Crypto, in constant time. */
+/**
+ * Whether `signature` is the HMAC (RFC 2104) of `content` under the secret; compared by Web Crypto, in constant time.
+ */
 export async function verifyHmac(
   secret: Uint8Array<ArrayBuffer>,
   options: { hash: HashName; signature: Uint8Array<ArrayBuffer>; content: Uint8Array<ArrayBuffer> },
 ): Promise<boolean> {
   const { hash, signature, content } = options;
-  // Web Crypto takes no empty key, and nobody should.
+  // Web Crypto refuses an empty key.
   if (secret.length === 0) return false;
   const key = await imported(
     `${hash} ${secret}`,
@@ -47,7 +49,7 @@ export function textBytes(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text);
 }
 
-/** Bytes in a row. */
+/** Concatenates texts, as UTF-8, and bytes. */
 export function joined(...parts: readonly (string | Uint8Array)[]): Uint8Array<ArrayBuffer> {
   const all = parts.map((part) => typeof part === "string" ? encoder.encode(part) : part);
   const bytes = new Uint8Array(all.reduce((length, part) => length + part.length, 0));
@@ -59,7 +61,7 @@ export function joined(...parts: readonly (string | Uint8Array)[]): Uint8Array<A
   return bytes;
 }
 
-/** The bytes of a signature in its one spelling: lower-case hex, or padded base64; `undefined` for any other text. */
+/** Decodes a signature in canonical form, lower-case hex or padded base64; `undefined` for any other text. */
 export function signatureBytes(text: string, encoding: "hex" | "base64"): Uint8Array<ArrayBuffer> | undefined {
   if (encoding === "hex") {
     if (!/^(?:[0-9a-f]{2})+$/.test(text)) return undefined;

@@ -47,7 +47,7 @@ export function createVerify({ secrets, clock }: VerifyOptions): Verify {
     if (timestamp !== undefined && Math.abs(clock.now() / 1000 - timestamp) > toleranceSeconds) {
       throw failed(scheme, "timestamp");
     }
-    // All are tried, so that the time tells nothing of which secret it was.
+    // All secrets are tried, so that the time does not tell which one was right.
     const verdicts = await Promise.all(known.map((secret) => secret === undefined ? false : holds(secret)));
     if (!verdicts.includes(true)) {
       if (known.includes(undefined)) {
@@ -59,7 +59,7 @@ export function createVerify({ secrets, clock }: VerifyOptions): Verify {
   };
 }
 
-/** Tells which check failed, and never what would have been right. */
+/** Names the check that failed, without the expected value. */
 function failed(scheme: Verification["scheme"], check: FailedCheck): MillraceError {
   const challenge = { basic: 'Basic realm="webhook", charset="UTF-8"', bearer: "Bearer" }[scheme as "basic"] ??
     `Signature scheme="${scheme}"`;
