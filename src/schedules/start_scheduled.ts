@@ -13,6 +13,8 @@ export interface ScheduledStart {
   readonly time: number;
   /** The run's idempotency key. */
   readonly key: string;
+  /** What must be the same whenever the key is; default a constant, since such a key says all. */
+  readonly fingerprint?: string | undefined;
   /** How long the key is remembered, in seconds. */
   readonly ttlSeconds: number;
   /** What happens while another runs; by default what the workflow's settings say, or else `skip`. */
@@ -23,12 +25,12 @@ export interface ScheduledStart {
 
 /** Throws what `Submit` does; `concurrency_exceeded` where the run is to be skipped. */
 export function startScheduled(submit: Submit, options: ScheduledStart): Promise<Submitted> {
-  const { workflow, trigger, time, key, ttlSeconds } = options;
+  const { workflow, trigger, time, key, fingerprint = "schedule", ttlSeconds } = options;
   return submit({
     workflow,
     trigger: trigger.nodeId,
     input: { ...trigger.input, scheduledAt: time },
-    idempotency: { key, fingerprint: "schedule", ttlSeconds },
+    idempotency: { key, fingerprint, ttlSeconds },
     startedBy: options.startedBy,
     onOverlap: options.onOverlap ?? workflow.definition.settings.onOverlap ?? "skip",
   });

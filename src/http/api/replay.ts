@@ -14,8 +14,9 @@ import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { executionIdParameter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
 import type { BodyBudget } from "../protocol/body_budget.ts";
+import { idempotencyOf, REPLAYED_HEADER } from "../protocol/idempotency.ts";
 import { applyPreferences, MAX_WAIT_SECONDS, parsePrefer } from "../protocol/prefer.ts";
-import { bodyLimits, readJson } from "../protocol/request_body.ts";
+import { bodyLimits, readJsonAndBytes } from "../protocol/request_body.ts";
 import { executionNotFound } from "./executions.ts";
 import { workflowNotFound } from "./workflows.ts";
 
@@ -28,8 +29,8 @@ export function replay(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): vo
     POST: async (c) => {
       const share = bodies.open();
       try {
-        const body = await readJson(c.req.raw, { ...bodyLimits(deps.config), share });
-        return await startFork(c, deps, parseBody(body));
+        const { value, bytes } = await readJsonAndBytes(c.req.raw, { ...bodyLimits(deps.config), share });
+        return await startFork(c, deps, { wanted: parseBody(value), bytes });
       } finally {
         share.close();
       }
@@ -37,7 +38,11 @@ export function replay(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): vo
   });
 }
 
-async function startFork(c: Context<AppEnv>, deps: AppDeps, wanted: Wanted): Promise<Response> {
+async function startFork(
+  c: Context<AppEnv>,
+  deps: AppDeps,
+  { wanted, bytes }: { wanted: Wanted; bytes: Uint8Array },
+): Promise<Response> {
   const { store, submit } = deps;
   const of = executionIdParameter(c);
   const { waitSeconds, preferenceApplied } = applyPreferences(parsePrefer(c.req.header("prefer")), {
@@ -65,12 +70,18 @@ async function startFork(c: Context<AppEnv>, deps: AppDeps, wanted: Wanted): Pro
   };
   const recorded = recording.state.nodes.get(trigger)?.output ?? null;
   const input = replaced && from === undefined ? wanted.input! : recorded;
-  const { executionId, reply } = await submit({
+  const idempotency = await idempotencyOf(c.req.raw, {
+    scope: ["replay", of],
+    body: bytes,
+    ttlSeconds: deps.config.idempotencyTtlSeconds,
+  });
+  const { executionId, replayed, reply } = await submit({
     workflow,
     trigger,
     input,
     fork,
     startedBy: c.get("token"),
+    idempotency,
     signal: c.req.raw.signal,
     ...(waitSeconds > 0 && { wait: { timeoutMs: waitSeconds * 1000 } }),
   });
@@ -84,6 +95,7 @@ async function startFork(c: Context<AppEnv>, deps: AppDeps, wanted: Wanted): Pro
     "execution-id": executionId,
     location: `/api/executions/${executionId}`,
     ...(preferenceApplied !== undefined && { "preference-applied": preferenceApplied }),
+    ...(replayed && { [REPLAYED_HEADER]: "true" }),
   });
 }
 

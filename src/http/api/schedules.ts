@@ -13,6 +13,7 @@ import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { integerParameter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
 import type { BodyBudget } from "../protocol/body_budget.ts";
+import { idempotencyOf, REPLAYED_HEADER } from "../protocol/idempotency.ts";
 
 /** How many times to come, and notes, are shown of each. */
 const NEXT = 5;
@@ -75,16 +76,23 @@ async function resumeSchedule(c: Context<AppEnv>, deps: AppDeps): Promise<Respon
 /** Runs it once more, now, whatever the clock says. */
 async function runSchedule(c: Context<AppEnv>, deps: AppDeps): Promise<Response> {
   const schedule = await find(c, deps);
-  const { executionId } = await startScheduled(deps.submit, {
+  const ttlSeconds = deps.config.idempotencyTtlSeconds;
+  const scope = ["schedule", schedule.node];
+  const idempotency = await idempotencyOf(c.req.raw, { scope, body: new Uint8Array(), ttlSeconds });
+  const { executionId, replayed } = await startScheduled(deps.submit, {
     ...await workflowOf(deps, schedule),
     time: deps.store.clock.now(),
-    key: runKey(schedule.node, `run:${crypto.randomUUID()}`),
-    ttlSeconds: deps.config.idempotencyTtlSeconds,
+    key: idempotency?.key ?? runKey(schedule.node, `run:${crypto.randomUUID()}`),
+    fingerprint: idempotency?.fingerprint,
+    ttlSeconds,
     startedBy: c.get("token"),
   });
   c.set("executionId", executionId);
-  const location = `/api/executions/${executionId}`;
-  return c.json({ executionId, status: "pending" }, 202, { "execution-id": executionId, location });
+  return c.json({ executionId, status: "pending" }, 202, {
+    "execution-id": executionId,
+    location: `/api/executions/${executionId}`,
+    ...(replayed && { [REPLAYED_HEADER]: "true" }),
+  });
 }
 
 /** Runs what a time span has; what has run for its time already is left alone, by its key. */

@@ -4,11 +4,17 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { createClient, type RedisClientType, RESP_TYPES } from "redis";
+import { Keys } from "../../../src/storage/redis/keys.ts";
+import { openRedisStore } from "../../../src/storage/redis/store.ts";
+import type { Store } from "../../../src/storage/store.ts";
 import { uuidv7 } from "../../../src/lib/uuidv7.ts";
 import type { JsonValue } from "../../../src/lib/json.ts";
 import { chain, openWholeApp, type WholeApp } from "../whole_app.ts";
 import { json, post } from "../harness.ts";
+import { type RedisVariant, redisVariants, removeKeys, uniquePrefix } from "../../support/redis.ts";
 
+/** 100 prove the point: `FORKS=100 node --import tsx scripts/test.ts --only api/replay`. */
 const FORKS = Number(process.env.FORKS ?? 20);
 const LARGE = "y".repeat(40_000);
 
@@ -19,14 +25,14 @@ interface Rig extends AsyncDisposable {
 }
 
 /** An app whose calls answer with how many there were, or fail where the URL says so. */
-async function rig(): Promise<Rig> {
+async function rig(store?: Store): Promise<Rig> {
   const calls: string[] = [];
   const fetch: typeof globalThis.fetch = (url) => {
     calls.push(String(url));
     const status = /fail/.test(String(url)) ? 503 : 200;
     return Promise.resolve(Response.json({ call: calls.length }, { status }));
   };
-  const whole = await openWholeApp({ fetch });
+  const whole = await openWholeApp({ fetch, ...(store && { store }) });
   return { whole, calls, [Symbol.asyncDispose]: () => whole[Symbol.asyncDispose]() };
 }
 
@@ -42,17 +48,6 @@ async function fork(whole: WholeApp, of: string, body: object) {
 }
 
 const get = async (whole: WholeApp, path: string) => await json(await whole.app.request(path));
-
-/** What each node came to: status, output, error, as JSON. */
-async function outcomes(whole: WholeApp, id: string): Promise<Record<string, string>> {
-  const found: Record<string, string> = {};
-  for (const { type, node, data } of await whole.store.log.read(id)) {
-    if (node === undefined || !/completed|failed|skipped/.test(type)) continue;
-    const { recorded: _, ...rest } = data as { recorded?: true };
-    found[node] = `${type} ${JSON.stringify(rest)}`;
-  }
-  return found;
-}
 
 const transform = (id: string, output: JsonValue) => ({ id, type: "transform", parameters: { output } });
 const call = (id: string, url: string, rest: object = {}) => ({
@@ -92,42 +87,61 @@ function randomWorkflow(kinds: readonly number[]): object {
   return { nodes, connections };
 }
 
-test("forks in a stub of random executions are equal byte by byte, and call nobody", async () => {
-  await using it = await rig();
-  const { whole, calls } = it;
+/** What Redis has of each node's end: the entry's data and the value beside it, byte by byte, as latin1. */
+async function storedEnds(client: RedisClientType, keys: Keys, id: string): Promise<Map<string, string>> {
+  const bytes = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
+  const text = (value: unknown) => (value as Buffer).toString("latin1");
+  const entries = await bytes.sendCommand(["XRANGE", keys.log(id), "-", "+"]) as unknown as [Buffer, Buffer[]][];
+  const ends = new Map<string, string>();
+  for (const [, words] of entries) {
+    const fields = new Map(words.flatMap((word, i) => i % 2 === 0 ? [[text(word), text(words[i + 1])]] : []));
+    const [type, node, data] = ["type", "node", "data"].map((name) => fields.get(name) ?? "");
+    if (node === "" || !/completed|failed|skipped/.test(type!)) continue;
+    const value = fields.has("value") ? text(await bytes.sendCommand(["HGET", keys.values(id), node!])) : "";
+    ends.set(node!, `${type} ${data!.replace(/,"recorded":true\}$/, "}")} ${value}`);
+  }
+  // Nodes of branches end in any order.
+  return new Map([...ends].sort());
+}
+
+test(`forks in a stub of ${FORKS} random executions are equal byte by byte, and call nobody`, async () => {
+  const [{ url }] = redisVariants() as [RedisVariant];
+  const prefix = uniquePrefix();
+  const keys = new Keys({ prefix });
+  const client = await createClient({ url }).connect() as unknown as RedisClientType;
+  const store = await openRedisStore({ url, prefix, instance: "forks" });
   let made = 0;
-  const property = fc.asyncProperty(
-    fc.array(fc.nat(8), { minLength: 1, maxLength: 6 }),
-    fc.nat(1000),
-    fc.nat(6),
-    async (kinds, n, from) => {
-      await whole.catalog.put("any", randomWorkflow(kinds));
-      const of = await run(whole, "any", { n });
-      const before = calls.length;
-      const begins = from < kinds.length ? { from: `n${from}` } : {};
-      const { id, body } = await fork(whole, of, { ...begins, workflow: "recorded", mode: "stub" });
-      assert.is(
-        JSON.stringify(await outcomes(whole, id), keysSorted),
-        JSON.stringify(await outcomes(whole, of), keysSorted),
-      );
-      const result = await get(whole, `/api/executions/${of}/result`);
-      assert.equal({ ...body, executionId: of }, result);
-      const again = await fork(whole, id, {});
-      assert.equal(await outcomes(whole, again.id), await outcomes(whole, of));
-      assert.is(calls.length, before);
-      made++;
-    },
-  );
-  await fc.assert(property, { numRuns: FORKS, includeErrorInReport: true });
+  try {
+    await using it = await rig(store);
+    const { whole, calls } = it;
+    const property = fc.asyncProperty(
+      fc.array(fc.nat(8), { minLength: 1, maxLength: 6 }),
+      fc.nat(1000),
+      fc.nat(6),
+      async (kinds, n, from) => {
+        await whole.catalog.put("any", randomWorkflow(kinds));
+        const of = await run(whole, "any", { n });
+        const expected = await storedEnds(client, keys, of);
+        assert.ok(expected.size > 0);
+        const before = calls.length;
+        const begins = from < kinds.length ? { from: `n${from}` } : {};
+        const { id } = await fork(whole, of, { ...begins, workflow: "recorded", mode: "stub" });
+        assert.equal(await storedEnds(client, keys, id), expected);
+        const result = async (id: string) => await (await whole.app.request(`/api/executions/${id}/result`)).text();
+        assert.is((await result(id)).replaceAll(id, of), await result(of));
+        const again = await fork(whole, id, {});
+        assert.equal(await storedEnds(client, keys, again.id), expected);
+        assert.is(calls.length, before);
+        made++;
+      },
+    );
+    await fc.assert(property, { numRuns: FORKS, includeErrorInReport: true });
+  } finally {
+    client.destroy();
+    await removeKeys(url, prefix);
+  }
   assert.is(made, FORKS);
 });
-
-/** Nodes of branches end in any order. */
-function keysSorted(_key: string, value: unknown): unknown {
-  return typeof value === "object" && value !== null && !Array.isArray(value)
-    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1))
-    : value;
-}
 
 const pipeline = (last: JsonValue = "{{ $ }}") =>
   chain("p", [
@@ -254,6 +268,35 @@ test("a fork works while the log lives, without saveExecutionToDatabase too, and
   const of = await run(whole, "p", { n: 1 });
   assert.is((await fork(whole, of, {})).body.status, "completed");
   assert.is((await fork(whole, uuidv7(), {})).body.code, "execution_not_found");
+});
+
+test("Idempotency-Key makes one fork of any number of the same requests, and none of others", async () => {
+  await using it = await rig();
+  const { whole, calls } = it;
+  await whole.catalog.put("p", pipeline());
+  const [of, other] = [await run(whole, "p", { n: 1 }), await run(whole, "p", { n: 2 })];
+  const before = calls.length;
+  const send = (id: string, body: object, headers: Record<string, string> = {}) =>
+    whole.app.request(`/api/executions/${id}/replay`, post(body as never, { "idempotency-key": "again", ...headers }));
+  const body = { from: "second", mode: "live" };
+  const responses = await Promise.all(Array.from({ length: 5 }, () => send(of, body, { prefer: "wait=30" })));
+  const ids = new Set(responses.map(({ headers }) => headers.get("execution-id")));
+  assert.is(ids.size, 1);
+  assert.is(new Set(await Promise.all(responses.map((response) => response.text()))).size, 1);
+  assert.is(responses.filter(({ headers }) => headers.get("idempotency-replayed") === "true").length, 4);
+  assert.is(calls.length, before + 1);
+  const later = await send(of, body);
+  assert.equal([later.status, later.headers.get("execution-id")], [202, [...ids][0]]);
+  assert.equal((await get(whole, `/api/executions/${of}`)).forks, [...ids]);
+  for (const [id, changed] of [[of, { ...body, from: "last" }], [other, body]] as const) {
+    const refused = await send(id, changed);
+    assert.equal([refused.status, (await json(refused)).code], [422, "idempotency_key_reused"]);
+  }
+  const bad = await send(of, body, { "idempotency-key": "a b" });
+  assert.equal([bad.status, (await json(bad)).code], [400, "invalid_idempotency_key"]);
+  const others = await send(of, body, { authorization: "Bearer other" });
+  assert.is.not(others.headers.get("execution-id"), [...ids][0]);
+  assert.is((await get(whole, `/api/executions/${other}`)).forks, undefined);
 });
 
 test("POST …/replay refuses a bad body, and names its member", async () => {

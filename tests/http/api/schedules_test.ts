@@ -79,6 +79,15 @@ test("run starts one now, with the trigger's input", async () => {
   assert.ok(Math.abs(result.body.output.scheduledAt - now()) < 60_000);
 });
 
+test("run takes an Idempotency-Key: sent again, it answers as before and starts nothing", async () => {
+  const run = (key: string) => call(`${AT}/run`, { method: "POST", headers: { "idempotency-key": key } });
+  const [first, second, other] = [await run("a"), await run("a"), await run("b")];
+  assert.is(second.body.executionId, first.body.executionId);
+  assert.equal([first, second].map(({ headers }) => headers.get("idempotency-replayed")), [null, "true"]);
+  assert.is.not(other.body.executionId, first.body.executionId);
+  assert.is((await run("a b")).status, 400);
+});
+
 test("a backfill starts each time of a span once, however often it is asked for", async () => {
   const from = Date.UTC(2026, 2, 28);
   const body = { from, to: "2026-04-01T00:00:00Z" };
