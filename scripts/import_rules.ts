@@ -19,6 +19,9 @@ import { fileURLToPath } from "node:url";
 import { findImports, type Import } from "./imports.ts";
 import { checkTestFolders, checkTexts } from "./text_rules.ts";
 
+/** The rooms with the ports of the store, and what these speak of. */
+const PORTS = ["audit", "caches", "execution", "feed", "locks", "schedules", "sessions", "telemetry", "workflow"];
+
 /** The rooms that each room may import from, besides itself and `lib`. */
 const ROOMS: Readonly<Record<string, readonly string[]>> = {
   lib: [],
@@ -38,35 +41,10 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   caches: ["locks"],
   schedules: ["execution", "workflow"],
   "http/protocol": ["config", "execution"],
-  "http/frame": [
-    "audit",
-    "caches",
-    "config",
-    "execution",
-    "feed",
-    "http/protocol",
-    "locks",
-    "replay",
-    "schedules",
-    "sessions",
-    "telemetry",
-    "workflow",
-  ],
+  "http/frame": [...PORTS, "config", "http/protocol", "replay"],
   "http/webhook/verify": ["workflow"],
   "http/webhook": ["caches", "execution", "http/frame", "http/protocol", "http/webhook/verify", "workflow"],
-  "http/api": [
-    "caches",
-    "execution",
-    "feed",
-    "http/frame",
-    "http/protocol",
-    "locks",
-    "replay",
-    "schedules",
-    "sessions",
-    "telemetry",
-    "workflow",
-  ],
+  "http/api": [...PORTS, "http/frame", "http/protocol", "replay"],
   "http/browser": ["http/frame", "http/protocol", "sessions"],
   http: ["http/api", "http/frame", "http/protocol", "http/webhook"],
   start: [
@@ -75,25 +53,15 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
   ],
   cli: ["audit", "execution"],
   "storage/postgres": ["execution", "feed", "workflow"],
-  storage: ["audit", "caches", "execution", "feed", "locks", "schedules", "sessions", "telemetry", "workflow"],
-  "storage/memory": [
-    "audit",
-    "caches",
-    "execution",
-    "feed",
-    "locks",
-    "schedules",
-    "sessions",
-    "storage",
-    "telemetry",
-    "workflow",
-  ],
+  storage: PORTS,
+  "storage/memory": [...PORTS, "storage"],
   "storage/redis/connection": ["execution"],
   "storage/redis/scripts": ["storage/redis/connection"],
   "storage/redis/streams": ["execution", "storage/redis/connection", "storage/redis/scripts"],
   "storage/redis": [
-    ...["audit", "caches", "execution", "feed", "locks", "schedules", "sessions", "storage", "telemetry", "workflow"],
-    ...["storage/redis/connection", "storage/redis/scripts", "storage/redis/streams"],
+    ...PORTS,
+    "storage",
+    ...["connection", "scripts", "streams"].map((room) => `storage/redis/${room}`),
   ],
 };
 

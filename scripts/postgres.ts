@@ -12,13 +12,13 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { chown, mkdtemp } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { getuid } from "node:process";
-import { setTimeout as sleep } from "node:timers/promises";
 import { runCommand } from "./command.ts";
 import { leftovers } from "./leftovers.ts";
+import { collectOutput, freePort, isRunning, untilAnswers } from "./server_process.ts";
 
 /** The oldest that the archive takes. */
 const OLDEST = 15;
@@ -130,15 +130,9 @@ export async function startPostgres(
       cwd: dir,
     });
     child = started;
-    let output = "";
-    started.stderr.setEncoding("utf8").on("data", (text) => output = (output + text).slice(-4000));
-    started.on("error", (error) => output += error.message);
-    const giveUpAt = performance.now() + START_MS;
-    while (!await answers(port)) {
-      const isOver = started.exitCode !== null || started.signalCode !== null || started.pid === undefined;
-      if (isOver || performance.now() > giveUpAt) throw new Error(`PostgreSQL does not start: ${output.trim()}`);
-      await sleep(50);
-    }
+    const lastOutput = collectOutput(started);
+    const hasAnswered = await untilAnswers(started, { ask: () => ask(port), timeoutMs: START_MS });
+    if (!hasAnswered) throw new Error(`PostgreSQL does not start: ${lastOutput()}`);
   };
   try {
     execFileSync(join(binaries, "initdb"), [
@@ -163,7 +157,7 @@ export async function startPostgres(
     throw error;
   }
   const kill = async () => {
-    const gone = child!.exitCode === null && child!.signalCode === null ? once(child!, "exit") : undefined;
+    const gone = isRunning(child!) ? once(child!, "exit") : undefined;
     killAll();
     await gone;
     rmSync(join(dir, "postmaster.pid"), { force: true });
@@ -187,17 +181,8 @@ export async function startPostgres(
   };
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
-}
-
-/** Whether PostgreSQL takes connections: its answer to a request for TLS is `N` or `S`, also while it starts. */
-function answers(port: number): Promise<boolean> {
+/** True once PostgreSQL accepts connections: it answers a startup message with `R`, and with `E` while it starts. */
+function ask(port: number): Promise<true | undefined> {
   return new Promise((resolve) => {
     const socket = connect(port, "127.0.0.1", () => {
       const user = "user\0postgres\0database\0postgres\0\0";
@@ -208,12 +193,11 @@ function answers(port: number): Promise<boolean> {
       socket.write(message);
     });
     socket.setTimeout(2000, () => socket.destroy());
-    // `R`: it asks for, or needs no, credentials; `E` while it still starts.
     socket.once("data", (data) => {
-      resolve(data[0] === 0x52);
+      resolve(String.fromCharCode(data[0]!) === "R" ? true : undefined);
       socket.destroy();
     });
     socket.on("error", () => {});
-    socket.on("close", () => resolve(false));
+    socket.on("close", () => resolve(undefined));
   });
 }

@@ -6,16 +6,17 @@
  * await using redis = await launch({ binary: "redis-server", args: [], json: false, description: "Redis 7" });
  * ```
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { rmSync } from "node:fs";
 import { mkdtemp } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { leftovers } from "./leftovers.ts";
+import { collectOutput, freePort, isRunning, untilAnswers } from "./server_process.ts";
 
 /** A way to start a Redis. */
 export interface RedisServer {
@@ -73,10 +74,7 @@ export async function launch(server: RedisServer, options: LaunchOptions = {}): 
     ...args,
     ...modules,
   ], { stdio: ["ignore", "pipe", "pipe"], detached: !options.grouped });
-  let output = "";
-  child.stdout.setEncoding("utf8").on("data", (text) => output = (output + text).slice(-4000));
-  child.stderr.setEncoding("utf8").on("data", (text) => output = (output + text).slice(-4000));
-  child.on("error", (error) => output += error.message);
+  const lastOutput = collectOutput(child);
 
   const end = () => {
     child.kill("SIGKILL");
@@ -95,37 +93,14 @@ export async function launch(server: RedisServer, options: LaunchOptions = {}): 
     end();
   };
 
-  const giveUpAt = performance.now() + (inContainer ? CONTAINER_START_MS : START_MS);
-  while (isRunning(child) && performance.now() < giveUpAt) {
-    const about = await ask(port);
-    if (about !== undefined) {
-      return {
-        url: `redis://127.0.0.1:${port}`,
-        port,
-        pid: child.pid!,
-        dir,
-        ...about,
-        stop,
-        [Symbol.asyncDispose]: stop,
-      };
-    }
-    await sleep(20);
+  const timeoutMs = inContainer ? CONTAINER_START_MS : START_MS;
+  const about = await untilAnswers(child, { ask: () => ask(port), timeoutMs });
+  if (about === undefined) {
+    end();
+    throw new Error(`Cannot start ${[server.binary, ...before].join(" ")}: ${lastOutput() || "it does not answer"}`);
   }
-  end();
-  throw new Error(`Cannot start ${[server.binary, ...before].join(" ")}: ${output.trim() || "it does not answer"}`);
-}
-
-function isRunning(child: ChildProcess): boolean {
-  return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, "close");
-  return port;
+  const url = `redis://127.0.0.1:${port}`;
+  return { url, port, pid: child.pid!, dir, ...about, stop, [Symbol.asyncDispose]: stop };
 }
 
 /** Asks who answers on `port`, in inline commands; `undefined` while nobody does. */

@@ -1,42 +1,58 @@
 /**
- * What every driver does alike: the bounds that it has by default, and what it says of a dead letter.
+ * What all drivers have in common: options and their defaults, and errors.
  */
 import { MillraceError } from "../lib/errors.ts";
 
-/** The bounds of a store whose options do not name them. */
+/** Options that every driver has. */
+export interface StoreOptions {
+  /** Unique name of this process: its replies and claims have it. */
+  readonly instance: string;
+  /** The most callers that may wait for replies at once; default 10,000. */
+  readonly maxWaiters?: number;
+  /** The most executions that may be queued or run at once, on Redis in one partition; default 100,000. */
+  readonly queueLimit?: number;
+  /** The most claims without progress before an execution becomes a dead letter; default 5. */
+  readonly maxDeliveries?: number;
+  /** Largest log of an execution, in bytes; default 64 MiB. */
+  readonly logLimitBytes?: number;
+  /** Longest time that the history of executions is kept, in seconds; default 86,400, a day. */
+  readonly historyTtlSeconds?: number;
+  /** Largest cache, in bytes, past which it drops what was stored first; default 64 MiB. */
+  readonly cacheLimitBytes?: number;
+  /** The most entries of one mailbox; default 1000. */
+  readonly mailboxEntries?: number;
+  /** The most bytes of one mailbox, in memory characters; default 1 MiB. */
+  readonly mailboxBytes?: number;
+  /** The most entries of the audit; default 10,000. */
+  readonly auditLimit?: number;
+}
+
+/** Defaults of {@linkcode StoreOptions}. */
 export const STORE_DEFAULTS = {
-  /** Callers that may wait for replies at once. */
   maxWaiters: 10_000,
-  /** Executions that may be queued or run at once, in one partition on Redis. */
   queueLimit: 100_000,
-  /** Claims that may end without progress before an execution is a dead letter. */
   maxDeliveries: 5,
-  /** The largest log of an execution: 64 MiB. */
   logLimitBytes: 2 ** 26,
-  /** How long the history of an execution is kept: a day. */
   historyTtlSeconds: 86_400,
-  /** What one cache keeps: 64 MiB. */
   cacheLimitBytes: 2 ** 26,
-  /** What a mailbox may hold. */
   mailboxEntries: 1000,
   mailboxBytes: 2 ** 20,
-  /** Entries of the audit. */
   auditLimit: 10_000,
-} as const;
+} as const satisfies Required<Omit<StoreOptions, "instance">>;
 
 /** The error of an execution that ended one worker after the other. */
 export function endedWorkers(deliveries: number): { code: string; message: string } {
   return { code: "dead_letter", message: `The execution ended ${deliveries} workers without progress` };
 }
 
-/** The error for what would take more room than there is, of sessions and mailboxes. */
+/** The error for a session or an entry of a mailbox that does not fit into memory. */
 export function noRoom(): MillraceError {
   return new MillraceError("storage_full", "There is no room for it at the moment", {
     headers: { "retry-after": "1" },
   });
 }
 
-/** The error for a cursor that did not come from the page before. */
+/** The error for a cursor that is not the `nextCursor` of a page. */
 export function invalidCursor(cursor: string): MillraceError {
   return new MillraceError("invalid_parameter", `Expected "cursor" from a nextCursor: received "${cursor}"`, {
     extensions: { parameter: "cursor" },

@@ -13,6 +13,7 @@ test("STORE_DEFAULTS are the defaults of the settings", () => {
     CACHE_LIMIT_BYTES,
     MAILBOX_LIMIT,
     MAILBOX_LIMIT_BYTES,
+    AUDIT_LIMIT,
   } = SETTINGS;
   assert.equal(STORE_DEFAULTS, {
     maxWaiters: Number(MAX_WAITERS.default),
@@ -23,6 +24,7 @@ test("STORE_DEFAULTS are the defaults of the settings", () => {
     cacheLimitBytes: Number(CACHE_LIMIT_BYTES.default),
     mailboxEntries: Number(MAILBOX_LIMIT.default),
     mailboxBytes: Number(MAILBOX_LIMIT_BYTES.default),
+    auditLimit: Number(AUDIT_LIMIT.default),
   });
 });
 

@@ -8,7 +8,7 @@
  */
 import { processClock } from "../../lib/clock.ts";
 import type { Store } from "../store.ts";
-import { STORE_DEFAULTS } from "../store_rules.ts";
+import { STORE_DEFAULTS, type StoreOptions } from "../store_rules.ts";
 import type { StoreHealth } from "../../telemetry/store_health.ts";
 import { Waiters } from "../../execution/waiters.ts";
 import { MemoryArchiveFeed } from "./archive_feed.ts";
@@ -34,31 +34,11 @@ import { MemoryWorkQueue } from "./work_queue.ts";
 import { MemoryWorkflowStore } from "./workflow_store.ts";
 
 /** Options of {@linkcode createMemoryStore}. */
-export interface MemoryStoreOptions {
-  /** Name under which this process gets replies. Required. */
-  readonly instance: string;
-  /** Number of callers that may wait at once. Default 10,000. */
-  readonly maxWaiters?: number;
-  /** Number of executions that may be queued or run at once. Default 100,000. */
-  readonly queueLimit?: number;
-  /** Number of claims without progress after which an execution becomes a dead letter. Default 5. */
-  readonly maxDeliveries?: number;
-  /** Bytes that are kept; past it the executions that ended first are removed. Default 256 MiB. */
+export interface MemoryStoreOptions extends StoreOptions {
+  /** Bytes that executions may take, past which those that ended first are removed; default 256 MiB. */
   readonly retentionBytes?: number;
-  /** Keep what has ended until it expires, and refuse requests past `retentionBytes` instead. Default false. */
+  /** True: ended executions stay until they expire, and past `retentionBytes` requests are refused; default false. */
   readonly keepsEnded?: boolean;
-  /** Largest log of an execution, in bytes. Default 64 MiB. */
-  readonly logLimitBytes?: number;
-  /** Longest time that the history of executions is kept, in seconds. Default 86,400, a day. */
-  readonly historyTtlSeconds?: number;
-  /** What one cache keeps, in bytes: what was stored first goes first; default 64 MiB. */
-  readonly cacheLimitBytes?: number;
-  /** How many entries one mailbox holds. Default 1000. */
-  readonly mailboxEntries?: number;
-  /** How many characters of JSON one mailbox holds. Default 2 ** 20. */
-  readonly mailboxBytes?: number;
-  /** How many entries the audit keeps; default 10 000. */
-  readonly auditLimit?: number;
 }
 
 /** A store that knows how much it holds. */
@@ -69,18 +49,15 @@ export interface MemoryStore extends Store {
 
 /** Makes a store that lives as long as the process, or until it is disposed of: then no timer is due any more. */
 export function createMemoryStore(options: MemoryStoreOptions): MemoryStore {
-  const { instance, maxWaiters = STORE_DEFAULTS.maxWaiters, queueLimit = STORE_DEFAULTS.queueLimit } = options;
-  const { maxDeliveries = STORE_DEFAULTS.maxDeliveries, logLimitBytes = STORE_DEFAULTS.logLimitBytes } = options;
-  const { retentionBytes = 2 ** 28, historyTtlSeconds = STORE_DEFAULTS.historyTtlSeconds } = options;
-  const { mailboxEntries = STORE_DEFAULTS.mailboxEntries, mailboxBytes = STORE_DEFAULTS.mailboxBytes } = options;
+  const bounds = { ...STORE_DEFAULTS, retentionBytes: 2 ** 28, ...options };
+  const { instance, maxWaiters, queueLimit, maxDeliveries, logLimitBytes, retentionBytes, historyTtlSeconds } = bounds;
   // Besides what executions may take.
   const budget = new MemoryBudget({ limitBytes: retentionBytes / 4 });
-  const mailboxes = new MemoryMailboxes({ budget, entries: mailboxEntries, bytes: mailboxBytes });
+  const mailboxes = new MemoryMailboxes({ budget, entries: bounds.mailboxEntries, bytes: bounds.mailboxBytes });
   const deadLetters = new MemoryDeadLetters();
   const state = new MemoryState({ retentionBytes, keepsEnded: options.keepsEnded, deadLetters });
   const waiters = new Waiters({ instance, limit: maxWaiters });
   const dispatcher = new Dispatcher(state, waiters);
-  const { cacheLimitBytes = STORE_DEFAULTS.cacheLimitBytes } = options;
   const requests = new MemoryRequests({ state, dispatcher, queueLimit, logLimitBytes });
   const locks = new MemoryLocks();
   const statistics = new Counters(state);
@@ -102,15 +79,12 @@ export function createMemoryStore(options: MemoryStoreOptions): MemoryStore {
     rateLimits: new MemoryRateLimits(),
     imports: new MemoryImports(state),
     locks,
-    caches: new MemoryCaches({ limitBytes: cacheLimitBytes }),
+    caches: new MemoryCaches({ limitBytes: bounds.cacheLimitBytes }),
     sessions: new MemorySessionStore({ budget }),
     mailboxes,
     designer: new MemorySessionStore({ budget, followed: { mailboxes, box: "designer" } }),
     schedules: new MemorySchedules(),
-    audit: new MemoryAudit({
-      limit: options.auditLimit ?? STORE_DEFAULTS.auditLimit,
-      nextId: () => state.nextId(),
-    }),
+    audit: new MemoryAudit({ limit: bounds.auditLimit, nextId: () => state.nextId() }),
     ready: () => ({ ready: true }),
     away: () => false,
     bytes: () => state.retention.bytes,
