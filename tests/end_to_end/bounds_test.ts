@@ -25,6 +25,7 @@ import { WorkflowCatalog } from "../../src/workflow/catalog.ts";
 import { eventually } from "../support/eventually.ts";
 import { redisVariants } from "../support/redis.ts";
 import { chain } from "./instance.ts";
+import { APP_CONFIG } from "../http/app_config.ts";
 
 /** Rounds, and how many there may be until the trend is clear. */
 const ROUNDS = 5;
@@ -114,29 +115,7 @@ async function openSite(store: Store) {
   worker.start();
   assembler.start();
   const app = createApp({
-    config: {
-      allowedHosts: [],
-      apiTokens: [],
-      bodiesLimitBytes: 10_000_000,
-      bodyLimitBytes: 100_000,
-      bodyLimitValues: 10_000,
-      bodyStallSeconds: 60,
-      metricsPublic: false,
-      secrets: new Map(),
-      corsOrigins: [],
-      followerLimitBytes: 2 ** 18,
-      historyTtlSeconds: 1,
-      importLimitBytes: 1_000_000,
-      idempotencyTtlSeconds: 1,
-      instance: "bounds",
-      roles: new Set(["http"]),
-      encryptionKeys: [],
-      sessionEncrypt: [],
-      sessionLimitBytes: 10_000,
-      redactHeaders: [],
-      trustedProxies: [],
-      sessionTtlSeconds: 60,
-    },
+    config: { ...APP_CONFIG, historyTtlSeconds: 1, idempotencyTtlSeconds: 1, instance: "bounds" },
     store,
     submit: createSubmit({ ...store, historyTtlSeconds: 1 }),
     catalog,

@@ -5,7 +5,7 @@ import type { ExecutionLog } from "../../src/execution/log.ts";
 import type { ExecutionRequest } from "../../src/execution/request.ts";
 import { createSubmit, executionIdOf } from "../../src/execution/submit.ts";
 import { Waiters } from "../../src/execution/waiters.ts";
-import { compiled } from "../http/harness.ts";
+import { compiled } from "../http/workflows.ts";
 
 const parts = { workflow: compiled("w"), trigger: "start", input: null };
 

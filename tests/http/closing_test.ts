@@ -1,7 +1,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { uuidv7 } from "../../src/lib/uuidv7.ts";
-import { compiled, json, post, request, taken, webhookWorkflow, withApp } from "./harness.ts";
+import { json, post, request, taken, withApp } from "./harness.ts";
+import { compiled, webhookWorkflow } from "./workflows.ts";
 
 const KEY = { "idempotency-key": "order-1" };
 /** Whoever is not answered because it closes waits for longer than this file may take. */

@@ -4,15 +4,16 @@
 import type { Hono } from "hono";
 import { createSubmit } from "../../src/execution/submit.ts";
 import { createApp } from "../../src/http/app.ts";
-import { MillraceError } from "../../src/lib/errors.ts";
 import type { AppDeps, AppEnv } from "../../src/http/frame/deps.ts";
 import type { JsonValue } from "../../src/lib/json.ts";
-import type { EventType, LogEvent } from "../../src/execution/event.ts";
+import type { LogEvent } from "../../src/execution/event.ts";
 import { createMemoryStore } from "../../src/storage/memory/store.ts";
 import type { Claim } from "../../src/execution/claim.ts";
 import type { ExecutionResult, ResponseData } from "../../src/execution/result.ts";
 import type { Store } from "../../src/storage/store.ts";
-import type { CompiledWorkflow, Webhook, WorkflowDefinition } from "../../src/workflow/definition.ts";
+import type { CompiledWorkflow } from "../../src/workflow/definition.ts";
+import { APP_CONFIG } from "./app_config.ts";
+import { fakeCatalog, webhookWorkflow } from "./workflows.ts";
 
 /** What the fake worker makes of an execution; `"hold"` never ends it. */
 export type Work = (claim: Claim) => Omit<ExecutionResult, "executionId"> | "hold";
@@ -47,30 +48,7 @@ export async function withApp(options: HarnessOptions, test: (harness: Harness) 
   const lines: Harness["lines"] = [];
   const log = (level: string) => (fields: object) => void lines.push({ level, fields: { ...fields } });
   const deps: AppDeps = {
-    config: {
-      allowedHosts: [],
-      apiTokens: [],
-      bodiesLimitBytes: 10_000_000,
-      bodyLimitBytes: 100_000,
-      bodyLimitValues: 10_000,
-      bodyStallSeconds: 60,
-      metricsPublic: false,
-      secrets: new Map(),
-      corsOrigins: [],
-      followerLimitBytes: 2 ** 18,
-      historyTtlSeconds: 60,
-      importLimitBytes: 1_000_000,
-      idempotencyTtlSeconds: 60,
-      instance: "test",
-      roles: new Set(["http"]),
-      encryptionKeys: [],
-      sessionEncrypt: [],
-      sessionLimitBytes: 10_000,
-      sessionTtlSeconds: 60,
-      redactHeaders: [],
-      trustedProxies: [],
-      ...options.config,
-    },
+    config: { ...APP_CONFIG, ...options.config },
     store,
     submit: createSubmit({ ...store, historyTtlSeconds: options.config?.historyTtlSeconds ?? 60 }),
     catalog: fakeCatalog(workflows),
@@ -146,84 +124,6 @@ export async function request(store: Store, executionId: string): Promise<void> 
   });
 }
 
-/** A workflow with one webhook, `orders/:id?` for POST, unless said otherwise. */
-export function webhookWorkflow(options: Partial<Webhook> & { id?: string } = {}): CompiledWorkflow {
-  const { id = "hooked", ...rest } = options;
-  const webhook: Webhook = {
-    nodeId: "hook",
-    path: "orders",
-    methods: ["POST"],
-    responseMode: "lastNode",
-    timeoutSeconds: 5,
-    ...rest,
-  };
-  return compiled(id, { webhooks: [webhook] });
-}
-
-/** A compiled workflow with nothing that runs. */
-export function compiled(id: string, members: Partial<CompiledWorkflow> = {}): CompiledWorkflow {
-  const definition: WorkflowDefinition = {
-    name: id,
-    active: true,
-    settings: { saveExecutionToDatabase: true, timeoutSeconds: 300, resultTtlSeconds: 60 },
-    nodes: [],
-    connections: [],
-  };
-  return {
-    id,
-    version: 1,
-    definition,
-    updatedAt: 1_700_000_000_000,
-    graph: new Map(),
-    webhooks: [],
-    schedules: [],
-    manualTrigger: undefined,
-    run: new Map(),
-    ...members,
-  };
-}
-
-/** A catalog in a map: the guards of PUT and DELETE, and paths without parameters. */
-function fakeCatalog(workflows: readonly CompiledWorkflow[]): AppDeps["catalog"] {
-  const byId = new Map(workflows.map((workflow) => [workflow.id, workflow]));
-  function guard(id: string, ifMatch: number | "*" | undefined): void {
-    const current = byId.get(id);
-    const isMet = ifMatch === undefined || (ifMatch === "*" ? current !== undefined : current?.version === ifMatch);
-    if (!isMet) throw new MillraceError("version_mismatch", `The version is ${current?.version}`);
-  }
-  return {
-    get: (id, version) => {
-      const workflow = byId.get(id);
-      return Promise.resolve(version === undefined || workflow?.version === version ? workflow : undefined);
-    },
-    matchWebhook(method, path) {
-      for (const workflow of byId.values()) {
-        for (const webhook of workflow.webhooks) {
-          if (webhook.path !== path) continue;
-          if (!webhook.methods.includes(method)) return { allow: [...webhook.methods] };
-          return { workflow, webhook, params: {} };
-        }
-      }
-      return undefined;
-    },
-    put: (id, definition, options = {}) => {
-      guard(id, options.ifMatch);
-      const before = byId.get(id);
-      if (options.ifNoneMatch && before) throw new MillraceError("version_mismatch", "It exists");
-      const version = (before?.version ?? 0) + 1;
-      const workflow = compiled(id, { version, definition: definition as WorkflowDefinition });
-      byId.set(id, workflow);
-      return Promise.resolve({ workflow, created: before === undefined });
-    },
-    keepImported: () => Promise.resolve(),
-    delete: (id, options = {}) => {
-      guard(id, options.ifMatch);
-      return Promise.resolve(byId.delete(id));
-    },
-    list: () => [...byId.values()],
-  };
-}
-
 /** A response's JSON, for tests to look into. */
 // deno-lint-ignore no-explicit-any
 export async function json(response: Response): Promise<any> {
@@ -233,34 +133,4 @@ export async function json(response: Response): Promise<any> {
 /** A POST of JSON. */
 export function post(body: JsonValue, headers: Record<string, string> = {}): RequestInit {
   return { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json", ...headers } };
-}
-
-/** One message of an event stream. */
-export interface ReadMessage {
-  readonly id?: string;
-  readonly event?: EventType | "gap";
-  // deno-lint-ignore no-explicit-any
-  readonly data: any;
-}
-
-/** Reads `count` messages of an event stream, or all until it ends, and cancels it. */
-export async function readMessages(response: Response, count = Infinity): Promise<ReadMessage[]> {
-  const messages: ReadMessage[] = [];
-  const reader = response.body!.getReader();
-  const decoder = new TextDecoder();
-  let text = "";
-  while (messages.length < count) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    const blocks = (text += decoder.decode(value, { stream: true })).split("\n\n");
-    text = blocks.pop()!;
-    for (const block of blocks) {
-      const fields = new Map(block.split("\n").map((line) => line.split(/: (.*)/s) as [string, string]));
-      const data = fields.get("data");
-      if (data === undefined) continue;
-      messages.push({ ...Object.fromEntries(fields), data: JSON.parse(data) } as ReadMessage);
-    }
-  }
-  await reader.cancel();
-  return messages;
 }

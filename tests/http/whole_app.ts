@@ -17,6 +17,7 @@ import { createMemoryStore } from "../../src/storage/memory/store.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { createNodeTypes } from "../../src/nodes/registry.ts";
 import { WorkflowCatalog } from "../../src/workflow/catalog.ts";
+import { APP_CONFIG } from "./app_config.ts";
 
 /** What a test may set. */
 export interface WholeAppOptions {
@@ -63,30 +64,7 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
   });
   worker.start();
   const app = createApp({
-    config: {
-      allowedHosts: [],
-      apiTokens: [],
-      bodiesLimitBytes: 10_000_000,
-      bodyLimitBytes: 100_000,
-      bodyLimitValues: 10_000,
-      bodyStallSeconds: 60,
-      metricsPublic: false,
-      secrets: new Map(),
-      corsOrigins: [],
-      followerLimitBytes: 2 ** 18,
-      historyTtlSeconds: 60,
-      importLimitBytes: 1_000_000,
-      idempotencyTtlSeconds: 60,
-      instance: "test",
-      roles: new Set(["http"]),
-      encryptionKeys: [],
-      sessionEncrypt: [],
-      sessionLimitBytes: 10_000,
-      sessionTtlSeconds: 60,
-      redactHeaders: [],
-      trustedProxies: [],
-      ...options.config,
-    },
+    config: { ...APP_CONFIG, ...options.config },
     store,
     submit: createSubmit({ ...store, historyTtlSeconds: 60 }),
     catalog,

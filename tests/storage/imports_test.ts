@@ -5,7 +5,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Store } from "../../src/storage/store.ts";
 import { createMemoryStore } from "../../src/storage/memory/store.ts";
-import { json, post, readMessages } from "../http/harness.ts";
+import { json, post } from "../http/harness.ts";
+import { readMessages } from "../http/read_messages.ts";
 import { chain, openWholeApp, type WholeApp } from "../http/whole_app.ts";
 import { drivers } from "./drivers.ts";
 

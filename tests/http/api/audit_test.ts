@@ -5,7 +5,8 @@ import { AuditTrail } from "../../../src/audit/audit_trail.ts";
 import { apiTokens } from "../../../src/config/api_tokens.ts";
 import { createMemoryStore } from "../../../src/storage/memory/store.ts";
 import { openWholeApp } from "../whole_app.ts";
-import { compiled, type Harness, type HarnessOptions, json, post, webhookWorkflow, withApp } from "../harness.ts";
+import { type Harness, type HarnessOptions, json, post, withApp } from "../harness.ts";
+import { compiled, webhookWorkflow } from "../workflows.ts";
 
 const TOKENS = apiTokens.parse("ci:ci-secret:run|write,ops:ops-secret:admin,bare-secret");
 const as = (name: string) => ({ authorization: `Bearer ${name}-secret` });

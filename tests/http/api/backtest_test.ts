@@ -8,7 +8,8 @@ import { createMemoryStore } from "../../../src/storage/memory/store.ts";
 import type { Store } from "../../../src/storage/store.ts";
 import type { BacktestSummary, ExecutionReport } from "../../../src/replay/backtest.ts";
 import { chain, openWholeApp, type WholeApp } from "../whole_app.ts";
-import { json, post, readMessages } from "../harness.ts";
+import { json, post } from "../harness.ts";
+import { readMessages } from "../read_messages.ts";
 
 const COUNT = Number(process.env.BACKTEST_EXECUTIONS ?? 28);
 

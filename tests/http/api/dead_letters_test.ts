@@ -5,7 +5,8 @@ import type { JsonValue } from "../../../src/lib/json.ts";
 import { createMemoryStore } from "../../../src/storage/memory/store.ts";
 import type { DeadLetter, DeadLetters } from "../../../src/execution/dead_letters.ts";
 import type { GraphNode } from "../../../src/workflow/graph.ts";
-import { compiled, json, withApp } from "../harness.ts";
+import { json, withApp } from "../harness.ts";
+import { compiled } from "../workflows.ts";
 
 type Letter = DeadLetter & { input: JsonValue };
 

@@ -1,6 +1,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { json, readMessages, withApp } from "../harness.ts";
+import { json, withApp } from "../harness.ts";
+import { readMessages } from "../read_messages.ts";
 
 function put(state: unknown, headers: Record<string, string> = {}): RequestInit {
   return { method: "PUT", body: JSON.stringify(state), headers: { "content-type": "application/json", ...headers } };

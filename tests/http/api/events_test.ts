@@ -2,7 +2,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { MillraceError } from "../../../src/lib/errors.ts";
 import { uuidv7 } from "../../../src/lib/uuidv7.ts";
-import { echo, finish, json, readMessages, request, taken, withApp } from "../harness.ts";
+import { echo, finish, json, request, taken, withApp } from "../harness.ts";
+import { readMessages } from "../read_messages.ts";
 
 const STREAM = { headers: { accept: "text/event-stream" } };
 

@@ -4,7 +4,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { uuidv7 } from "../../../src/lib/uuidv7.ts";
-import { json, post, readMessages } from "../harness.ts";
+import { json, post } from "../harness.ts";
+import { readMessages } from "../read_messages.ts";
 import { chain, openWholeApp, type WholeApp } from "../whole_app.ts";
 
 // deno-lint-ignore no-explicit-any

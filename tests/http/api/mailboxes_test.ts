@@ -1,6 +1,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { json, post, readMessages, withApp } from "../harness.ts";
+import { json, post, withApp } from "../harness.ts";
+import { readMessages } from "../read_messages.ts";
 
 const STREAM = { accept: "text/event-stream" };
 

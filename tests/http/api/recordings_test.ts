@@ -6,7 +6,8 @@ import * as assert from "uvu/assert";
 import { uuidv7 } from "../../../src/lib/uuidv7.ts";
 import type { NodeDiff } from "../../../src/replay/diff.ts";
 import { chain, openWholeApp, type WholeApp } from "../whole_app.ts";
-import { json, post, readMessages } from "../harness.ts";
+import { json, post } from "../harness.ts";
+import { readMessages } from "../read_messages.ts";
 
 interface ReadEvent {
   readonly id: string;

@@ -1,6 +1,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { compiled, json, post, withApp } from "../harness.ts";
+import { json, post, withApp } from "../harness.ts";
+import { compiled } from "../workflows.ts";
 
 function put(body: unknown, headers: Record<string, string> = {}): RequestInit {
   const text = typeof body === "string" ? body : JSON.stringify(body);

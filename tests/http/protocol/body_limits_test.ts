@@ -11,7 +11,8 @@ import { scanJson } from "../../../src/lib/json_scan.ts";
 import { readBytes } from "../../../src/http/protocol/request_body.ts";
 import { listen } from "../../../src/http/server.ts";
 import { eventually } from "../../support/eventually.ts";
-import { finish, json, post, taken, webhookWorkflow, withApp } from "../harness.ts";
+import { finish, json, post, taken, withApp } from "../harness.ts";
+import { webhookWorkflow } from "../workflows.ts";
 import { chain, openWholeApp } from "../whole_app.ts";
 
 const test = suite("bodies");

@@ -3,18 +3,8 @@ import * as assert from "uvu/assert";
 import { idempotencyOf } from "../../../src/http/protocol/idempotency.ts";
 import type { Claim } from "../../../src/execution/claim.ts";
 import type { CompiledWorkflow, NodeDefinition } from "../../../src/workflow/definition.ts";
-import {
-  compiled,
-  finish,
-  type Harness,
-  json,
-  post,
-  respondEarly,
-  taken,
-  webhookWorkflow,
-  withApp,
-  type Work,
-} from "../harness.ts";
+import { finish, type Harness, json, post, respondEarly, taken, withApp, type Work } from "../harness.ts";
+import { compiled, webhookWorkflow } from "../workflows.ts";
 
 const KEY = { "idempotency-key": "order-1" };
 

@@ -1,7 +1,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { WorkflowSettings } from "../../../src/workflow/definition.ts";
-import { json, post, webhookWorkflow, withApp } from "../harness.ts";
+import { json, post, withApp } from "../harness.ts";
+import { webhookWorkflow } from "../workflows.ts";
 
 test("/webhook answers an unknown path with 404", () =>
   withApp({}, async ({ app, lines }) => {

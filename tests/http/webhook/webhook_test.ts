@@ -2,7 +2,8 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { MillraceError, UnavailableError } from "../../../src/lib/errors.ts";
 import { isExecutionId } from "../../../src/lib/uuidv7.ts";
-import { finish, json, post, webhookWorkflow, withApp } from "../harness.ts";
+import { finish, json, post, withApp } from "../harness.ts";
+import { webhookWorkflow } from "../workflows.ts";
 
 test("POST /webhook answers with the trigger's output through the workflow", () =>
   withApp({}, async ({ app, lines }) => {

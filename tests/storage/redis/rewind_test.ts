@@ -16,7 +16,7 @@ import { ERROR_STATUS } from "../../../src/http/protocol/error_status.ts";
 import { openRedisStore } from "../../../src/storage/redis/store.ts";
 import type { Store } from "../../../src/storage/store.ts";
 import { RedisConnection } from "../../../src/storage/redis/connection/connection.ts";
-import { webhookWorkflow } from "../../http/harness.ts";
+import { webhookWorkflow } from "../../http/workflows.ts";
 import { awaitReply, ending, requestOf, takeClaim } from "../drivers.ts";
 import { eventually } from "../../support/eventually.ts";
 import { harmfulTest, startFaultyRedis } from "../../support/faulty_redis.ts";
