@@ -22,7 +22,7 @@ interface Row {
 const CHAOS_MS = 90_000;
 const TEST_FILE_MS = 90_000;
 /** How long a planted test waits for what will not come, in milliseconds. */
-const PLANTED_PATIENCE_MS = 8000;
+const PLANTED_WAIT_LIMIT_MS = 8000;
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PLANT = new URL("plant.ts", import.meta.url).href;
 
@@ -81,7 +81,7 @@ async function tryTests(name: PlantName): Promise<Verdict> {
       env: {
         TEST_REDIS_URL: redis.url,
         TEST_REDIS_PLAIN_URL: plain.url,
-        TEST_PATIENCE_MS: String(PLANTED_PATIENCE_MS),
+        TEST_WAIT_LIMIT_MS: String(PLANTED_WAIT_LIMIT_MS),
         [FOUND_VARIABLE]: JSON.stringify(await findRedisServer()),
         NODE_OPTIONS: `--import tsx --import ${PLANT}`,
         MILLRACE_PLANT: name,

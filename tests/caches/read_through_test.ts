@@ -8,7 +8,8 @@ import * as assert from "uvu/assert";
 import { Caches } from "../../src/caches/caches.ts";
 import { Locks } from "../../src/locks/locks.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { drivers, eventually } from "../storage/drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { drivers } from "../storage/drivers.ts";
 import { Crowd } from "./crowd.ts";
 
 const A = "https://example.com/a";

@@ -7,7 +7,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Worker } from "../../src/engine/worker.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { drivers, eventually } from "../storage/drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { drivers } from "../storage/drivers.ts";
 import { withMovedDate } from "../support/moved_date.ts";
 import { type Bench, chainOf, failing, logToEnd, makeBench, typesOf } from "./bench_of_work.ts";
 

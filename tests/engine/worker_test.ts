@@ -7,7 +7,8 @@ import type { Worker } from "../../src/engine/worker.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { uuidv7 } from "../../src/lib/uuidv7.ts";
 import { pause } from "../../src/lib/delay.ts";
-import { awaitReply, drivers, eventually } from "../storage/drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { awaitReply, drivers } from "../storage/drivers.ts";
 import { type Bench, chainOf, failing, logToEnd, makeBench, typesOf } from "./bench_of_work.ts";
 
 const act = (id: string, more: object = {}) => ({ id, type: "act", parameters: { name: id }, ...more });

@@ -9,7 +9,8 @@ import type { JsonObject } from "../../src/lib/json.ts";
 import { Locks } from "../../src/locks/locks.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { chain, openWholeApp } from "../http/whole_app.ts";
-import { drivers, eventually } from "../storage/drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { drivers } from "../storage/drivers.ts";
 import { answer, call, failure, openSite, seen } from "./http_site.ts";
 
 const { origin, close } = await openSite();

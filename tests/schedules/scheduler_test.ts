@@ -12,7 +12,8 @@ import { nextTime } from "../../src/schedules/occurrences.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { WorkflowCatalog } from "../../src/workflow/catalog.ts";
 import type { Schedule } from "../../src/workflow/definition.ts";
-import { drivers, eventually } from "../storage/drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { drivers } from "../storage/drivers.ts";
 
 const NAME = { workflowId: "tick", node: "clock" };
 const END = { id: "end", type: "transform", parameters: { output: "{{ scheduledAt }}" } };

@@ -6,10 +6,11 @@ import * as assert from "uvu/assert";
 import { isExecutionId } from "../../src/lib/uuidv7.ts";
 import type { Concurrency, ExecutionRequest } from "../../src/execution/request.ts";
 import type { Store } from "../../src/storage/store.ts";
+import { eventually } from "../support/eventually.ts";
 import {
   drivers,
   ending,
-  eventually,
+  openEach,
   placedRequestOf,
   requestOf,
   takeClaim,
@@ -22,13 +23,7 @@ for (const driver of drivers()) {
   const test = suite(`Admission on ${driver.name}`);
   let store: Store;
 
-  test.before.each(async () => {
-    store = await driver.open("a", { queueLimit: 30 });
-  });
-  test.after.each(async () => {
-    await store[Symbol.asyncDispose]();
-    await driver.clean();
-  });
+  openEach(test, driver, (opened) => store = opened, { queueLimit: 30 });
 
   test("request() lets as many run as the limit says, and admits the others in their order", async () => {
     const ids = await requested(store, { count: 5, limit: 2 });

@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import fc from "fast-check";
 import type { AuditRecord } from "../../src/audit/audit_log.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { drivers } from "./drivers.ts";
+import { drivers, openEach } from "./drivers.ts";
 import { refuses } from "./expectations.ts";
 
 function record(members: Partial<AuditRecord> = {}): AuditRecord {
@@ -43,13 +43,7 @@ for (const driver of drivers()) {
   const test = suite(`The audit on ${driver.name}`);
   let store: Store;
 
-  test.before.each(async () => {
-    store = await driver.open("a", { auditLimit: 300 });
-  });
-  test.after.each(async () => {
-    await store[Symbol.asyncDispose]();
-    await driver.clean();
-  });
+  openEach(test, driver, (opened) => store = opened, { auditLimit: 300 });
 
   test("list() gives what was appended, the newest first, as it was", async () => {
     assert.equal(await store.audit.list({ limit: 10 }), { entries: [] });

@@ -8,20 +8,15 @@ import { FencedError } from "../../src/lib/errors.ts";
 import type { Claim } from "../../src/execution/claim.ts";
 import type { ExecutionRequest } from "../../src/execution/request.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { awaitReply, completed, drivers, ending, eventually, requestOf, takeClaim } from "./drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { awaitReply, completed, drivers, ending, openEach, requestOf, takeClaim } from "./drivers.ts";
 import { endsOnce, rejects } from "./expectations.ts";
 
 for (const driver of drivers()) {
   const test = suite(`Dead letters on ${driver.name}`);
   let store: Store;
 
-  test.before.each(async () => {
-    store = await driver.open("a", { maxDeliveries: 2, leaseSeconds: 0.3 });
-  });
-  test.after.each(async () => {
-    await store[Symbol.asyncDispose]();
-    await driver.clean();
-  });
+  openEach(test, driver, (opened) => store = opened, { maxDeliveries: 2, leaseSeconds: 0.3 });
 
   test("release() of the last delivery ends the execution, and answers its caller", async () => {
     const request = requestOf({ replyTo: store.replies.instance, input: { body: { n: 7 } } });

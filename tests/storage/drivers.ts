@@ -1,6 +1,7 @@
 /**
  * The drivers that the contract suites run over: memory, Redis with JSON, Redis without, Redis in several partitions.
  */
+import type { Test } from "uvu";
 import { createMemoryStore } from "../../src/storage/memory/store.ts";
 import type { Claim } from "../../src/execution/claim.ts";
 import type { FinishOptions } from "../../src/execution/work_queue.ts";
@@ -10,24 +11,14 @@ import type { ReplyWait } from "../../src/execution/replies.ts";
 import type { Store } from "../../src/storage/store.ts";
 import type { LogEvent } from "../../src/execution/event.ts";
 import { openRedisStore } from "../../src/storage/redis/store.ts";
+import type { RedisStoreOptions } from "../../src/storage/redis/store_options.ts";
+import type { StoreOptions } from "../../src/storage/store_rules.ts";
 import { uuidv7 } from "../../src/lib/uuidv7.ts";
+import { WAIT_LIMIT_MS } from "../support/eventually.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 
-/** How long is waited for what must come: only what never comes takes as long, however slow the machine. */
-const PATIENCE_MS = Number(process.env.TEST_PATIENCE_MS ?? 120_000);
-
 /** What a test may set of a store; only Redis has leases. */
-export interface OpenOptions {
-  readonly maxWaiters?: number;
-  readonly leaseSeconds?: number;
-  readonly queueLimit?: number;
-  readonly maxDeliveries?: number;
-  readonly logLimitBytes?: number;
-  readonly mailboxEntries?: number;
-  readonly mailboxBytes?: number;
-  readonly cacheLimitBytes?: number;
-  readonly auditLimit?: number;
-}
+export type OpenOptions = Omit<StoreOptions, "instance"> & Pick<RedisStoreOptions, "leaseSeconds">;
 
 /** A driver under test. */
 export interface Driver {
@@ -68,6 +59,19 @@ function redisDriver({ name, url, partitions }: { name: string; url: string; par
   };
 }
 
+/** Before each test of a suite opens a store and hands it to `take`; closes it afterwards and removes its data. */
+export function openEach(test: Test, driver: Driver, take: (store: Store) => unknown, options?: OpenOptions): void {
+  let store: Store;
+  test.before.each(async () => {
+    store = await driver.open("a", options);
+    take(store);
+  });
+  test.after.each(async () => {
+    await store[Symbol.asyncDispose]();
+    await driver.clean();
+  });
+}
+
 /** A request with defaults. */
 export function requestOf(options: Partial<ExecutionRequest> = {}): ExecutionRequest {
   return {
@@ -94,18 +98,18 @@ export function placedRequestOf(store: Store, options: Partial<ExecutionRequest>
   return requestOf({ executionId, ...options });
 }
 
-/** Takes until the execution comes, failing after a minute. Whatever else comes is let go. */
+/** Takes until the execution comes. Whatever else comes is let go. */
 export async function takeClaim(store: Store, executionId: string): Promise<Claim> {
   const [claim] = await takeClaims(store, [executionId]);
   return claim!;
 }
 
 /**
- * Takes until all these executions came, failing after a minute; the claims in the order of the ids. As a worker does,
+ * Takes until all these executions came; the claims in the order of the ids. As a worker does,
  * it begins the suspects.
  */
 export async function takeClaims(store: Store, executionIds: readonly string[]): Promise<Claim[]> {
-  const signal = AbortSignal.timeout(PATIENCE_MS);
+  const signal = AbortSignal.timeout(WAIT_LIMIT_MS);
   const taken = new Map<string, Claim>();
   const missing = () => executionIds.filter((id) => !taken.has(id));
   while (!signal.aborted && missing().length > 0) {
@@ -114,7 +118,7 @@ export async function takeClaims(store: Store, executionIds: readonly string[]):
       taken.set(claim.executionId, claim);
     }
   }
-  if (missing().length > 0) throw new Error(`Not handed out within ${PATIENCE_MS} ms: ${missing().join(", ")}`);
+  if (missing().length > 0) throw new Error(`Not handed out within ${WAIT_LIMIT_MS} ms: ${missing().join(", ")}`);
   return executionIds.map((id) => taken.get(id)!);
 }
 
@@ -151,18 +155,7 @@ export async function awaitReply(
   executionId: string,
   options: Partial<ReplyWait> = {},
 ): Promise<ExecutionResult> {
-  const { result, interrupted } = await store.replies.wait(executionId, { timeoutMs: PATIENCE_MS, ...options }).reply;
+  const { result, interrupted } = await store.replies.wait(executionId, { timeoutMs: WAIT_LIMIT_MS, ...options }).reply;
   if (result === undefined) throw new Error(`No reply: ${interrupted}`);
   return result;
-}
-
-/** Waits until `check` gives a value, failing after a minute. */
-export async function eventually<T>(check: () => Promise<T | undefined | false>, what: string): Promise<T> {
-  const until = performance.now() + PATIENCE_MS;
-  for (;;) {
-    const value = await check();
-    if (value !== undefined && value !== false) return value;
-    if (performance.now() > until) throw new Error(`Not within ${PATIENCE_MS} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }

@@ -6,7 +6,8 @@ import * as assert from "uvu/assert";
 import { FencedError } from "../../src/lib/errors.ts";
 import type { StoredEvent } from "../../src/execution/event.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { awaitReply, completed, drivers, ending, eventually, requestOf, takeClaim } from "./drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { awaitReply, completed, drivers, ending, requestOf, takeClaim } from "./drivers.ts";
 import { endsOnce, refuses, rejects } from "./expectations.ts";
 
 for (const driver of drivers()) {

@@ -6,7 +6,8 @@ import * as assert from "uvu/assert";
 import type { ExternalClaim, ExternalReport } from "../../src/execution/external_work.ts";
 import type { LogEvent } from "../../src/execution/event.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { drivers, ending, eventually, placedRequestOf, requestOf, takeClaim, takenWithin } from "./drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { drivers, ending, openEach, placedRequestOf, requestOf, takeClaim, takenWithin } from "./drivers.ts";
 
 const LEASE_MS = 60_000;
 const started: LogEvent = { type: "execution.started", time: 1, data: { epoch: 1, worker: "them" } };
@@ -16,13 +17,7 @@ for (const driver of drivers()) {
   const test = suite(`External work on ${driver.name}`);
   let store: Store;
 
-  test.before.each(async () => {
-    store = await driver.open("a", { maxDeliveries: 2 });
-  });
-  test.after.each(async () => {
-    await store[Symbol.asyncDispose]();
-    await driver.clean();
-  });
+  openEach(test, driver, (opened) => store = opened, { maxDeliveries: 2 });
 
   const take = (leaseMs = LEASE_MS, workflowIds = ["orders"], count = 10) =>
     store.external.take({ workflowIds, count, leaseMs });

@@ -8,7 +8,7 @@ import { MAX_FORKS } from "../../src/execution/forks.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { json, post } from "../http/harness.ts";
 import { chain, openWholeApp } from "../http/whole_app.ts";
-import { drivers, requestOf } from "./drivers.ts";
+import { drivers, openEach, requestOf } from "./drivers.ts";
 
 const LARGE = "z".repeat(40_000);
 
@@ -16,13 +16,7 @@ for (const driver of drivers()) {
   const test = suite(`Forks on ${driver.name}`);
   let store: Store;
 
-  test.before.each(async () => {
-    store = await driver.open("a");
-  });
-  test.after.each(async () => {
-    await store[Symbol.asyncDispose]();
-    await driver.clean();
-  });
+  openEach(test, driver, (opened) => store = opened);
 
   const requested = async () => {
     const request = requestOf();

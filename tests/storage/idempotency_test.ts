@@ -5,20 +5,15 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Acceptance, ExecutionRequest, Idempotency } from "../../src/execution/request.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { drivers, ending, eventually, placedRequestOf, takeClaim, takenWithin } from "./drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { drivers, ending, openEach, placedRequestOf, takeClaim, takenWithin } from "./drivers.ts";
 import { endsOnce, refuses } from "./expectations.ts";
 
 for (const driver of drivers()) {
   const test = suite(`Idempotency on ${driver.name}`);
   let store: Store;
 
-  test.before.each(async () => {
-    store = await driver.open("a");
-  });
-  test.after.each(async () => {
-    await store[Symbol.asyncDispose]();
-    await driver.clean();
-  });
+  openEach(test, driver, (opened) => store = opened);
 
   test("a hundred requests at once with one key start one execution", async () => {
     const requests = Array.from({ length: 100 }, () => keyed(store));

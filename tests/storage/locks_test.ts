@@ -5,7 +5,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Grant, LockRequest } from "../../src/locks/lock_store.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { drivers, eventually } from "./drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { drivers } from "./drivers.ts";
 import { refuses } from "./expectations.ts";
 
 const NAME = "reports/2026 {a}";

@@ -8,7 +8,7 @@ import type { LogEvent, StoredEvent } from "../../src/execution/event.ts";
 import { compareEntryIds } from "../../src/lib/entry_id.ts";
 import { applyEvent, emptyState } from "../../src/execution/state.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { completed, drivers, ending, requestOf, takeClaim } from "./drivers.ts";
+import { completed, drivers, ending, openEach, requestOf, takeClaim } from "./drivers.ts";
 
 const LARGE = "x".repeat(40_000);
 
@@ -33,8 +33,8 @@ for (const driver of drivers()) {
   let id: string;
   let written: LogEvent[];
 
+  openEach(test, driver, (opened) => store = opened);
   test.before.each(async () => {
-    store = await driver.open("a");
     const request = requestOf();
     id = request.executionId;
     await store.log.request(request);
@@ -47,10 +47,6 @@ for (const driver of drivers()) {
     const last = [started("g"), completed("g", 6), ...ending(claim).events];
     await store.work.finish(claim, ending(claim, { sequence: 1 + written.length, events: last }));
     written.push(...last);
-  });
-  test.after.each(async () => {
-    await store[Symbol.asyncDispose]();
-    await driver.clean();
   });
 
   test("read() gives every event that was appended, in order, each under a growing id of its own", async () => {

@@ -5,7 +5,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isGap, type MailboxEntry } from "../../src/sessions/mailbox.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { drivers, eventually } from "./drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { drivers, openEach } from "./drivers.ts";
 import { refuses } from "./expectations.ts";
 
 const EVENTS = { box: "events", id: "alice" } as const;
@@ -28,13 +29,7 @@ for (const driver of drivers()) {
   const test = suite(`Mailboxes on ${driver.name}`);
   let store: Store;
 
-  test.before.each(async () => {
-    store = await driver.open("a", { mailboxEntries: 10, mailboxBytes: 1000 });
-  });
-  test.after.each(async () => {
-    await store[Symbol.asyncDispose]();
-    await driver.clean();
-  });
+  openEach(test, driver, (opened) => store = opened, { mailboxEntries: 10, mailboxBytes: 1000 });
 
   test("read() gives what was posted to one box of one session, in order and from any entry on", async () => {
     const ids: string[] = [];

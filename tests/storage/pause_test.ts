@@ -8,7 +8,8 @@ import { foldState } from "../support/fold_state.ts";
 import type { Claim } from "../../src/execution/claim.ts";
 import type { ExecutionRequest } from "../../src/execution/request.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { completed, drivers, ending, eventually, requestOf, takeClaim, takenWithin } from "./drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { completed, drivers, ending, requestOf, takeClaim, takenWithin } from "./drivers.ts";
 import { endsOnce, rejects } from "./expectations.ts";
 
 for (const driver of drivers()) {

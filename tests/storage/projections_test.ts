@@ -6,7 +6,8 @@ import * as assert from "uvu/assert";
 import { Assembler } from "../../src/feed/assembler.ts";
 import type { FeedEntry, FeedMark, FollowedEntry } from "../../src/feed/projections.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { completed, drivers, ending, eventually, requestOf, takeClaim } from "./drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { completed, drivers, ending, openEach, requestOf, takeClaim } from "./drivers.ts";
 
 const workflows = { get: () => Promise.resolve(undefined) };
 
@@ -14,13 +15,7 @@ for (const driver of drivers()) {
   const test = suite(`Projections on ${driver.name}`);
   let store: Store;
 
-  test.before.each(async () => {
-    store = await driver.open("a");
-  });
-  test.after.each(async () => {
-    await store[Symbol.asyncDispose]();
-    await driver.clean();
-  });
+  openEach(test, driver, (opened) => store = opened);
 
   test("takeFeed() names every event, and the entry that ends an execution carries its summary", async () => {
     const request = requestOf({ historyTtlSeconds: 100 });

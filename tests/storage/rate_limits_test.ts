@@ -6,19 +6,13 @@ import * as assert from "uvu/assert";
 import fc from "fast-check";
 import { MemoryRateLimits } from "../../src/storage/memory/rate_limits.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { drivers } from "./drivers.ts";
+import { drivers, openEach } from "./drivers.ts";
 
 for (const driver of drivers()) {
   const test = suite(`Rate limits on ${driver.name}`);
   let store: Store;
 
-  test.before.each(async () => {
-    store = await driver.open("a");
-  });
-  test.after.each(async () => {
-    await store[Symbol.asyncDispose]();
-    await driver.clean();
-  });
+  openEach(test, driver, (opened) => store = opened);
 
   test("admit() lets as many through as the limit says, and says when the next may come", async () => {
     const limit = { limit: 2, perSeconds: 600 };

@@ -6,7 +6,8 @@ import * as assert from "uvu/assert";
 import type { ScheduleMove, StoredSchedule, WantedSchedule } from "../../src/schedules/schedule_store.ts";
 import type { Store } from "../../src/storage/store.ts";
 import type { Schedule } from "../../src/workflow/definition.ts";
-import { drivers, eventually } from "./drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { drivers } from "./drivers.ts";
 
 const NAME = { workflowId: "report-1.x", node: "nightly" };
 const CLAIM = { count: 10, leaseMs: 60_000 };

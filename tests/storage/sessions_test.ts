@@ -10,7 +10,8 @@ import { mergePatch } from "../../src/sessions/merge_patch.ts";
 import { SealedParts } from "../../src/sessions/sealed_parts.ts";
 import { Sessions } from "../../src/sessions/sessions.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { drivers, eventually } from "./drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { drivers, openEach } from "./drivers.ts";
 import { refuses } from "./expectations.ts";
 import { patchAll } from "./session_patches.ts";
 
@@ -73,13 +74,9 @@ for (const driver of drivers()) {
   let store: Store;
   let sessions: Sessions;
 
-  test.before.each(async () => {
-    store = await driver.open("a");
+  openEach(test, driver, (opened) => store = opened);
+  test.before.each(() => {
     sessions = new Sessions({ store: store.sessions, limitBytes: 2000 });
-  });
-  test.after.each(async () => {
-    await store[Symbol.asyncDispose]();
-    await driver.clean();
   });
 
   test("put(), merge() and patch() do to any document what the RFCs say, sealed or not", async () => {

@@ -12,12 +12,12 @@ import type { ExecutionRequest } from "../../src/execution/request.ts";
 import type { UnwrittenRun } from "../../src/execution/short_way.ts";
 import type { FeedEntry } from "../../src/feed/projections.ts";
 import type { Store } from "../../src/storage/store.ts";
+import { eventually } from "../support/eventually.ts";
 import {
   awaitReply,
   completed,
   drivers,
   ending,
-  eventually,
   type OpenOptions,
   placedRequestOf,
   requestOf,

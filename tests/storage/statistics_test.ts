@@ -9,7 +9,8 @@ import { rebuild } from "../../src/feed/rebuild.ts";
 import { bucketOf, dayOf } from "../../src/feed/statistics.ts";
 import type { FeedEntry } from "../../src/feed/projections.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { completed, drivers, ending, eventually, requestOf, takeClaim } from "./drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { completed, drivers, ending, openEach, requestOf, takeClaim } from "./drivers.ts";
 
 const workflows = { get: () => Promise.resolve(undefined) };
 
@@ -17,13 +18,7 @@ for (const driver of drivers()) {
   const test = suite(`Statistics on ${driver.name}`);
   let store: Store;
 
-  test.before.each(async () => {
-    store = await driver.open("a");
-  });
-  test.after.each(async () => {
-    await store[Symbol.asyncDispose]();
-    await driver.clean();
-  });
+  openEach(test, driver, (opened) => store = opened);
 
   test("days() counts each end once, by status and duration, however often it is applied", async () => {
     const ids: string[] = [];

@@ -7,7 +7,8 @@ import * as assert from "uvu/assert";
 import type { Store } from "../../src/storage/store.ts";
 import type { WebhookRoute } from "../../src/workflow/workflow_store.ts";
 import type { WorkflowDefinition } from "../../src/workflow/definition.ts";
-import { drivers, eventually } from "./drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { drivers, openEach } from "./drivers.ts";
 import { refuses } from "./expectations.ts";
 
 const definition: WorkflowDefinition = {
@@ -38,13 +39,7 @@ for (const driver of drivers()) {
   const test = suite(`WorkflowStore on ${driver.name}`);
   let store: Store;
 
-  test.before.each(async () => {
-    store = await driver.open("a");
-  });
-  test.after.each(async () => {
-    await store[Symbol.asyncDispose]();
-    await driver.clean();
-  });
+  openEach(test, driver, (opened) => store = opened);
 
   test("put() counts versions, keeps the older ones, and makes none for the same definition", async () => {
     const first = await store.workflows.put("orders", definition, { routes: [route] });
