@@ -51,7 +51,7 @@ export class UnwrittenQueue implements Pick<WorkQueue, "append" | "suspend" | "f
 
   async finish(claim: Claim, { events, result, sequence }: FinishOptions): Promise<void> {
     if (this.#claim !== undefined) return await this.#work.finish(this.#claim, { events, result, sequence });
-    const run = { requestedAt: claim.requestedAt, events: startedBy(events, "single-write"), result };
+    const run = { requestedAt: claim.requestedAt, events: onWay(events, "single-write"), result };
     if (!await this.#settle(this.#writes.record(run))) throw new NotOursError("An earlier execution has the key");
   }
 
@@ -75,6 +75,6 @@ export class UnwrittenQueue implements Pick<WorkQueue, "append" | "suspend" | "f
 }
 
 /** Says in `execution.started` which way it was. */
-function startedBy(events: readonly LogEvent[], way: Way): LogEvent[] {
+function onWay(events: readonly LogEvent[], way: Way): LogEvent[] {
   return events.map((event) => event.type === "execution.started" ? { ...event, data: { ...event.data, way } } : event);
 }
