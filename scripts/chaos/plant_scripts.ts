@@ -61,7 +61,7 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
     find: /math\.min\(clock\(\) \+ ARGV\[7\], tonumber\(m\[13\]\)\)/,
     put: "clock() + ARGV[7]",
   }],
-  "slot-kept": [{ find: /redis\.call\('ZREM', ARGV\[8\] \.\. 'slots:' \.\. m\[4\], ARGV\[1\]\)/, put: "" }],
+  "slot-kept": [{ find: /redis\.call\('ZREM', base \.\. 'slots:' \.\. group, id\)/, put: "" }],
   "no-queue-limit": [{ find: /^ +if length >= .* then return \{'full', length\} end$/m, put: "" }],
   "request-twice": [
     { find: /^if known\[1\] then$/m, put: "if false then" },

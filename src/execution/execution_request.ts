@@ -29,7 +29,7 @@ export interface RequestParts {
   readonly external?: { readonly timeoutSeconds?: number | undefined };
 }
 
-/** A request under a new id. */
+/** A request under a new id; where its workflow has a lock, `locked` is still to be called. */
 export function makeRequest(log: Pick<ExecutionLog, "makeId">, parts: RequestParts): ExecutionRequest {
   const { workflow: { id: workflowId, version, definition, webhooks }, trigger, input, idempotency, fork } = parts;
   const { startedBy } = parts;
@@ -84,8 +84,9 @@ export function requestSettings(
   };
 }
 
-/** `onOverlap` alone asks for one at a time. */
-function concurrencyOf({ concurrency, onOverlap }: WorkflowSettings): Concurrency | undefined {
-  if (concurrency === undefined && onOverlap === undefined) return undefined;
-  return { limit: concurrency ?? 1, onOverlap: onOverlap === "skip" ? "reject" : onOverlap ?? "queue" };
+/** `onOverlap` alone asks for one at a time; beside a lock, for one at a time of each value. */
+function concurrencyOf({ concurrency, lock, onOverlap }: WorkflowSettings): Concurrency | undefined {
+  if (concurrency === undefined && lock === undefined && onOverlap === undefined) return undefined;
+  const limit = concurrency ?? (lock === undefined ? 1 : undefined);
+  return { ...(limit !== undefined && { limit }), onOverlap: onOverlap === "skip" ? "reject" : onOverlap ?? "queue" };
 }

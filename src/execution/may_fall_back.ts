@@ -7,13 +7,14 @@ import type { Submission } from "./submit.ts";
 
 /**
  * `settings.fallback` decides where it is there. By default it is a webhook whose caller waits for the answer, and so
- * would ask again, of a workflow without side effects and without slots, which are counted in the store.
+ * would ask again, of a workflow without side effects, and without slots or a lock, which are kept in the store.
  */
 export function mayFallBack({ workflow, trigger, wait }: Pick<Submission, "workflow" | "trigger" | "wait">): boolean {
-  const { fallback, concurrency, onOverlap } = workflow.definition.settings;
+  const { fallback, concurrency, lock, onOverlap } = workflow.definition.settings;
   const webhook = workflow.webhooks.find(({ nodeId }) => nodeId === trigger);
   if (webhook === undefined) return false;
   if (fallback !== undefined) return fallback;
-  if (wait === undefined || concurrency !== undefined || onOverlap !== undefined) return false;
+  if (wait === undefined) return false;
+  if ([concurrency, lock, onOverlap].some((setting) => setting !== undefined)) return false;
   return isPure(workflow);
 }

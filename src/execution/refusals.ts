@@ -2,6 +2,7 @@
  * The errors with which a store refuses a request, for the caller to see.
  */
 import { AppendRefusedError, MillraceError } from "../lib/errors.ts";
+import type { Concurrency } from "./request.ts";
 
 /** The longest `Retry-After` of a refusal, in seconds. */
 const RETRY_WITHIN_SECONDS = 5;
@@ -31,9 +32,12 @@ export function logLimit(limitBytes: number): AppendRefusedError {
   return new AppendRefusedError("log_limit", `The log of the execution would be larger than ${limitBytes} bytes`);
 }
 
-/** All slots of the workflow are taken, and it does not queue. */
-export function concurrencyExceeded(workflowId: string, limit: number): MillraceError {
-  const message = `The workflow "${workflowId}" runs ${limit} times already, which is its limit`;
+/** Its lock is held or all slots of the workflow are taken, and it does not queue. */
+export function concurrencyExceeded(workflowId: string, { limit, lock }: Concurrency): MillraceError {
+  const locked = lock === undefined ? undefined : "an execution has the lock of the same value";
+  const taken = limit === undefined ? undefined : `it runs ${limit} times already, which is its limit`;
+  const reasons = [locked, taken].filter((reason) => reason !== undefined).join(", or ");
+  const message = `The workflow "${workflowId}" does not run now: ${reasons}`;
   return new MillraceError("concurrency_exceeded", message, { headers: retryAfter() });
 }
 

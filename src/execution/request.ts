@@ -31,7 +31,7 @@ export interface ExecutionRequest {
   readonly fork?: ForkOrigin;
   /** The name of the API token that started it. Default none: a webhook, a schedule, or a token without a name. */
   readonly startedBy?: string;
-  /** How many executions of this workflow may be under way at once. */
+  /** What must be free before it runs. */
   readonly concurrency?: Concurrency;
   /** Another program runs it: one to which it is handed out, or whoever requests it, who reports by itself. */
   readonly external?: "taken" | "reported";
@@ -65,9 +65,15 @@ export function ownKey(what: string): string {
   return `${OWN}${what}`;
 }
 
-/** The slots of a workflow, and what happens to a request that finds none free. */
+/**
+ * What must be free before an execution runs, one at least of the two, and what happens to a request that does not find it
+ * so. Of those that wait, the oldest comes first. The lock is taken before the slot.
+ */
 export interface Concurrency {
-  readonly limit: number;
+  /** How many executions of its workflow may be under way at once; absent: any number. */
+  readonly limit?: number;
+  /** Digest of a value: of its workflow one execution at a time has it; see `workflow_lock.ts`. */
+  readonly lock?: string;
   readonly onOverlap: "queue" | "reject" | "cancelPrevious";
 }
 

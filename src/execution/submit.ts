@@ -25,6 +25,7 @@ import { makeRequest, type RequestParts } from "./execution_request.ts";
 import type { ExecutionLog } from "./log.ts";
 import type { Replies, Reply, Waiter } from "./replies.ts";
 import type { ExecutionRequest } from "./request.ts";
+import { locked } from "./workflow_lock.ts";
 import { type Accepted, type ShortWayParts, submitLocally } from "./submit_locally.ts";
 import { waitForResult } from "./wait_on_log.ts";
 
@@ -72,7 +73,7 @@ export interface Submitted {
  *
  * A request whose idempotency key was used waits for that execution instead, on its log.
  *
- * @throws {MillraceError} what `ExecutionLog.request` throws; `unavailable` when nothing was started for certain,
+ * @throws {MillraceError} what `ExecutionLog.request` throws; `invalid_lock` where `settings.lock` has no value; `unavailable` when nothing was started for certain,
  * `outcome_unknown` (with the execution's id) when nobody can say, `too_many_waiters` and `shutting_down` when somebody
  * would wait; and the signal's reason when it had aborted before anything was done
  */
@@ -106,15 +107,18 @@ export function createSubmit({ log, replies, local, historyTtlSeconds }: SubmitO
     return await submitLocally(request, { log, shortWay: local!.shortWay, place, workflow, isOver });
   }
   return async function submit({ wait, signal, ...parts }) {
-    const made = makeRequest(log, { ...parts, historyTtlSeconds });
+    const startedAt = performance.now();
+    const drawn = makeRequest(log, { ...parts, historyTtlSeconds });
+    const { lock } = parts.workflow;
+    const made = lock === undefined ? drawn : await locked(drawn, lock);
     const isOver = () => replies.closed || signal?.aborted === true;
     if (wait === undefined) {
       const { executionId, way } = await append(made, parts.workflow, isOver);
       return { executionId, replayed: executionId !== made.executionId, way };
     }
     const { timeoutMs, replyEarly = false } = wait;
-    const until = performance.now() + timeoutMs;
-    const waiter = replies.wait(made.executionId, { timeoutMs, signal });
+    const until = startedAt + timeoutMs;
+    const waiter = replies.wait(made.executionId, { timeoutMs: until - performance.now(), signal });
     let accepted: Accepted;
     try {
       const request = { ...made, replyTo: replies.instance, replyEarly };

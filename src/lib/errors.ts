@@ -19,6 +19,7 @@ export type ErrorCode =
   | "invalid_last_event_id"
   | "invalid_parameter"
   | "invalid_idempotency_key"
+  | "invalid_lock"
   | "unauthorized"
   | "verification_failed"
   | "insufficient_scope"

@@ -162,6 +162,7 @@ export class Scheduler {
         return { at: clock.now(), outcome: "skipped", time, reason: "overlap" };
       }
       onError?.(error);
+      if (error.code === "invalid_lock") return { at: clock.now(), outcome: "skipped", time, reason: error.code };
       return undefined;
     }
   }

@@ -48,6 +48,7 @@ export interface CompiledDefinition {
   readonly manualTrigger: string | undefined;
   readonly run: ReadonlyMap<string, NodeRun>;
   readonly tags?: ReadonlyMap<string, Template>;
+  readonly lock?: Template;
 }
 
 /** Throws `InvalidWorkflowError` unless `id` can be the id of a workflow. */
@@ -86,6 +87,7 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
     }
   }
   const tags = compileTags(parsed.head?.settings.tags, { ...options, faults, budget });
+  const lock = compileLock(parsed.head?.settings.lock, { ...options, faults, budget });
   const connections = parsed.connections.flatMap(({ index, value }) =>
     value === undefined ? [] : [{ index, connection: value }]
   );
@@ -107,6 +109,7 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
     manualTrigger,
     run,
     ...(tags && { tags }),
+    ...(lock && { lock }),
   };
 }
 
@@ -151,6 +154,16 @@ function compileTags(
       return [name, compileTemplate(text, { pointer, fault, budget, ...(limits && { limits }) })];
     }),
   );
+}
+
+function compileLock(
+  text: string | undefined,
+  options: CompileOptions & { faults: Fault[]; budget: ParseBudget },
+): Template | undefined {
+  if (text === undefined) return undefined;
+  const { limits, faults, budget } = options;
+  const fault = (pointer: string, detail: string) => void faults.push({ pointer, detail });
+  return compileTemplate(text, { pointer: "/settings/lock", fault, budget, ...(limits && { limits }) });
 }
 
 /** The webhook routes of a definition, in the form in which they are unique over all workflows. */

@@ -62,8 +62,13 @@ export interface WorkflowSettings {
   /** Number of executions of the workflow that may run at the same time; unbounded if absent. */
   concurrency?: number | undefined;
   /**
-   * What happens to an execution that would exceed `concurrency`, or 1 where that is absent. Default `queue`, for
-   * schedules `skip`, which to a caller is the same as `reject`.
+   * A template over the trigger's output: of the executions for which it has the same value one runs at a time, from its
+   * start to its end. An execution for which it has no text, number or truth value is refused with `invalid_lock`.
+   */
+  lock?: string | undefined;
+  /**
+   * What happens to an execution whose `lock` is held, or that would exceed `concurrency`; without both, 1 is the limit.
+   * Default `queue`, for schedules `skip`, which to a caller is the same as `reject`.
    */
   onOverlap?: "queue" | "reject" | "cancelPrevious" | "skip" | undefined;
   /** Whether it may run in this instance's memory while Redis is away; by default where that can do no harm. */
@@ -186,6 +191,8 @@ export interface CompiledWorkflow {
   readonly run: ReadonlyMap<string, NodeRun>;
   /** What `settings.tags` compiles to; absent where there are none. */
   readonly tags?: ReadonlyMap<string, Template>;
+  /** What `settings.lock` compiles to; absent where there is none. */
+  readonly lock?: Template;
 }
 
 /** What a node produces: its output, and the named outputs that deliver it (`["main"]` by default). */

@@ -67,12 +67,16 @@ const settingsSchema = z.strictObject({
   resultTtlSeconds: seconds(86_400).default(60),
   concurrency: z.number().int().min(1).max(1_000_000).optional(),
   onOverlap: z.enum(["queue", "reject", "cancelPrevious", "skip"]).optional(),
+  lock: z.string().min(1).max(4096).optional(),
   fallback: z.boolean().optional(),
   tags: tagsSchema.optional(),
   cache: z.strictObject({
     ttlSeconds: seconds(86_400),
     key: z.array(z.string().regex(/^[\w!#$%&'*+.^`|~-]{1,256}$/, "must be the name of a header")).max(16).optional(),
   }).optional(),
+}).refine(({ lock, fallback }) => lock === undefined || fallback !== true, {
+  path: ["fallback"],
+  message: "must not be given together with lock, which is kept where all instances see it",
 });
 
 /** The settings of a definition that names none. */

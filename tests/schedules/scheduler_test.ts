@@ -155,6 +155,15 @@ for (const driver of drivers()) {
     assert.is(runsOf(heard).length, 1);
   });
 
+  test("a run whose lock has no value is left out, with the reason, and the next one comes in its time", async () => {
+    const { first, heard, start } = await site(1);
+    await first.catalog.put(NAME.workflowId, define({ everySeconds: 1 }, { settings: { lock: "{{ none }}" } }));
+    start();
+    const left = () => heard.filter((what) => "reason" in what && what.reason === "invalid_lock");
+    await eventually(() => Promise.resolve(left().length > 1), "two that are left out");
+    assert.is(runsOf(heard).length, 0);
+  });
+
   test("a changed definition takes over at once, and one that is inactive or gone runs no more", async () => {
     const { first, last, heard, start } = await site(2);
     await first.catalog.put(NAME.workflowId, define({ cron: "0 0 1 1 *" }, free));

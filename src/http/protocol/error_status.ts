@@ -15,6 +15,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   invalid_last_event_id: 400,
   invalid_parameter: 400,
   invalid_idempotency_key: 400,
+  invalid_lock: 400,
   unauthorized: 401,
   verification_failed: 401,
   insufficient_scope: 403,

@@ -1,12 +1,12 @@
 /**
- * Moves executions between their places: in line for a slot, on the work queue, with a worker, suspended, ended.
+ * Moves executions between their places: in line for a slot or a lock, on the work queue, with a worker, suspended, ended.
  *
  * Invariants:
  * 1. An execution is in exactly one place, and only this file changes it.
  * 2. The epoch rises each time an execution goes on the work queue, so a claim that was given up is never the newest.
  * 3. A paused execution is not put on the work queue before its deadline; from then on a worker must end it.
  * 4. An execution has a timer exactly while it is in line or suspended; none is due after the deadline.
- * 5. A slot is held from admission to the end, and given up with the end in one step, which admits the next.
+ * 5. A slot or a lock is held from admission to the end, and given up with the end in one step, which admits the next.
  */
 import { processClock } from "../../lib/clock.ts";
 import { isEnded } from "../../execution/event.ts";
@@ -44,12 +44,12 @@ export class Dispatcher {
 
   /** Gives a new execution its first place. */
   start(execution: MemoryExecution): void {
-    const { workflowId, concurrency } = execution.request;
+    const { concurrency } = execution.request;
     if (concurrency === undefined) return this.requeue(execution);
     execution.place = "in line";
     this.slots.join(execution);
     this.#wakeAt(execution, deadlineOf(execution));
-    this.#admit(workflowId);
+    this.#admit(execution);
     if (concurrency.onOverlap !== "cancelPrevious" || execution.place !== "in line") return;
     for (const previous of this.slots.inTheWayOf(execution)) {
       this.cancel(previous, { reason: "A newer execution took its place" });
@@ -136,7 +136,7 @@ export class Dispatcher {
     this.#state.append(execution, events);
     this.#state.retention.ended(execution);
     if (replyTo !== undefined) this.#waiters.reply(result);
-    this.#admit(workflowId);
+    this.#admit(execution);
   }
 
   /** Ends an execution from outside; its claim, if any, is lost. False if it had ended. */
@@ -161,12 +161,9 @@ export class Dispatcher {
     this.#timers.close();
   }
 
-  #admit(workflowId: string): void {
-    for (;;) {
-      const next = this.slots.admit(workflowId);
-      if (next === undefined) return;
-      this.requeue(next);
-    }
+  /** Lets in who waits for what this execution has had, or waited for. */
+  #admit({ request }: MemoryExecution): void {
+    for (const next of this.slots.admit(request)) this.requeue(next);
   }
 
   #wakeAt(execution: MemoryExecution, at: number): void {
@@ -175,8 +172,8 @@ export class Dispatcher {
 
   #wake(execution: MemoryExecution): void {
     if (execution.place === "in line") {
-      this.slots.leave(execution);
-      this.#admit(execution.request.workflowId);
+      this.slots.leaveLines(execution);
+      this.#admit(execution);
     }
     this.requeue(execution);
   }

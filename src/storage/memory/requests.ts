@@ -105,11 +105,12 @@ export class MemoryRequests implements Pick<ExecutionLog, "makeId" | "request">,
     return { acceptance: { executionId, isNew: true }, execution, kept };
   }
 
-  #refuseExcess({ workflowId, concurrency }: ExecutionRequest): void {
+  #refuseExcess(request: ExecutionRequest): void {
+    const { workflowId, concurrency } = request;
     const { state, dispatcher, queueLimit } = this.#options;
     if (state.underWay >= queueLimit) throw queueFull();
-    if (concurrency?.onOverlap !== "reject" || dispatcher.slots.isFree(workflowId, concurrency.limit)) return;
-    throw concurrencyExceeded(workflowId, concurrency.limit);
+    if (concurrency?.onOverlap !== "reject" || dispatcher.slots.isFree(request)) return;
+    throw concurrencyExceeded(workflowId, concurrency);
   }
 
   #keepRequest(request: ExecutionRequest, time: number): KeptEvent {

@@ -30,8 +30,9 @@ export class Keys {
   /**
    * The prefix of a partition's names, for scripts that find executions by themselves: they append `timers`, `work`,
    * `dead-letters`, `dead:<execution>`, `values:<execution>`, `meta:<execution>`, `execution:result:<execution>`,
-   * `external:<workflow>`, `slots:<workflow>`, `waiting:<workflow>`, `index:…`, `daily:<day>` or `daily-past:<day>`; of a lock `lock:<name>`, `lock-shared:<name>`, `lock-sharers:<name>`,
-   * `lock-queue:<name>`, `lock-fence`, `locks` or `lock-wakes:<instance>`.
+   * `external:<workflow>`, `slots:<group>`, `waiting:<group>`, `locked:<workflow>`, `index:…`, `daily:<day>` or
+   * `daily-past:<day>`; of a lock `lock:<name>`, `lock-shared:<name>`, `lock-sharers:<name>`, `lock-queue:<name>`,
+   * `lock-fence`, `locks` or `lock-wakes:<instance>`. A group is `<workflow>`, or `<workflow>:<digest>` for a lock.
    */
   base(partition: number): string {
     return `${this.#prefix}{${partition}}:`;
@@ -77,7 +78,7 @@ export class Keys {
     return this.#of("state", executionId);
   }
 
-  /** Sorted set of executions that wait, scored with the time (ms) at which they go on; and `admit:<workflow>`. */
+  /** Sorted set of executions that wait, scored with the time (ms) at which they go on; and `admit:<group>`. */
   timers(partition: number): string {
     return `${this.#prefix}{${partition}}:timers`;
   }

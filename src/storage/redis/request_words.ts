@@ -45,12 +45,9 @@ export function requestWords(
     timeoutMs,
     ...(concurrency === undefined && idempotency === undefined ? {} : {
       admission: {
-        keys: {
-          slots: keys.slots(partition, workflowId),
-          waiting: keys.waiting(partition, workflowId),
-          record: keys.idempotency(partition, workflowId, idempotency?.key ?? ""),
-        },
-        ...(concurrency === undefined ? {} : { slots: concurrency.limit }),
+        keys: { record: keys.idempotency(partition, workflowId, idempotency?.key ?? "") },
+        ...(concurrency?.limit !== undefined && { slots: concurrency.limit }),
+        ...(concurrency?.lock !== undefined && { lock: concurrency.lock }),
         onOverlap: concurrency?.onOverlap ?? "",
         fingerprint: idempotency?.fingerprint ?? "",
         recordTtlSeconds: idempotency?.ttlSeconds ?? 0,

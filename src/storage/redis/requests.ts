@@ -211,6 +211,6 @@ function refuseWhenFull(error: unknown): never {
 
 function refusal(what: string, { workflowId, concurrency }: ExecutionRequest): Error {
   if (what === "reused") return idempotencyKeyReused();
-  if (what === "rejected") return concurrencyExceeded(workflowId, concurrency!.limit);
+  if (what === "rejected") return concurrencyExceeded(workflowId, concurrency!);
   return queueFull();
 }

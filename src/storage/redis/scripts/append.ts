@@ -29,7 +29,8 @@ ${ADMISSION}
 ${before}
 ${WRITING}
 local m = redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'status', 'workflow', 'version', 'requestedAt', 'entry',
-  'writer', 'paused', 'resultTtl', 'historyTtl', 'limited', 'deadline', 'deliveries', 'bytes', 'values', 'early', 'external')
+  'writer', 'paused', 'resultTtl', 'historyTtl', 'limited', 'deadline', 'deliveries', 'bytes', 'values', 'early', 'external',
+  'lock')
 if not m[1] then return 'gone' end
 local sequence, entry, paused = tonumber(m[2]), m[7], m[9] == '1'
 local count = tonumber(ARGV[13])
@@ -99,11 +100,7 @@ redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[4], 'versio
 -- What waits has a timer, and what its own instance runs a lease there.
 if entry == '' or entry == LOCAL then redis.call('ZREM', ARGV[8] .. 'timers', ARGV[1]) else drop(KEYS[4], ARGV[9], entry) end
 if m[18] then redis.call('ZREM', ARGV[8] .. 'external:' .. m[4], ARGV[1]) end
-if m[12] then
-  redis.call('ZREM', ARGV[8] .. 'slots:' .. m[4], ARGV[1])
-  redis.call('ZREM', ARGV[8] .. 'waiting:' .. m[4], ARGV[1])
-  admit(ARGV[8], m[4], nowMs)
-end
+if m[12] or m[19] then leave(ARGV[8], groupsOf(m[4], m[12], m[19]), ARGV[1], nowMs) end
 if ARGV[11] ~= '' then
   local letters, letter = ARGV[8] .. 'dead-letters', ARGV[8] .. 'dead:' .. ARGV[1]
   local request = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1][2]

@@ -12,45 +12,57 @@ import { ADMISSION, LIBRARY } from "./script_library.ts";
 /** Appends `execution.requested` and puts the execution on the work stream, or into its workflow's queue. */
 export const REQUEST = defineScript(`
 -- KEYS  1 meta  2 log  3 work  4 feed  5 timers  6 values
---       and where slots or a key are at stake:  7 slots  8 waiting  9 idempotency record
+--       and where slots, a lock or a key are at stake:  7 idempotency record
 -- ARGV  1 execution id  2 workflow  3 version  4 trigger  5 data of execution.requested (JSON)
 --       6 instance to reply to, or ''  7 '1' to reply early  8 trigger's output (JSON)
 --       9 result TTL (s)  10 history TTL (s)  11 timeout (ms)
---       12 how many may be queued or run; without KEYS 7 to 9 it may be '': they are not counted now
+--       12 how many may be queued or run; without KEYS 7 it may be '': they are not counted now
 --       13 time (ms)  14 '1' when it may have been sent before
 --       15 lease (ms) under which the sender runs it, or '': it goes on the work stream
 --       16 '1' when ARGV 8 is large: it does not travel with the work, and stands beside the log
 --       17 '' or, when another program runs it, 'taken' (it is handed out) or 'reported', then base
---       and with KEYS 7 to 9:  18 slots, or ''  19 on overlap  20 fingerprint, or ''  21 its TTL (s)  22 base
+--       and with KEYS 7:  18 slots, or ''  19 on overlap  20 fingerprint, or ''  21 its TTL (s)  22 base
+--       23 digest of the value of its lock, or ''
 -- Reply [what, how many were queued or run before, or '', id..]: 'ok', or 'local' when the sender has the lease, and the
 --       executions to be cancelled for this one; 'existing' and the one that the key made; 'reused', 'full' or
 --       'rejected' when refused. 'ok' or 'local' again when it was sent before
 ${LIBRARY}
 ${ADMISSION}
-local function inTheWay(limit)
-  local ids = redis.call('ZRANGE', KEYS[8], 0, -1)
-  local slots = redis.call('ZRANGE', KEYS[7], 0, -1)
-  table.sort(slots)
-  for i = 1, #slots - limit + 1 do ids[#ids + 1] = slots[i] end
-  local older = {'ok', ''}
-  for _, id in ipairs(ids) do if id < ARGV[1] then older[#older + 1] = id end end
-  return older
-end
 local rich, large = #KEYS > 6, ARGV[16] == '1'
 local external, ownBase = string.match(ARGV[17], '^(%a+) (.*)$')
 local limit = rich and tonumber(ARGV[18]) or nil
+local lock = rich and ARGV[23] ~= '' and ARGV[23] or nil
+local groups = groupsOf(ARGV[2], limit, lock)
+-- What must end before this one gets in: all of its lock, and the oldest of those with slots, as far as too many stay.
+local function inTheWay()
+  local older, seen = {'ok', ''}, {}
+  local function add(ids)
+    for _, id in ipairs(ids) do
+      if id < ARGV[1] and not seen[id] then older[#older + 1] = id; seen[id] = true end
+    end
+  end
+  for _, group in ipairs(groups) do
+    add(redis.call('ZRANGE', ARGV[22] .. 'waiting:' .. group, 0, -1))
+    local slots, stay = redis.call('ZRANGE', ARGV[22] .. 'slots:' .. group, 0, -1), {}
+    for _, id in ipairs(slots) do if not seen[id] then stay[#stay + 1] = id end end
+    table.sort(stay)
+    local most = group == ARGV[2] and limit or 1
+    for i = 1, #stay - most + 1 do add({stay[i]}) end
+  end
+  return older
+end
 local known = ARGV[14] == '1' and redis.call('HMGET', KEYS[1], 'requestedAt', 'inLine', 'entry', 'epoch') or {}
 if known[1] then
   if ARGV[15] ~= '' and known[3] == LOCAL and known[4] == '1' then
     redis.call('ZADD', KEYS[5], clock() + ARGV[15], ARGV[1])
     return {'local', ''}
   end
-  if known[2] == '1' and ARGV[19] == 'cancelPrevious' then return inTheWay(limit) end
+  if known[2] == '1' and ARGV[19] == 'cancelPrevious' then return inTheWay() end
   return {'ok', ''}
 end
 local idempotent = rich and ARGV[20] ~= ''
 if idempotent then
-  local record = redis.call('HMGET', KEYS[9], 'execution', 'fingerprint')
+  local record = redis.call('HMGET', KEYS[7], 'execution', 'fingerprint')
   if record[1] and record[1] ~= ARGV[1] then
     return record[2] == ARGV[20] and {'existing', '', record[1]} or {'reused'}
   end
@@ -60,15 +72,21 @@ if ARGV[12] ~= '' then
   length = redis.call('XLEN', KEYS[3])
   if length >= tonumber(ARGV[12]) then return {'full', length} end
 end
-local now, admitted, nowMs = ARGV[13], true, nil
-if limit then
+local now, nowMs, into = ARGV[13], nil, 0
+if #groups > 0 then
   nowMs = clock()
-  admit(ARGV[22], ARGV[2], nowMs)
-  local waiting = redis.call('ZCARD', KEYS[8])
-  admitted = waiting == 0 and redis.call('ZCARD', KEYS[7]) < limit
-  if not admitted and ARGV[19] == 'reject' then return {'rejected'} end
-  if waiting >= tonumber(ARGV[12]) then return {'full', length} end
+  local waiting = redis.call('ZCARD', ARGV[22] .. 'locked:' .. ARGV[2])
+  for i, group in ipairs(groups) do
+    admit(ARGV[22], group, nowMs)
+    local ahead = redis.call('ZCARD', ARGV[22] .. 'waiting:' .. group)
+    local most = group == ARGV[2] and limit or 1
+    if into == i - 1 and ahead == 0 and redis.call('ZCARD', ARGV[22] .. 'slots:' .. group) < most then into = i end
+    if group == ARGV[2] then waiting = waiting + ahead end
+  end
+  if into < #groups and ARGV[19] == 'reject' then return {'rejected'} end
+  if into < #groups and waiting >= tonumber(ARGV[12]) then return {'full', length} end
 end
+local admitted = into == #groups
 local id
 if large then
   redis.call('HSET', KEYS[6], ARGV[4], ARGV[8])
@@ -97,24 +115,22 @@ redis.call('HSET', KEYS[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', 
 redis.call('XADD', KEYS[4], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
   'first', id, 'last', id, 'types', 'execution.requested')
 if idempotent then
-  redis.call('HSET', KEYS[9], 'execution', ARGV[1], 'fingerprint', ARGV[20])
-  redis.call('EXPIRE', KEYS[9], ARGV[21])
+  redis.call('HSET', KEYS[7], 'execution', ARGV[1], 'fingerprint', ARGV[20])
+  redis.call('EXPIRE', KEYS[7], ARGV[21])
 end
 if external then
   redis.call('HSET', KEYS[1], 'external', external)
   if admitted then handOut(ownBase, ARGV[1], ARGV[2], external, deadline) end
 end
-if not limit then return {done, length} end
-redis.call('HSET', KEYS[1], 'limited', ARGV[18])
-if admitted then
-  redis.call('ZADD', KEYS[7], nowMs + SLOT_MS, ARGV[1])
-  return {done, length}
-end
+if #groups == 0 then return {done, length} end
+if limit then redis.call('HSET', KEYS[1], 'limited', ARGV[18]) end
+if lock then redis.call('HSET', KEYS[1], 'lock', lock) end
+for i = 1, into do redis.call('ZADD', ARGV[22] .. 'slots:' .. groups[i], nowMs + SLOT_MS, ARGV[1]) end
+if admitted then return {done, length} end
 redis.call('HSET', KEYS[1], 'inLine', '1')
-redis.call('ZADD', KEYS[8], 0, ARGV[1])
 redis.call('ZADD', KEYS[5], deadline, ARGV[1])
-redis.call('ZADD', KEYS[5], 'NX', nowMs + SLOT_MS, 'admit:' .. ARGV[2])
-return ARGV[19] == 'cancelPrevious' and inTheWay(limit) or {'ok', length}
+queue(ARGV[22], groups[into + 1], ARGV[1], nowMs)
+return ARGV[19] == 'cancelPrevious' and inTheWay() or {'ok', length}
 `);
 
 /** What {@linkcode requestExecution} takes. */
@@ -156,7 +172,7 @@ export interface RequestOptions {
   readonly historyTtlSeconds: number;
   /** How long it may take, in milliseconds. */
   readonly timeoutMs: number;
-  /** Where slots or an idempotency key are at stake. */
+  /** Where slots, a lock or an idempotency key are at stake. */
   readonly admission?: AdmissionOptions;
 }
 
@@ -164,14 +180,14 @@ export interface RequestOptions {
 export interface AdmissionOptions {
   /** The slots of the workflow, the executions that wait for one, and the idempotency record. */
   readonly keys: {
-    readonly slots: string;
-    readonly waiting: string;
     /** The idempotency record. */
     readonly record: string;
   };
   /** How many executions of the workflow may run at once; absent when there is no limit. */
   readonly slots?: number;
-  /** What happens when no slot is free, or "". */
+  /** Digest of the value of its lock; absent when it has none. */
+  readonly lock?: string;
+  /** What happens when its lock or no slot is free, or "". */
   readonly onOverlap: string;
   /** The fingerprint of a request with an idempotency key, or "". */
   readonly fingerprint: string;
@@ -230,9 +246,9 @@ export async function requestExecution(
     options.external === undefined ? "" : `${options.external} ${options.base}`,
   ];
   if (admission !== undefined) {
-    const { slots, onOverlap, fingerprint, recordTtlSeconds, base } = admission;
-    names.push(admission.keys.slots, admission.keys.waiting, admission.keys.record);
-    args.push(slots === undefined ? "" : String(slots), onOverlap, fingerprint, String(recordTtlSeconds), base);
+    const { slots, lock = "", onOverlap, fingerprint, recordTtlSeconds, base } = admission;
+    names.push(admission.keys.record);
+    args.push(slots === undefined ? "" : String(slots), onOverlap, fingerprint, String(recordTtlSeconds), base, lock);
   }
   const [what, length = "", ...executionIds] = await runScript<[RequestReply["what"], number | "", ...string[]]>(
     connection,

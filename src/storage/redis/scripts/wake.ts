@@ -18,14 +18,14 @@ local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1
 for _, member in ipairs(due) do
   redis.call('ZREM', KEYS[1], member)
   if string.sub(member, 1, 6) == 'admit:' then
-    local workflow = string.sub(member, 7)
-    admit(ARGV[2], workflow, now)
-    if redis.call('ZCARD', ARGV[2] .. 'waiting:' .. workflow) > 0 then
+    local group = string.sub(member, 7)
+    admit(ARGV[2], group, now)
+    if redis.call('ZCARD', ARGV[2] .. 'waiting:' .. group) > 0 then
       redis.call('ZADD', KEYS[1], now + SLOT_MS, member)
     end
   else
     local meta = ARGV[2] .. 'meta:' .. member
-    local m = redis.call('HMGET', meta, 'status', 'entry', 'paused', 'deadline', 'inLine', 'workflow')
+    local m = redis.call('HMGET', meta, 'status', 'entry', 'paused', 'deadline', 'inLine', 'workflow', 'limited', 'lock')
     if m[1] and not ENDED[m[1]] and (m[2] == '' or m[2] == LOCAL) then
       if m[2] == LOCAL then
         -- The lease of an instance that ran it has lapsed: a delivery that failed.
@@ -35,10 +35,11 @@ for _, member in ipairs(due) do
       if m[3] == '1' and now < tonumber(m[4]) then
         redis.call('ZADD', KEYS[1], m[4], member)
       else
-        -- One that still waits for a slot has reached its deadline: a worker ends it.
-        if m[5] == '1' then redis.call('ZREM', ARGV[2] .. 'waiting:' .. m[6], member) end
+        -- One that still waits for its lock or a slot has reached its deadline: a worker ends it.
+        local groups = m[5] == '1' and groupsOf(m[6], m[7], m[8]) or {}
+        for _, group in ipairs(groups) do unqueue(ARGV[2], group, member) end
         requeue(ARGV[2], member)
-        if m[5] == '1' then admit(ARGV[2], m[6], now) end
+        for _, group in ipairs(groups) do admit(ARGV[2], group, now) end
       end
     end
   end
