@@ -3,7 +3,8 @@
  */
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { ADMISSION, LIBRARY, WRITING } from "./script_library.ts";
+import { ADMISSION } from "./admission_library.ts";
+import { LIBRARY, WRITING } from "./script_library.ts";
 
 /**
  * The script, over what an `external` append (see `report.ts`) does before; that replaces ARGV, sets the flag `external`

@@ -7,7 +7,8 @@
  */
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { ADMISSION, LIBRARY } from "./script_library.ts";
+import { ADMISSION, OVERLAP } from "./admission_library.ts";
+import { LIBRARY } from "./script_library.ts";
 
 /** Appends `execution.requested` and puts the execution on the work stream, or into its workflow's queue. */
 export const REQUEST = defineScript(`
@@ -28,36 +29,19 @@ export const REQUEST = defineScript(`
 --       'rejected' when refused. 'ok' or 'local' again when it was sent before
 ${LIBRARY}
 ${ADMISSION}
+${OVERLAP}
 local rich, large = #KEYS > 6, ARGV[16] == '1'
 local external, ownBase = string.match(ARGV[17], '^(%a+) (.*)$')
 local limit = rich and tonumber(ARGV[18]) or nil
 local lock = rich and ARGV[23] ~= '' and ARGV[23] or nil
 local groups = groupsOf(ARGV[2], limit, lock)
--- What must end before this one gets in: all of its lock, and the oldest of those with slots, as far as too many stay.
-local function inTheWay()
-  local older, seen = {'ok', ''}, {}
-  local function add(ids)
-    for _, id in ipairs(ids) do
-      if id < ARGV[1] and not seen[id] then older[#older + 1] = id; seen[id] = true end
-    end
-  end
-  for _, group in ipairs(groups) do
-    add(redis.call('ZRANGE', ARGV[22] .. 'waiting:' .. group, 0, -1))
-    local slots, stay = redis.call('ZRANGE', ARGV[22] .. 'slots:' .. group, 0, -1), {}
-    for _, id in ipairs(slots) do if not seen[id] then stay[#stay + 1] = id end end
-    table.sort(stay)
-    local most = group == ARGV[2] and limit or 1
-    for i = 1, #stay - most + 1 do add({stay[i]}) end
-  end
-  return older
-end
 local known = ARGV[14] == '1' and redis.call('HMGET', KEYS[1], 'requestedAt', 'inLine', 'entry', 'epoch') or {}
 if known[1] then
   if ARGV[15] ~= '' and known[3] == LOCAL and known[4] == '1' then
     redis.call('ZADD', KEYS[5], clock() + ARGV[15], ARGV[1])
     return {'local', ''}
   end
-  if known[2] == '1' and ARGV[19] == 'cancelPrevious' then return inTheWay() end
+  if known[2] == '1' and ARGV[19] == 'cancelPrevious' then return inTheWay(ARGV[22], groups, ARGV[1], limit) end
   return {'ok', ''}
 end
 local idempotent = rich and ARGV[20] ~= ''
@@ -130,7 +114,7 @@ if admitted then return {done, length} end
 redis.call('HSET', KEYS[1], 'inLine', '1')
 redis.call('ZADD', KEYS[5], deadline, ARGV[1])
 queue(ARGV[22], groups[into + 1], ARGV[1], nowMs)
-return ARGV[19] == 'cancelPrevious' and inTheWay() or {'ok', length}
+return ARGV[19] == 'cancelPrevious' and inTheWay(ARGV[22], groups, ARGV[1], limit) or {'ok', length}
 `);
 
 /** What {@linkcode requestExecution} takes. */

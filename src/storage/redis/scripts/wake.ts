@@ -3,7 +3,8 @@
  */
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { ADMISSION, LIBRARY } from "./script_library.ts";
+import { ADMISSION } from "./admission_library.ts";
+import { LIBRARY } from "./script_library.ts";
 
 /** Puts what is due back on the work stream. */
 export const WAKE = defineScript(
