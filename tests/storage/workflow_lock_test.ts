@@ -8,20 +8,15 @@ import fc from "fast-check";
 import type { Claim } from "../../src/execution/claim.ts";
 import type { Concurrency } from "../../src/execution/request.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { drivers, ending, eventually, placedRequestOf, takeClaim, takeClaims, takenWithin } from "./drivers.ts";
+import { eventually } from "../support/eventually.ts";
+import { drivers, ending, openEach, placedRequestOf, takeClaim, takeClaims, takenWithin } from "./drivers.ts";
 import { endsOnce, hasRetryAfter, refuses } from "./expectations.ts";
 
 for (const driver of drivers()) {
   const test = suite(`Workflow locks on ${driver.name}`);
   let store: Store;
 
-  test.before.each(async () => {
-    store = await driver.open("a", { queueLimit: 30 });
-  });
-  test.after.each(async () => {
-    await store[Symbol.asyncDispose]();
-    await driver.clean();
-  });
+  openEach(test, driver, (opened) => store = opened, { queueLimit: 30 });
 
   test("of one value one runs at a time, by arrival, and values know nothing of each other", async () => {
     const [a1, a2, a3, b1, b2] = await requested(store, ["a", "a", "a", "b", "b"]);
