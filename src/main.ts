@@ -74,6 +74,7 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   });
   const limits = { timeoutMs: config.expressionTimeoutMs, runner: expressions };
   await using archive = await openHistory(config, logger);
+  if (archive !== undefined) metrics.watchArchive(() => store.archiveFeed.backlog().catch(() => undefined));
   const readStore = archive === undefined ? store : withArchive(store, archive);
   const catalog = new WorkflowCatalog({
     store: readStore.workflows,

@@ -10,6 +10,8 @@ export interface Backlog {
   readonly entries: number;
   /** How old the oldest of them is, in milliseconds. */
   readonly oldestMs: number;
+  /** Entries that were trimmed before the archiver was handed them or done with them, about, since the feed began. */
+  readonly missed: number;
 }
 
 /** The feed as archivers read it: a consumer group of their own. */

@@ -24,6 +24,11 @@ export interface Metrics {
   watchWaiters(read: () => number): void;
   /** Sets the source of the number of executions that run here; read with the metrics. */
   watchWorkInProgress(read: () => number): void;
+  /**
+   * Sets the source of how much waits for the archive, and how much of the feed was trimmed before it was archived; read
+   * with the metrics, which stay as they were where it does not know.
+   */
+  watchArchive(read: () => Promise<{ entries: number; missed: number } | undefined>): void;
   /** The metrics as text, for `GET /metrics`. */
   text(): Promise<{ contentType: string; body: string }>;
 }
@@ -117,6 +122,28 @@ export function createMetrics(): Metrics {
     },
     watchWaiters(read) {
       watch.waiters = read;
+    },
+    watchArchive(read) {
+      new Gauge({
+        name: "millrace_history_backlog_entries",
+        help: "Entries of the feed that wait to be archived, over all instances",
+        registers,
+        async collect() {
+          const found = await read();
+          if (found !== undefined) this.set(found.entries);
+        },
+      });
+      new Counter({
+        name: "millrace_history_missed_entries_total",
+        help: "Entries of the feed that were trimmed before they were archived, over all instances",
+        registers,
+        async collect() {
+          const found = await read();
+          if (found === undefined) return;
+          this.reset();
+          this.inc(found.missed);
+        },
+      });
     },
     watchWorkInProgress(read) {
       watch.workInProgress = read;

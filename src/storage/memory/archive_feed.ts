@@ -6,14 +6,15 @@ import { entryTime } from "../../lib/entry_id.ts";
 import type { WaitOptions } from "../../execution/log.ts";
 import type { ArchiveFeed, Backlog } from "../../feed/archive_feed.ts";
 import type { FeedEntry } from "../../feed/projections.ts";
-import { indexAfter, type MemoryState } from "./state.ts";
+import type { MemoryState } from "./state.ts";
 
 /** {@linkcode ArchiveFeed} in memory, for one archiver. */
 export class MemoryArchiveFeed implements ArchiveFeed {
   readonly #state: MemoryState;
-  /** The last entry that was acknowledged, and the last that was taken. */
-  #done: string | undefined;
-  #taken: string | undefined;
+  /** How many entries of all that the feed ever had are done, and how many were taken. */
+  #done = 0;
+  #taken = 0;
+  #missed = 0;
 
   constructor(state: MemoryState) {
     this.#state = state;
@@ -21,13 +22,10 @@ export class MemoryArchiveFeed implements ArchiveFeed {
 
   async take(options: WaitOptions & { count: number; blockMs: number }): Promise<FeedEntry[]> {
     const { signal, count, blockMs } = options;
-    if (indexAfter(this.#state.feed, this.#taken) === this.#state.feed.length) {
-      await this.#state.change("feed", { signal, timeoutMs: blockMs });
-    }
+    if (this.#left().length === 0) await this.#state.change("feed", { signal, timeoutMs: blockMs });
     if (signal.aborted) return [];
-    const from = indexAfter(this.#state.feed, this.#taken);
-    const entries = this.#state.feed.slice(from, from + count);
-    this.#taken = entries.at(-1)?.id ?? this.#taken;
+    const entries = this.#left().slice(0, count);
+    this.#taken += entries.length;
     return entries;
   }
 
@@ -36,15 +34,28 @@ export class MemoryArchiveFeed implements ArchiveFeed {
   }
 
   done(entries: readonly FeedEntry[]): Promise<void> {
-    this.#done = entries.at(-1)?.id ?? this.#done;
+    this.#done += entries.length;
     return Promise.resolve();
   }
 
   backlog(): Promise<Backlog> {
-    const from = indexAfter(this.#state.feed, this.#done);
-    const entries = this.#state.feed.length - from;
-    const oldest = this.#state.feed[from];
+    this.#left();
+    const { feed, trimmed } = this.#state;
+    const waiting = feed.slice(Math.max(0, this.#done - trimmed));
+    const [oldest] = waiting;
     const oldestMs = oldest === undefined ? 0 : Math.max(0, processClock.now() - entryTime(oldest.id));
-    return Promise.resolve({ entries, oldestMs });
+    return Promise.resolve({ entries: waiting.length, oldestMs, missed: this.#missed });
+  }
+
+  /** What is to be taken; passes over what was trimmed. */
+  #left(): readonly FeedEntry[] {
+    const { feed, trimmed } = this.#state;
+    const missed = trimmed - this.#taken;
+    if (missed > 0) {
+      this.#missed += missed;
+      this.#taken += missed;
+      this.#done += missed;
+    }
+    return feed.slice(this.#taken - trimmed);
   }
 }

@@ -68,6 +68,8 @@ export class MemoryState {
   underWay = 0;
   /** The newest entries of the feed, oldest first. */
   feed: FeedEntry[] = [];
+  /** How many entries are no longer in it. */
+  trimmed = 0;
   /** Ids of the executions that the assembler has listed. */
   readonly listed = new Set<string>();
   /** Of the newest entry of the feed; before any, of the time when it began. */
@@ -124,6 +126,7 @@ export class MemoryState {
     if (this.feed.length > 2 * FEED_LENGTH) {
       this.#isWhole = false;
       this.#trimmedTo = this.feed.at(-FEED_LENGTH - 1)!.id;
+      this.trimmed += this.feed.length - FEED_LENGTH;
       this.feed = this.feed.slice(-FEED_LENGTH);
     }
     this.retention.grow(execution, bytes);

@@ -12,9 +12,7 @@ import type { WaitOptions } from "../../execution/log.ts";
 import type { ArchiveFeed, Backlog } from "../../feed/archive_feed.ts";
 import type { FeedEntry } from "../../feed/projections.ts";
 import { FeedReader } from "./feed_reader.ts";
-
-/** The group that archivers are. */
-export const HISTORY = "history";
+import { HISTORY } from "./feed_trim.ts";
 
 /** How often what other archivers left is looked for, in milliseconds, and at every how many of these, consumers. */
 const IDLE_EVERY_MS = 5000;
@@ -45,7 +43,14 @@ export class RedisArchiveFeed implements ArchiveFeed {
 
   constructor(options: RedisArchiveFeedOptions) {
     this.#options = options;
-    this.#reader = new FeedReader({ ...options, group: HISTORY });
+    const { keys, commands } = options;
+    this.#reader = new FeedReader({
+      ...options,
+      group: HISTORY,
+      onTrimmed: async (partition, count) => {
+        await commands.send(["INCRBY", keys.feedMissed(partition), String(count)]);
+      },
+    });
   }
 
   async take(options: WaitOptions & { count: number; blockMs: number }): Promise<FeedEntry[]> {
@@ -91,6 +96,10 @@ export class RedisArchiveFeed implements ArchiveFeed {
   async backlog(): Promise<Backlog> {
     const { keys, commands, clock } = this.#options;
     let [entries, oldestMs] = [0, 0];
+    const counts = await Promise.all(
+      keys.each((partition) => keys.feedMissed(partition)).map((key) => commands.send<string | null>(["GET", key])),
+    );
+    const missed = counts.reduce((sum, count) => sum + Number(count ?? 0), 0);
     for (const feed of keys.each((partition) => keys.feed(partition))) {
       const group = (await readGroups(commands, feed))?.find((group) => group.get("name") === HISTORY);
       if (group === undefined) {
@@ -107,7 +116,7 @@ export class RedisArchiveFeed implements ArchiveFeed {
       const ms = entryTime(oldest);
       if (ms > 0) oldestMs = Math.max(oldestMs, clock.now() - ms);
     }
-    return { entries, oldestMs };
+    return { entries, oldestMs, missed };
   }
 
   /** Closes the blocked connection. */

@@ -31,6 +31,8 @@ export interface FeedReaderOptions {
   readonly instance: string;
   /** Name of the consumer group. */
   readonly group: string;
+  /** Called with how many pending entries were found to be trimmed away. Default: nobody is told. */
+  readonly onTrimmed?: (partition: number, count: number) => Promise<void>;
 }
 
 /** One consumer of the feeds of all partitions. */
@@ -79,18 +81,26 @@ export class FeedReader {
   /** What this consumer was handed; a batch that is not empty may not be the last one. */
   async #readPending(count: number): Promise<FeedEntry[]> {
     const { commands, group, instance } = this.#options;
-    for (const feed of this.#feeds) {
+    for (const [partition, feed] of this.#feeds.entries()) {
       const words = ["XAUTOCLAIM", feed, group, instance, String(IDLE_MS), "0-0", "COUNT", String(count), "JUSTID"];
-      await commands.send(words);
+      const [, , gone] = await commands.send<[string, string[], string[]]>(words);
+      await this.#tellTrimmed(partition, gone.length);
     }
     for (;;) {
       const reply = await this.#reader.read({ count, id: "0", deadlineMs: GRACE_MS });
       const deleted = parseDeleted(reply).filter(([, ids]) => ids.length > 0);
-      await Promise.all(deleted.map(([feed, ids]) => commands.send(["XACK", feed, group, ...ids])));
+      await Promise.all(deleted.map(async ([feed, ids]) => {
+        const gone = await commands.send<number>(["XACK", feed, group, ...ids]);
+        await this.#tellTrimmed(this.#feeds.indexOf(feed), gone);
+      }));
       const entries = this.#decode(reply);
       if (entries.length > 0) this.again();
       if (entries.length > 0 || deleted.length === 0) return entries;
     }
+  }
+
+  async #tellTrimmed(partition: number, count: number): Promise<void> {
+    if (count > 0) await this.#options.onTrimmed?.(partition, count);
   }
 
   #decode(reply: Reply): FeedEntry[] {

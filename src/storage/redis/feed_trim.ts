@@ -5,7 +5,11 @@ import type { Clock } from "../../lib/clock.ts";
 import { entryTime } from "../../lib/entry_id.ts";
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
+import { boundFeed } from "./scripts/bound_feed.ts";
 import { readGroups } from "./streams/stream_info.ts";
+
+/** The consumer group of the archivers. */
+export const HISTORY = "history";
 
 /** What a group that reads slowly, or no longer, can keep: so many milliseconds, and so many entries a partition. */
 const MOST_MS = 3_600_000;
@@ -41,7 +45,7 @@ export async function trimFeed(options: FeedsOptions, partition: number): Promis
 
 /**
  * Trims every feed to the most that it may hold, whoever has not read it yet. The groups trim it long before; this is
- * for when none runs. Every instance may do it, now and then.
+ * for when none runs. Every instance may do it, now and then. What archivers miss by it is counted.
  */
 export async function boundFeeds(
   { keys, commands, clock }: FeedsOptions,
@@ -49,11 +53,12 @@ export async function boundFeeds(
 ): Promise<void> {
   const { mostMs = MOST_MS, mostEntries = MOST_ENTRIES } = options;
   if (!commands.ready) return;
-  const oldest = String(clock.now() - mostMs);
-  await Promise.all(
-    keys.each((partition) => keys.feed(partition)).flatMap((feed) => [
-      commands.send(["XTRIM", feed, "MINID", "~", oldest]),
-      commands.send(["XTRIM", feed, "MAXLEN", "~", String(mostEntries)]),
-    ]),
-  );
+  const oldestMs = clock.now() - mostMs;
+  await Promise.all(Array.from({ length: keys.partitions }, (_, partition) =>
+    boundFeed(commands, {
+      keys: { feed: keys.feed(partition), missed: keys.feedMissed(partition) },
+      group: HISTORY,
+      oldestMs,
+      mostEntries,
+    })));
 }

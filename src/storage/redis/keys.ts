@@ -46,6 +46,11 @@ export class Keys {
     return `${this.#prefix}{${partition}}:feed`;
   }
 
+  /** How many entries of the feed were trimmed before they were archived. */
+  feedMissed(partition: number): string {
+    return `${this.#prefix}{${partition}}:feed-missed`;
+  }
+
   log(executionId: string): string {
     return this.#of("log", executionId);
   }
