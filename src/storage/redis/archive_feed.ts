@@ -11,6 +11,7 @@ import { entryTime } from "../../lib/entry_id.ts";
 import type { WaitOptions } from "../../execution/log.ts";
 import type { ArchiveFeed, Backlog } from "../../feed/archive_feed.ts";
 import type { FeedEntry } from "../../feed/projections.ts";
+import { feedMissed } from "./feed_keys.ts";
 import { FeedReader } from "./feed_reader.ts";
 import { HISTORY } from "./feed_trim.ts";
 
@@ -48,7 +49,7 @@ export class RedisArchiveFeed implements ArchiveFeed {
       ...options,
       group: HISTORY,
       onTrimmed: async (partition, count) => {
-        await commands.send(["INCRBY", keys.feedMissed(partition), String(count)]);
+        await commands.send(["INCRBY", feedMissed(keys, partition), String(count)]);
       },
     });
   }
@@ -97,7 +98,7 @@ export class RedisArchiveFeed implements ArchiveFeed {
     const { keys, commands, clock } = this.#options;
     let [entries, oldestMs] = [0, 0];
     const counts = await Promise.all(
-      keys.each((partition) => keys.feedMissed(partition)).map((key) => commands.send<string | null>(["GET", key])),
+      keys.each((partition) => feedMissed(keys, partition)).map((key) => commands.send<string | null>(["GET", key])),
     );
     const missed = counts.reduce((sum, count) => sum + Number(count ?? 0), 0);
     for (const feed of keys.each((partition) => keys.feed(partition))) {

@@ -5,6 +5,7 @@ import type { Clock } from "../../lib/clock.ts";
 import { entryTime } from "../../lib/entry_id.ts";
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
+import { feedMissed } from "./feed_keys.ts";
 import { boundFeed } from "./scripts/bound_feed.ts";
 import { readGroups } from "./streams/stream_info.ts";
 
@@ -56,7 +57,7 @@ export async function boundFeeds(
   const oldestMs = clock.now() - mostMs;
   await Promise.all(Array.from({ length: keys.partitions }, (_, partition) =>
     boundFeed(commands, {
-      keys: { feed: keys.feed(partition), missed: keys.feedMissed(partition) },
+      keys: { feed: keys.feed(partition), missed: feedMissed(keys, partition) },
       group: HISTORY,
       oldestMs,
       mostEntries,

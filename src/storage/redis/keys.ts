@@ -1,5 +1,5 @@
 /**
- * Every key name is made here; those of locks, caches and the audit in `lock_keys.ts`, `cache_keys.ts` and `audit_keys.ts`, from the same prefix.
+ * Every key name is made here; those of locks, caches and so on in `lock_keys.ts` and the other `…_keys.ts`, from the same prefix.
  *
  * What one execution touches lies in one partition: `{p}` is the hash tag of its slot.
  */
@@ -44,11 +44,6 @@ export class Keys {
 
   feed(partition: number): string {
     return `${this.#prefix}{${partition}}:feed`;
-  }
-
-  /** How many entries of the feed were trimmed before they were archived. */
-  feedMissed(partition: number): string {
-    return `${this.#prefix}{${partition}}:feed-missed`;
   }
 
   log(executionId: string): string {

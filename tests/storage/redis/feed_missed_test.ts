@@ -5,6 +5,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { RedisArchiveFeed } from "../../../src/storage/redis/archive_feed.ts";
 import { RedisConnection } from "../../../src/storage/redis/connection/connection.ts";
+import { feedMissed } from "../../../src/storage/redis/feed_keys.ts";
 import { boundFeeds, HISTORY } from "../../../src/storage/redis/feed_trim.ts";
 import { Keys } from "../../../src/storage/redis/keys.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../../support/redis.ts";
@@ -31,7 +32,7 @@ function add(execution: string, id = "*"): Promise<string> {
 test("boundFeeds() counts what archivers miss, and nothing that they had", async () => {
   const [now, hour] = [Date.now(), 3_600_000];
   const options = { keys, commands, clock: { now: () => now } };
-  const missed = async () => Number(await commands.send<string | null>(["GET", keys.feedMissed(0)]) ?? 0);
+  const missed = async () => Number(await commands.send<string | null>(["GET", feedMissed(keys, 0)]) ?? 0);
   const handOut = (count: number) =>
     commands.send(["XREADGROUP", "GROUP", HISTORY, "x", "COUNT", String(count), "STREAMS", feed, ">"]);
   // There are no archivers: nobody misses anything.
