@@ -24,11 +24,12 @@ import { identityOf, readRecording, type Recording, timesOf } from "../replay/re
 import { type Stub, stubOf } from "../replay/stub.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { rehearse } from "./rehearse.ts";
+import { RunControl } from "./run_control.ts";
 
 /** How many backtests an instance runs at once. */
 const AT_ONCE = 2;
-/** How many recordings are read ahead, and how large one may be. */
-const AHEAD = 8;
+/** How many recordings are read at once, while as many wait for their turn, and how large one may be. */
+const AT_A_TIME = 8;
 const RECORDING_BYTES = 2 ** 23;
 /** How long it works before it gives way, in milliseconds. */
 const SHARE_MS = 8;
@@ -109,24 +110,31 @@ export class Backtester implements Backtests {
   async *#items(draft: CompiledWorkflow, { executions, signal }: BacktestOptions): AsyncGenerator<BacktestItem> {
     const counts = new BacktestCounts();
     const stub = stubOf(draft, { limits: this.#options.limits });
-    let since = performance.now();
-    for await (const { executionId, found } of this.#readAhead(executions)) {
-      signal.throwIfAborted();
-      const execution = typeof found === "string"
-        ? { executionId, outcome: "skipped" as const, reason: found }
-        : await this.#report(found, { draft, stub, signal });
-      counts.add(execution);
-      yield { execution };
-      if (performance.now() - since < SHARE_MS) continue;
-      await pause(0);
-      since = performance.now();
+    const control = new RunControl({ paused: false });
+    const onAbort = () => control.stop(signal.reason);
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      let since = performance.now();
+      for await (const { executionId, found } of this.#readAhead(executions)) {
+        signal.throwIfAborted();
+        const execution = typeof found === "string"
+          ? { executionId, outcome: "skipped" as const, reason: found }
+          : await this.#report(found, { draft, stub, control });
+        counts.add(execution);
+        yield { execution };
+        if (performance.now() - since < SHARE_MS) continue;
+        await pause(0);
+        since = performance.now();
+      }
+    } finally {
+      signal.removeEventListener("abort", onAbort);
     }
     yield { summary: counts.summary() };
   }
 
   async #report(
     { recording, meta }: Found,
-    { draft, stub, signal }: { draft: CompiledWorkflow; stub: Stub; signal: AbortSignal },
+    { draft, stub, control }: { draft: CompiledWorkflow; stub: Stub; control: RunControl },
   ): Promise<ExecutionReport> {
     const { log, workflows, outputLimitBytes } = this.#options;
     const { executionId } = recording;
@@ -137,32 +145,41 @@ export class Backtester implements Backtests {
     const id = definitionId(workflowId, meta);
     const workflow = await workflows.get(id, version).catch(() => undefined);
     const record = { recording, workflow, times: await timesOf(log, recording), execution: identityOf(recording) };
-    const made = await rehearse(stub(record), {
+    const state = await rehearse(stub(record), {
       executionId,
       trigger,
       input: nodes.get(trigger)?.output ?? null,
       startsAt: requestedAt,
       outputLimitBytes,
-      signal,
+      control,
     });
-    return compareRuns({ recording, workflow }, { recording: made, workflow: draft });
+    return compareRuns({ recording, workflow }, { recording: { executionId, state }, workflow: draft });
   }
 
-  /** What is recorded, in the order of the ids; what is to come is read meanwhile. A text says why there is nothing. */
+  /**
+   * What is recorded, in the order of the ids. Several are read at once, which costs one trip to the store, while those
+   * before them have their turn. A text says why there is nothing.
+   */
   async *#readAhead(
     ids: BacktestOptions["executions"],
   ): AsyncGenerator<{ executionId: string; found: Found | string }> {
     const reading: { executionId: string; found: Promise<Found | string> }[] = [];
+    let next: string[] = [];
     for await (const executionId of ids) {
-      const found = this.#read(executionId);
-      // Looked at when its turn comes.
-      found.catch(() => {});
-      reading.push({ executionId, found });
-      if (reading.length < AHEAD) continue;
-      const next = reading.shift()!;
-      yield { executionId: next.executionId, found: await next.found };
+      if (next.push(executionId) < AT_A_TIME) continue;
+      reading.push(...next.map((id) => this.#begin(id)));
+      next = [];
+      while (reading.length > AT_A_TIME) yield await settled(reading.shift()!);
     }
-    for (const { executionId, found } of reading) yield { executionId, found: await found };
+    reading.push(...next.map((id) => this.#begin(id)));
+    for (const one of reading) yield await settled(one);
+  }
+
+  #begin(executionId: string): { executionId: string; found: Promise<Found | string> } {
+    const found = this.#read(executionId);
+    // Looked at when its turn comes.
+    found.catch(() => {});
+    return { executionId, found };
   }
 
   async #read(executionId: string): Promise<Found | string> {
@@ -178,6 +195,10 @@ export class Backtester implements Backtests {
       throw error;
     }
   }
+}
+
+async function settled<T>({ executionId, found }: { executionId: string; found: Promise<T> }) {
+  return { executionId, found: await found };
 }
 
 /** One recorded execution. */

@@ -1,20 +1,20 @@
 /**
  * Runs a workflow against a recording, in memory: nothing is written, nothing is called, nothing waits.
  */
-import { TerminalError } from "../lib/errors.ts";
+import type { Clock } from "../lib/clock.ts";
 import type { JsonValue } from "../lib/json.ts";
-import type { LogEvent, StoredEvent } from "../execution/event.ts";
-import type { ExecutionLog } from "../execution/log.ts";
 import type { Claim } from "../execution/claim.ts";
-import { type Recording, recordingOf } from "../replay/recording.ts";
+import type { ExecutionLog } from "../execution/log.ts";
+import { applyEvent, emptyState, type RunState } from "../execution/state.ts";
+import type { SuspendOptions } from "../execution/work_queue.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { runExecution } from "./run.ts";
+import type { RunControl } from "./run_control.ts";
 import type { RunOptions } from "./run_options.ts";
-import { RunControl } from "./run_control.ts";
 
 /** What {@linkcode rehearse} takes. */
 export interface RehearseOptions {
-  /** The id that expressions see as `$execution.id`. */
+  /** Under whose id it runs. */
   readonly executionId: string;
   /** Id of the trigger node. */
   readonly trigger: string;
@@ -24,58 +24,69 @@ export interface RehearseOptions {
   readonly startsAt: number;
   /** The largest output of a node, in characters of JSON. */
   readonly outputLimitBytes: number;
-  /** Ends the rehearsal. */
-  readonly signal: AbortSignal;
+  /** Stops it; may be used for the next one too. */
+  readonly control: RunControl;
 }
 
-/** Runs a workflow that has no effects, as a stub has none. Throws the signal's reason. */
-export async function rehearse(workflow: CompiledWorkflow, options: RehearseOptions): Promise<Recording> {
-  const { executionId, trigger, input, startsAt, outputLimitBytes, signal } = options;
+/** Runs a workflow that has no effects, as a stub has none, to its last state. Throws the reason for which it was stopped. */
+export async function rehearse(workflow: CompiledWorkflow, options: RehearseOptions): Promise<RunState> {
+  const { executionId, trigger, input, startsAt, outputLimitBytes, control } = options;
   const { id: workflowId, version } = workflow;
-  const events: StoredEvent[] = [];
-  let now = startsAt;
-  const write = (written: readonly LogEvent[]) => {
-    for (const event of written) events.push({ ...event, id: `${now}-${events.length}` } as StoredEvent);
+  const stage = new Stage(startsAt);
+  const state = emptyState();
+  const data = { workflowId, version, trigger, input };
+  applyEvent(state, { type: "execution.requested", time: startsAt, data });
+  const run: RunOptions = {
+    workflow,
+    log: NO_LOG,
+    state,
+    queue: stage,
+    clock: stage,
+    worker: "",
+    outputLimitBytes,
+    control,
   };
-  write([{ type: "execution.requested", time: now, data: { workflowId, version, trigger, input } }]);
-  let suspended: number | undefined;
-  const queue: RunOptions["queue"] = {
-    append: (_claim, { events }) => {
-      write(events);
-      return Promise.resolve({ paused: false });
-    },
-    suspend: (_claim, { events, delayMs }) => {
-      write(events);
-      suspended = delayMs;
-      return Promise.resolve("suspended");
-    },
-    finish: (_claim, { events }) => {
-      write(events);
-      return Promise.resolve();
-    },
-  };
-  const log = {
-    pages: async function* () {
-      yield events;
-    },
-  } as unknown as ExecutionLog;
-  const control = new RunControl({ paused: false });
-  const onAbort = () => control.stop(signal.reason ?? new TerminalError("aborted", "The rehearsal was stopped"));
-  signal.addEventListener("abort", onAbort, { once: true });
-  try {
-    signal.throwIfAborted();
-    for (let epoch = 1;; epoch++) {
-      suspended = undefined;
-      const claim: Claim = {
-        ...{ executionId, workflowId, version, trigger, epoch, requestedAt: startsAt, entryId: "" },
-        ...{ replyEarly: false, sequence: events.length, paused: false, way: "queue", deliveries: 0 },
-      };
-      const clock = { now: () => now };
-      await runExecution(claim, { workflow, log, queue, clock, worker: "", outputLimitBytes, control });
-      if (suspended === undefined) return recordingOf(executionId, events);
-      now += suspended;
-    }
-  } finally {
-    signal.removeEventListener("abort", onAbort);
+  for (let epoch = 1;; epoch++) {
+    const claim: Claim = {
+      ...{ executionId, workflowId, version, trigger, epoch, requestedAt: startsAt, entryId: "" },
+      ...{ replyEarly: false, sequence: 1, paused: false, way: "queue", deliveries: 0 },
+    };
+    if (await runExecution(claim, run) !== undefined) return state;
+    stage.goOn();
+  }
+}
+
+/** The state is given, so no log is read. */
+const NO_LOG = {} as ExecutionLog;
+
+/** Forgets what is written, and has a clock that only waits move. */
+class Stage implements Clock {
+  #now: number;
+  #suspendedMs = 0;
+
+  constructor(startsAt: number) {
+    this.#now = startsAt;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  append(): Promise<{ paused: boolean }> {
+    return Promise.resolve({ paused: false });
+  }
+
+  suspend(_claim: Claim, { delayMs }: SuspendOptions): Promise<"suspended"> {
+    this.#suspendedMs = delayMs;
+    return Promise.resolve("suspended");
+  }
+
+  finish(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** The wait is over. */
+  goOn(): void {
+    this.#now += this.#suspendedMs;
   }
 }

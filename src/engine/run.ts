@@ -32,7 +32,7 @@ import { WorkerStoppedError } from "./run_control.ts";
  * suspended instead, until a time or a resume. Throws `FencedError`, or the reason for which the control stopped it.
  */
 export async function runExecution(claim: Claim, options: RunOptions): Promise<ExecutionResult | undefined> {
-  const state = await loadState(claim, options.log);
+  const state = options.state ?? await loadState(claim, options.log);
   const fork = state.fork === undefined ? undefined : await startFork(state, options);
   return await new Run(claim, { ...options, ...fork }, state).run();
 }
@@ -98,14 +98,13 @@ class Run {
   async run(): Promise<ExecutionResult | undefined> {
     const { control, workflow } = this.#options;
     const { timeoutSeconds } = workflow.definition.settings;
-    const onAbort = () => this.#fail(control.signal.reason);
-    control.signal.addEventListener("abort", onAbort, { once: true });
+    control.onStop((reason) => this.#fail(reason));
     control.onResume(() => this.#wake?.());
     const givenMs = this.#state.requestedAt + timeoutSeconds * 1000 - this.#now();
     const endsAt = performance.now() + givenMs;
     const deadline = setTimeout(() => this.#stop(TIMED_OUT), Math.min(Math.max(0, givenMs), LONGEST_DELAY_MS));
     try {
-      if (control.signal.aborted) throw control.signal.reason;
+      if (control.stopped !== undefined) throw control.stopped.reason;
       if (workflow.tags !== undefined && this.#state.startedAt === undefined) this.#tags = await this.#makeTags();
       for (;;) {
         const decision = this.#decide(endsAt);
@@ -135,7 +134,7 @@ class Run {
       throw error;
     } finally {
       clearTimeout(deadline);
-      control.signal.removeEventListener("abort", onAbort);
+      control.onStop(undefined);
       this.#journal.discard();
       this.#stop(ENDED);
     }

@@ -3,6 +3,7 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import type { ExecutionLog } from "../execution/log.ts";
+import type { RunState } from "../execution/state.ts";
 import type { WorkQueue } from "../execution/work_queue.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import type { RunControl } from "./run_control.ts";
@@ -14,6 +15,8 @@ export interface RunOptions extends Partial<ForkStart>, Pick<StartForkOptions, "
   readonly workflow: CompiledWorkflow;
   /** Where the events are read from when another worker began the execution. */
   readonly log: ExecutionLog;
+  /** What the run goes on from, and changes; by default what the claim or the log says. */
+  readonly state?: RunState;
   /** Where events are appended, and where the execution is suspended or ended. */
   readonly queue: Pick<WorkQueue, "append" | "suspend" | "finish">;
   /** The store's clock. */

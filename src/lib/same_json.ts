@@ -8,6 +8,9 @@ import type { JsonValue } from "./json.ts";
  * of a list's items does. Walks without recursion, so that no depth is too much.
  */
 export function sameJson(a: JsonValue, b: JsonValue): boolean {
+  // Most are the same object, or no objects.
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object") return false;
   const left: JsonValue[] = [a];
   const right: JsonValue[] = [b];
   while (left.length > 0) {

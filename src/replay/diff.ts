@@ -17,7 +17,7 @@ import type { Recording } from "./recording.ts";
 
 /** A run and the version that it ran; without that the inputs of its nodes are unknown. */
 export interface ComparedRun {
-  readonly recording: Recording;
+  readonly recording: Pick<Recording, "executionId" | "state">;
   readonly workflow?: CompiledWorkflow | undefined;
 }
 
@@ -136,7 +136,7 @@ function durationOf(node: NodeState | undefined): number | null {
   return Math.max(0, node.endedAt - node.startedAt);
 }
 
-function summaryOf({ executionId, state }: Recording): ComparedSummary {
+function summaryOf({ executionId, state }: ComparedRun["recording"]): ComparedSummary {
   const { workflowId, version, status, requestedAt, endedAt } = state;
   const error = errorOf(state);
   return {

@@ -20,6 +20,7 @@ import { inputOf } from "../execution/node_input.ts";
 import type { NodeState } from "../execution/state.ts";
 import type { CompiledWorkflow, NodeContext, NodeDefinition, NodeResult, NodeRun } from "../workflow/definition.ts";
 import type { Graph, GraphNode } from "../workflow/graph.ts";
+import { Past } from "./past.ts";
 import type { Recording } from "./recording.ts";
 
 /** What a workflow is run against. */
@@ -44,17 +45,13 @@ export type Stub = (record: StubRecord) => CompiledWorkflow;
 export function stubOf(workflow: CompiledWorkflow, options: { limits?: ExpressionLimits | undefined } = {}): Stub {
   const { limits } = options;
   const graph: Graph = new Map([...workflow.graph].map(([id, node]) => [id, withoutEffects(node)]));
+  const nodes = [...workflow.run].map(([id, run]) => stubbedNode(workflow.graph.get(id)!, run));
   return (record) => {
+    const against = new Against(record, limits);
     const run = new Map<string, NodeRun>();
-    for (const [id, runNode] of workflow.run) {
-      run.set(id, stubRun(workflow.graph.get(id)!, runNode, { ...record, limits }));
-    }
+    for (const node of nodes) run.set(node.node.id, (context) => runStubbed(node, context, against));
     return { ...workflow, graph, run };
   };
-}
-
-interface Against extends StubRecord {
-  readonly limits: ExpressionLimits | undefined;
 }
 
 function withoutEffects(node: GraphNode): GraphNode {
@@ -62,55 +59,88 @@ function withoutEffects(node: GraphNode): GraphNode {
   return { ...node, definition, hasSideEffects: false };
 }
 
-function stubRun(node: GraphNode, run: NodeRun, record: Against): NodeRun {
-  const { recording: { state }, times } = record;
-  const then = times.startedAt.get(node.id) ?? times.state.requestedAt;
-  return async (context) => {
-    const made = inThePast(context, then, record.execution);
-    if (node.hasSideEffects) return await answerOf(node, made.scope, record);
-    const known = state.nodes.get(node.id);
-    if (known !== undefined && isRandom(node.definition) && isGivenTheSame(node, made.scope, record)) {
-      const answer = recorded(known);
-      if (answer !== undefined) return answer;
-    }
-    let result = await run(made);
-    while ("waitUntil" in result) {
-      const { waitUntil } = result;
-      result = await run({ ...made, signal: context.signal, waitedUntil: waitUntil, now: () => waitUntil });
-    }
-    return result;
+/** A node, and what is known of it whatever it is run against. */
+interface StubbedNode {
+  readonly node: GraphNode;
+  readonly run: NodeRun;
+  /** Its parameters draw random numbers, or read the outputs of other nodes: rather too often than not often enough. */
+  readonly isRandom: boolean;
+  readonly readsNodes: boolean;
+  /** Whether its type and parameters are those of a recorded version: for the one that was compared last. */
+  isAlike(before: NodeDefinition | undefined): boolean;
+}
+
+function stubbedNode(node: GraphNode, run: NodeRun): StubbedNode {
+  const { definition } = node;
+  const text = JSON.stringify(definition.parameters);
+  let last: { before: NodeDefinition | undefined; alike: boolean } | undefined;
+  return {
+    node,
+    run,
+    isRandom: /\$(random|shuffle)\b/.test(text),
+    readsNodes: /\$nodes\b/.test(text),
+    isAlike(before) {
+      if (last === undefined || last.before !== before) {
+        const alike = before?.type === definition.type && sameJson(before.parameters, definition.parameters);
+        last = { before, alike };
+      }
+      return last.alike;
+    },
   };
 }
 
-/** The same, at another time and in another execution. */
-function inThePast(context: NodeContext, then: number, execution: Scope["execution"]): NodeContext {
-  const { scope: { input, trigger, nodes }, nodeId, attempt, idempotencyKey, waitedUntil } = context;
-  return {
-    scope: {
-      input,
-      trigger,
-      nodes,
-      execution,
-      now: then,
+/** A record, with what its nodes saw. */
+class Against {
+  readonly record: StubRecord;
+  readonly limits: ExpressionLimits | undefined;
+  #nodes: Record<string, JsonValue> | undefined;
+
+  constructor(record: StubRecord, limits: ExpressionLimits | undefined) {
+    this.record = record;
+    this.limits = limits;
+  }
+
+  /** The definition of the recorded node, if it is known. */
+  before(id: string): NodeDefinition | undefined {
+    return this.record.workflow?.graph.get(id)?.definition;
+  }
+
+  /** What the node saw when it was recorded; its version must be known. */
+  scope(id: string, now: Scope): Scope {
+    const { recording: { state }, workflow, execution } = this.record;
+    if (this.#nodes === undefined) {
+      this.#nodes = Object.create(null) as Record<string, JsonValue>;
+      for (const [id, { output }] of state.nodes) if (output !== undefined) this.#nodes[id] = output;
+    }
+    const input = inputOf(workflow!.graph.get(id)!, state);
+    const trigger = this.#nodes[state.trigger] ?? null;
+    return {
+      ...{ input, trigger, nodes: this.#nodes, execution },
+      ...(now.now !== undefined && { now: now.now }),
+      // Read, it is made: only where an evaluation takes long.
       get signal() {
-        return context.signal;
+        return now.signal!;
       },
-    },
-    nodeId,
-    attempt,
-    idempotencyKey,
-    ...(waitedUntil !== undefined && { waitedUntil }),
-    isStub: true,
-    progress: () => {},
-    inlineWaitMs: -1,
-    now: () => then,
-    get signal() {
-      return context.signal;
-    },
-    get traceparent() {
-      return context.traceparent;
-    },
-  };
+    };
+  }
+}
+
+async function runStubbed(stubbed: StubbedNode, context: NodeContext, against: Against): Promise<NodeResult> {
+  const { node, run } = stubbed;
+  const { recording: { state }, times, execution } = against.record;
+  const past = new Past(context, times.startedAt.get(node.id) ?? times.state.requestedAt, execution);
+  if (node.hasSideEffects) return await answerOf(stubbed, past.scope, against);
+  if (stubbed.isRandom) {
+    const known = state.nodes.get(node.id);
+    const answer = known !== undefined && isGivenTheSame(stubbed, past.scope, against) ? recorded(known) : undefined;
+    if (answer !== undefined) return answer;
+  }
+  let result = await run(past);
+  while ("waitUntil" in result) {
+    past.waitUntil(result.waitUntil);
+    result = await run(past);
+  }
+  return result;
 }
 
 /** What the record says that the node came to; `undefined` when it did not end. Throws its failure. */
@@ -120,10 +150,10 @@ function recorded({ status, output, outputs, error }: NodeState): NodeResult | u
   throw new TerminalError(error.code, error.message, error.detail === undefined ? {} : { detail: error.detail });
 }
 
-async function answerOf(node: GraphNode, scope: Scope, record: Against): Promise<NodeResult> {
-  const known = record.recording.state.nodes.get(node.id);
+async function answerOf(stubbed: StubbedNode, scope: Scope, against: Against): Promise<NodeResult> {
+  const known = against.record.recording.state.nodes.get(stubbed.node.id);
   if (known === undefined || known.status === "skipped") throw notRecorded("the node did not run");
-  if (!await isSameCall(node, scope, record)) throw notRecorded("it was another call");
+  if (!await isSameCall(stubbed, scope, against)) throw notRecorded("it was another call");
   const answer = recorded(known);
   if (answer === undefined) throw notRecorded("the node did not end");
   return answer;
@@ -134,15 +164,16 @@ function notRecorded(why: string): TerminalError {
 }
 
 /** Throws what keeps the call from being made now. */
-async function isSameCall(node: GraphNode, scope: Scope, record: Against): Promise<boolean> {
-  const { workflow, limits } = record;
-  if (workflow === undefined) return true;
-  const before = workflow.graph.get(node.id)?.definition;
-  if (before?.type !== node.definition.type) return false;
-  if (isGivenTheSame(node, scope, record)) return true;
-  const call = await evaluate(node.definition, scope, limits);
+async function isSameCall(stubbed: StubbedNode, scope: Scope, against: Against): Promise<boolean> {
+  if (against.record.workflow === undefined) return true;
+  const { id, definition } = stubbed.node;
+  const before = against.before(id);
+  if (before?.type !== definition.type) return false;
+  if (isGivenTheSame(stubbed, scope, against)) return true;
+  const { limits } = against;
+  const call = await evaluate(definition, scope, limits);
   try {
-    return sameJson(call, await evaluate(before, recordedScope(node.id, scope, record), limits));
+    return sameJson(call, await evaluate(before, against.scope(id, scope), limits));
   } catch (error) {
     if (error instanceof NodeError) return false;
     throw error;
@@ -150,25 +181,16 @@ async function isSameCall(node: GraphNode, scope: Scope, record: Against): Promi
 }
 
 /** True when the node is what it was, and all that it reads too: then what it comes to is the same. */
-function isGivenTheSame(node: GraphNode, scope: Scope, record: StubRecord): boolean {
-  const { workflow } = record;
-  const before = workflow?.graph.get(node.id)?.definition;
-  if (workflow === undefined || before === undefined || before.type !== node.definition.type) return false;
-  if (!sameJson(before.parameters, node.definition.parameters)) return false;
-  const then = recordedScope(node.id, scope, record);
+function isGivenTheSame(stubbed: StubbedNode, scope: Scope, against: Against): boolean {
+  const { id } = stubbed.node;
+  const before = against.before(id);
+  if (before === undefined || !stubbed.isAlike(before)) return false;
+  const then = against.scope(id, scope);
   if (!sameJson(scope.input, then.input) || !sameJson(scope.trigger, then.trigger)) return false;
-  if (!reads(node.definition, /\$nodes\b/)) return true;
+  if (!stubbed.readsNodes) return true;
   return Object.keys(scope.nodes).every((id) =>
     then.nodes[id] !== undefined && sameJson(scope.nodes[id]!, then.nodes[id])
   );
-}
-
-/** What the node saw when it was recorded. */
-function recordedScope(id: string, scope: Scope, { recording: { state }, workflow }: StubRecord): Scope {
-  const nodes: Record<string, JsonValue> = Object.create(null);
-  for (const [id, { output }] of state.nodes) if (output !== undefined) nodes[id] = output;
-  const input = inputOf(workflow!.graph.get(id)!, state);
-  return { ...scope, input, trigger: nodes[state.trigger] ?? null, nodes };
 }
 
 /** Parameters by the objects that they are, as they are compiled. */
@@ -188,13 +210,4 @@ async function evaluate(
     templates.set(parameters, template);
   }
   return await template(scope);
-}
-
-function isRandom(definition: NodeDefinition): boolean {
-  return reads(definition, /\$(random|shuffle)\b/);
-}
-
-/** Whether the text of the parameters has this in it: rather too often than not often enough. */
-function reads({ parameters }: NodeDefinition, pattern: RegExp): boolean {
-  return pattern.test(JSON.stringify(parameters));
 }

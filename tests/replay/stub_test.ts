@@ -1,6 +1,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { rehearse } from "../../src/engine/rehearse.ts";
+import { RunControl } from "../../src/engine/run_control.ts";
 import { createNodeTypes } from "../../src/nodes/registry.ts";
 import { recordingOf } from "../../src/replay/recording.ts";
 import { stubOf } from "../../src/replay/stub.ts";
@@ -23,9 +24,9 @@ test("a stub takes no lock, and is over at once whatever it waits for", async ()
   });
   const recording = recordingOf("a", completedRun());
   const execution = { id: "a", workflowId: "orders", version: 1 };
-  const { signal } = new AbortController();
-  const options = { executionId: "a", trigger: "hook", input: null, startsAt: 1000, outputLimitBytes: 1000, signal };
-  const { state } = await rehearse(stubOf(workflow)({ recording, workflow, times: recording, execution }), options);
+  const control = new RunControl({ paused: false });
+  const options = { executionId: "a", trigger: "hook", input: null, startsAt: 1000, outputLimitBytes: 1000, control };
+  const state = await rehearse(stubOf(workflow)({ recording, workflow, times: recording, execution }), options);
   assert.is(state.status, "completed");
   // The node began at 1,002 ms in the record.
   assert.is(state.nodes.get("wait")!.output, "1970-01-01T00:00:01.002Z");
