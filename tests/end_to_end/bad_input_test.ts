@@ -7,6 +7,7 @@ import { connect } from "node:net";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { chain, type Instance, post, putWorkflow, runMain, startInstance } from "./instance.ts";
+import { fails, problem, runNode } from "./one_node.ts";
 
 const test = suite("Bad input");
 const token = "a-token-of-some-length";
@@ -29,30 +30,8 @@ test.after.each(async () => {
   assert.is(await response.json(), "still here");
 });
 
-async function problem(response: Response, status: number, code: string): Promise<Record<string, unknown>> {
-  const text = await response.text();
-  assert.is(response.status, status, text);
-  assert.match(response.headers.get("content-type") ?? "", "application/problem+json");
-  const body = JSON.parse(text);
-  assert.is(body.code, code);
-  assert.not.match(text, / at .*:\d+:\d+/);
-  return body;
-}
-
 function send(body: string | ReadableStream | FormData, headers: Record<string, string> = {}): Promise<Response> {
   return fetch(`${server.url}/webhook/echo`, { method: "POST", headers, body, duplex: "half" } as RequestInit);
-}
-
-/** Runs a workflow of one node and gives the answer. */
-async function runNode(node: { type: string; parameters: unknown }, body: unknown = {}): Promise<Response> {
-  await putWorkflow(server.url, "one", chain("one", [{ id: "node", ...node }]));
-  return await post(`${server.url}/webhook/one`, body);
-}
-
-/** Expects a workflow of one node to fail with a code. */
-async function fails(node: { type: string; parameters: unknown }, code: RegExp | string, body: unknown = {}) {
-  const { error } = await problem(await runNode(node, body), 500, "execution_failed") as { error: { code: string } };
-  assert.match(error.code, code);
 }
 
 test("malformed JSON is a 400", async () => {
@@ -145,22 +124,30 @@ test("expressions that loop, allocate or backtrack for ever are ended", async ()
     '($f := function($s, $n) { $n = 0 ? $s : $f($s & $s, $n - 1) }; $f("xxxxxxxxxxxxxxxx", 40))',
   ];
   for (const expression of expressions) {
-    await fails({ type: "transform", parameters: { output: `{{ ${expression} }}` } }, /^expression_|^output_/);
+    await fails(
+      server.url,
+      { type: "transform", parameters: { output: `{{ ${expression} }}` } },
+      /^expression_|^output_/,
+    );
   }
   // A regular expression is linear: this one would run for years.
-  const response = await runNode(
-    { type: "transform", parameters: { output: "{{ $match(body, /^(a+)+$/) }}" } },
-    `${"a".repeat(60)}!`,
-  );
+  const response = await runNode(server.url, {
+    type: "transform",
+    parameters: { output: "{{ $match(body, /^(a+)+$/) }}" },
+  }, `${"a".repeat(60)}!`);
   await response.body?.cancel();
 });
 
 test("a header with CR LF, a status of 99 or 1000, and an output over the limit fail the node", async () => {
   const reply = (parameters: unknown) => ({ type: "httpResponse", parameters });
-  await fails(reply({ headers: { "x-a": "{{ body.h }}" } }), "invalid_header", { h: "a\r\nset-cookie: x=1" });
-  for (const status of [99, 1000]) await fails(reply({ status: "{{ body.s }}" }), "invalid_status", { s: status });
+  await fails(server.url, reply({ headers: { "x-a": "{{ body.h }}" } }), "invalid_header", {
+    h: "a\r\nset-cookie: x=1",
+  });
+  for (const status of [99, 1000]) {
+    await fails(server.url, reply({ status: "{{ body.s }}" }), "invalid_status", { s: status });
+  }
   const big = { type: "transform", parameters: { output: '{{ $join([1..20000].("xxxxx")) }}' } };
-  await fails(big, /output_too_large|expression_(limit|timeout)/);
+  await fails(server.url, big, /output_too_large|expression_(limit|timeout)/);
 });
 
 test("a webhook path that another workflow has is a 409 that names it", async () => {
@@ -198,6 +185,9 @@ test("a missing or wrong token is a 401", async () => {
   assert.is((await list({ authorization })).status, 200);
 });
 
+/** Spellings of this machine. */
+const LOOPBACK = "127.0.0.1 0x7f000001 2130706433 [::ffff:127.0.0.1] [::1] localhost 127.1 0.0.0.0".split(" ");
+
 test("httpRequest to loopback is refused in every spelling, unless HTTP_ALLOW lists it", async () => {
   let calls = 0;
   const target = createServer((request, response) => {
@@ -208,19 +198,8 @@ test("httpRequest to loopback is refused in every spelling, unless HTTP_ALLOW li
   await new Promise<void>((resolve) => target.listen(0, resolve));
   const { port } = target.address() as { port: number };
   try {
-    for (
-      const host of [
-        "127.0.0.1",
-        "0x7f000001",
-        "2130706433",
-        "[::ffff:127.0.0.1]",
-        "[::1]",
-        "localhost",
-        "127.1",
-        "0.0.0.0",
-      ]
-    ) {
-      await fails({ type: "httpRequest", parameters: { url: `http://${host}:${port}/` } }, "http_blocked");
+    for (const host of LOOPBACK) {
+      await fails(server.url, { type: "httpRequest", parameters: { url: `http://${host}:${port}/` } }, "http_blocked");
     }
     assert.is(calls, 0);
     await using allowed = await startInstance({ HTTP_ALLOW: `127.0.0.1:${port}`, LOG_LEVEL: "warn" });

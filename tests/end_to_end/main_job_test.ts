@@ -6,44 +6,9 @@
 import webhookExamples from "@octokit/webhooks-examples" with { type: "json" };
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
-import {
-  chain,
-  type Instance,
-  post,
-  putWorkflow,
-  readEvents,
-  type Runtime,
-  RUNTIMES,
-  startInstance,
-} from "./instance.ts";
-
-interface Setup {
-  readonly name: string;
-  start(): Promise<Instance[]>;
-  clean(): Promise<void>;
-}
-
-const embedded = (Object.keys(RUNTIMES) as Runtime[]).map((runtime): Setup => ({
-  name: `the memory driver under ${runtime}`,
-  start: async () => [await startInstance({ WORKFLOWS_DIR: "examples" }, runtime)],
-  clean: () => Promise.resolve(),
-}));
-
-const { url } = redisVariants()[0]!;
-const prefix = uniquePrefix();
-const env = { REDIS_URL: url, REDIS_PREFIX: prefix };
-const distributed: Setup = {
-  name: "Redis, front and worker in two processes",
-  start: () =>
-    Promise.all([
-      startInstance({ ...env, ROLES: "http", WORKFLOWS_DIR: "examples" }),
-      startInstance({ ...env, ROLES: "worker,assembler,scheduler" }),
-    ]),
-  clean: async () => {
-    await removeKeys(url, prefix);
-  },
-};
+import { eventually } from "../support/eventually.ts";
+import { chain, type Instance, post, putWorkflow, readEvents } from "./instance.ts";
+import { distributed, embedded } from "./main_job_setups.ts";
 
 for (const setup of [...embedded, distributed]) {
   const test = suite(`The main job on ${setup.name}`);
@@ -220,10 +185,10 @@ for (const setup of [...embedded, distributed]) {
   test("cancel ends a running execution and answers its caller", async () => {
     await putWorkflow(front, "long", chain("long", [{ id: "wait", type: "delay", parameters: { seconds: 3600 } }]));
     const waiting = post(`${front}/webhook/long`, {});
-    const id = await found(async () => {
+    const id = await eventually(async () => {
       const { executions } = await (await fetch(`${front}/api/executions?workflow=long&status=running`)).json();
       return executions[0]?.executionId as string | undefined;
-    });
+    }, "the execution runs");
     const cancelled = await fetch(`${front}/api/executions/${id}/cancel`, { method: "POST" });
     assert.ok(cancelled.ok);
     const response = await waiting;
@@ -260,15 +225,4 @@ for (const setup of [...embedded, distributed]) {
   });
 
   test.run();
-}
-
-/** Waits until there is a value, failing after a minute. */
-async function found<T>(look: () => Promise<T | undefined>): Promise<T> {
-  const until = Date.now() + 60_000;
-  for (;;) {
-    const value = await look();
-    if (value !== undefined) return value;
-    if (Date.now() > until) throw new Error("Nothing was found within a minute");
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }

@@ -4,9 +4,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { isExecutionId } from "../../src/lib/uuidv7.ts";
-import type { Concurrency, ExecutionRequest } from "../../src/execution/request.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { eventually } from "../support/eventually.ts";
 import {
   drivers,
   ending,
@@ -18,6 +16,7 @@ import {
   takenWithin,
 } from "./drivers.ts";
 import { endsOnce, hasRetryAfter, refuses } from "./expectations.ts";
+import { endAll, requested, statusOf } from "./limited_requests.ts";
 
 for (const driver of drivers()) {
   const test = suite(`Admission on ${driver.name}`);
@@ -62,64 +61,6 @@ for (const driver of drivers()) {
     const ids = [...a, ...b, ...free.map(({ executionId }) => executionId)];
     const claims = await takeClaims(store, ids);
     assert.is(claims.length, 4);
-    await endAll(store, ids);
-  });
-
-  test("request() with reject refuses, and stores nothing, until a slot is free", async () => {
-    const [first] = await requested(store, { count: 1, limit: 1, onOverlap: "reject" });
-    const request = placedRequestOf(store, { concurrency: { limit: 1, onOverlap: "reject" } });
-    hasRetryAfter(await refuses(() => store.log.request(request), "concurrency_exceeded"));
-    assert.is(await store.log.meta(request.executionId), undefined);
-    assert.equal(await store.log.read(request.executionId), []);
-    const claim = await takeClaim(store, first!);
-    hasRetryAfter(await refuses(() => store.log.request(request), "concurrency_exceeded"));
-    await store.work.finish(claim, ending(claim));
-    assert.equal(await store.log.request(request), { executionId: request.executionId, isNew: true });
-    await takeClaim(store, request.executionId);
-    assert.equal(await store.log.request(request), { executionId: request.executionId, isNew: true });
-    await endAll(store, [request.executionId]);
-  });
-
-  test("request() with reject refuses while others wait, though a slot would be free by its own limit", async () => {
-    const ids = await requested(store, { count: 2, limit: 1 });
-    const request = placedRequestOf(store, { concurrency: { limit: 2, onOverlap: "reject" } });
-    await refuses(() => store.log.request(request), "concurrency_exceeded");
-    await endAll(store, ids);
-  });
-
-  test("request() with cancelPrevious ends who runs and who waits, and comes next", async () => {
-    const lost: string[] = [];
-    store.work.onControl((id, signal) => lost.push(`${id} ${signal}`));
-    const [running, ...waiting] = await requested(store, { count: 3, limit: 1 });
-    await takeClaim(store, running!);
-    const [newest] = await requested(store, { count: 1, limit: 1, onOverlap: "cancelPrevious" });
-    const claim = await takeClaim(store, newest!);
-    for (const id of [running!, ...waiting]) {
-      await eventually(async () => await statusOf(store, id) === "cancelled", `the end of ${id}`);
-      const last = (await endsOnce(store, id)).at(-1)!;
-      assert.match(JSON.stringify(last.data), /newer execution/);
-    }
-    await eventually(() => Promise.resolve(lost.includes(`${running} lost`)), "the signal to the worker");
-    assert.equal(await takenWithin(store, 50), []);
-    await store.work.finish(claim, ending(claim));
-    await endsOnce(store, newest!);
-  });
-
-  test("request() with cancelPrevious ends the oldest only, as many as stand in the way", async () => {
-    const ids = await requested(store, { count: 3, limit: 3 });
-    await takeClaims(store, ids);
-    const [newest] = await requested(store, { count: 1, limit: 2, onOverlap: "cancelPrevious" });
-    await takeClaim(store, newest!);
-    const statuses = async () => await Promise.all(ids.map((id) => statusOf(store, id)));
-    await eventually(async () => (await statuses())[1] === "cancelled", "the end of the second");
-    assert.equal(await statuses(), ["cancelled", "cancelled", "pending"]);
-    await endAll(store, [...ids, newest!]);
-  });
-
-  test("request() with cancelPrevious ends nobody while a slot is free", async () => {
-    const ids = await requested(store, { count: 2, limit: 2, onOverlap: "cancelPrevious" });
-    await takeClaims(store, ids);
-    assert.equal(await Promise.all(ids.map((id) => statusOf(store, id))), ["pending", "pending"]);
     await endAll(store, ids);
   });
 
@@ -264,29 +205,4 @@ for (const driver of drivers()) {
   });
 
   test.run();
-}
-
-/** Requests `count` executions of one workflow; their ids. */
-async function requested(
-  store: Store,
-  options: Partial<ExecutionRequest> & Partial<Concurrency> & { count: number; limit: number },
-): Promise<string[]> {
-  const { count, limit, onOverlap = "queue", ...rest } = options;
-  const ids: string[] = [];
-  for (let n = 0; n < count; n++) {
-    const request = placedRequestOf(store, { concurrency: { limit, onOverlap }, ...rest });
-    assert.equal(await store.log.request(request), { executionId: request.executionId, isNew: true });
-    ids.push(request.executionId);
-  }
-  return ids;
-}
-
-/** Ends those that have not ended, and looks at all. */
-async function endAll(store: Store, ids: readonly string[]): Promise<void> {
-  for (const id of ids) await store.log.cancel(id);
-  for (const id of ids) await endsOnce(store, id);
-}
-
-async function statusOf(store: Store, id: string): Promise<string | undefined> {
-  return (await store.log.meta(id))?.status;
 }

@@ -14,60 +14,9 @@ import { eventually } from "../support/eventually.ts";
 import { drivers, openEach } from "./drivers.ts";
 import { refuses } from "./expectations.ts";
 import { patchAll } from "./session_patches.ts";
+import { changes, same } from "./session_values.ts";
 
-const name = fc.constantFrom("a", "b", "c", "d/e", "f~g", "", "__proto__", "constructor", "0", "é\"$.x'", "\u0000n1");
-/** Values that a parser, a patch or an encoding could take for something else. */
-const leaf = fc.oneof(
-  fc.constantFrom(
-    null,
-    true,
-    "",
-    "x",
-    "\u0000",
-    "\u0000e1.x",
-    "\u0000s",
-    0,
-    1e21,
-    0.1,
-    2 ** 53 + 2,
-    5e-324,
-    "é😀\u2028",
-  ),
-  fc.double({ noNaN: true, noDefaultInfinity: true }),
-  fc.integer(),
-);
-const json = fc.letrec((tie) => ({
-  value: fc.oneof(
-    { maxDepth: 3 },
-    leaf,
-    fc.array(tie("value"), { maxLength: 3 }),
-    fc.dictionary(name, tie("value"), { maxKeys: 4 }),
-  ),
-})).value.map((value) => JSON.parse(JSON.stringify(value)) as JsonValue);
-const object = fc.dictionary(name, json, { maxKeys: 4 }).map((value) =>
-  JSON.parse(JSON.stringify(value)) as JsonObject
-);
-/** What becomes of a session, one after the other. */
-const changes = fc.array(
-  fc.oneof(
-    fc.record({ put: json }),
-    fc.record({ merge: fc.oneof(object, json) }),
-    fc.record({ set: json, at: name }),
-  ),
-  { minLength: 1, maxLength: 6 },
-);
 const keys = [{ id: "k1", bytes: new Uint8Array(32).fill(1) }];
-
-/** The same values, in any order of members. */
-function same(actual: JsonValue, expected: JsonValue, message: string): void {
-  const sorted = (value: JsonValue): unknown =>
-    Array.isArray(value)
-      ? value.map(sorted)
-      : typeof value === "object" && value !== null
-      ? Object.entries(value).sort(([a], [b]) => a < b ? -1 : 1).map(([name, item]) => [name, sorted(item)])
-      : value;
-  assert.is(JSON.stringify(sorted(actual)), JSON.stringify(sorted(expected)), message);
-}
 
 for (const driver of drivers()) {
   const test = suite(`Sessions on ${driver.name}`);

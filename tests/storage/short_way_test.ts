@@ -5,12 +5,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { AppendRefusedError, FencedError } from "../../src/lib/errors.ts";
-import type { Claim } from "../../src/execution/claim.ts";
-import type { LogEvent } from "../../src/execution/event.ts";
-import type { ExecutionRequest } from "../../src/execution/request.ts";
-import type { UnwrittenRun } from "../../src/execution/short_way.ts";
-import type { FeedEntry } from "../../src/feed/projections.ts";
+import { FencedError } from "../../src/lib/errors.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { eventually } from "../support/eventually.ts";
 import {
@@ -18,54 +13,20 @@ import {
   completed,
   drivers,
   ending,
-  type OpenOptions,
   placedRequestOf,
   requestOf,
   takeClaim,
   takenWithin,
 } from "./drivers.ts";
 import { refuses, rejects } from "./expectations.ts";
+import { shortWayRig } from "./short_way_rig.ts";
 
 const { signal } = new AbortController();
-const LARGE = "x".repeat(40_000);
 
 for (const driver of drivers()) {
   const test = suite(`Short way on ${driver.name}`);
-  const stores: Store[] = [];
   let store: Store;
-  let opened = 0;
-
-  const open = async (options: OpenOptions = {}): Promise<Store> => {
-    const made = await driver.open(`s${++opened}`, options);
-    stores.push(made);
-    return made;
-  };
-
-  test.before.each(async () => {
-    store = await open();
-  });
-  test.after.each(async () => {
-    await Promise.all(stores.splice(0).map((store) => store[Symbol.asyncDispose]()));
-    await driver.clean();
-  });
-
-  const started = async (options: Partial<ExecutionRequest> = {}, through = store): Promise<Claim> => {
-    const request = placedRequestOf(through, { replyTo: through.replies.instance, ...options });
-    const { executionId, isNew, claim } = await through.shortWay.start(request);
-    assert.equal([executionId, isNew], [request.executionId, true]);
-    return claim!;
-  };
-
-  const runOf = ({ executionId }: ExecutionRequest, options: Partial<UnwrittenRun> = {}): UnwrittenRun => {
-    const time = store.clock.now();
-    const events: LogEvent[] = [
-      { type: "execution.started", time, data: { epoch: 1, worker: "w", way: "single-write" } },
-      { type: "node.started", time, node: "sum", data: { attempt: 1 } },
-      completed("sum", 7),
-      { type: "execution.completed", time, data: { lastNode: "sum" } },
-    ];
-    return { requestedAt: time - 5, events, result: { executionId, status: "completed", output: 7 }, ...options };
-  };
+  const { open, started, runOf, metaOf } = shortWayRig(test, driver, (opened) => store = opened);
 
   const takenUntil = async (through: Store, check: () => Promise<boolean>): Promise<void> => {
     await eventually(async () => {
@@ -73,8 +34,6 @@ for (const driver of drivers()) {
       return await check();
     }, "it has ended");
   };
-
-  const metaOf = async (id: string, through = store) => (await through.log.meta(id))?.status;
 
   test("start() claims the execution in the step that requests it, and nobody else gets it", async () => {
     const request = requestOf({ replyTo: store.replies.instance, input: { n: 1 } });
@@ -213,92 +172,6 @@ for (const driver of drivers()) {
     assert.is(await metaOf(unwritten.executionId, narrow), undefined);
     await narrow.work.finish(claim, ending(claim));
     await narrow.log.request(requestOf());
-  });
-
-  test("record() writes log, result and feed as the long way does, and answers whoever waits", async () => {
-    const request = requestOf({ replyTo: store.replies.instance, input: { n: 1 } });
-    const run = runOf(request);
-    const reply = awaitReply(store, request.executionId);
-    assert.equal(await store.shortWay.record(request, run), { executionId: request.executionId, isNew: true });
-    assert.is((await reply).output, 7);
-    const log = await store.log.read(request.executionId);
-    const requested = { type: "execution.requested", time: run.requestedAt };
-    assert.equal(
-      log.map(({ id: _, ...event }) => event),
-      [
-        {
-          ...requested,
-          data: { workflowId: "orders", version: 1, trigger: "hook", input: { n: 1 } },
-        },
-        ...run.events,
-      ],
-    );
-    assert.equal(log.map(({ id }) => id), [...log.map(({ id }) => id)].sort());
-    const meta = await store.log.meta(request.executionId);
-    assert.equal([meta!.status, meta!.requestedAt], ["completed", run.requestedAt]);
-    assert.ok(meta!.endedAt! >= run.requestedAt);
-    assert.equal(await store.log.result(request.executionId), run.result);
-    const entries: FeedEntry[] = [];
-    while (!entries.some(({ executionId, ended }) => executionId === request.executionId && ended !== undefined)) {
-      entries.push(...await store.projections.takeFeed({ count: 100, blockMs: 200, signal }));
-    }
-    const types = entries.filter(({ executionId }) => executionId === request.executionId).flatMap(({ types }) =>
-      types
-    );
-    assert.equal(types, log.map(({ type }) => type));
-    assert.is(await store.log.cancel(request.executionId), false);
-    assert.is(await store.log.pause(request.executionId), "ended");
-    assert.equal(await takenWithin(store, 50), []);
-  });
-
-  test("record() sent again changes nothing", async () => {
-    const request = requestOf();
-    for (let n = 0; n < 2; n++) {
-      assert.equal(await store.shortWay.record(request, runOf(request)), {
-        executionId: request.executionId,
-        isNew: true,
-      });
-    }
-    assert.is((await store.log.read(request.executionId)).length, 5);
-  });
-
-  test("record() keeps large values beside the log, and refuses a log past its limit but for its end", async () => {
-    const small = await open({ logLimitBytes: 60_000 });
-    const request = requestOf({ input: LARGE });
-    const time = store.clock.now();
-    const failed: LogEvent = {
-      type: "execution.failed",
-      time,
-      data: { error: { code: "log_limit", message: "It is too large" } },
-    };
-    const run = runOf(request, {
-      events: [
-        { type: "execution.started", time, data: { epoch: 1, worker: "w" } },
-        { type: "node.started", time, node: "sum", data: { attempt: 1 } },
-        completed("sum", LARGE),
-        { type: "execution.completed", time, data: { lastNode: "sum" } },
-      ],
-      result: { executionId: request.executionId, status: "completed", output: LARGE },
-    });
-    await rejects(async () => await small.shortWay.record(request, run), AppendRefusedError);
-    assert.is(await metaOf(request.executionId, small), undefined);
-    const result = { executionId: request.executionId, status: "failed", error: failed.data.error } as const;
-    await small.shortWay.record(request, { ...run, events: [failed], result });
-    assert.is(await metaOf(request.executionId, small), "failed");
-
-    const roomy = requestOf({ input: LARGE });
-    await store.shortWay.record(roomy, {
-      ...run,
-      result: { executionId: roomy.executionId, status: "completed", output: LARGE },
-    });
-    const [requested, , , done] = await store.log.read(roomy.executionId);
-    assert.equal([(requested!.data as { input: string }).input, (done!.data as { output: string }).output], [
-      LARGE,
-      LARGE,
-    ]);
-    const [bare] = await store.log.read(roomy.executionId, { values: false, limit: 1 });
-    assert.is((bare!.data as { input: null }).input, null);
-    assert.is((await store.log.result(roomy.executionId))!.output, LARGE);
   });
 
   if (driver.isShared) {

@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { TerminalError } from "../../../src/lib/errors.ts";
 import type { JsonValue } from "../../../src/lib/json.ts";
 import { ExpressionThreads } from "../../../src/expression/threads/expression_threads.ts";
 import { compileExpression } from "../../../src/expression/expression.ts";
 import type { ExpressionJob } from "../../../src/expression/expression_runner.ts";
 import type { Scope } from "../../../src/expression/scope.ts";
 import { scopeOf } from "../scope.ts";
+import { jobOf, outcome } from "./jobs.ts";
 
 const test = suite("ExpressionThreads");
 const errors: unknown[] = [];
@@ -27,22 +27,6 @@ const ENDLESS = "($f := function($x) { $f($x) }; $f(1))";
 
 function evaluate(source: string, scope: Scope = scopeOf({ n: 1 }), timeoutMs = 250, runner = threads) {
   return Promise.resolve(compileExpression(source, { timeoutMs, runner }).evaluate(scope));
-}
-
-/** The value's JSON, or the code that it failed with. */
-async function outcome(value: JsonValue | Promise<JsonValue>): Promise<string> {
-  try {
-    return JSON.stringify(await value);
-  } catch (error) {
-    if ((error as Error).name === "TerminalError") return (error as TerminalError).code;
-    return (error as TerminalError).code ?? String(error);
-  }
-}
-
-function jobOf(source: string, rest: Partial<Scope> = {}, timeoutMs = 60_000): ExpressionJob {
-  const { signal: _, ...scope } = scopeOf(null, rest);
-  const limits = { timeoutMs, maxDepth: 20_000, maxSize: 1 << 24 };
-  return { source, limits, scope: { ...scope, now: 1_700_000_000_000 } };
 }
 
 const run = (job: ExpressionJob, owner = "a", signal?: AbortSignal) => threads.run(job, { owner, signal });

@@ -4,105 +4,19 @@
 import fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { createClient, type RedisClientType, RESP_TYPES } from "redis";
+import { createClient, type RedisClientType } from "redis";
 import { Keys } from "../../../src/storage/redis/keys.ts";
 import { openRedisStore } from "../../../src/storage/redis/store.ts";
-import type { Store } from "../../../src/storage/store.ts";
 import { uuidv7 } from "../../../src/lib/uuidv7.ts";
 import type { JsonValue } from "../../../src/lib/json.ts";
-import { chain, openWholeApp, type WholeApp } from "../whole_app.ts";
+import { chain } from "../whole_app.ts";
 import { json, post } from "../harness.ts";
+import { fork, get, rig, run } from "./fork_rig.ts";
+import { call, LARGE, randomWorkflow, storedEnds, transform } from "./random_workflow.ts";
 import { type RedisVariant, redisVariants, removeKeys, uniquePrefix } from "../../support/redis.ts";
 
 /** 100 prove the point: `FORKS=100 node --import tsx scripts/test.ts --only api/replay`. */
 const FORKS = Number(process.env.FORKS ?? 20);
-const LARGE = "y".repeat(40_000);
-
-interface Rig extends AsyncDisposable {
-  readonly whole: WholeApp;
-  /** The URLs that were called, in order. */
-  readonly calls: string[];
-}
-
-/** An app whose calls answer with how many there were, or fail where the URL says so. */
-async function rig(store?: Store): Promise<Rig> {
-  const calls: string[] = [];
-  const fetch: typeof globalThis.fetch = (url) => {
-    calls.push(String(url));
-    const status = /fail/.test(String(url)) ? 503 : 200;
-    return Promise.resolve(Response.json({ call: calls.length }, { status }));
-  };
-  const whole = await openWholeApp({ fetch, ...(store && { store }) });
-  return { whole, calls, [Symbol.asyncDispose]: () => whole[Symbol.asyncDispose]() };
-}
-
-async function run(whole: WholeApp, path: string, body: JsonValue): Promise<string> {
-  const response = await whole.app.request(`/webhook/${path}`, post(body));
-  return response.headers.get("execution-id")!;
-}
-
-/** Starts a fork and waits for its end. */
-async function fork(whole: WholeApp, of: string, body: object) {
-  const response = await whole.app.request(`/api/executions/${of}/replay`, post(body as never, { prefer: "wait=30" }));
-  return { status: response.status, id: response.headers.get("execution-id")!, body: await json(response) };
-}
-
-const get = async (whole: WholeApp, path: string) => await json(await whole.app.request(path));
-
-const transform = (id: string, output: JsonValue) => ({ id, type: "transform", parameters: { output } });
-const call = (id: string, url: string, rest: object = {}) => ({
-  id,
-  type: "httpRequest",
-  parameters: { url },
-  ...rest,
-});
-
-/** A workflow of every kind of node, with branches that join, chance, the clock, retries and handled failures. */
-function randomWorkflow(kinds: readonly number[]): object {
-  const nodes: object[] = [{ id: "hook", type: "webhook", parameters: { path: "any" } }];
-  const connections: object[] = [];
-  const before = (index: number) =>
-    index === 0 ? ["hook"] : index % 3 === 2 ? [`n${index - 1}`, `n${index - 2}`] : [
-      `n${index - 1}`,
-    ];
-  kinds.forEach((kind, index) => {
-    const id = `n${index}`;
-    const made = [
-      transform(id, { in: "{{ $ }}", at: "{{ $millis() }}", n: "{{ $trigger.body.n }}" }),
-      transform(id, { dice: "{{ $random() }}", mix: "{{ $shuffle([1..5]) }}" }),
-      transform(id, { id: "{{ $execution.id }}", of: "{{ $execution.version }}", now: "{{ $now() }}" }),
-      call(id, "http://x.test/{{ $trigger.body.n }}"),
-      call(id, "http://x.test/{{ $millis() }}", { retry: { maxAttempts: 2, backoffMs: 1 } }),
-      call(id, "http://x.test/fail/{{ $trigger.body.n }}", {
-        onError: "continue",
-        retry: { maxAttempts: 2, backoffMs: 1 },
-      }),
-      { id, type: "delay", parameters: { seconds: 0.001 } },
-      transform(id, { big: LARGE }),
-      { id, type: "httpResponse", parameters: { body: { n: "{{ $trigger.body.n }}", at: "{{ $millis() }}" } } },
-    ][kind]!;
-    nodes.push(made);
-    for (const from of before(index)) connections.push({ from, to: id });
-  });
-  return { nodes, connections };
-}
-
-/** What Redis has of each node's end: the entry's data and the value beside it, byte by byte, as latin1. */
-async function storedEnds(client: RedisClientType, keys: Keys, id: string): Promise<Map<string, string>> {
-  const bytes = client.withTypeMapping({ [RESP_TYPES.BLOB_STRING]: Buffer });
-  const text = (value: unknown) => (value as Buffer).toString("latin1");
-  const entries = await bytes.sendCommand(["XRANGE", keys.log(id), "-", "+"]) as unknown as [Buffer, Buffer[]][];
-  const ends = new Map<string, string>();
-  for (const [, words] of entries) {
-    const fields = new Map(words.flatMap((word, i) => i % 2 === 0 ? [[text(word), text(words[i + 1])]] : []));
-    const [type, node, data] = ["type", "node", "data"].map((name) => fields.get(name) ?? "");
-    if (node === "" || !/completed|failed|skipped/.test(type!)) continue;
-    const value = fields.has("value") ? text(await bytes.sendCommand(["HGET", keys.values(id), node!])) : "";
-    ends.set(node!, `${type} ${data!.replace(/,"recorded":true\}$/, "}")} ${value}`);
-  }
-  // Nodes of branches end in any order.
-  return new Map([...ends].sort());
-}
 
 test(`forks in a stub of ${FORKS} random executions are equal byte by byte, and call nobody`, async () => {
   const [{ url }] = redisVariants() as [RedisVariant];

@@ -1,24 +1,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { idempotencyOf } from "../../../src/http/protocol/idempotency.ts";
-import type { Claim } from "../../../src/execution/claim.ts";
-import type { CompiledWorkflow, NodeDefinition } from "../../../src/workflow/definition.ts";
-import { finish, type Harness, json, post, respondEarly, taken, withApp, type Work } from "../harness.ts";
 import { compiled, webhookWorkflow } from "../workflows.ts";
-
-const KEY = { "idempotency-key": "order-1" };
-
-/** What must not differ between the answers to one key. */
-async function essence(response: Response): Promise<unknown[]> {
-  return [response.status, await response.text(), response.headers.get("execution-id")];
-}
-
-/** A workflow in the response mode responseNode, with as many `httpResponse` nodes. */
-function responding(...ids: string[]): CompiledWorkflow {
-  const workflow = webhookWorkflow({ responseMode: "responseNode" });
-  const nodes = ids.map((id): NodeDefinition => ({ id, type: "httpResponse", parameters: {}, onError: "fail" }));
-  return { ...workflow, definition: { ...workflow.definition, nodes } };
-}
+import { finish, json, post, taken, withApp } from "../harness.ts";
+import { essence, KEY } from "./one_key.ts";
 
 test("POST /webhook makes one execution of a hundred requests with one key, and answers all alike", () =>
   withApp({ work: () => "hold", maxWaiters: 200 }, async ({ app, store, claims }) => {
@@ -64,103 +48,6 @@ test("POST /webhook answers the same key with another request with 422", () =>
     assert.is(claims.length, 2);
   }));
 
-/** Signs with what this caller knows: a response of its own to each. */
-const identify: Work = (claim) => {
-  const { headers } = claim.input as { headers: Record<string, string> };
-  const { authorization = "nobody" } = headers;
-  return { status: "completed", output: `the account of ${authorization}` };
-};
-
-test("POST /webhook takes one key of two callers for two, whoever comes first", () =>
-  withApp({ work: identify }, async ({ app, claims }) => {
-    const send = (headers: Record<string, string>) =>
-      app.request("/webhook/orders", post({ n: 1 }, { ...KEY, ...headers }));
-    const callers: Record<string, string>[] = [
-      {},
-      { authorization: "Bearer partner" },
-      { authorization: "Bearer other" },
-      { cookie: "session=1" },
-      { "proxy-authorization": "Basic abc" },
-      { "x-api-key": "Bearer partner" },
-      { "x-hub-signature-256": "sha256=00" },
-      { "x-hub-signature-256": "sha256=01" },
-      { "stripe-signature": "t=1,v1=00" },
-      { "x-slack-signature": "v0=00" },
-      { "x-shopify-hmac-sha256": "00" },
-      { "webhook-signature": "v1,00" },
-      { "x-partner-secret": "00" },
-      { authorization: "Bearer partner", cookie: "session=1" },
-    ];
-    const answers: unknown[][] = [];
-    for (const [index, headers] of callers.entries()) {
-      const response = await send(headers);
-      assert.not(response.headers.has("idempotency-replayed"), JSON.stringify(headers));
-      answers.push(await essence(response));
-      assert.is(claims.length, index + 1);
-    }
-    for (const [index, headers] of callers.entries()) {
-      const again = await send({ ...headers, "user-agent": "other", "x-request-id": "2", "webhook-timestamp": "3" });
-      assert.is(again.headers.get("idempotency-replayed"), "true");
-      assert.equal(await essence(again), answers[index]);
-    }
-    assert.is(claims.length, callers.length);
-  }));
-
-test("POST /webhook tells nobody that another caller has used a key: not with another request either", () =>
-  withApp({}, async ({ app, claims }) => {
-    const partner = { ...KEY, authorization: "Bearer partner" };
-    assert.is((await app.request("/webhook/orders", post({ n: 1 }, partner))).status, 200);
-    assert.is((await app.request("/webhook/orders", post({ n: 2 }, partner))).status, 422);
-    assert.is((await app.request("/webhook/orders", post({ n: 2 }, KEY))).status, 200);
-    assert.is(claims.length, 2);
-  }));
-
-test("POST /webhook gives no answer to whoever knows only how the store names a caller's key", () =>
-  withApp({}, async ({ app, store }) => {
-    const keys: string[] = [];
-    const { request } = store.log;
-    store.log.request = (made) => {
-      keys.push(made.idempotency!.key);
-      return request.call(store.log, made);
-    };
-    await app.request("/webhook/orders", post({ n: 1 }, { ...KEY, authorization: "Bearer partner" }));
-    const stolen = await app.request("/webhook/orders", post({ n: 1 }, { "idempotency-key": JSON.stringify(keys[0]) }));
-    assert.not(stolen.headers.has("idempotency-replayed"));
-  }));
-
-test("idempotencyOf() gives the same for the same headers in any order and any number of lines", async () => {
-  const made = async (headers: [string, string][]) => {
-    const request = new Request("http://x/", { method: "POST", headers: [["idempotency-key", "k"], ...headers] });
-    return await idempotencyOf(request, { scope: ["POST"], body: new Uint8Array(), ttlSeconds: 1 });
-  };
-  const one = await made([["cookie", "a=1"], ["authorization", "b"]]);
-  assert.equal(await made([["Authorization", "b"], ["Cookie", "a=1"]]), one);
-  assert.equal(await made([["authorization", "b"], ["x-trace", "1"], ["cookie", "a=1"]]), one);
-  const seen = new Set([one!.key]);
-  // Neither names nor values can run into each other.
-  for (const headers of [[["cookie", "a=1,b"]], [["authorization", "b"]], [["authorization", 'a=1","cookie","b']]]) {
-    const { key } = (await made(headers as [string, string][]))!;
-    assert.not.ok(seen.has(key));
-    seen.add(key);
-  }
-});
-
-test("a key and its message say nothing of the credentials", () =>
-  withApp({}, async ({ app, store }) => {
-    const seen: string[] = [];
-    const { request } = store.log;
-    store.log.request = (made) => {
-      seen.push(JSON.stringify(made.idempotency));
-      return request.call(store.log, made);
-    };
-    const send = (n: number) =>
-      app.request("/webhook/orders", post({ n }, { ...KEY, authorization: "Bearer partner" }));
-    await send(1);
-    seen.push(await (await send(2)).text());
-    for (const text of seen) assert.not.match(text, /partner/);
-    assert.match(seen[0]!, /order-1/);
-  }));
-
 test("POST /webhook takes a key quoted or bare, as one, and refuses what is none with 400", () =>
   withApp({}, async ({ app, claims }) => {
     const send = (key: string) => app.request("/webhook/orders", post({}, { "idempotency-key": key }));
@@ -199,72 +86,6 @@ test("POST /webhook answers onReceived and respond-async with the same bytes aga
       assert.equal(await essence(again), await essence(first));
     }
   }));
-
-const EARLY = { status: 202, headers: {}, body: "first" };
-const LATE = { status: 200, headers: {}, body: "second" };
-
-/** What happens between the early response and the repetition. */
-const ENDS: Record<string, (harness: Harness, claim: Claim) => Promise<void>> = {
-  "while the rest runs": () => Promise.resolve(),
-  "after another response": async ({ store }, claim) => {
-    const next = await respondEarly(store, { ...claim, replyEarly: false }, "two", LATE);
-    await finish(store, next, { status: "completed", response: LATE });
-  },
-  "after a failure": ({ store }, claim) =>
-    finish(store, claim, { status: "failed", error: { code: "x", message: "Broken" }, response: EARLY }),
-};
-
-for (const [when, end] of Object.entries(ENDS)) {
-  test(`POST /webhook answers a responseNode key with the response that was sent, ${when}`, () =>
-    withApp({ workflows: [responding("one", "two")], work: () => "hold" }, async (harness) => {
-      const { app, store, claims } = harness;
-      const call = () => app.request("/webhook/orders", post({}, KEY));
-      const calls = [call(), call()];
-      await taken(claims);
-      const next = await respondEarly(store, claims[0]!, "one", EARLY);
-      for (const response of await Promise.all(calls)) assert.is(await response.text(), '"first"');
-      await end(harness, next);
-      const later = await call();
-      assert.is(later.headers.get("idempotency-replayed"), "true");
-      assert.equal(await essence(later), [202, '"first"', claims[0]!.executionId]);
-      assert.is(claims.length, 1);
-    }));
-}
-
-test("POST /webhook answers a responseNode key with the response after the log has expired, failed or not", () =>
-  withApp({ workflows: [responding("one")], work: () => "hold" }, async ({ app, store, claims }) => {
-    const first = app.request("/webhook/orders", post({}, KEY));
-    await taken(claims);
-    const next = await respondEarly(store, claims[0]!, "one", EARLY);
-    await first;
-    await finish(store, next, { status: "failed", error: { code: "x", message: "Broken" }, response: EARLY });
-    store.log.tail = async function* () {};
-    const later = await app.request("/webhook/orders", post({}, KEY));
-    assert.equal(await essence(later), [202, '"first"', claims[0]!.executionId]);
-  }));
-
-test("POST /webhook finds the response by its mark in the log, and reads no definition again", () => {
-  const [old, current] = [responding("old"), { ...responding("current"), version: 2 }];
-  let newest = old;
-  const asked: unknown[] = [];
-  const catalog = {
-    matchWebhook: () => ({ workflow: newest, webhook: newest.webhooks[0]!, params: {} }),
-    get: (_id: string, version?: number) => {
-      asked.push(version);
-      return Promise.resolve(version === 1 ? old : current);
-    },
-  };
-  const deps = { catalog: catalog as never };
-  return withApp({ deps, work: () => "hold" }, async ({ app, store, claims }) => {
-    const first = app.request("/webhook/orders", post({}, KEY));
-    await taken(claims);
-    newest = current;
-    const again = app.request("/webhook/orders", post({}, KEY));
-    await respondEarly(store, claims[0]!, "old", { status: 200, headers: {}, body: "old" });
-    assert.equal(await essence(await again), await essence(await first));
-    assert.equal(asked, []);
-  });
-});
 
 test("POST /webhook answers 504 at the repetition's own deadline, with the execution of the key", () =>
   withApp(
