@@ -75,7 +75,7 @@ async function prove({ schedules, seconds, schedulers, killEvery }: Options): Pr
   await using redis = await startRedis({ json: true });
   const { PATH = "", HOME = "" } = process.env;
   const start = (role: string, roles: string) =>
-    startProcess(role, ["--import", "tsx", "src/main.ts"], {
+    startProcess(role, ["src/main.ts"], {
       env: { PATH, HOME, PORT: "0", REDIS_URL: redis.url, ROLES: roles, LOG_LEVEL: "warn", DRAIN_SECONDS: "1" },
     });
   const startScheduler = () => start("scheduler", "scheduler");

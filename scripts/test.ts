@@ -13,6 +13,7 @@ import { runStaticChecks } from "./static_checks.ts";
 import { runTestFile, testFileNeeds } from "./test_file.ts";
 import { providePostgres, provideRedis } from "./test_servers.ts";
 import { TestReport } from "./test_report.ts";
+import { makePackages } from "./typescript/packages.ts";
 
 /** How many test files run at once: they wait for Redis and for times as much as they compute. */
 const PARALLEL_FILES = 2 * Math.max(2, availableParallelism());
@@ -70,6 +71,7 @@ async function main(): Promise<number> {
   if (options.bail && report.hasFailed) return end(report, []);
 
   const paths = await testFiles();
+  await makePackages();
   await using redis = await provideRedis();
   await using postgres = await providePostgres(paths);
   const env = { ...testEnvironment(), ...redis.env, ...postgres.env };

@@ -11,6 +11,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
+import { TYPESCRIPT } from "./typescript/loader.ts";
 
 /** The result of a test file. */
 export interface TestFileResult {
@@ -91,7 +92,7 @@ export async function runTestFile(path: string, options: TestFileOptions): Promi
   const start = performance.now();
   let output = "";
   // A process group of its own, so that what the test started dies with it.
-  const child = spawn(process.execPath, ["--import", "tsx", path], {
+  const child = spawn(process.execPath, [...TYPESCRIPT, path], {
     env: options.env,
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,

@@ -7,6 +7,7 @@ import { createWriteStream, type WriteStream } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { TYPESCRIPT } from "../typescript/loader.ts";
 import { ChaosProxy } from "./proxy.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
@@ -79,7 +80,7 @@ export class Member implements AsyncDisposable {
   async start(): Promise<void> {
     const { nodeArgs, env, kind } = this.#options;
     const { PATH = "", HOME = "" } = process.env;
-    const child = spawn(process.execPath, ["--import", "tsx", ...nodeArgs, `${ROOT}src/main.ts`], {
+    const child = spawn(process.execPath, [...TYPESCRIPT, ...nodeArgs, `${ROOT}src/main.ts`], {
       cwd: ROOT,
       stdio: ["ignore", "pipe", "pipe"],
       env: {

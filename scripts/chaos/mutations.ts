@@ -7,6 +7,7 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { findRedisServer, FOUND_VARIABLE, startRedis } from "../redis.ts";
 import { slowness } from "../slowness.ts";
+import { TYPESCRIPT } from "../typescript/loader.ts";
 import type { ChaosOptions } from "./options.ts";
 import { type PlantName, PLANTS } from "./plants.ts";
 
@@ -59,7 +60,7 @@ export async function runMutations(
 
 async function tryChaos(name: PlantName, seed: number): Promise<Verdict> {
   for (let tries = 0;; tries++) {
-    const args = ["--import", "tsx", "scripts/chaos.ts", "--plant", name, "--seed", String(seed + tries)];
+    const args = [...TYPESCRIPT, "scripts/chaos.ts", "--plant", name, "--seed", String(seed + tries)];
     const { code } = await run(args, { timeoutMs: CHAOS_MS, env: {} });
     if (code === 0) return "missed";
     if (code === 1) return "found";
@@ -75,7 +76,7 @@ async function tryTests(name: PlantName): Promise<Verdict> {
   await using redis = await startRedis({ json: true });
   await using plain = await startRedis({ json: false });
   for (const file of files) {
-    const { code } = await run(["--import", "tsx", `tests/${file}`], {
+    const { code } = await run([...TYPESCRIPT, `tests/${file}`], {
       timeoutMs: TEST_FILE_MS,
       until: /✘|FAIL/,
       env: {
@@ -83,7 +84,7 @@ async function tryTests(name: PlantName): Promise<Verdict> {
         TEST_REDIS_PLAIN_URL: plain.url,
         TEST_WAIT_LIMIT_MS: String(PLANTED_WAIT_LIMIT_MS),
         [FOUND_VARIABLE]: JSON.stringify(await findRedisServer()),
-        NODE_OPTIONS: `--import tsx --import ${PLANT}`,
+        NODE_OPTIONS: `${TYPESCRIPT.join(" ")} --import ${PLANT}`,
         MILLRACE_PLANT: name,
       },
     });

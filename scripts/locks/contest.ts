@@ -11,6 +11,7 @@ import { fileURLToPath } from "node:url";
 import { RedisConnection } from "../../src/storage/redis/connection/connection.ts";
 import { pause } from "../../src/lib/delay.ts";
 import { openRedisStore } from "../../src/storage/redis/store.ts";
+import { TYPESCRIPT } from "../typescript/loader.ts";
 import { type ContenderMessage, type ContenderSettings, SETTINGS_VARIABLE } from "./messages.ts";
 import { type ContestCount, Resource } from "./resource.ts";
 
@@ -58,7 +59,7 @@ export async function contest(options: ContestOptions): Promise<ContestReport> {
     const { contenders } = options;
     const settings: ContenderSettings = { url, prefix, name: "contested", process: name, contenders, ttlMs };
     const child = fork(fileURLToPath(new URL("contender.ts", import.meta.url)), {
-      execArgv: ["--import", "tsx"],
+      execArgv: [...TYPESCRIPT],
       env: { ...process.env, [SETTINGS_VARIABLE]: JSON.stringify(settings) },
     });
     running.set(name, child);

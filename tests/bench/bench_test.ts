@@ -13,6 +13,7 @@ import { claimsTable, comparisonClaims, isMet, nodeClaims } from "../../scripts/
 import { drive, percentile } from "../../scripts/bench/load.ts";
 import type { Figures } from "../../scripts/bench/rounds.ts";
 import { OptionError, readOptions } from "../../scripts/bench/options.ts";
+import { TYPESCRIPT } from "../../scripts/typescript/loader.ts";
 import { serve } from "./answers.ts";
 
 const NAMES = { contenders: ["echo", "millrace"], curves: ["nodes"] };
@@ -21,7 +22,7 @@ test("npm run bench -- --short answers every caller of every contender, and prin
   const folder = await mkdtemp(join(tmpdir(), "millrace-bench-"));
   try {
     const json = join(folder, "bench.json");
-    const args = ["--import", "tsx", "scripts/bench.ts", "--short", "--json", json];
+    const args = [...TYPESCRIPT, "scripts/bench.ts", "--short", "--json", json];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (text) => output += text);

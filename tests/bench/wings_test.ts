@@ -3,10 +3,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { TYPESCRIPT } from "../../scripts/typescript/loader.ts";
 import { measureReads } from "../../scripts/wings/measures.ts";
 
 test("npm run bench:wings reads what it says, next to a bare GET", async () => {
-  const args = ["--import", "tsx", "scripts/bench_wings.ts", "--reads", "10", "--rounds", "2"];
+  const args = [...TYPESCRIPT, "scripts/bench_wings.ts", "--reads", "10", "--rounds", "2"];
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   child.stdout.setEncoding("utf8").on("data", (text) => output += text);

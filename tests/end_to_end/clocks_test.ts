@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { TYPESCRIPT } from "../../scripts/typescript/loader.ts";
 import { pause } from "../../src/lib/delay.ts";
 import { eventually } from "../support/eventually.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
@@ -23,7 +24,7 @@ const env = { REDIS_URL: url, REDIS_PREFIX: prefix, LEASE_SECONDS: String(LEASE_
 const skewed = (skewMs: number, stepMs: number) => ({
   ...env,
   ROLES: "worker",
-  NODE_OPTIONS: `--import tsx --import ${preload}`,
+  NODE_OPTIONS: `${TYPESCRIPT.join(" ")} --import ${preload}`,
   MILLRACE_CLOCK_SKEW_MS: String(skewMs),
   MILLRACE_CLOCK_STEP_MS: String(stepMs),
 });

@@ -4,6 +4,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Agent, setGlobalDispatcher } from "undici";
+import { TYPESCRIPT } from "../../scripts/typescript/loader.ts";
 
 // A slow machine may take longer to connect, or to answer, than fetch waits by default.
 setGlobalDispatcher(new Agent({ connect: { timeout: 0 }, headersTimeout: 0, bodyTimeout: 0 }));
@@ -15,7 +16,7 @@ const MOST_TRIES = 60;
 
 /** How each runtime runs a TypeScript file. */
 export const RUNTIMES = {
-  "node": [process.execPath, "--import", "tsx"],
+  "node": [process.execPath, ...TYPESCRIPT],
   "node 24": [`${root}node_modules/node24/bin/node`],
   "deno": [`${root}node_modules/.bin/deno`, "run", "-A", "--quiet"],
 } as const;

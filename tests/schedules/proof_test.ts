@@ -6,11 +6,12 @@
 import { spawn } from "node:child_process";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { TYPESCRIPT } from "../../scripts/typescript/loader.ts";
 
 function command(args: readonly string[]): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve) => {
     const { NODE_V8_COVERAGE: _, ...env } = process.env;
-    const child = spawn(process.execPath, ["--import", "tsx", "scripts/prove_schedules.ts", ...args], {
+    const child = spawn(process.execPath, [...TYPESCRIPT, "scripts/prove_schedules.ts", ...args], {
       env,
       stdio: ["ignore", "pipe", "pipe"],
     });

@@ -1,13 +1,14 @@
 import { execFileSync } from "node:child_process";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { TYPESCRIPT } from "../../scripts/typescript/loader.ts";
 
 /** What a process of its own writes that makes a logger and runs this. */
 function output(body: string, level = "info"): Record<string, unknown>[] {
   const script = `import { createLogger } from "./src/telemetry/logger.ts";
     const logger = createLogger({ level: "${level}", instance: "mill-1" });
     ${body}`;
-  const text = execFileSync(process.execPath, ["--import", "tsx", "--input-type=module", "-e", script], {
+  const text = execFileSync(process.execPath, [...TYPESCRIPT, "--input-type=module", "-e", script], {
     cwd: new URL("../..", import.meta.url),
     encoding: "utf8",
     timeout: 120_000,
