@@ -27,6 +27,7 @@ import { startRedis } from "./redis.ts";
 const NAMES = { contenders: CONTENDER_NAMES, curves: [...CURVES.keys()] };
 /** Load before the measurement, so that all code is compiled. */
 const WARM_UP = { callers: 16, seconds: 2 };
+const SHORT_WARM_UP = { callers: 16, seconds: 0.2 };
 
 try {
   const options = readOptions(process.argv.slice(2), NAMES);
@@ -40,7 +41,7 @@ try {
 }
 
 async function compare(options: BenchOptions): Promise<number> {
-  const { appendfsync, callers, seconds, rounds } = options;
+  const { appendfsync, callers, seconds, rounds, short } = options;
   await using redis = await startRedis({ json: true, args: redisArgs(appendfsync) });
   using stats = await RedisStats.open(redis);
   const contenders: Contender[] = [];
@@ -51,7 +52,7 @@ async function compare(options: BenchOptions): Promise<number> {
     }
     const machine = describe(redis.version, appendfsync);
     note(machine);
-    for (const { target } of contenders) await drive(target, WARM_UP);
+    for (const { target } of contenders) await drive(target, short ? SHORT_WARM_UP : WARM_UP);
     const figures: Figures[] = [];
     for (const count of callers) {
       const onRound = (round: number) => note(`${count} callers, round ${round} of ${rounds}`);

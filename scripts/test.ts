@@ -17,7 +17,7 @@ import { makePackages } from "./typescript/packages.ts";
 
 /** How many test files run at once: they wait for Redis and for times as much as they compute. */
 const PARALLEL_FILES = 2 * Math.max(2, availableParallelism());
-/** How many whole instances' tests do: each of them keeps processes of its own busy. */
+/** How many of them, at most, start whole instances: each of those keeps processes of its own busy. */
 const PARALLEL_SITES = Math.max(1, Math.floor(availableParallelism() / 2)) + 1;
 /** What `--quick` leaves out: whatever starts whole instances. */
 const NOT_QUICK = /^tests\/(end_to_end|chaos)\//;
@@ -107,8 +107,8 @@ async function testFiles(): Promise<string[]> {
 }
 
 /**
- * Runs the files that may share the machine, {@linkcode PARALLEL_FILES} at once, those first that may take longest, then
- * those that start whole instances, {@linkcode PARALLEL_SITES} at once, and then the others one by one.
+ * Runs the files that may share the machine, {@linkcode PARALLEL_FILES} at once, those first that may take longest, and
+ * among them those that start whole instances, {@linkcode PARALLEL_SITES} at once; then the others one by one.
  */
 async function runFiles(
   paths: readonly string[],
@@ -119,13 +119,15 @@ async function runFiles(
   const shared = files.filter(({ serial, path }) => !serial && !SITES.test(path));
   const sites = files.filter(({ serial, path }) => !serial && SITES.test(path));
   const alone = files.filter(({ serial }) => serial);
-  for (const [queue, workers] of [[shared, PARALLEL_FILES], [sites, PARALLEL_SITES], [alone, 1]] as const) {
-    const next = async () => {
-      for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-        if (options.bail && report.hasFailed) return;
-        report.addFile(await runTestFile(file.path, { env, slowness: slowness() }));
-      }
-    };
-    await Promise.all(Array.from({ length: workers }, next));
-  }
+  const work = async (...queues: { path: string }[][]) => {
+    const next = () => queues.find((queue) => queue.length > 0)?.shift();
+    for (let file = next(); file !== undefined; file = next()) {
+      if (options.bail && report.hasFailed) return;
+      report.addFile(await runTestFile(file.path, { env, slowness: slowness() }));
+    }
+  };
+  await Promise.all(
+    Array.from({ length: PARALLEL_FILES }, (_, n) => n < PARALLEL_SITES ? work(sites, shared) : work(shared)),
+  );
+  await work(alone);
 }

@@ -47,7 +47,7 @@ all of them. Exit code 1 when a caller got no answer or a wrong one.
   --appendfsync <how>   off (the default), no, everysec or always: how Redis writes its append-only file
   --growth [curve]      growth curves instead: ${names.curves.join(", ")}; all by default
   --claims              what the README claims instead, each with what was measured and whether it is met: ten minutes
-  --short               16 callers, 2 seconds, 2 rounds: does it still answer everybody
+  --short               16 callers, 1 second, 2 rounds: does it still answer everybody
   --json <file>         write the figures there, default scripts/bench/results.json, growth.json or claims.json
   --svg <file>          write the chart there, default scripts/bench/results.svg or growth.svg
   -h, --help            this text
@@ -70,7 +70,7 @@ export function readOptions(
     callers,
     short,
     claims,
-    seconds: wholeNumber(values.seconds ?? (short ? "2" : "10"), "--seconds"),
+    seconds: wholeNumber(values.seconds ?? (short ? "1" : "10"), "--seconds"),
     rounds: wholeNumber(values.rounds ?? (short ? "2" : "5"), "--rounds"),
     only: choose(values.only === undefined ? [] : values.only.split(","), names.contenders, "--only"),
     appendfsync: choose([values.appendfsync], ["off", "no", "everysec", "always"], "--appendfsync")[0] as Appendfsync,

@@ -1,5 +1,4 @@
 // timeout: 240
-// serial: it starts ten processes.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFile } from "node:fs/promises";

@@ -1,5 +1,4 @@
 // timeout: 600
-// serial: it measures the memory of the Redis that all use
 /**
  * Nothing grows: after 20,000 executions and their times to live, Redis and the process are where they began.
  *
@@ -23,7 +22,7 @@ import { createNodeTypes } from "../../src/nodes/registry.ts";
 import { pause } from "../../src/lib/delay.ts";
 import { WorkflowCatalog } from "../../src/workflow/catalog.ts";
 import { eventually } from "../support/eventually.ts";
-import { redisVariants } from "../support/redis.ts";
+import { startRedis } from "../../scripts/redis.ts";
 import { chain } from "./instance.ts";
 import { APP_CONFIG } from "../http/app_config.ts";
 
@@ -35,9 +34,6 @@ const WARM_UP = 4000;
 /** What an execution may leave behind, in bytes: less than an entry of a map under its id takes. */
 const LEFT_BYTES = 100;
 const CALLERS = 64;
-/** A database of its own, so that DBSIZE counts this test's keys. */
-const url = `${redisVariants()[0]!.url}/9`;
-
 type Redis = RedisClientType<RedisModules, RedisFunctions, RedisScripts>;
 
 setFlagsFromString("--expose-gc");
@@ -45,9 +41,10 @@ const collect = runInNewContext("gc") as () => void;
 const test = suite("Bounds");
 
 test("20,000 executions leave no keys, memory, pending entries, file descriptors or heap behind", async () => {
+  await using server = await startRedis({ json: true });
+  const { url } = server;
   const redis: Redis = createClient({ url });
   await redis.connect();
-  await redis.flushDb();
   const store = await openRedisStore({ url, instance: "bounds", historyTtlSeconds: 1, feedKeptMs: 1000 });
   const site = await openSite(store);
   try {
@@ -77,7 +74,6 @@ test("20,000 executions leave no keys, memory, pending entries, file descriptors
   } finally {
     await site.close();
     await store[Symbol.asyncDispose]();
-    await redis.flushDb();
     redis.destroy();
   }
 });

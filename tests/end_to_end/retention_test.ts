@@ -1,5 +1,4 @@
 // timeout: 240
-// serial
 /**
  * A process with little memory outlives what is posted to it: what is kept is bounded in bytes.
  */

@@ -1,5 +1,4 @@
 // timeout: 180
-// serial: it starts several instances
 /**
  * The short form of `npm run prove:schedules`: each time once, though a scheduler is killed.
  */

@@ -1,5 +1,4 @@
 // timeout: 120
-// serial
 /**
  * What a caller is told when Redis goes away around the append of its request: never that something runs which does
  * not, nor that nothing runs which does.

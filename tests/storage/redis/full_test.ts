@@ -1,5 +1,4 @@
 // timeout: 180
-// serial
 /**
  * A Redis that fills: new requests are refused early and in so many words, what runs ends and is answered, and all is
  * well again as soon as there is room.

@@ -1,5 +1,4 @@
 // timeout: 180
-// serial
 /**
  * A Redis that is set back: it forgets what it had accepted. Whoever waits for that is told within seconds, and what
  * it still has goes on.

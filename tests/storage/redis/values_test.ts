@@ -1,5 +1,4 @@
 // timeout: 120
-// serial
 /**
  * What large values cost on Redis: they are stored once, go with their log, and come over the wire only for who wants
  * them. What an older version stored is read as before.
