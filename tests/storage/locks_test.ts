@@ -129,10 +129,10 @@ for (const driver of drivers()) {
   });
 
   test("a lease ends by itself, and who waits is granted the lock then", async () => {
-    const lapsing = (await take(store, { ttlMs: 200 }))!;
     const startedAt = performance.now();
+    const lapsing = (await take(store, { ttlMs: 200 }))!;
     const next = (await waitFor(other))!;
-    assert.ok(performance.now() - startedAt > 100);
+    assert.ok(performance.now() - startedAt > 190);
     assert.ok(next.fence > lapsing.fence);
     assert.is(await store.locks.renew(NAME, { token: lapsing.token, ttlMs: 60_000 }), undefined);
     assert.is(await store.locks.release(NAME, lapsing.token), false);
@@ -151,11 +151,10 @@ for (const driver of drivers()) {
 
   test("a renewal extends the lease, to less as well as to more", async () => {
     for (const mode of ["exclusive", "shared"] as const) {
-      const { token, fence } = (await take(store, { ttlMs: 300, mode }))!;
-      const renewed = (await other.locks.renew(NAME, { token, ttlMs: 60_000 }))!;
+      const { token, fence } = (await take(store, { ttlMs: 60_000, mode }))!;
+      const renewed = (await other.locks.renew(NAME, { token, ttlMs: 600_000 }))!;
       assert.is(renewed.fence, fence);
-      await new Promise((resolve) => setTimeout(resolve, 350));
-      assert.is((await store.locks.inspect(NAME)).holders.length, 1);
+      assert.ok((await store.locks.inspect(NAME)).holders[0]!.remainingMs > 60_000);
       await store.locks.renew(NAME, { token, ttlMs: 100 });
       await eventually(async () => (await store.locks.inspect(NAME)).holders.length === 0, "the lease ends");
     }

@@ -37,10 +37,9 @@ for (const driver of drivers()) {
     const other = driver.isShared ? await driver.open("b") : store;
     const [limit, perSeconds] = [5, 1];
     const admitted: { sent: number; answered: number }[] = [];
-    const end = performance.now() + 2_600;
     try {
       await Promise.all([store, other, store, other].map(async (each) => {
-        while (performance.now() < end) {
+        while (admitted.length <= 2 * limit) {
           const sent = performance.now();
           const { admitted: isIn } = await each.rateLimits.admit("shared", { limit, perSeconds });
           if (isIn) admitted.push({ sent, answered: performance.now() });
@@ -50,7 +49,6 @@ for (const driver of drivers()) {
     } finally {
       if (other !== store) await other[Symbol.asyncDispose]();
     }
-    assert.ok(admitted.length >= 2 * limit, `${admitted.length} let through`);
     // The call was counted between the two times: what was answered within one window of the first one's sending is in it.
     for (const { sent } of admitted) {
       const within = admitted.filter((each) => each.sent >= sent && each.answered < sent + perSeconds * 1000);

@@ -139,8 +139,11 @@ test("requests at once keep what each of them sets, and none of them ends a logo
   slow.use(session({ store, secrets: [SECRET] }));
   let release = () => {};
   const held = new Promise<void>((resolve) => release = resolve);
+  let enter = () => {};
+  const entered = new Promise<void>((resolve) => enter = resolve);
   slow.post("/begin", (c) => (c.var.session.set("user", "bob"), c.text("")));
   slow.post("/slow", async (c) => {
+    enter();
     await held;
     c.var.session.set("user", "zombie");
     return c.text("");
@@ -151,7 +154,7 @@ test("requests at once keep what each of them sets, and none of them ends a logo
   await mine.send("POST", "/begin");
   const late = new Browser(slow, mine.cookie);
   const sending = late.send("POST", "/slow");
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  await entered;
   const former = mine.cookie;
   await mine.send("POST", "/logout");
   release();

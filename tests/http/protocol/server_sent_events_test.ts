@@ -1,3 +1,4 @@
+import { mock } from "node:test";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { SourceMessage } from "../../../src/http/protocol/message_source.ts";
@@ -56,7 +57,9 @@ test("serverSentEvents() asks its source for no more than may wait for the clien
 });
 
 test("serverSentEvents() cuts who takes nothing of what waits, and not who takes it slowly", async () => {
+  const turn = () => new Promise((resolve) => setImmediate(resolve));
   for (const reads of [0, 8]) {
+    mock.timers.enable({ apis: ["setTimeout", "setInterval"] });
     const { seen, source } = endless();
     const errors: unknown[] = [];
     const stream = serverSentEvents(source, {
@@ -65,13 +68,17 @@ test("serverSentEvents() cuts who takes nothing of what waits, and not who takes
       onError: (error) => errors.push(error),
     });
     const reader = stream.getReader();
+    await turn();
     for (let read = 0; read < reads; read++) {
-      await new Promise((resolve) => setTimeout(resolve, 30));
+      mock.timers.tick(90);
       assert.not((await reader.read()).done);
+      await turn();
     }
     assert.equal(errors, []);
+    mock.timers.tick(100);
+    await turn();
+    mock.timers.reset();
     await assertRejects(async () => {
-      await new Promise((resolve) => setTimeout(resolve, 300));
       for (;;) await reader.read();
     });
     assert.is((errors[0] as Error).name, "MessagesError");

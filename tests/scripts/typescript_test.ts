@@ -1,0 +1,42 @@
+/**
+ * The loader that test files run under.
+ */
+import { execFileSync } from "node:child_process";
+import { test } from "uvu";
+import * as assert from "uvu/assert";
+import { readPackages } from "../../scripts/typescript/hooks.js";
+import { TYPESCRIPT } from "../../scripts/typescript/loader.ts";
+
+function run(args: readonly string[]): string {
+  const { NODE_V8_COVERAGE: _, ...env } = process.env;
+  return execFileSync(process.execPath, args, { cwd: new URL("../..", import.meta.url), encoding: "utf8", env });
+}
+
+test("a package of one file gives what the package gives", async () => {
+  const names = JSON.stringify([...readPackages().keys()]);
+  assert.ok(readPackages().size > 3);
+  const script = `for (const name of ${names}) {
+    const { "module.exports": _, __esModule: __, ...all } = await import(name);
+    console.log(name, Object.keys(all).sort().join(), Object.keys(all.default ?? {}).sort().join());
+  }`;
+  const args = ["--input-type=module", "-e", script];
+  assert.is(run([...TYPESCRIPT, ...args]), run(args));
+});
+
+test("src/main.ts starts as well by `npm start`, whose loader is another", () => {
+  assert.match(run(["--import", "tsx", "src/main.ts", "--help"]), "REDIS_URL");
+});
+
+test("an error tells the line of the TypeScript at which it was thrown", () => {
+  const line = (error: Error): number => Number(/typescript_test\.ts:(\d+):/.exec(error.stack!)?.[1]);
+  // Types take lines that are not in the JavaScript.
+  interface Nothing {
+    readonly a: number;
+  }
+  const nothing: Partial<Nothing> = {};
+  const [first, second] = [new Error(String(nothing.a)), new Error()].map(line);
+  assert.is(first, second);
+  assert.is(first, 37);
+});
+
+test.run();
