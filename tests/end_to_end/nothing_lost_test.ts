@@ -21,7 +21,7 @@ const env = {
   REDIS_URL: url,
   REDIS_PREFIX: prefix,
   LOG_LEVEL: "warn",
-  LEASE_SECONDS: "1",
+  LEASE_SECONDS: "3",
   MAX_DELIVERIES: "2",
   HTTP_ALLOW: "127.0.0.1",
 };
@@ -109,7 +109,8 @@ test("a retry and a pause survive the death of every worker", async () => {
   assert.is((await fetch(`${at}/pause`, { method: "POST" })).status, 200);
   await startWorker();
   const before = calls.length;
-  await pause(3500);
+  // Longer than the lease of who was killed, and the retry that would be due.
+  await pause(6000);
   assert.is((await state()).status, "paused");
   assert.is(calls.length, before, "no node starts in a pause");
   isWell = true;

@@ -21,7 +21,7 @@ const SLOW_MS = 700;
 
 for (
   const { poisons, maxDeliveries, workers } of [
-    { poisons: 1, maxDeliveries: 5, workers: 1 },
+    { poisons: 1, maxDeliveries: 4, workers: 1 },
     { poisons: 3, maxDeliveries: 3, workers: 2 },
     { poisons: 1, maxDeliveries: 2, workers: 1 },
   ]
@@ -32,7 +32,7 @@ for (
     const env = {
       REDIS_URL: url,
       REDIS_PREFIX: prefix,
-      LEASE_SECONDS: "1",
+      LEASE_SECONDS: "3",
       MAX_DELIVERIES: String(maxDeliveries),
       HTTP_ALLOW: "127.0.0.1",
       LOG_LEVEL: "warn",

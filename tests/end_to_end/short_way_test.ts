@@ -15,7 +15,7 @@ const env = {
   REDIS_URL: url,
   REDIS_PREFIX: prefix,
   LOG_LEVEL: "warn",
-  LEASE_SECONDS: "1",
+  LEASE_SECONDS: "3",
   HTTP_ALLOW: "127.0.0.1",
   DRAIN_SECONDS: "0",
 };
