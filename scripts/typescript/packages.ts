@@ -40,8 +40,7 @@ export async function makePackages(): Promise<void> {
       }));
     },
   };
-  mkdirSync(PACKAGES, { recursive: true });
-  await build({
+  const { outputFiles } = await build({
     entryPoints: names.map((name) => ({ in: `whole:${name}`, out: fileOf(name).replace(/\.js$/, "") })),
     outdir: fileURLToPath(PACKAGES),
     bundle: true,
@@ -53,11 +52,18 @@ export async function makePackages(): Promise<void> {
     banner: { js: HEAD },
     plugins: [whole],
     logLevel: "error",
+    write: false,
   });
-  // Last, and at once: whoever reads the list finds what it names.
-  const list = fileURLToPath(new URL("list.json", PACKAGES));
-  writeFileSync(`${list}.${process.pid}`, JSON.stringify(names));
-  renameSync(`${list}.${process.pid}`, list);
+  mkdirSync(PACKAGES, { recursive: true });
+  for (const { path, contents } of outputFiles) writeAtOnce(path, contents);
+  // Last: whoever reads the list finds what it names.
+  writeAtOnce(fileURLToPath(new URL("list.json", PACKAGES)), JSON.stringify(names));
+}
+
+/** Another run may do the same, and a third read it already. */
+function writeAtOnce(path: string, contents: string | Uint8Array): void {
+  writeFileSync(`${path}.${process.pid}`, contents);
+  renameSync(`${path}.${process.pid}`, path);
 }
 
 /** A module that exports what importing the package gives. */

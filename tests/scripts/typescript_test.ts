@@ -12,7 +12,7 @@ function run(args: readonly string[]): string {
   return execFileSync(process.execPath, args, { cwd: new URL("../..", import.meta.url), encoding: "utf8", env });
 }
 
-test("a package of one file gives what the package gives", async () => {
+test("a package of one file gives what the package gives", () => {
   const names = JSON.stringify([...readPackages().keys()]);
   assert.ok(readPackages().size > 3);
   const script = `for (const name of ${names}) {
