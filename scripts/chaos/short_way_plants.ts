@@ -35,7 +35,7 @@ export const SHORT_WAY_PLANTS = {
     rounds: 4,
     callers: 24,
     kinds: ["pure"],
-    tests: ["storage/short_way"],
+    tests: ["storage/record", "storage/short_way"],
   },
   "record-key-unchecked": {
     breaks: "a single write does not look whether its key was used",

@@ -123,7 +123,7 @@ test("what runs in memory when Redis is back goes on there", async () => {
   const called = post(`${a.url}/webhook/start`, { n: 4 });
   await gates.reached("start");
   await back();
-  // The worker of the fallback handed back what it could not end: the node runs again, for Redis.
+  // The worker of the fallback requeued what it could not end: the node runs again, for Redis.
   await gates.reached("start");
   gates.open("start");
   const response = await called;

@@ -122,7 +122,7 @@ test("a retry and a pause survive the death of every worker", async () => {
   target.closeAllConnections();
 });
 
-test("a worker that is told to go hands back what runs, and another goes on without waiting for the lease", async () => {
+test("a worker that is told to go requeues what runs, and another goes on without waiting for the lease", async () => {
   await stopWorkers();
   const holding = { ...env, LEASE_SECONDS: "3600", DRAIN_SECONDS: "0", ROLES: "worker,assembler" };
   const first = await startInstance(holding);

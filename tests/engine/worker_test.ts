@@ -186,7 +186,7 @@ for (const driver of drivers()) {
     assert.is((await logToEnd(store, id)).at(-1)!.type, "execution.cancelled");
   });
 
-  test("a worker that is stopped hands back at once what runs, and another goes on where it was", async () => {
+  test("a worker that is stopped requeues at once what runs, and another goes on where it was", async () => {
     await worker.stop();
     const first = bench.worker(store, "first");
     first.start();
