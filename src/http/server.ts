@@ -44,7 +44,11 @@ export async function listen(handler: Handler, options: { hostname: string; port
     // The target as it was sent: the URL of a `Request` has been normalised.
     (request, { incoming }) => {
       if (isAmbiguous(incoming.url ?? "")) return ambiguousPathResponse();
-      return handler(request, { hangUp: () => incoming.socket.destroy(), peer: () => incoming.socket.remoteAddress });
+      // A reset: closed in order, what waits for a reader who does not read would stay in the system, megabytes of it.
+      return handler(request, {
+        hangUp: () => incoming.socket.resetAndDestroy(),
+        peer: () => incoming.socket.remoteAddress,
+      });
     },
     { errorHandler: (error) => error instanceof RequestError ? malformedRequestResponse() : problemResponse(error) },
   ));

@@ -9,6 +9,7 @@
  */
 import type { IncomingMessage, Server } from "node:http";
 import { Readable } from "node:stream";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import { ambiguousPathResponse, isAmbiguous, malformedRequestResponse } from "./frame/request_path.ts";
@@ -47,7 +48,8 @@ export function acceptWebSockets(
     };
     answer(incoming, (request) => handler(request, upgrade)).then((response) => {
       if (onOpen === undefined || response.status !== 200) return write(socket, response);
-      sockets.handleUpgrade(incoming, socket, head, (opened) => onOpen!(messageSocket(opened)));
+      const { socket: carrier } = incoming;
+      sockets.handleUpgrade(incoming, socket, head, (opened) => onOpen!(messageSocket(opened, carrier)));
     }).catch(() => socket.destroy());
   });
   return {
@@ -71,10 +73,12 @@ async function answer(
   return await handler(request);
 }
 
-function messageSocket(socket: WebSocket): MessageSocket {
+function messageSocket(socket: WebSocket, carrier: Socket): MessageSocket {
   let isAlive = true;
+  // A reset: closed in order, what waits for a reader who does not read would stay in the system.
+  const terminate = () => void carrier.resetAndDestroy();
   const pinger = setInterval(() => {
-    if (!isAlive) return socket.terminate();
+    if (!isAlive) return terminate();
     isAlive = false;
     socket.ping();
   }, PING_MS);
@@ -88,7 +92,7 @@ function messageSocket(socket: WebSocket): MessageSocket {
       return socket.bufferedAmount;
     },
     close: (code, reason) => socket.close(code, reason),
-    terminate: () => socket.terminate(),
+    terminate,
     onClose: (listener) => void socket.once("close", listener),
   };
 }
