@@ -139,7 +139,17 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
     info: { version },
     drainSignal: drain.signal,
   };
-  const roles = createRoles({ config, logger, store, catalog, metrics, limits, archiver, submit: deps.submit });
+  const roles = createRoles({
+    config,
+    logger,
+    store,
+    catalog,
+    metrics,
+    limits,
+    archiver,
+    submit: deps.submit,
+    records: readStore.log,
+  });
   const app = config.roles.has("http") ? createApp(deps) : createHealthApp(deps);
   const server = await listen((request, connection) => app.fetch(request, connection), {
     hostname: config.host,

@@ -39,6 +39,7 @@ export async function rehearse(workflow: CompiledWorkflow, options: RehearseOpti
   const run: RunOptions = {
     workflow,
     log: NO_LOG,
+    records: NO_LOG,
     state,
     queue: stage,
     clock: stage,

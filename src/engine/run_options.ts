@@ -10,7 +10,7 @@ import type { RunControl } from "./run_control.ts";
 import type { ForkStart, StartForkOptions } from "./start_fork.ts";
 
 /** Options that a worker passes to each run. */
-export interface RunOptions extends Partial<ForkStart>, Pick<StartForkOptions, "workflows" | "limits"> {
+export interface RunOptions extends Partial<ForkStart>, Pick<StartForkOptions, "workflows" | "limits" | "records"> {
   /** The version that the execution was requested with. */
   readonly workflow: CompiledWorkflow;
   /** Where the events are read from when another worker began the execution. */

@@ -26,7 +26,7 @@ export interface StartForkOptions {
   /** The version that the fork runs. */
   readonly workflow: CompiledWorkflow;
   /** Where the recorded execution is read. */
-  readonly log: Pick<ExecutionLog, "pages" | "meta">;
+  readonly records: Pick<ExecutionLog, "pages" | "meta">;
   /** Finds the version that was recorded; without it the names of nodes decide which answer belongs to which call. */
   readonly workflows?: { get(id: string, version: number): Promise<CompiledWorkflow | undefined> };
   /** Limits of the expressions with which calls are compared; by default those of every expression. */
@@ -35,12 +35,12 @@ export interface StartForkOptions {
 
 /** Reads the record; where it is gone, or more than is looked at as a whole, the fork fails. */
 export async function startFork(state: RunState, options: StartForkOptions): Promise<ForkStart> {
-  const { workflow, log, workflows, limits } = options;
+  const { workflow, records, workflows, limits } = options;
   const { executionId, from, mode, identity } = state.fork!;
   if (mode === "live" && from === undefined) return { workflow, taken: [] };
   let recording: Recording | undefined;
   try {
-    recording = await readRecording(log, executionId);
+    recording = await readRecording(records, executionId);
   } catch (error) {
     if (!(error instanceof MillraceError) || error.code !== "recording_too_large") throw error;
     return { workflow, taken: [], refusal: { code: error.code, message: error.message } };
@@ -52,8 +52,8 @@ export async function startFork(state: RunState, options: StartForkOptions): Pro
   const taken = takenEvents(recording, workflow.graph, from).filter(({ node }) => !state.nodes.has(node));
   if (mode === "live") return { workflow, taken };
   const { version } = recording.state;
-  const id = definitionId(recording.state.workflowId, await log.meta(executionId));
+  const id = definitionId(recording.state.workflowId, await records.meta(executionId));
   const recorded = await workflows?.get(id, version).catch(() => undefined);
-  const record = { recording, workflow: recorded, times: await timesOf(log, recording), execution: identity };
+  const record = { recording, workflow: recorded, times: await timesOf(records, recording), execution: identity };
   return { workflow: stubOf(workflow, { limits })(record), taken };
 }

@@ -10,11 +10,6 @@
 import { type NodeErrorData, UnavailableError } from "../lib/errors.ts";
 import type { Claim } from "../execution/claim.ts";
 import type { LocalRunner } from "../execution/short_way.ts";
-import type { WorkQueue } from "../execution/work_queue.ts";
-import type { ExecutionResult } from "../execution/result.ts";
-import type { Clock } from "../lib/clock.ts";
-import type { ExecutionLog } from "../execution/log.ts";
-import type { ExpressionLimits } from "../expression/expression.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { failureOf } from "./outcome.ts";
 import { type LocalRun, LocalRuns } from "./local_runs.ts";
@@ -24,6 +19,7 @@ import type { RunOptions } from "./run_options.ts";
 import { RunControl, WorkerStoppedError } from "./run_control.ts";
 import { Shares } from "./shares.ts";
 import { Turns } from "./suspects.ts";
+import type { WorkerOptions } from "./worker_options.ts";
 
 /** How long one blocked take waits, in milliseconds. */
 const BLOCK_MS = 5000;
@@ -31,30 +27,6 @@ const BLOCK_MS = 5000;
 const ABORT_GRACE_MS = 3000;
 /** How long a suspect waits for its turn here, and for how long it is then suspended, in milliseconds. */
 const [TURN_WAIT_MS, TURN_BACK_MS] = [5000, 500];
-
-/** What a worker needs. */
-export interface WorkerOptions {
-  /** Clock, logs and work queue of one store. */
-  readonly store: { readonly clock: Clock; readonly log: ExecutionLog; readonly work: WorkQueue };
-  /** Finds the version that an execution was requested with. */
-  readonly workflows: { get(id: string, version: number): Promise<CompiledWorkflow | undefined> };
-  /** Unique name of the worker: it stands in `execution.started`. */
-  readonly name: string;
-  /** How many executions it runs at once. */
-  readonly concurrency: number;
-  /** Some of the places are kept for what this instance accepts; false by default. */
-  readonly localFirst?: boolean;
-  /** Workers that an execution may end without progress; 5 by default. */
-  readonly maxDeliveries?: number;
-  /** The largest output of a node, in characters of JSON. */
-  readonly outputLimitBytes: number;
-  /** Of the expressions with which forks compare calls. */
-  readonly limits?: ExpressionLimits;
-  /** Called for each execution that ended on this worker. */
-  readonly onEnd?: (claim: Claim, result: ExecutionResult, durationMs: number) => void;
-  /** Called with errors that end no execution. */
-  readonly onError?: (error: unknown, claim?: Claim) => void;
-}
 
 /** Takes and runs executions until it is stopped. */
 export class Worker {
@@ -169,9 +141,9 @@ export class Worker {
 
   /** Runs a claim, and says how the execution ended if it did. */
   async #execute(claim: Claim, run: LocalRun): Promise<void> {
-    const { store, workflows, limits, name, outputLimitBytes, onEnd } = this.#options;
+    const { store: { clock, log }, records = log, workflows, limits, name, outputLimitBytes, onEnd } = this.#options;
     const startedAt = performance.now();
-    const shared = { log: store.log, clock: store.clock, worker: name, outputLimitBytes, workflows, limits };
+    const shared = { log, records, clock, worker: name, outputLimitBytes, workflows, limits };
     const result = await runExecution(claim, { ...run, ...shared });
     if (result !== undefined) onEnd?.(claim, result, performance.now() - startedAt);
   }

@@ -3,6 +3,7 @@
  */
 import type { Config } from "../config/config.ts";
 import { Worker } from "../engine/worker.ts";
+import type { ExecutionLog } from "../execution/log.ts";
 import type { LocalRunner } from "../execution/short_way.ts";
 import type { Submit } from "../execution/submit.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
@@ -29,6 +30,8 @@ export interface RoleParts {
   readonly metrics: ReturnType<typeof createMetrics>;
   /** Starts executions. */
   readonly submit: Submit;
+  /** What the store has, and the archive behind it. */
+  readonly records: Pick<ExecutionLog, "pages" | "meta">;
   /** Limits of expressions. */
   readonly limits: ExpressionLimits;
   /** Archives what has ended, where there is a database and this instance has the role `assembler`. */
@@ -67,9 +70,10 @@ export function createRoles(parts: RoleParts): Roles {
   };
 }
 
-function createWorker({ config, logger, store, catalog, metrics, limits }: RoleParts): Worker {
+function createWorker({ config, logger, store, catalog, metrics, limits, records }: RoleParts): Worker {
   const worker: Worker = new Worker({
     store,
+    records,
     workflows: catalog,
     limits,
     name: config.instance,

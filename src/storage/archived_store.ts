@@ -1,5 +1,6 @@
 /**
- * A store with an archive behind it, as those who read have it. Whoever runs executions works with the store alone.
+ * A store with an archive behind it, as those who read have it. Whoever runs executions works with the store alone, but
+ * for the records of forks.
  */
 import type { Archive } from "../feed/archive.ts";
 import { archivedLog } from "../feed/archived_log.ts";

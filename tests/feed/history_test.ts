@@ -14,7 +14,7 @@ import { withArchive } from "../../src/storage/archived_store.ts";
 import { createMemoryStore } from "../../src/storage/memory/store.ts";
 import { openArchive } from "../../src/storage/postgres/archive.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { post } from "../http/harness.ts";
+import { json, post } from "../http/harness.ts";
 import { chain, openWholeApp, type WholeApp } from "../http/whole_app.ts";
 import { drivers } from "../storage/drivers.ts";
 import { eventually } from "../support/eventually.ts";
@@ -112,6 +112,8 @@ for (const driver of drivers()) {
     const empty = createMemoryStore({ instance: "b" });
     await using later = await openWholeApp({ store: withArchive(empty, archive), workStore: empty });
     for (const [i, id] of ids.entries()) assert.equal(await readings(later, id), before[i], id);
+    const wanted = post({ from: "reply" }, { prefer: "wait=60" });
+    assert.is((await json(await later.app.request(`/api/executions/${ids[0]}/replay`, wanted))).status, "completed");
     const listed = await (await later.app.request("/api/executions?q=unlucky&limit=500")).json();
     const found = listed.executions.map(({ executionId }: { executionId: string }) => executionId);
     assert.ok(found.includes(ids[2]) && found.includes(ids[3]) && !found.includes(ids[0]));

@@ -56,6 +56,7 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
   await catalog.start();
   const worker = new Worker({
     store: options.workStore ?? store,
+    records: store.log,
     workflows: catalog,
     name: "test",
     concurrency: 16,
