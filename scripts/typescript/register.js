@@ -9,12 +9,20 @@
  */
 import * as module from "node:module";
 import process from "node:process";
+import { isMainThread } from "node:worker_threads";
 import * as hooks from "./hooks.js";
 
-// In this thread where Node can (22.15 and later); in Node 20 in one of their own.
-if (module.registerHooks === undefined) module.register("./hooks.js", import.meta.url);
-else module.registerHooks(hooks);
-process.setSourceMapsEnabled(true);
+let isRegistered = false;
 
-/** What a thread of ours does that needs TypeScript, here as in `tsx/esm/api`: importing this file is enough. */
-export function register() {}
+/** Registers it in this thread, once; a thread of ours calls it by its name in `tsx/esm/api`. */
+export function register() {
+  if (isRegistered) return;
+  isRegistered = true;
+  // In this thread where Node can (22.15 and later); in Node 20 in one of their own.
+  if (module.registerHooks === undefined) module.register("./hooks.js", import.meta.url);
+  else module.registerHooks(hooks);
+  process.setSourceMapsEnabled(true);
+}
+
+// With NODE_OPTIONS the thread of the hooks comes here too, and needs none itself.
+if (isMainThread) register();
