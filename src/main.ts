@@ -86,6 +86,7 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
     }),
     limits,
     runLocked: createRunLocked(wings.locks),
+    takeTurn: (...call) => deps.store.rateLimits.turn(...call),
     maxOutputBytes: config.outputLimitBytes,
     onError: (error) => logger.error({ error }, "workflow"),
   });

@@ -19,6 +19,19 @@ export interface Admission {
   readonly resetMs: number;
 }
 
+/** Whose turn it is. */
+export interface Turn {
+  readonly admitted: boolean;
+  /** Milliseconds until it is worth asking again: when the turn will probably have come; 0 when it has. */
+  readonly waitMs: number;
+}
+
+/** How long a place in line is kept past the time at which its holder should have asked again, in milliseconds. */
+export const LATE_TURN_MS = 10_000;
+
+/** How many places a line has; whoever comes later has none, and asks again. */
+export const LINE_PLACES = 10_000;
+
 /** Counts calls in sliding windows. */
 export interface RateLimits {
   /**
@@ -28,4 +41,10 @@ export interface RateLimits {
    * @throws {MillraceError} `unavailable`, and `storage_full` where there is no room for it
    */
   admit(name: string, limit: RateLimit): Promise<Admission>;
+
+  /**
+   * Lets one call through, or keeps a place in line for its ticket: by arrival, for as long as the ticket comes again no
+   * later than {@linkcode LATE_TURN_MS} past its wait. Throws what {@linkcode admit} does; use other names than there.
+   */
+  turn(name: string, limit: RateLimit, ticket: string): Promise<Turn>;
 }

@@ -63,6 +63,7 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
   return {
     type: "httpRequest",
     hasSideEffects: true,
+    callsOut: true,
     parameters,
     compile(parameters, tools) {
       const { method, body, timeoutSeconds, acceptStatus, cache } = parameters;
@@ -86,7 +87,7 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
       const headersTemplate = tools.template(parameters.headers, "/headers");
       const bodyTemplate = body === undefined ? undefined : tools.template(body, "/body");
       return async (context) => {
-        const { scope, progress } = context;
+        const { scope, progress, beforeCall } = context;
         const url = toUrl(await urlTemplate(scope), await queryTemplate(scope) as JsonObject);
         const headers = toHeaders(await headersTemplate(scope) as JsonObject, context);
         const content = bodyTemplate === undefined ? undefined : toContent(await bodyTemplate(scope), headers);
@@ -102,7 +103,11 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
           await response.body?.cancel();
           throw statusError(response.status, url);
         };
-        const cached = cache && caches && createCachedFetch(fetch, {
+        const calling = beforeCall === undefined ? fetch : async (...request: Parameters<typeof fetch>) => {
+          await beforeCall();
+          return await fetch(...request);
+        };
+        const cached = cache && caches && createCachedFetch(calling, {
           caches,
           name: `httpRequest:${scope.execution.workflowId}`,
           ttlSeconds: cache.ttlSeconds ?? 0,
@@ -114,7 +119,7 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
         });
         try {
           const request = { method, headers, body: content, signal };
-          const response = await fetchFollowing(cached ?? fetch, url, request);
+          const response = await fetchFollowing(cached ?? calling, url, request);
           await check(response);
           const bytes = await readBody(response, { maxBytes, signal, progress });
           const body = parseBody(bytes, response.headers);

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { parseRange } from "../lib/address_ranges.ts";
 import type { Webhook } from "../workflow/definition.ts";
 import type { CompileTools, NodeType } from "../workflow/node_type.ts";
+import { rateLimitSchema } from "../workflow/schema.ts";
 import { headerName, verificationSchema } from "./verification.ts";
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -28,21 +29,12 @@ const pathSchema = z.string().min(1).max(256).transform((path, context) => {
 
 const MOST_RANGES = 256;
 const MOST_HEADERS = 64;
-/** Each call in the window is remembered by its time. */
-const MOST_CALLS = 10_000;
-const LONGEST_WINDOW_SECONDS = 86_400;
 
 const rangeSchema = z.string().max(64).transform((text, context) => {
   const range = parseRange(text);
   if (range !== undefined) return range;
   context.addIssue({ code: "custom", message: `must be an IP address or a CIDR such as 10.0.0.0/8, not "${text}"` });
   return z.NEVER;
-});
-
-const rateLimitSchema = z.strictObject({
-  limit: z.number().int().min(1).max(MOST_CALLS),
-  perSeconds: z.number().int().min(1).max(LONGEST_WINDOW_SECONDS),
-  key: z.string().min(1).max(4096).optional(),
 });
 
 function limitOf(

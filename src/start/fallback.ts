@@ -104,8 +104,10 @@ export function withFallback<T extends Pick<Store, "away" | "log" | "rateLimits"
     resume: (id) => logOf(id).resume(id),
   });
   const inMemory = new MemoryRateLimits();
+  const counting = () => store.away() ? inMemory : store.rateLimits;
   const rateLimits: RateLimits = {
-    admit: (name, limit) => (store.away() ? inMemory : store.rateLimits).admit(name, limit),
+    admit: (name, limit) => counting().admit(name, limit),
+    turn: (name, limit, ticket) => counting().turn(name, limit, ticket),
   };
   return { ...store, log, rateLimits };
 }

@@ -10,6 +10,7 @@ import { LRUCache } from "lru-cache";
 import { MillraceError } from "../lib/errors.ts";
 import type { PutOptions, WorkflowStore } from "./workflow_store.ts";
 import type { RunLocked } from "./node_lock.ts";
+import type { TakeTurn } from "./node_rate_limit.ts";
 import type { NodeTypes } from "./node_type.ts";
 import { checkWorkflowId, compileDefinition, compileWorkflow, webhookRoutes, withVersion } from "./compile.ts";
 import type { CompiledWorkflow, StoredWorkflow } from "./definition.ts";
@@ -28,6 +29,8 @@ export interface WorkflowCatalogOptions {
   readonly maxOutputBytes?: number;
   /** Runs nodes under their locks. Absent: they run without. */
   readonly runLocked?: RunLocked;
+  /** Takes turns for the calls of nodes that have a rate limit. Absent: nobody waits for one. */
+  readonly takeTurn?: TakeTurn;
   /** Number of older versions that stay compiled. Default 1000. */
   readonly maxVersions?: number;
   /** Called with errors of background work, such as a stored definition that no longer compiles. Default none. */

@@ -23,7 +23,9 @@ import type { Template } from "../expression/scope.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
 import { buildGraph, type Graph, type GraphInput } from "./graph.ts";
 import { ParseBudget } from "../expression/parse_budget.ts";
-import { lockedRun, type RunLocked } from "./node_lock.ts";
+import { guarded } from "./node_guards.ts";
+import type { RunLocked } from "./node_lock.ts";
+import type { TakeTurn } from "./node_rate_limit.ts";
 import { addIssues, parseDefinition, WORKFLOW_ID } from "./schema.ts";
 import { compileTemplate, pointerSegment } from "../expression/template.ts";
 
@@ -33,6 +35,8 @@ export interface CompileOptions {
   readonly nodeTypes: NodeTypes;
   /** Runs nodes under their locks. Absent: they run without. */
   readonly runLocked?: RunLocked | undefined;
+  /** Takes turns for the calls of nodes that have a rate limit. Absent: nobody waits for one. */
+  readonly takeTurn?: TakeTurn | undefined;
   /** Limits of expressions. Default those of `ExpressionLimits`. */
   readonly limits?: ExpressionLimits | undefined;
   /** Characters of JSON, about, of the largest value that a template may make. Default 16 Mi. */
@@ -77,7 +81,8 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
     const compiled = compileNode(definition, { ...options, index, faults, budget });
     inputs.push({ index, id, definition, kind: compiled.kind, outputs: compiled.outputs });
     if (compiled.run !== undefined) {
-      run.set(id, underLock(compiled.run, definition, { ...options, index, faults, budget }));
+      const { callsOut } = compiled;
+      run.set(id, guarded(compiled.run, definition, { ...options, callsOut, index, faults, budget }));
     }
     if (compiled.webhook !== undefined) webhooks.push({ webhook: compiled.webhook, index });
     if (compiled.schedule !== undefined) schedules.push(compiled.schedule);
@@ -125,20 +130,6 @@ export function withVersion(
 ): CompiledWorkflow {
   const { id, version, updatedAt, changedBy } = stored;
   return Object.freeze({ id, version, updatedAt, ...(changedBy !== undefined && { changedBy }), ...compiled });
-}
-
-/** A node's function, under the lock that its definition names. */
-function underLock(
-  run: NodeRun,
-  { lock }: NodeDefinition,
-  options: CompileOptions & { index: number; faults: Fault[]; budget: ParseBudget },
-): NodeRun {
-  if (lock === undefined) return run;
-  const { index, limits, faults, budget, runLocked } = options;
-  const fault = (pointer: string, detail: string) => void faults.push({ pointer, detail });
-  const pointer = `/nodes/${index}/lock/name`;
-  const name = compileTemplate(lock.name, { pointer, fault, budget, ...(limits && { limits }) });
-  return runLocked === undefined ? run : lockedRun(run, { lock, name, runLocked });
 }
 
 function compileTags(
@@ -199,6 +190,7 @@ interface CompiledNode {
   readonly kind?: GraphInput["kind"];
   readonly outputs?: readonly string[] | undefined;
   readonly run?: NodeRun | undefined;
+  readonly callsOut?: boolean | undefined;
   readonly webhook?: Webhook | undefined;
   readonly schedule?: Schedule | undefined;
 }
@@ -239,6 +231,7 @@ function compileNode(
     kind: type,
     outputs: type.outputs?.(parsed.data) ?? ["main"],
     run: type.compile?.(parsed.data, tools),
+    callsOut: type.callsOut,
     webhook: type.webhook?.(parsed.data, tools),
     schedule: type.schedule?.(parsed.data, node.id),
   };

@@ -5,6 +5,8 @@ import type { AddressRange } from "../lib/address_ranges.ts";
 import type { JsonObject, JsonValue } from "../lib/json.ts";
 import type { Scope, Template } from "../expression/scope.ts";
 import type { Graph } from "./graph.ts";
+import type { NodeLock } from "./node_lock.ts";
+import type { NodeRateLimit } from "./node_rate_limit.ts";
 
 /** When a webhook's caller is answered. */
 export type ResponseMode = "onReceived" | "lastNode" | "responseNode";
@@ -19,16 +21,6 @@ export interface RetryPolicy {
   maxBackoffMs: number;
 }
 
-/** A lock that a node runs under. */
-export interface NodeLock {
-  /** A template: one node at a time for each of its values, of any workflow; `/api/locks/<name>` is the same lock. */
-  name: string;
-  /** Time after which the lock of a worker that died is free, in seconds. Default 30. */
-  ttlSeconds: number;
-  /** Longest wait for the lock, in seconds; past it the node fails, and may be retried. Default 30. */
-  waitSeconds: number;
-}
-
 /** A node as the definition has it, after defaults. */
 export interface NodeDefinition {
   id: string;
@@ -40,6 +32,8 @@ export interface NodeDefinition {
   timeoutSeconds?: number | undefined;
   /** The lock that it runs under, if any. */
   lock?: NodeLock | undefined;
+  /** How often it may call out, if that is limited. */
+  rateLimit?: NodeRateLimit | undefined;
   /** What a failure of this node does: `fail` (default) ends the execution. */
   onError: "fail" | "continue" | "branch";
 }
@@ -231,6 +225,8 @@ export interface NodeContext {
   readonly isStub?: true;
   /** The longest wait in the process, in milliseconds; for a longer one the execution is suspended. */
   readonly inlineWaitMs?: number;
+  /** To be called before a call goes out; it throws where the call is to come later, which is no failure of the node. */
+  readonly beforeCall?: () => Promise<void>;
   /**
    * Tells those who follow how far the node is, as `node.progress`. It may be called as often as one likes: ten times a
    * second at most are written, and the last one before the node's end. It never throws, nor waits.

@@ -3,7 +3,18 @@
  */
 import { TerminalError } from "../lib/errors.ts";
 import type { Template } from "../expression/scope.ts";
-import type { NodeContext, NodeLock, NodeResult, NodeRun, NodeWait } from "./definition.ts";
+import type { NodeResult, NodeRun, NodeWait } from "./definition.ts";
+import { contextWith } from "./node_context.ts";
+
+/** A lock that a node runs under. */
+export interface NodeLock {
+  /** A template: one node at a time for each of its values, of any workflow; `/api/locks/<name>` is the same lock. */
+  name: string;
+  /** Time after which the lock of a worker that died is free, in seconds. Default 30. */
+  ttlSeconds: number;
+  /** Longest wait for the lock, in seconds; past it the node fails, and may be retried. Default 30. */
+  waitSeconds: number;
+}
 
 /** How a lock is asked for. */
 export interface RunLockedOptions {
@@ -35,22 +46,6 @@ export function lockedRun(
       throw new TerminalError("invalid_lock", "The name of the node's lock is no text");
     }
     const { signal } = context;
-    return await runLocked(String(value), { ...times, signal }, (signal) => run(withSignal(context, signal)));
-  };
-}
-
-function withSignal(context: NodeContext, signal: AbortSignal): NodeContext {
-  const { scope, nodeId, attempt, waitedUntil, inlineWaitMs, progress, now, idempotencyKey, traceparent } = context;
-  return {
-    scope,
-    nodeId,
-    attempt,
-    progress,
-    now,
-    signal,
-    idempotencyKey,
-    traceparent,
-    ...(waitedUntil !== undefined && { waitedUntil }),
-    ...(inlineWaitMs !== undefined && { inlineWaitMs }),
+    return await runLocked(String(value), { ...times, signal }, (signal) => run(contextWith(context, { signal })));
   };
 }

@@ -29,6 +29,8 @@ export interface NodeType<Parameters = unknown> {
   readonly responds?: boolean;
   /** True when running it twice can be noticed outside. */
   readonly hasSideEffects: boolean;
+  /** True when it calls others, and calls `beforeCall` of its context before: then it may have a `rateLimit`. */
+  readonly callsOut?: boolean;
   /** Checks `parameters` and fills in defaults; values may be literals or `{{ expressions }}`. */
   readonly parameters: z.ZodType<Parameters>;
   /** The outputs that a connection may name besides `error`; `["main"]` if absent. */

@@ -32,6 +32,13 @@ const lockSchema = z.strictObject({
   waitSeconds: z.number().min(0).max(3600).default(30),
 });
 
+/** How often something may be called: each call in the window is remembered by its time. */
+export const rateLimitSchema = z.strictObject({
+  limit: z.number().int().min(1).max(10_000),
+  perSeconds: z.number().int().min(1).max(86_400),
+  key: z.string().min(1).max(4096).optional(),
+});
+
 const nodeId = z.string().regex(NODE_ID, "must be a letter or _, then at most 63 letters, digits, _ or -")
   .refine((id) => id !== "__proto__", "is reserved");
 
@@ -43,6 +50,7 @@ const nodeSchema = z.strictObject({
   parameters: z.custom<JsonObject>(isJsonObject, "must be an object").default(() => ({})),
   retry: retrySchema.optional(),
   lock: lockSchema.optional(),
+  rateLimit: rateLimitSchema.optional(),
   timeoutSeconds: z.number().positive().max(604_800).optional(),
   onError: z.enum(["fail", "continue", "branch"]).default("fail"),
 });

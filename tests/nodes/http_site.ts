@@ -11,6 +11,7 @@ import { createGuardedFetch } from "../../src/nodes/guarded_fetch.ts";
 import { createNodeTypes } from "../../src/nodes/registry.ts";
 import { compileDefinition } from "../../src/workflow/compile.ts";
 import type { NodeContext } from "../../src/workflow/definition.ts";
+import type { TakeTurn } from "../../src/workflow/node_rate_limit.ts";
 import { contextOf } from "../expression/scope.ts";
 
 /** A request that a server received. */
@@ -93,14 +94,17 @@ export function call(
     lookup?: LookupFunction;
     input?: JsonValue;
     caches?: Caches;
+    /** Of the node, beside its parameters. */
+    node?: object;
+    takeTurn?: TakeTurn;
   } = {},
 ) {
-  const { allow = ["127.0.0.1"], context = {}, lookup, input = {}, caches } = options;
+  const { allow = ["127.0.0.1"], context = {}, lookup, input = {}, caches, node, takeTurn } = options;
   const fetch = createGuardedFetch({ allow, ...(lookup && { lookup }) });
   const { run } = compileDefinition({
-    nodes: [{ id: "start", type: "manual" }, { id: "node", type: "httpRequest", parameters }],
+    nodes: [{ id: "start", type: "manual" }, { id: "node", type: "httpRequest", parameters, ...node }],
     connections: [{ from: "start", to: "node" }],
-  }, { nodeTypes: createNodeTypes({ fetch, caches }) });
+  }, { nodeTypes: createNodeTypes({ fetch, caches }), takeTurn });
   return (run.get("node") as NonNullable<ReturnType<typeof run.get>>)(contextOf(input, context));
 }
 

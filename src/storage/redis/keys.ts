@@ -30,9 +30,9 @@ export class Keys {
   /**
    * The prefix of a partition's names, for scripts that find executions by themselves: they append `timers`, `work`,
    * `dead-letters`, `dead:<execution>`, `values:<execution>`, `meta:<execution>`, `execution:result:<execution>`,
-   * `external:<workflow>`, `slots:<group>`, `waiting:<group>`, `locked:<workflow>`, `index:…`, `daily:<day>` or
-   * `daily-past:<day>`; of a lock `lock:<name>`, `lock-shared:<name>`, `lock-sharers:<name>`, `lock-queue:<name>`,
-   * `lock-fence`, `locks` or `lock-wakes:<instance>`. A group is `<workflow>`, or `<workflow>:<digest>` for a lock.
+   * `external:<workflow>`, `slots:<group>`, `waiting:<group>` (a group is a workflow, or `<workflow>:<digest>` for a lock),
+   * `locked:<workflow>`, `index:…`, `daily:<day>` or `daily-past:<day>`; of a lock `lock:<name>`, `lock-shared:<name>`,
+   * `lock-sharers:<name>`, `lock-queue:<name>`, `lock-fence`, `locks` or `lock-wakes:<instance>`.
    */
   base(partition: number): string {
     return `${this.#prefix}{${partition}}:`;
@@ -140,10 +140,7 @@ export class Keys {
     return `${this.#prefix}{${partition}}:index-expiry`;
   }
 
-  /**
-   * What a rebuild found in {@linkcode expiry}, as long as it has not been counted again: who expires first is counted
-   * from here.
-   */
+  /** What a rebuild found in {@linkcode expiry} and has not counted again: who expires first is counted from here. */
   expiryBefore(partition: number): string {
     return `${this.#prefix}{${partition}}:index-expiry-before`;
   }
@@ -228,6 +225,11 @@ export class Keys {
   /** Sorted set of the calls in one window, each its own time (µs). */
   rate(name: string): string {
     return this.#of("rate", name);
+  }
+
+  /** The calls in a window, as in {@linkcode rate}; the line before it by arrival, and by when places are lost (µs). */
+  turn(part: "calls" | "line" | "dues", name: string): string {
+    return this.#of(`turn-${part}`, name);
   }
 
   /** Stream on which instances tell each other what changed. */
