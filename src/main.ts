@@ -171,8 +171,8 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   const until = performance.now() + config.drainSeconds * 1000;
   // The worker outlives the callers: it may be their executions that it runs.
   const answerAll = () => {
-    store.replies.close();
-    fallback?.closeReplies();
+    store.replies.close("closing");
+    fallback?.closeReplies("closing");
   };
   await closeServer(server, { graceMs: config.drainSeconds * 1000, answerAll });
   await fallback?.stop();

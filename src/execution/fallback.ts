@@ -14,7 +14,7 @@ import { pause } from "../lib/delay.ts";
 import { type FallbackCounts, type FallbackReport, handOver } from "./hand_over.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { mayFallBack } from "./may_fall_back.ts";
-import type { Reply } from "./replies.ts";
+import type { Interruption, Reply } from "./replies.ts";
 import { executionIdOf, type Submission, type SubmissionWait, type Submit, type Submitted } from "./submit.ts";
 
 /** How often it is looked whether the store is there, in milliseconds. */
@@ -86,9 +86,9 @@ export class Fallback {
     await Promise.all([...this.#leaving].map((session) => session[Symbol.asyncDispose]()));
   }
 
-  /** Ends every wait as `closing`. */
-  closeReplies(): void {
-    for (const session of [this.#session, ...this.#leaving]) session?.closeReplies();
+  /** Ends every wait with this reason. */
+  closeReplies(reason: Interruption): void {
+    for (const session of [this.#session, ...this.#leaving]) session?.closeReplies(reason);
   }
 
   /** Whether executions go to memory now. */

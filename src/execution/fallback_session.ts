@@ -5,7 +5,7 @@ import { overlay } from "../lib/overlay.ts";
 import { isEnded } from "./event.ts";
 import type { ArrivingExecution } from "./arrivals.ts";
 import type { ExecutionLog } from "./log.ts";
-import type { Replies } from "./replies.ts";
+import type { Interruption, Replies } from "./replies.ts";
 import type { ExecutionRequest } from "./request.ts";
 import { createSubmit, type Submission, type Submitted } from "./submit.ts";
 
@@ -57,9 +57,9 @@ export class FallbackSession implements AsyncDisposable {
     return this.#requests.has(executionId);
   }
 
-  /** Ends every wait as `closing`. */
-  closeReplies(): void {
-    this.#parts.replies.close();
+  /** Ends every wait with this reason. */
+  closeReplies(reason: Interruption): void {
+    this.#parts.replies.close(reason);
   }
 
   /** Starts an execution here. */

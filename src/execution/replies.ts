@@ -67,6 +67,6 @@ export interface Replies {
   /** Registers a follower of a log. */
   follow(options: ReplyWait): Follower;
 
-  /** Ends every wait as `closing`; from then on nobody may wait for the reply to a new execution. */
-  close(): void;
+  /** Ends every wait with this reason. From then on new executions cannot be waited for (`shutting_down`). */
+  close(reason: Interruption): void;
 }

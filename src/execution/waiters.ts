@@ -105,7 +105,8 @@ export class Waiters implements Replies {
   readonly #limit: number;
   readonly #callers = new Map<string, Caller>();
   readonly #followers = new Set<LogFollower>();
-  #closed = false;
+  /** Why it was closed; `undefined` while it is open. */
+  #closedFor: Interruption | undefined;
 
   /** @param options.limit how many callers may wait at once; followers have a limit of their own */
   constructor(options: { instance: string; limit: number }) {
@@ -118,11 +119,11 @@ export class Waiters implements Replies {
   }
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#closedFor !== undefined;
   }
 
   wait(executionId: string, options: ReplyWait): Waiter {
-    if (this.#closed) throw new MillraceError("shutting_down", "The instance is shutting down and has started nothing");
+    if (this.closed) throw new MillraceError("shutting_down", "The instance is shutting down and has started nothing");
     if (this.#callers.size >= this.#limit) {
       throw new MillraceError("too_many_waiters", `${this.#limit} callers are waiting on this instance already`, {
         headers: { "retry-after": "1" },
@@ -139,14 +140,14 @@ export class Waiters implements Replies {
 
   follow(options: ReplyWait): Follower {
     const follower = new LogFollower(options, (gone) => this.#followers.delete(gone));
-    if (this.#closed) follower.interrupt("closing");
+    if (this.#closedFor !== undefined) follower.interrupt(this.#closedFor);
     if (follower.interrupted === undefined) this.#followers.add(follower);
     return follower;
   }
 
-  close(): void {
-    this.#closed = true;
-    for (const wait of [...this.#callers.values(), ...this.#followers]) wait.interrupt("closing");
+  close(reason: Interruption): void {
+    this.#closedFor = reason;
+    for (const wait of [...this.#callers.values(), ...this.#followers]) wait.interrupt(reason);
   }
 
   /** The ids of the executions that are waited for. */

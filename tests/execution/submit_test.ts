@@ -96,7 +96,7 @@ test("close() ends the waits for own executions and earlier ones, after the appe
   assert.equal([executionId, replayed], ["id-0", true]);
   let isAnswered = false;
   const late = submit({ ...parts, wait }).finally(() => isAnswered = true);
-  replies.close();
+  replies.close("closing");
   assert.equal(await ownReply, { interrupted: "closing" });
   assert.equal(await reply, { interrupted: "closing" });
   assert.not(isAnswered);

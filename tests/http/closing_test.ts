@@ -19,7 +19,7 @@ test("callers who wait are answered when the instance closes, and their executio
     const result = app.request(`/api/executions/${id}/result`, { headers: { prefer: "wait=600" } });
     await taken(claims, 4);
     await new Promise((resolve) => setTimeout(resolve, 5));
-    store.replies.close();
+    store.replies.close("closing");
 
     const ids = new Set<string>();
     for (const response of [await webhook, await attached]) {
@@ -51,7 +51,7 @@ test("a request whose append is under way when the instance closes is answered a
     let answered = false;
     const call = Promise.resolve(app.request("/webhook/orders", post({}))).finally(() => answered = true);
     await new Promise((resolve) => setTimeout(resolve, 5));
-    store.replies.close();
+    store.replies.close("closing");
     await new Promise((resolve) => setTimeout(resolve, 5));
     assert.not(answered);
     go();
@@ -64,7 +64,7 @@ test("a request whose append is under way when the instance closes is answered a
 
 test("a closing instance starts nothing for callers who would wait, and still takes those who do not", () => {
   return withApp({ work: () => "hold" }, async ({ app, store, claims }) => {
-    store.replies.close();
+    store.replies.close("closing");
     const response = await app.request("/webhook/orders", post({}));
     assert.is(response.status, 503);
     assert.is(response.headers.get("retry-after"), "1");

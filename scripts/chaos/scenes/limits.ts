@@ -20,7 +20,7 @@ export async function slots(actor: Actor): Promise<void> {
   await actor.expect(running === SLOTS, "duplicated", `${running} run at once, not ${SLOTS}`);
   echo.openGate(`${gate}-one`);
   await actor.ends(ids);
-  for (const name of ["slots", "waiting"] as const) {
+  for (const name of ["slots", "admission"] as const) {
     const sets = keys.each((partition) => keys[name](partition, "scene-limited"));
     const held = await Promise.all(sets.map((set) => redis.send<number>("ZCARD", set)));
     const sum = held.reduce((total, count) => total + count, 0);

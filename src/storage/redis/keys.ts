@@ -30,7 +30,7 @@ export class Keys {
   /**
    * The prefix of a partition's names, for scripts that find executions by themselves: they append `timers`, `work`,
    * `dead-letters`, `dead:<execution>`, `values:<execution>`, `meta:<execution>`, `execution:result:<execution>`,
-   * `external:<workflow>`, `slots:<group>`, `waiting:<group>` (a group is a workflow, or `<workflow>:<digest>` for a lock),
+   * `external:<workflow>`, `slots:<group>`, `admission:<group>` (a group is a workflow, or `<workflow>:<digest>` for a lock),
    * `locked:<workflow>`, `index:…`, `daily:<day>` or `daily-past:<day>`; of a lock `lock:<name>`, `lock-shared:<name>`,
    * `lock-sharers:<name>`, `lock-queue:<name>`, `lock-fence`, `locks` or `lock-wakes:<instance>`.
    */
@@ -103,9 +103,9 @@ export class Keys {
     return `${this.#prefix}{${partition}}:slots:${workflowId}`;
   }
 
-  /** Sorted set of the executions that wait for a workflow's slots, all of score 0. */
-  waiting(partition: number, workflowId: string): string {
-    return `${this.#prefix}{${partition}}:waiting:${workflowId}`;
+  /** Sorted set of the executions that wait for admission to a workflow's slots, all of score 0. */
+  admission(partition: number, workflowId: string): string {
+    return `${this.#prefix}{${partition}}:admission:${workflowId}`;
   }
 
   /** Sorted set of a workflow's executions that are handed out to other programs, scored with the end of their lease (ms). */

@@ -86,7 +86,7 @@ test("a caller who leaves gives its place back, and one who waits when the insta
     leaves.abort();
     await waiting(1);
     await left;
-    store.replies.close();
+    store.replies.close("closing");
     const closed = await stays;
     assert.is(closed.status, 503);
     assert.is((await json(closed)).code, "shutting_down");

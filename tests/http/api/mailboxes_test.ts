@@ -39,7 +39,7 @@ test("whoever waits is answered when the instance closes", async () => {
   await withApp({}, async ({ app, store }) => {
     const waiting = app.request("/api/sessions/alice/commands", { headers: { prefer: "wait=300" } });
     await new Promise((resolve) => setTimeout(resolve));
-    store.replies.close();
+    store.replies.close("closing");
     assert.equal(await json(await waiting), { entries: [] });
   });
 });

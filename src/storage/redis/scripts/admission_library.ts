@@ -5,7 +5,7 @@
 
 /**
  * What lets executions in, in groups: `<workflow>` has as many slots as its limit, and `<workflow>:<digest>`, the lock of
- * one value, has one. `slots:<group>` is a sorted set of executions scored with the end of their lease, `waiting:<group>`
+ * one value, has one. `slots:<group>` is a sorted set of executions scored with the end of their lease, `admission:<group>`
  * has those that wait, in the order of their UUIDv7, and `locked:<workflow>` all that wait for one of its locks. An
  * execution gets its lock first and then its slot, so none that waits for a value keeps a slot from others, and no two
  * wait for each other. What it has is freed by the script that ends it; the lease is for what no script saw end: when it
@@ -27,19 +27,19 @@ local function partsOf(group)
 end
 local function queue(base, group, id, now)
   local workflow, lock = partsOf(group)
-  redis.call('ZADD', base .. 'waiting:' .. group, 0, id)
+  redis.call('ZADD', base .. 'admission:' .. group, 0, id)
   if lock then redis.call('ZADD', base .. 'locked:' .. workflow, 0, id) end
   redis.call('ZADD', base .. 'timers', 'NX', now + SLOT_MS, 'admit:' .. group)
 end
 local function unqueue(base, group, id)
   local workflow, lock = partsOf(group)
-  if redis.call('ZREM', base .. 'waiting:' .. group, id) == 1 and lock then
+  if redis.call('ZREM', base .. 'admission:' .. group, id) == 1 and lock then
     redis.call('ZREM', base .. 'locked:' .. workflow, id)
   end
 end
 -- Frees slots whose execution is over, and gives free ones to those that wait.
 local function admit(base, group, now)
-  local slots, waiting = base .. 'slots:' .. group, base .. 'waiting:' .. group
+  local slots, admission = base .. 'slots:' .. group, base .. 'admission:' .. group
   local workflow, lock = partsOf(group)
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', slots, '-inf', now, 'LIMIT', 0, 100)) do
     local status = redis.call('HGET', base .. 'meta:' .. id, 'status')
@@ -47,7 +47,7 @@ local function admit(base, group, now)
     else redis.call('ZREM', slots, id) end
   end
   while true do
-    local id = redis.call('ZRANGE', waiting, 0, 0)[1]
+    local id = redis.call('ZRANGE', admission, 0, 0)[1]
     if not id then return end
     local m = redis.call('HMGET', base .. 'meta:' .. id, 'status', 'limited', 'paused')
     local over = not m[1] or ENDED[m[1]]
@@ -88,7 +88,7 @@ local function inTheWay(base, groups, own, limit)
     end
   end
   for _, group in ipairs(groups) do
-    add(redis.call('ZRANGE', base .. 'waiting:' .. group, 0, -1))
+    add(redis.call('ZRANGE', base .. 'admission:' .. group, 0, -1))
     local stay = {}
     for _, id in ipairs(redis.call('ZRANGE', base .. 'slots:' .. group, 0, -1)) do
       if not seen[id] then stay[#stay + 1] = id end

@@ -59,16 +59,16 @@ end
 local now, nowMs, into = ARGV[13], nil, 0
 if #groups > 0 then
   nowMs = clock()
-  local waiting = redis.call('ZCARD', ARGV[22] .. 'locked:' .. ARGV[2])
+  local queued = redis.call('ZCARD', ARGV[22] .. 'locked:' .. ARGV[2])
   for i, group in ipairs(groups) do
     admit(ARGV[22], group, nowMs)
-    local ahead = redis.call('ZCARD', ARGV[22] .. 'waiting:' .. group)
+    local ahead = redis.call('ZCARD', ARGV[22] .. 'admission:' .. group)
     local most = group == ARGV[2] and limit or 1
     if into == i - 1 and ahead == 0 and redis.call('ZCARD', ARGV[22] .. 'slots:' .. group) < most then into = i end
-    if group == ARGV[2] then waiting = waiting + ahead end
+    if group == ARGV[2] then queued = queued + ahead end
   end
   if into < #groups and ARGV[19] == 'reject' then return {'rejected'} end
-  if into < #groups and waiting >= tonumber(ARGV[12]) then return {'full', length} end
+  if into < #groups and queued >= tonumber(ARGV[12]) then return {'full', length} end
 end
 local admitted = into == #groups
 local id

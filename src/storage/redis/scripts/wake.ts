@@ -21,7 +21,7 @@ for _, member in ipairs(due) do
   if string.sub(member, 1, 6) == 'admit:' then
     local group = string.sub(member, 7)
     admit(ARGV[2], group, now)
-    if redis.call('ZCARD', ARGV[2] .. 'waiting:' .. group) > 0 then
+    if redis.call('ZCARD', ARGV[2] .. 'admission:' .. group) > 0 then
       redis.call('ZADD', KEYS[1], now + SLOT_MS, member)
     end
   else
