@@ -20,7 +20,7 @@ const PARALLEL_FILES = 2 * Math.max(2, availableParallelism());
 /** How many of them, at most, start whole instances: each of those keeps processes of its own busy. */
 const PARALLEL_SITES = Math.max(1, Math.floor(availableParallelism() / 2)) + 1;
 /** What `--quick` leaves out: whatever starts whole instances. */
-const NOT_QUICK = /^tests\/(end_to_end|chaos)\//;
+const NOT_QUICK = /^tests\/(end_to_end|chaos|bench|schedules\/proof)/;
 const SITES = /^tests\/end_to_end\//;
 
 const HELP = `Usage: ./scripts/test [options]
@@ -28,7 +28,7 @@ const HELP = `Usage: ./scripts/test [options]
 Checks formatting, lint, types and import rules, runs every tests/**/*_test.ts against a Redis of its own, measures
 coverage (at least ${LINE_COVERAGE_FLOOR}% of the lines) and ends with a line "N passed, N failed". Exit code 1 on any failure.
 
-  --quick         static checks, unit and contract tests: no end-to-end tests, no chaos, no coverage
+  --quick         static checks, unit and contract tests: no end-to-end tests, no chaos, no benchmarks, no coverage
   --only <text>   run only the test files whose path contains this text, and no other checks; may be repeated
   --no-coverage   do not measure coverage
   --bail          stop after the first failure

@@ -91,7 +91,7 @@ for (
             const status = await statusOf(id);
             if (status === "completed" || status === "failed") ended.set(id, status);
           }
-          if (ended.size < innocent.length + guilty.length) await pause(100);
+          if (ended.size < innocent.length + guilty.length) await pause(500);
           return ended.size === innocent.length + guilty.length;
         },
         "all end",
