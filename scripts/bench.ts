@@ -16,7 +16,7 @@ import {
   TITLES,
 } from "./bench/contenders.ts";
 import { curvePanel, CURVES, curveTable, measureCurve, type Measured } from "./bench/growth.ts";
-import { drive } from "./bench/load.ts";
+import { warmUp } from "./bench/load.ts";
 import { type BenchOptions, helpText, OptionError, readOptions } from "./bench/options.ts";
 import { NODE } from "./bench/process.ts";
 import { RedisStats } from "./bench/redis_stats.ts";
@@ -25,9 +25,6 @@ import { comparisonTable, costTable, ratios } from "./bench/table.ts";
 import { startRedis } from "./redis.ts";
 
 const NAMES = { contenders: CONTENDER_NAMES, curves: [...CURVES.keys()] };
-/** Load before the measurement, so that all code is compiled. */
-const WARM_UP = { callers: 16, seconds: 2 };
-const SHORT_WARM_UP = { callers: 16, seconds: 0.2 };
 
 try {
   const options = readOptions(process.argv.slice(2), NAMES);
@@ -41,7 +38,7 @@ try {
 }
 
 async function compare(options: BenchOptions): Promise<number> {
-  const { appendfsync, callers, seconds, rounds, short } = options;
+  const { appendfsync, callers, seconds, rounds } = options;
   await using redis = await startRedis({ json: true, args: redisArgs(appendfsync) });
   using stats = await RedisStats.open(redis);
   const contenders: Contender[] = [];
@@ -52,7 +49,8 @@ async function compare(options: BenchOptions): Promise<number> {
     }
     const machine = describe(redis.version, appendfsync);
     note(machine);
-    for (const { target } of contenders) await drive(target, short ? SHORT_WARM_UP : WARM_UP);
+    note("warming up");
+    for (const { target } of contenders) await warmUp(target, options);
     const figures: Figures[] = [];
     for (const count of callers) {
       const onRound = (round: number) => note(`${count} callers, round ${round} of ${rounds}`);

@@ -4,7 +4,7 @@
 import { startRedis } from "../redis.ts";
 import { type Claim, comparisonClaims, MANY, nodeClaims, ONE } from "./claims.ts";
 import { type Contender, type ContenderName, startContender } from "./contenders.ts";
-import { drive, median, type Target } from "./load.ts";
+import { drive, median, type Target, warmUp } from "./load.ts";
 import { benchTarget, grown, grownTarget } from "./load_curves.ts";
 import { type Millrace, startMillrace } from "./millrace.ts";
 import { RedisStats } from "./redis_stats.ts";
@@ -15,6 +15,8 @@ import { WORKFLOW } from "./work.ts";
 /** How much is measured. */
 export interface ClaimSizes {
   readonly rounds: number;
+  /** Next to no load before the measurement. */
+  readonly short: boolean;
   /** Of each contender in a round. */
   readonly secondsARound: number;
   /** How many answers in a row must not be lost, and how long that may take. */
@@ -26,6 +28,7 @@ export interface ClaimSizes {
 
 /** What stands in the README. */
 export const FULL: ClaimSizes = {
+  short: false,
   rounds: 7,
   secondsARound: 2,
   answers: 1_000_000,
@@ -36,6 +39,7 @@ export const FULL: ClaimSizes = {
 
 /** Whether it works. */
 export const SHORT: ClaimSizes = {
+  short: true,
   rounds: 2,
   secondsARound: 1,
   answers: 2_000,
@@ -53,7 +57,6 @@ export interface ClaimRun {
 }
 
 const CONTENDERS: readonly ContenderName[] = ["echo", "millrace", "long", "bullmq", "polling"];
-const WARM_UP = { callers: 16, seconds: 2 };
 /** Nodes of the chains between which a node's cost is taken: about the tenth, and about the hundredth. */
 const CHAINS = [5, 25, 85, 125] as const;
 
@@ -85,7 +88,8 @@ async function compare(sizes: ClaimSizes, { args, note }: Means): Promise<ClaimR
   const contenders: Contender[] = [];
   try {
     for (const name of CONTENDERS) contenders.push(await startContender(name, { redisUrl: redis.url }));
-    for (const { target } of contenders) await drive(target, WARM_UP);
+    note("warming up");
+    for (const { target } of contenders) await warmUp(target, sizes);
     const figures: Figures[] = [];
     for (const [callers, part] of [[MANY, 1], [ONE, 0.5]] as const) {
       const { rounds, secondsARound } = sizes;

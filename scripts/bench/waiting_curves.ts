@@ -67,7 +67,12 @@ export async function waitTogether(ground: Ground, count: number): Promise<Point
 }
 
 function poolOf(millrace: Millrace, connections: number): Pool & AsyncDisposable {
-  const pool = new Pool(millrace.origin, { connections, pipelining: 1, headersTimeout: 120_000 });
+  const pool = new Pool(millrace.origin, {
+    connections,
+    pipelining: 1,
+    connectTimeout: 60_000,
+    headersTimeout: 120_000,
+  });
   return Object.assign(pool, { [Symbol.asyncDispose]: () => pool.close() });
 }
 

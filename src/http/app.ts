@@ -7,7 +7,7 @@
  * const response = await app.request("/health");
  * ```
  */
-import { Hono } from "hono";
+import { type Handler, Hono } from "hono";
 import { MillraceError } from "../lib/errors.ts";
 import { bearerAuth } from "./frame/auth.ts";
 import { audit } from "./api/audit.ts";
@@ -48,7 +48,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     errorResponse(deps, c, new MillraceError("not_found", `Nothing is at ${c.req.path}; see /api and /webhook`))
   );
   // Before the frame, which therefore never runs for it: the hot path brings its own.
-  app.all("/webhook/*", webhooks(deps, bodies));
+  const callWebhook = webhooks(deps, bodies);
+  app.all("/webhook/*", callWebhook);
   app.use("*", frame(deps), sameOriginOnly(deps.config));
   app.use("/api/*", bearerAuth(deps.config.apiTokens), audited(deps));
   workflows(app, deps, bodies);
@@ -71,6 +72,22 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   designer(app, deps, bodies);
   audit(app, deps);
   health(app, deps);
+  return withHotPath(app, deps, callWebhook);
+}
+
+/**
+ * Lets calls of webhooks past the routes of the API, against which each would be matched. How a path is spelled that is
+ * not the plain one, the router knows.
+ */
+function withHotPath(app: Hono<AppEnv>, deps: AppDeps, callWebhook: Handler<AppEnv>): Hono<AppEnv> {
+  const hot = new Hono<AppEnv>();
+  hot.onError((error, c) => errorResponse(deps, c, error));
+  hot.all("/webhook/*", callWebhook);
+  const { fetch } = app;
+  app.fetch = (request, ...rest) => {
+    const isPlain = request.url.startsWith("/webhook/", request.url.indexOf("/", "http://".length + 1));
+    return isPlain ? hot.fetch(request, ...rest) : fetch(request, ...rest);
+  };
   return app;
 }
 
