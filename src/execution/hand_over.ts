@@ -1,8 +1,12 @@
 /**
  * Brings what ran in memory back to the store, under its own ids.
  */
+import type { ArrivingExecution } from "./arrivals.ts";
 import type { FallbackSession } from "./fallback_session.ts";
 import type { Arrivals } from "./arrivals.ts";
+
+/** How many executions are written at once: soon enough, and without keeping what is new waiting. */
+const AT_ONCE = 16;
 
 /** Something that operators should know. */
 export type FallbackReport =
@@ -36,21 +40,27 @@ export async function handOver(
   { arrivals, counts, onReport }: HandOverOptions,
 ): Promise<boolean> {
   let executions = 0;
-  try {
-    for await (const execution of session.leave()) {
-      const { executionId } = execution.request;
-      const { what, keyOf } = await arrivals.write(execution);
-      if (what === "existing") {
-        counts.ranTwice++;
-        onReport({ what: "ran twice", executionId });
-      }
-      if (keyOf !== undefined) {
-        counts.keysUsedTwice++;
-        onReport({ what: "key used twice", executionId, other: keyOf });
-      }
-      session.forget(executionId);
-      executions++;
+  async function write(execution: ArrivingExecution): Promise<void> {
+    const { executionId } = execution.request;
+    const { what, keyOf } = await arrivals.write(execution);
+    if (what === "existing") {
+      counts.ranTwice++;
+      onReport({ what: "ran twice", executionId });
     }
+    if (keyOf !== undefined) {
+      counts.keysUsedTwice++;
+      onReport({ what: "key used twice", executionId, other: keyOf });
+    }
+    session.forget(executionId);
+    executions++;
+  }
+  try {
+    const leaving = session.leave();
+    // Each takes the next one; all have ended, well or not, before anything else is done with the session.
+    const ends = await Promise.allSettled(Array.from({ length: AT_ONCE }, async () => {
+      for (let next = await leaving.next(); !next.done; next = await leaving.next()) await write(next.value);
+    }));
+    for (const end of ends) if (end.status === "rejected") throw end.reason;
     await session[Symbol.asyncDispose]();
     return true;
   } catch (error) {
