@@ -27,7 +27,7 @@ export interface Recovery {
 }
 
 /** Past the bound, how long what is late is waited for, in milliseconds. */
-const PATIENCE_MS = 1500;
+const MARGIN_MS = 1500;
 
 /**
  * Waits until a probe that was sent after the fault is answered by every instance that serves, and until every call
@@ -43,7 +43,7 @@ export async function recover({ cluster, load, probes }: Stage, fault: FaultWind
     startedAt <= endedAt && (answer?.endedAt ?? settledAt) >= since
   );
   const longestMs = Math.max(0, ...waiting.map(({ kind, payload }) => kind.nominalMs(payload)));
-  const giveUpAt = () => Math.max(endedAt, since + boundMs()) + longestMs + PATIENCE_MS;
+  const giveUpAt = () => Math.max(endedAt, since + boundMs()) + longestMs + MARGIN_MS;
   const isDone = (call: Call) => call.answer !== undefined || call.settledAt !== undefined;
   const isWell = () => serving.every((target) => probes.recovery(target, since) !== undefined) && waiting.every(isDone);
   while (!isWell() && Date.now() < giveUpAt()) await sleep(20);

@@ -31,7 +31,7 @@ const PLANT_SETTLE_MS = 6000;
 const LEAK_MS = 45_000;
 const PLANT_LEAK_MS = 4000;
 /** How long a scene waits for what must come, as a multiple of what recovery may take. */
-const SCENE_PATIENCE = 4;
+const SCENE_FACTOR = 4;
 
 /** Runs until the rounds or the seconds are over; with a plant, until the first breach. */
 export async function run(options: ChaosOptions, say: (line: string) => void): Promise<Report> {
@@ -101,7 +101,7 @@ async function harm(
 ): Promise<FaultWindow & { found?: readonly Breach[] }> {
   if (!(name in SCENES)) return await FAULTS[name as FaultName](cluster, random);
   const startedAt = Date.now();
-  const actor = new Actor(name, { cluster, random, timeoutMs: paced(SCENE_PATIENCE * within * 1000) });
+  const actor = new Actor(name, { cluster, random, timeoutMs: paced(SCENE_FACTOR * within * 1000) });
   if (ALONE.has(name)) await load.hold();
   const found = await play(name as SceneName, actor);
   load.goOn();

@@ -3,6 +3,7 @@
  */
 import { scrub } from "../lib/credentials.ts";
 import type { Clock } from "../lib/clock.ts";
+import { unlessAborted } from "../lib/delay.ts";
 import { checkJson, type JsonValue } from "../lib/json.ts";
 import { NodeError, type NodeErrorData, RetryableError, TerminalError } from "../lib/errors.ts";
 import type { Scope } from "../expression/scope.ts";
@@ -56,10 +57,12 @@ export async function attemptNode(
   const signalOf = () => limit === undefined ? signal() : AbortSignal.any([signal(), limit.signal]);
   try {
     const done = workflow.run.get(node.id)!(new Given(node.id, attempt, { context, signalOf }));
-    const result = limit === undefined ? await done : await Promise.race([done, rejectOn(limit.signal)]);
+    const result = limit === undefined ? await done : await unlessAborted(limit.signal, () => done);
     if ("waitUntil" in result) {
       // A wait that its time does not allow ends with its time.
-      return limit === undefined || result.waitUntil <= limit.endsAt ? result : await rejectOn(signalOf());
+      return limit === undefined || result.waitUntil <= limit.endsAt
+        ? result
+        : await unlessAborted(signalOf(), () => new Promise<never>(() => {}));
     }
     const fault = checkJson(result.output, { maxDepth: 250, maxSize: outputLimitBytes });
     if (fault === undefined) return result;
@@ -174,13 +177,6 @@ function startLimit(
     endsAt: clock.now() + timeoutSeconds * 1000,
     stop: () => clearTimeout(timer),
   };
-}
-
-function rejectOn(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason);
-    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-  });
 }
 
 /** A traceparent (W3C Trace Context, 3.2) whose trace id is the execution's UUID: all its nodes share one trace. */

@@ -52,3 +52,13 @@ export async function waitFor(enter: (done: () => void) => () => void, bounds: W
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return waitFor(() => () => {}, { signal, timeoutMs: ms });
 }
+
+/** Settles as `work` does, or rejects with the signal's reason as soon as it aborts: then the work goes on unheard. */
+export function unlessAborted<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) return onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    work().then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

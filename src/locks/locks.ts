@@ -13,6 +13,7 @@
  * await using lock = await locks.acquire("report", { waitMs: 1000 });
  * ```
  */
+import { unlessAborted } from "../lib/delay.ts";
 import { HeldLock, type Lock } from "./held_lock.ts";
 import { checkLockName, checkTtl, isLockMode } from "./lock_rules.ts";
 import type { LockMode, LockState, LockStore } from "./lock_store.ts";
@@ -94,7 +95,7 @@ export class Locks {
     const lock = await this.#take(name, typeof options === "function" ? {} : options);
     if (lock === undefined) return await (callback as LockCallback<Lock | null, T>)(null);
     try {
-      return await untilLost(lock.signal, async () => await (callback as LockCallback<Lock, T>)(lock));
+      return await unlessAborted(lock.signal, async () => await (callback as LockCallback<Lock, T>)(lock));
     } finally {
       await lock.release();
     }
@@ -151,14 +152,4 @@ function checkOptions(name: string, options: LockOptions): void {
 
 function notSupported(message: string): DOMException {
   return new DOMException(message, "NotSupportedError");
-}
-
-/** Settles as `work` does, or rejects with the signal's reason as soon as it aborts. */
-function untilLost<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = () => reject(signal.reason);
-    if (signal.aborted) return onAbort();
-    signal.addEventListener("abort", onAbort, { once: true });
-    work().then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-  });
 }

@@ -11,6 +11,7 @@
 import { BYPASSED, cacheStatus } from "../caches/cache_status.ts";
 import { requestUnder } from "../caches/call_key.ts";
 import type { Caches } from "../caches/caches.ts";
+import { unlessAborted } from "../lib/delay.ts";
 import { NodeError, RetryableError } from "../lib/errors.ts";
 import type { NodeContext } from "../workflow/definition.ts";
 import { readBody } from "./response_body.ts";
@@ -64,17 +65,15 @@ export function createCachedFetch(fetch: typeof globalThis.fetch, options: Cache
     const own = [...headers].filter(([header]) => chosen.has(header) && header !== "cache-control");
     const key = JSON.stringify([method, url.replace(/#.*$/s, ""), ttlSeconds, own]);
     const request = await requestUnder(key, headers);
-    const { response, status } = await unlessAborted(
-      signal,
-      caches.respond(name, { request, load, defaultLifetime: ttlSeconds }),
-    );
+    const respond = () => caches.respond(name, { request, load, defaultLifetime: ttlSeconds });
+    const { response, status } = await unlessAborted(signal, respond);
     let bytes: Uint8Array;
     try {
       bytes = await readBody(response, { maxBytes, signal });
     } catch (error) {
       if (signal.aborted || error instanceof NodeError) throw error;
       // The cache went away, or let the body go, while it was read.
-      return marked(await unlessAborted(signal, load()), BYPASSED);
+      return marked(await unlessAborted(signal, load), BYPASSED);
     }
     return marked(remade(response, bytes), cacheStatus(status));
   };
@@ -88,19 +87,4 @@ function remade({ status, headers }: Response, bytes: Uint8Array): Response {
 function marked(response: Response, status: string): Response {
   response.headers.append("cache-status", status);
   return response;
-}
-
-/** Rejects with the signal's reason as soon as it aborts; the work goes on. */
-async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  let stop = () => {};
-  const aborted = new Promise<never>((_resolve, reject) => {
-    stop = () => reject(signal.reason);
-    signal.addEventListener("abort", stop, { once: true });
-    if (signal.aborted) stop();
-  });
-  try {
-    return await Promise.race([work, aborted]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
 }

@@ -25,7 +25,7 @@ export interface Gates extends AsyncDisposable {
 }
 
 /** How long a caller waits at a gate before its node gives up, in seconds. */
-const PATIENCE_SECONDS = 600;
+const HELD_SECONDS = 600;
 
 /** Listens on a free port of 127.0.0.1; all gates are closed. */
 export async function openGates(): Promise<Gates> {
@@ -45,7 +45,7 @@ export async function openGates(): Promise<Gates> {
     node: (id) => ({
       id,
       type: "httpRequest",
-      parameters: { url: `http://127.0.0.1:${port}/${id}`, timeoutSeconds: PATIENCE_SECONDS },
+      parameters: { url: `http://127.0.0.1:${port}/${id}`, timeoutSeconds: HELD_SECONDS },
     }),
     reached: async (name, count = 1) => {
       await eventually(() => (waiting.get(name)?.size ?? 0) >= count, `${count} at the gate ${name}`);

@@ -19,7 +19,7 @@ const env = {
   HTTP_ALLOW: "127.0.0.1",
   DRAIN_SECONDS: "0",
 };
-const patient = { timeoutSeconds: 600 };
+const unhurried = { timeoutSeconds: 600 };
 const double = { id: "double", type: "transform", parameters: { output: "{{ $trigger.body.n * 2 }}" } };
 const wayOf = (response: Response) => /way;desc="([^"]+)"/.exec(response.headers.get("server-timing") ?? "")?.[1];
 let [a, b]: [Instance, Instance] = [] as never;
@@ -66,7 +66,7 @@ test("the way stands in Server-Timing and in the state, and can be turned off", 
 });
 
 test("what a killed instance ran of its own goes on elsewhere, and answers who asks again with its key", async () => {
-  await putWorkflow(a.url, "kept", chain("kept", [{ ...double, id: "first" }, gates.node("kept"), double], patient));
+  await putWorkflow(a.url, "kept", chain("kept", [{ ...double, id: "first" }, gates.node("kept"), double], unhurried));
   const headers = { "idempotency-key": "order-1" };
   const lost = post(`${a.url}/webhook/kept`, { n: 1 }, headers).then(() => "answered", () => "cut off");
   await gates.reached("kept");
@@ -86,7 +86,7 @@ test("what a killed instance ran of its own goes on elsewhere, and answers who a
 test("an instance that is told to go hands over what it runs of its own, without waiting for the lease", async () => {
   const holding = { ...env, LEASE_SECONDS: "3600" };
   const going = await startInstance(holding);
-  await putWorkflow(going.url, "handed", chain("handed", [gates.node("handed"), double], patient));
+  await putWorkflow(going.url, "handed", chain("handed", [gates.node("handed"), double], unhurried));
   const sent = await post(`${going.url}/webhook/handed`, { n: 4 }, { prefer: "respond-async" });
   assert.is(wayOf(sent), "local");
   await gates.reached("handed");

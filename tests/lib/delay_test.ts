@@ -1,7 +1,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { getEventListeners } from "node:events";
-import { pause, waitFor } from "../../src/lib/delay.ts";
+import { pause, unlessAborted, waitFor } from "../../src/lib/delay.ts";
 
 /** Where waiters are entered. */
 function place() {
@@ -41,6 +41,33 @@ test("pause() waits on when it is asked for longer than a timer can", async () =
   assert.not(isOver);
   abort.abort();
   await wait;
+});
+
+test("unlessAborted() settles as its work does, or with the signal's reason first, and leaves nothing behind", async () => {
+  const abort = new AbortController();
+  const { signal } = abort;
+  assert.is(await unlessAborted(signal, () => Promise.resolve(7)), 7);
+  const failure = await unlessAborted(signal, () => Promise.reject(new Error("broken"))).catch((error) =>
+    error.message
+  );
+  assert.is(failure, "broken");
+  assert.is(getEventListeners(signal, "abort").length, 0);
+
+  const reason = new Error("gone");
+  let fail = (_error: Error) => {};
+  const work = new Promise<never>((_resolve, reject) => fail = reject);
+  const aborted = unlessAborted(signal, () => work).catch((error) => error);
+  abort.abort(reason);
+  assert.is(await aborted, reason);
+  // Nobody hears of it any more, and it is no unhandled rejection.
+  fail(new Error("too late"));
+  await pause(1);
+  assert.is(getEventListeners(signal, "abort").length, 0);
+
+  let begun = false;
+  const refused = unlessAborted(signal, () => Promise.resolve(begun = true)).catch((error) => error);
+  assert.is(await refused, reason);
+  assert.not(begun);
 });
 
 test.run();

@@ -23,7 +23,7 @@ import { harmfulTest, startFaultyRedis } from "../../support/faulty_redis.ts";
 const faulty = await harmfulTest(test);
 const AOF = ["--appendonly", "yes", "--appendfsync", "always"];
 /** Far from what a caller would wait: whoever is told is told for another reason. */
-const PATIENCE_MS = 150_000;
+const WAIT_MS = 150_000;
 
 for (const partitions of [1, 3]) {
   faulty(
@@ -86,7 +86,7 @@ faulty("a Redis that forgets behind the same link is found out as well", async (
 faulty("a caller whose request has not been appended yet is not told that it is lost", async () => {
   await using site = await openSite(1);
   const request = requestOf({ replyTo: "a" });
-  const reply = awaitReply(site.store, request.executionId, { signal: AbortSignal.timeout(PATIENCE_MS) });
+  const reply = awaitReply(site.store, request.executionId, { signal: AbortSignal.timeout(WAIT_MS) });
   reply.catch(() => {});
   // Whoever was appended later has been looked for since, and found to be gone.
   const other = await site.request();
@@ -112,7 +112,7 @@ async function openSite(partitions: number) {
   const control = await RedisConnection.open({ url: redis.url });
   const [, dir = ""] = await control.send<string[]>(["CONFIG", "GET", "dir"]);
   const [files, aside] = [join(dir, "appendonlydir"), join(dir, "aside")];
-  const workflow = webhookWorkflow({ timeoutSeconds: PATIENCE_MS / 1000 });
+  const workflow = webhookWorkflow({ timeoutSeconds: WAIT_MS / 1000 });
   const app = createApp({
     config: loadConfig({}, { instance: "a" }),
     store,
@@ -144,7 +144,7 @@ async function openSite(partitions: number) {
     followers: () => followers,
     request: async () => {
       const request = requestOf({ replyTo: "a" });
-      const signal = AbortSignal.timeout(PATIENCE_MS);
+      const signal = AbortSignal.timeout(WAIT_MS);
       const reply = awaitReply(store, request.executionId, { signal });
       reply.catch(() => {});
       await store.log.request(request);
