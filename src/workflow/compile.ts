@@ -18,6 +18,7 @@ import type {
   StoredWorkflow,
   Webhook,
   WorkflowDefinition,
+  WorkflowSettings,
 } from "./definition.ts";
 import type { Template } from "../expression/scope.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
@@ -92,7 +93,7 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
     }
   }
   const tags = compileTags(parsed.head?.settings.tags, { ...options, faults, budget });
-  const lock = compileLock(parsed.head?.settings.lock, { ...options, faults, budget });
+  const lock = compileLock(parsed.head?.settings, { ...options, faults, budget });
   const connections = parsed.connections.flatMap(({ index, value }) =>
     value === undefined ? [] : [{ index, connection: value }]
   );
@@ -148,13 +149,16 @@ function compileTags(
 }
 
 function compileLock(
-  text: string | undefined,
+  settings: WorkflowSettings | undefined,
   options: CompileOptions & { faults: Fault[]; budget: ParseBudget },
 ): Template | undefined {
-  if (text === undefined) return undefined;
+  if (settings?.lock === undefined) return undefined;
   const { limits, faults, budget } = options;
   const fault = (pointer: string, detail: string) => void faults.push({ pointer, detail });
-  return compileTemplate(text, { pointer: "/settings/lock", fault, budget, ...(limits && { limits }) });
+  if (settings.fallback) {
+    fault("/settings/fallback", "must not be true with lock, which is kept where all instances see it");
+  }
+  return compileTemplate(settings.lock, { pointer: "/settings/lock", fault, budget, ...(limits && { limits }) });
 }
 
 /** The webhook routes of a definition, in the form in which they are unique over all workflows. */

@@ -82,9 +82,6 @@ const settingsSchema = z.strictObject({
     ttlSeconds: seconds(86_400),
     key: z.array(z.string().regex(/^[\w!#$%&'*+.^`|~-]{1,256}$/, "must be the name of a header")).max(16).optional(),
   }).optional(),
-}).refine(({ lock, fallback }) => lock === undefined || fallback !== true, {
-  path: ["fallback"],
-  message: "must not be given together with lock, which is kept where all instances see it",
 });
 
 /** The settings of a definition that names none. */

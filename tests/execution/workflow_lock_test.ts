@@ -82,11 +82,13 @@ test("what is wrong with a lock is a fault of the definition, and it does not fa
       [{ lock: "{{ ( }}" }, "/settings/lock"],
       [{ lock: "x".repeat(5000) }, "/settings/lock"],
       [{ lock: "a", fallback: true }, "/settings/fallback"],
+      [{ lock: "{{ ( }}", fallback: true }, "/settings/fallback /settings/lock"],
     ] as const
   ) {
     assert.throws(
       () => compiled(settings),
-      (error: unknown) => error instanceof InvalidWorkflowError && error.faults[0]!.pointer === pointer,
+      (error: unknown) =>
+        error instanceof InvalidWorkflowError && error.faults.map(({ pointer }) => pointer).join(" ") === pointer,
     );
   }
   const workflow = { ...compiled({ lock: "a" }), webhooks: [{ nodeId: "start" }] } as never;
