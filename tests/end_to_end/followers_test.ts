@@ -17,6 +17,8 @@ import { startProxy } from "../support/tcp_proxy.ts";
 
 const RECONNECTS = Number(process.env.RECONNECTS ?? 100);
 const FOLLOWERS = 10;
+/** How often connections are cut at most, in milliseconds. */
+const CUT_MS = 15;
 const BROWSERS = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"];
 
 /** Takes half a second or so, in steps that are written together and apart. */
@@ -93,10 +95,20 @@ async function* read(url: string, lastId: string | undefined): AsyncGenerator<{ 
   throw new Error("The stream ended");
 }
 
+/** Cuts connections when something has come, again and again: nobody is kept from ever getting on. */
+function cutting(cut: () => void): () => void {
+  let cutAt = -Infinity;
+  return () => {
+    if (performance.now() - cutAt < CUT_MS) return;
+    cutAt = performance.now();
+    cut();
+  };
+}
+
 /** Follows to the end, whatever breaks off; the ids in order, and how often it came back. */
 async function follow(
   url: string,
-  isOver: (ids: readonly string[]) => boolean,
+  { isOver, heard }: { isOver: (ids: readonly string[]) => boolean; heard: () => void },
 ): Promise<{ ids: string[]; reconnects: number }> {
   const ids: string[] = [];
   let reconnects = -1;
@@ -107,7 +119,10 @@ async function follow(
       for (let next = await stream.next();; next = await stream.next()) {
         if (next.done) return { ids, reconnects };
         assert.is.not(next.value.event, "gap");
-        if (next.value.id !== undefined && next.value.event !== undefined) ids.push(next.value.id);
+        if (next.value.id !== undefined && next.value.event !== undefined) {
+          ids.push(next.value.id);
+          heard();
+        }
         if (isOver(ids)) return { ids, reconnects };
       }
     } catch (error) {
@@ -119,23 +134,19 @@ async function follow(
 test(`followers of live executions miss nothing and get nothing twice over ${RECONNECTS} reconnects`, () =>
   withSite(async ({ whole, proxied, cut, start }) => {
     let [reconnects, followed] = [0, 0];
-    const cutter = setInterval(cut, 15);
-    try {
-      while (reconnects < RECONNECTS) {
-        const id = await start();
-        const all = await Promise.all(
-          Array.from({ length: FOLLOWERS }, () => follow(`${proxied}/api/executions/${id}/events`, () => false)),
-        );
-        const expected = (await whole.store.log.read(id)).map((event) => event.id);
-        assert.ok(expected.length > 10);
-        for (const { ids, reconnects: more } of all) {
-          assert.equal(ids, expected);
-          reconnects += more;
-          followed++;
-        }
+    const options = { isOver: () => false, heard: cutting(cut) };
+    while (reconnects < RECONNECTS) {
+      const id = await start();
+      const all = await Promise.all(
+        Array.from({ length: FOLLOWERS }, () => follow(`${proxied}/api/executions/${id}/events`, options)),
+      );
+      const expected = (await whole.store.log.read(id)).map((event) => event.id);
+      assert.ok(expected.length > 10);
+      for (const { ids, reconnects: more } of all) {
+        assert.equal(ids, expected);
+        reconnects += more;
+        followed++;
       }
-    } finally {
-      clearInterval(cutter);
     }
     console.log(`${reconnects} reconnects of ${followed} followers: 0 gaps, 0 repeats`);
   }));
@@ -146,16 +157,19 @@ test("a follower of all executions misses nothing and gets nothing twice over re
     const feed = whole.store.projections.followFeed({ signal })[Symbol.asyncIterator]();
     const { value: at } = await feed.next();
     const url = `${proxied}/api/events?type=execution.completed&from=${(at as { cursor: string }).cursor}`;
-    const cutter = setInterval(cut, 15);
-    try {
-      const following = follow(url, (ids) => ids.length === 20);
-      for (let n = 0; n < 20; n++) await start();
-      const { ids, reconnects } = await following;
-      assert.is(new Set(ids).size, 20);
-      assert.ok(reconnects > 0);
-    } finally {
-      clearInterval(cutter);
-    }
+    let hasCome = false;
+    const cutNow = cutting(cut);
+    const heard = () => {
+      hasCome = true;
+      cutNow();
+    };
+    const following = follow(url, { isOver: (ids) => ids.length === 20, heard });
+    await start();
+    await eventually(() => hasCome, "the first one's end");
+    for (let n = 1; n < 20; n++) await start();
+    const { ids, reconnects } = await following;
+    assert.is(new Set(ids).size, 20);
+    assert.ok(reconnects > 0);
   }));
 
 test("the package eventsource follows an execution to its end, through a cut connection, and then stops", () =>
