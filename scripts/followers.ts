@@ -4,14 +4,18 @@
  *
  * One instance, a Redis of its own, and followers over Server-Sent Events spread over executions that this program
  * reports. Each event is to reach all followers of its execution; the time counts from its entry id, which is Redis's
- * clock on the same machine, to the moment at which it is read here. Measured without and with one follower more that
- * reads nothing of an execution whose events are large.
+ * clock on the same machine, to the moment at which it is read here. Measured thrice: so, with one follower more of an
+ * execution whose events are large, and with that one reading nothing. The last one is to be cut, and until then to
+ * change nobody's figure; what it was sent lies in the system's buffers first, so its execution begins with more than
+ * these take.
  */
-import { connect } from "node:net";
+import { once } from "node:events";
+import { connect, type Socket } from "node:net";
 import { argv, exit } from "node:process";
 import { parseArgs } from "node:util";
 import { Agent, request } from "undici";
-import { post, startInstance } from "../tests/end_to_end/instance.ts";
+import { type Instance, post, startInstance } from "../tests/end_to_end/instance.ts";
+import { percentile } from "./bench/load.ts";
 import { startRedis } from "./redis.ts";
 
 const { values } = parseArgs({
@@ -57,14 +61,41 @@ async function follow(url: string, id: string): Promise<void> {
   })().catch(() => {});
 }
 
-/** Opens a stream and reads nothing of it; resolves when the server has cut it. */
-function stall(url: string, id: string): { cut: Promise<void>; end: () => void } {
+/** What the noisy execution's log has before anybody follows it, and each of its events, in bytes. */
+const NOISE_BEFORE = 12_000_000;
+const NOISE = 100_000;
+/** How often it has another one, in milliseconds. */
+const NOISE_EVERY_MS = 200;
+/** How long after the measurement it is waited for the cut, in milliseconds. */
+const CUT_WITHIN_MS = 60_000;
+
+/** Opens a stream of which nothing is read until it is told to. */
+async function open(url: string, id: string): Promise<Socket> {
   const { host, port, hostname } = new URL(url);
   const socket = connect(Number(port), hostname);
-  socket.write(`GET /api/executions/${id}/events HTTP/1.1\r\nhost: ${host}\r\naccept: text/event-stream\r\n\r\n`);
+  await once(socket, "connect");
+  socket.on("error", () => {});
   socket.pause();
-  const cut = new Promise<void>((resolve) => socket.on("close", () => resolve()).on("error", () => resolve()));
-  return { cut, end: () => socket.destroy() };
+  socket.write(`GET /api/executions/${id}/events HTTP/1.1\r\nhost: ${host}\r\naccept: text/event-stream\r\n\r\n`);
+  return socket;
+}
+
+/** Reports large events of an execution until it is stopped. */
+function makeNoise(url: string, id: string): { stop: () => Promise<void> } {
+  const data = "x".repeat(NOISE);
+  let stopped = false;
+  const noise = (async () => {
+    while (!stopped) {
+      await report(url, id, { type: "progress", data });
+      await new Promise((resolve) => setTimeout(resolve, NOISE_EVERY_MS));
+    }
+  })();
+  return {
+    stop: () => {
+      stopped = true;
+      return noise;
+    },
+  };
 }
 
 async function report(url: string, id: string, event: object): Promise<void> {
@@ -89,10 +120,6 @@ async function load(url: string, ids: readonly string[]): Promise<Map<string, nu
   return sent;
 }
 
-function percentile(sorted: readonly number[], part: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(part * sorted.length))] ?? NaN;
-}
-
 /** One line of the table; false when a follower missed an event. */
 async function measure(name: string, url: string, ids: readonly string[]): Promise<boolean> {
   heard.delaysMs.length = 0;
@@ -112,7 +139,7 @@ async function measure(name: string, url: string, ids: readonly string[]): Promi
 }
 
 await using redis = await startRedis({ json: true });
-await using instance = await startInstance({ REDIS_URL: redis.url, LOG_LEVEL: "error", MAX_FOLLOWERS: "2000" });
+await using instance = await startInstance({ REDIS_URL: redis.url, LOG_LEVEL: "warn", MAX_FOLLOWERS: "2000" });
 const { url } = instance;
 const ids: string[] = [];
 for (let n = 0; n <= executions; n++) {
@@ -129,18 +156,42 @@ console.log(
     ["p50", "p95", "p99", "max"].map((it) => it.padStart(9)).join("")
   }`,
 );
-const whole = await measure("all of them read", url, ids);
-const stalled = stall(url, noisy);
-const data = "x".repeat(200_000);
-let isCut = false;
-const noise = (async () => {
-  void stalled.cut.then(() => isCut = true);
-  while (!isCut) await report(url, noisy, { type: "progress", data });
-})().catch(() => {});
-const alike = await measure("and one that reads nothing", url, ids);
-console.log(`\nThe one that reads nothing was ${isCut ? "cut" : "not yet cut"}`);
-isCut = true;
-await noise;
-stalled.end();
+let isWhole = await measure("all of them read", url, ids);
+for (let sent = 0; sent < NOISE_BEFORE; sent += NOISE) {
+  await report(url, noisy, { type: "progress", data: "x".repeat(NOISE) });
+}
+const noise = makeNoise(url, noisy);
+const reading = await open(url, noisy);
+reading.resume();
+isWhole = await measure("and one that reads much", url, ids) && isWhole;
+reading.destroy();
+const stalled = await open(url, noisy);
+const openedAt = performance.now();
+const cut = cutOf(instance);
+isWhole = await measure("and one that reads nothing", url, ids) && isWhole;
+const cutAt = await cut;
+await noise.stop();
+if (cutAt === undefined) console.log("\nThe one that reads nothing was not cut");
+else {
+  let left = 0;
+  stalled.on("data", (data) => left += data.length);
+  stalled.resume();
+  await Promise.race([once(stalled, "close"), new Promise((resolve) => setTimeout(resolve, CUT_WITHIN_MS))]);
+  console.log(
+    `\nThe one that reads nothing was cut after ${((cutAt - openedAt) / 1000).toFixed(1)} s; ` +
+      `of ${NOISE_BEFORE / 1e6} MB that were for it, the system had kept ${Math.round(left / 1000)} KB`,
+  );
+}
+stalled.destroy();
 await agent.destroy();
-if (!whole || !alike) process.exitCode = 1;
+if (!isWhole || cutAt === undefined) process.exitCode = 1;
+
+/** When the instance says that it has cut a follower; `undefined` when it does not. */
+async function cutOf({ output }: Instance): Promise<number | undefined> {
+  const until = performance.now() + seconds * 1000 + CUT_WITHIN_MS;
+  while (performance.now() < until) {
+    if (output().includes("event stream ended early")) return performance.now();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return undefined;
+}
