@@ -40,10 +40,14 @@ export function progressOf(state: RunState, options: { steps?: number | undefine
   const { report, status } = state;
   const { done, current, part } = countSteps(state);
   const isReported = report?.totalSteps !== undefined || report?.percent !== undefined;
-  const totalSteps = report?.totalSteps ?? Math.max(options.steps ?? 0, state.nodes.size, 1);
+  const known = Math.max(options.steps ?? 0, state.nodes.size, 1);
+  // Another program runs it and has not said how much there is, or the definition is gone: nothing is known of an end.
+  const isUnknown = known === 1 && !isReported && status !== "completed";
+  const totalSteps = report?.totalSteps ?? Math.max(known, report?.completedSteps ?? 0);
   // The trigger is none of the steps that another program counts.
-  const completedSteps = Math.min(report?.completedSteps ?? (isReported ? Math.max(0, done - 1) : done), totalSteps);
-  const reported = report?.percent === undefined ? undefined : report.percent / 100;
+  const ownSteps = isReported || isUnknown ? Math.max(0, done - 1) : done;
+  const completedSteps = Math.min(report?.completedSteps ?? ownSteps, totalSteps);
+  const reported = isUnknown ? 0 : report?.percent === undefined ? undefined : report.percent / 100;
   const share = reported ?? Math.min(1, (completedSteps + part) / totalSteps);
   // What took no time of its own says nothing of the pace.
   const [paced, all] = isReported ? [share, 1] : [done + part - 1, totalSteps - 1];

@@ -14,6 +14,16 @@ import { pause } from "../../src/lib/delay.ts";
 import { drivers } from "../storage/drivers.ts";
 import { type Bench, chainOf, failing, logToEnd, makeBench } from "./bench_of_work.ts";
 
+/** An execution of which another program says what it says. */
+const external = (...events: object[]) => {
+  const state = emptyState();
+  const data = { workflowId: "w", version: 1, trigger: "external", input: null };
+  for (const [time, event] of [{ type: "execution.requested", data }, ...events].entries()) {
+    applyEvent(state, { time, ...event } as LogEvent);
+  }
+  return state;
+};
+
 /** What was written, and when. */
 function reports() {
   const written: { report: JsonObject; at: number }[] = [];
@@ -92,6 +102,23 @@ test("a percentage moves progress and estimate, and counts for its own attempt a
   assert.is(told(120).progress, 36);
   apply({ type: "node.completed", time: 130, node: "a", data: { output: 1 } });
   assert.equal([told(130).progress, state.nodes.get("a")!.percent], [66, undefined]);
+});
+
+test("nothing is told of an end that nobody knows", () => {
+  const started = (more: object = {}) => ({ type: "execution.started", data: { epoch: 1, worker: "w", ...more } });
+  const progress = (data: object) => ({ type: "execution.progress", data });
+  const cases: [object[], object][] = [
+    [[], { progress: 0, totalSteps: 1, completedSteps: 0 }],
+    [[started()], { progress: 0, totalSteps: 1, completedSteps: 0 }],
+    [[started(), progress({ completedSteps: 7 })], { progress: 0, totalSteps: 7, completedSteps: 7 }],
+    [[started({ totalSteps: 4 })], { progress: 0, totalSteps: 4, completedSteps: 0 }],
+    [[started(), progress({ percent: 40 })], { progress: 40, totalSteps: 1, completedSteps: 0 }],
+  ];
+  for (const [events, expected] of cases) {
+    const { progress, totalSteps, completedSteps, estimatedCompletion } = progressOf(external(...events), { at: 10 });
+    assert.equal({ progress, totalSteps, completedSteps }, expected);
+    assert.is(estimatedCompletion === undefined, progress === 0);
+  }
 });
 
 test.run();

@@ -93,7 +93,8 @@ test("active and statistics have the shapes of the contract; paused counts as ru
       averageProgress: 0,
     });
     const pending = await start(harness);
-    const running = await start(harness, started(Date.now()));
+    const progress = { type: "execution.progress", time: Date.now(), data: { percent: 50 } } as const;
+    const running = await start(harness, started(Date.now()), progress);
     const paused = await start(harness, started(Date.now()));
     await store.log.pause(paused);
     const done = await start(harness);
@@ -107,14 +108,14 @@ test("active and statistics have the shapes of the contract; paused counts as ru
       detailed.workflows.map(({ executionId, status, progress, currentStep }: any) => [
         ...[executionId, status, progress, currentStep],
       ]),
-      [[paused, "running", 100, null], [running, "running", 100, null], [pending, "pending", 0, null]],
+      [[paused, "running", 0, null], [running, "running", 50, null], [pending, "pending", 0, null]],
     );
     assert.equal(await get("stats/overview"), {
       success: true,
       statistics: {
         activeExecutions: 3,
         executionsByStatus: { pending: 1, running: 2, completed: 1, failed: 0, cancelled: 0 },
-        averageProgress: 66.67,
+        averageProgress: 16.67,
       },
     });
     assert.is((await get(done)).state.progress, 100);
