@@ -1,5 +1,5 @@
 /**
- * Writes the audit behind the backs of those who are audited: nobody waits for it, and nobody hears of its failures.
+ * Writes the audit in the background: no call waits for it or fails because of it.
  *
  * Invariants:
  * 1. One batch is under way at a time, and it is sent until it is known to be written: none is lost, or written twice.

@@ -43,7 +43,7 @@ export async function runCommand([name, ...args]: readonly string[]): Promise<nu
   const terminal = stdout.isTTY
     ? { columns: () => stdout.columns, write: (text: string) => void stdout.write(text) }
     : undefined;
-  // Whoever reads has read enough, as `head` does.
+  // The reader has closed the pipe, as `head` does.
   stdout.on("error", () => exit(0));
   return await command.run(args, { env, print: console.log, printError: console.error, fetch, terminal });
 }

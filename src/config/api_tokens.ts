@@ -2,8 +2,8 @@
  * The tokens of `/api`, as `API_TOKENS` has them: `name:token:scopes`, or a bare token, which may do everything.
  *
  * @example
- * ```ts
- * apiTokens.parse("ci:Zm9vYmFyCg==:read|run"); // [{ name: "ci", token: "Zm9vYmFyCg==", scopes: Set { "read", "run" } }]
+ * ```ts apiTokens.parse("ci:Zm9vYmFyCg==:read|run"); // [{ name: "ci", token: "Zm9vYmFyCg==", scopes: Set { "read",
+ * "run" } }]
  * ```
  */
 import { z } from "zod";
@@ -15,7 +15,7 @@ export const SCOPES = ["read", "run", "write", "admin"] as const;
 /** One thing that a token may be for. */
 export type Scope = (typeof SCOPES)[number];
 
-/** What the audit calls whoever calls without tokens, and with a token that has no name: no token is called so. */
+/** Names in the audit of callers without tokens, and of tokens without a name; no token may have them. */
 export const NAMELESS = ["anonymous", "unnamed"] as const;
 
 /** One bearer token. */

@@ -5,7 +5,7 @@
  * Invariants:
  * 1. Appends of one execution never overlap: each waits for the one before, so sequence numbers are dense.
  * 2. An event is in the buffer or handed to the queue, never both, never neither.
- * 3. A reply goes out with the event that it is due to: whoever finds the event in the log need not reply again.
+ * 3. A reply is sent in the append of its event, so an event in the log has been replied to.
  * 4. After a failed append nothing more is written: the next claim goes on from what the log holds. After one that was
  *    refused for want of room, only the terminal event is.
  */

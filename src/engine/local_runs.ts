@@ -17,7 +17,7 @@ import { RunControl } from "./run_control.ts";
 import type { Shares } from "./shares.ts";
 import { UnwrittenQueue } from "./unwritten.ts";
 
-/** What one run is made with. */
+/** What one run needs. */
 export interface LocalRun {
   readonly workflow: CompiledWorkflow;
   readonly control: RunControl;

@@ -35,7 +35,7 @@ export function earlyReplyOf(ran: Ran, { responds }: GraphNode, output: JsonValu
   return { executionId, status: "responded", response: output as unknown as ResponseData };
 }
 
-/** How an execution ends that has come to its end. */
+/** The terminal event and the result of an execution that has ended. */
 export function outcomeOf(ran: Ran, end: NonNullable<Decision["end"]>, time: number): Outcome {
   const { claim: { executionId, replyEarly }, outputs } = ran;
   const node = responderOf(ran);

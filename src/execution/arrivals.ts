@@ -14,7 +14,7 @@ export interface ArrivingExecution {
   readonly result?: ExecutionResult | undefined;
 }
 
-/** What an import came to. */
+/** The outcome of an import. */
 export interface ArrivalOutcome {
   /** `existing`: the store has an execution of that id, and keeps it as it is. */
   readonly what: "written" | "existing";

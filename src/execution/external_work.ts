@@ -29,7 +29,10 @@ export interface ExternalReport {
   readonly epoch?: number;
   /** Names the event: a second report with it changes nothing. */
   readonly eventId?: string;
-  /** What is appended for it, in one step; the last one names it: `execution.started`, `.progress`, `.completed`, `.failed`. */
+  /**
+   * What is appended for it, in one step; the last one names it: `execution.started`, `.progress`, `.completed`,
+   * `.failed`.
+   */
   readonly events: readonly LogEvent[];
   /** With the event that ends it. */
   readonly result?: ExecutionResult;
@@ -49,14 +52,14 @@ export type ReportOutcome =
   | "order"
   | "limit";
 
-/** What is past its deadline: it has been ended now; somebody has it; it is not yet due; it had ended, or is unknown. */
+/** Outcome of ending an overdue execution: ended now; under a live lease; not yet due; already ended, or unknown. */
 export type LapseOutcome = "ended" | "leased" | "early" | "over";
 
 /** Executions that other programs run. */
 export interface ExternalWork {
   /**
-   * Hands out at most `count` executions of these workflows whose lease nobody has, the oldest first, without waiting.
-   * What was handed out too often without progress ends as a dead letter instead.
+   * Hands out at most `count` executions of these workflows without a live lease, oldest first, without waiting.
+   * An execution that was handed out too often without progress becomes a dead letter instead.
    */
   take(options: { workflowIds: readonly string[]; count: number; leaseMs: number }): Promise<ExternalClaim[]>;
   /** Appends an event; the one that ends the execution stores its result and answers its caller. */

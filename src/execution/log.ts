@@ -55,11 +55,12 @@ export interface ExecutionLog {
   /**
    * Appends `execution.requested` and puts the execution on the work stream, or into its workflow's queue while all
    * slots are taken, in one step. Idempotent by id. Throws a `MillraceError`: `queue_full`, `storage_full`,
-   * `concurrency_exceeded` (by `onOverlap: "reject"`), `idempotency_key_reused` (the key came with another fingerprint).
+   * `concurrency_exceeded` (by `onOverlap: "reject"`), `idempotency_key_reused` (the key came with another
+   * fingerprint).
    */
   request(request: ExecutionRequest): Promise<Acceptance>;
 
-  /** What is known of an execution, or `undefined`. */
+  /** The metadata of an execution, or `undefined` for an unknown one. */
   meta(executionId: string): Promise<ExecutionMeta | undefined>;
 
   /**
@@ -83,11 +84,11 @@ export interface ExecutionLog {
   /** Ends the execution from outside. False if it had already ended or is unknown. */
   cancel(executionId: string, options?: { reason?: string }): Promise<boolean>;
 
-  /** Lets no further node start, on whatever worker, until {@linkcode resume}. Nodes that run come to their end. */
+  /** Pauses an execution: no further node starts until {@linkcode resume}; running nodes end. */
   pause(executionId: string): Promise<PauseOutcome>;
   /** Lets a paused execution go on. */
   resume(executionId: string): Promise<PauseOutcome>;
 }
 
-/** What a pause or resume came to; `unchanged`: it was paused, or was not, already. */
+/** Outcome of a pause or resume; `unchanged`: it was paused, or was not paused, already. */
 export type PauseOutcome = "done" | "unchanged" | "ended" | "unknown";

@@ -1,5 +1,5 @@
 /**
- * How far an execution is: what its events say, and nothing else, so that whoever asks gets the same answer.
+ * The progress of an execution, derived from its events alone, so that every reader gets the same.
  */
 import { checkJson, isJsonObject, type JsonValue } from "../lib/json.ts";
 import type { EventData } from "./event.ts";

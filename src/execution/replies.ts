@@ -58,7 +58,7 @@ export interface Replies {
   readonly closed: boolean;
 
   /**
-   * Registers a waiter. Register before the request: a reply that comes to nobody is dropped.
+   * Registers a waiter. Register before the request: a reply without a waiter is dropped.
    *
    * @throws {MillraceError} `too_many_waiters`, `shutting_down`; and the signal's reason if it has aborted
    */

@@ -1,18 +1,18 @@
 /**
- * The one way in for whatever starts an execution: webhooks, runs by hand, requeued dead letters, schedules.
+ * The one way to start an execution: used by webhooks, manual runs, requeued dead letters and schedules.
  *
  * @example
  * ```ts
  * const submit = createSubmit({ log: store.log, replies: store.replies, historyTtlSeconds: 86_400 });
  *
- * // Nobody waits: the execution is accepted, and will end.
+ * // Without a wait: the execution is accepted, and will end.
  * const { executionId } = await submit({ workflow, trigger: "hourly", input: null });
  *
- * // Whatever happens once is submitted under a key of its own: however often this is sent, one execution starts.
+ * // With a key of one's own: repeated submissions start one execution.
  * const idempotency = { key: ownKey(`requeue:${id}`), fingerprint: id, ttlSeconds: 86_400 };
  * await submit({ workflow, trigger, input, idempotency });
  *
- * // Somebody waits.
+ * // With a wait for the reply.
  * const { reply } = await submit({ workflow, trigger, input, wait: { timeoutMs: 30_000 } });
  * const { result, interrupted } = await reply!;
  * ```
@@ -53,11 +53,13 @@ export interface Submitted {
   readonly replayed: boolean;
   /** Where it is kept, if not in the store; where its reply is waited for, known once that has come. */
   readonly durability?: "memory";
-  /** Which way the execution took; an earlier one may have taken another. Absent where the store was not there to say. */
+  /**
+   * Which way the execution took; an earlier one may have taken another. Absent where the store was not there to say.
+   */
   readonly way?: Way;
   /**
    * What the wait came to; absent where nobody waits. Rejects with `execution_lost`, and with `result_not_found` where
-   * the earlier execution's result has expired; a rejection that nobody looks at is none of the process's.
+   * the earlier execution's result has expired; an unused rejection is not reported as unhandled.
    */
   readonly reply?: Promise<Reply>;
 }
@@ -73,9 +75,10 @@ export interface Submitted {
  *
  * A request whose idempotency key was used waits for that execution instead, on its log.
  *
- * @throws {MillraceError} what `ExecutionLog.request` throws; `invalid_lock` where `settings.lock` has no value; `unavailable` when nothing was started for certain,
- * `outcome_unknown` (with the execution's id) when nobody can say, `too_many_waiters` and `shutting_down` when somebody
- * would wait; and the signal's reason when it had aborted before anything was done
+ * @throws {MillraceError} what `ExecutionLog.request` throws; `invalid_lock` where `settings.lock` has no value;
+ * `unavailable` when nothing was started for certain, `outcome_unknown` (with the execution's id) when nobody can say,
+ * `too_many_waiters` and `shutting_down` when somebody would wait; and the signal's reason when it had aborted before
+ * anything was done
  */
 export type Submit = (submission: Submission) => Promise<Submitted>;
 
@@ -171,7 +174,7 @@ export function resultNotFound(executionId: string): MillraceError {
   return new MillraceError("result_not_found", `The result of the execution "${executionId}" has expired`);
 }
 
-/** The id that an error of {@linkcode Submit} names: of an execution that runs, or of which nobody knows. */
+/** The execution id that an error of {@linkcode Submit} names: the execution runs, or its state is unknown. */
 export function executionIdOf(error: unknown): string | undefined {
   if (!(error instanceof MillraceError)) return undefined;
   const id = error.options.extensions?.["executionId"];

@@ -1,5 +1,5 @@
 /**
- * Waiting on an execution's log: for callers who did not start the execution, or not on this instance.
+ * Waits on an execution's log: for callers that did not start the execution on this instance.
  */
 import { isTerminal, type StoredEvent } from "./event.ts";
 import { entryIdBefore } from "../lib/entry_id.ts";
@@ -23,8 +23,8 @@ export interface LogWait extends ReplyWait {
 /**
  * Follows a log, from its beginning, to the event that ends the wait and returns that one, without its large value.
  *
- * @returns `"expired"` when there is no log any more, `"lost"` when it went without such an event, or why the wait ended
- * before
+ * @returns `"expired"` when there is no log any more, `"lost"` when it went without such an event, or why the wait
+ * ended before
  */
 export async function waitOnLog(
   { log, replies }: LogPorts,

@@ -6,7 +6,7 @@ import { overlay } from "../lib/overlay.ts";
 import type { WorkflowStore } from "../workflow/workflow_store.ts";
 import type { Archive } from "./archive.ts";
 
-/** The store, which for a version that it has let go asks the archive, if that is there. */
+/** The store of workflows; versions that it no longer has are read from the archive, if that is available. */
 export function archivedWorkflows(store: WorkflowStore, archive: Pick<Archive, "workflow">): WorkflowStore {
   return overlay(store, {
     async get(id, version) {

@@ -4,8 +4,8 @@
  * Invariants:
  * 1. An entry is acknowledged after the transaction that stores its execution has been committed, never before.
  * 2. What must not be saved (`saveExecutionToDatabase: false`) is acknowledged without its log being read.
- * 3. While the archive is away nothing is taken: the backlog stays where it is, and nobody else notices.
- * 4. What the archive will never take stops nobody else: it is told, counted and passed over.
+ * 3. While the archive is unavailable nothing is taken: the backlog stays in the feed, and nothing else is affected.
+ * 4. An execution that the archive refuses for good does not block others: it is reported, counted and skipped.
  */
 import type { ExecutionLog } from "../execution/log.ts";
 import { pause } from "../lib/delay.ts";
@@ -108,7 +108,10 @@ export class Archiver {
     await feed.done(entries, { archived });
   }
 
-  /** The version that the execution ran with. Without it nobody can say whether it is to be saved: then it is not. */
+  /**
+   * The version that the execution ran. Without it `saveExecutionToDatabase` is unknown, and the execution is not
+   * saved.
+   */
   async #workflow({ workflowId, version, executionId }: FeedEntry): Promise<CompiledWorkflow | undefined> {
     const workflow = await this.#options.workflows.get(workflowId, version);
     if (workflow === undefined) {

@@ -33,7 +33,7 @@ export interface FollowedEntry extends FeedEntry {
   readonly cursor: string;
 }
 
-/** What one who follows the feed is told besides entries. */
+/** What a follower of the feed gets besides entries. */
 export type FeedMark =
   /** Where it is: the first thing that a follower hears which did not say where to begin. */
   | { readonly mark: "at"; readonly cursor: string }
@@ -63,7 +63,10 @@ export interface ExecutionPage {
 
 /** The projections of the feed. */
 export interface Projections {
-  /** Takes at most `count` feed entries, waiting at most `blockMs`. Entries that are not acknowledged are delivered again. */
+  /**
+   * Takes at most `count` feed entries, waiting at most `blockMs`. Entries that are not acknowledged are delivered
+   * again.
+   */
   takeFeed(options: WaitOptions & { count: number; blockMs: number }): Promise<FeedEntry[]>;
   /**
    * Applies a batch to the indexes and counters and acknowledges it, in one step: a second time changes nothing. What

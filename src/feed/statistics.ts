@@ -3,7 +3,9 @@
  */
 import type { ExecutionStatus } from "../execution/event.ts";
 
-/** Upper bounds of the buckets of a duration histogram, in milliseconds, each inclusive; what is longer is in one more. */
+/**
+ * Upper bounds of the buckets of a duration histogram, in milliseconds, each inclusive; what is longer is in one more.
+ */
 export const DURATION_BOUNDS_MS = [
   ...[1, 2, 5, 10, 20, 50, 100, 200, 500],
   ...[1_000, 2_000, 5_000, 10_000, 30_000, 60_000, 300_000, 900_000, 3_600_000],
@@ -12,7 +14,7 @@ export const DURATION_BOUNDS_MS = [
 /** How many days are kept, the present one counted. */
 export const KEPT_DAYS = 35;
 
-/** What a workflow's executions came to that ended on one UTC day. */
+/** The ends of a workflow's executions on one UTC day. */
 export interface DayCounts {
   /** `YYYY-MM-DD`. */
   readonly day: string;

@@ -1,5 +1,5 @@
 /**
- * Ranges of IP addresses, and who a request comes from.
+ * Ranges of IP addresses, and the address that a request comes from.
  *
  * An IPv4-mapped IPv6 address (RFC 4291, section 2.5.5.2) is its IPv4 address: sockets that listen on both show it so.
  *

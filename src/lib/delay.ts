@@ -20,7 +20,7 @@ export interface WaitBounds {
 }
 
 /**
- * Waits until it is called back, its signal aborts, or its time is over; whoever waits looks which it was. Never
+ * Waits until it is called back, its signal aborts, or its time is over; the caller checks which it was. Never
  * rejects.
  *
  * The listener is removed by hand: a signal may live as long as the process, and `AbortSignal.any` keeps what it makes

@@ -1,10 +1,10 @@
 /**
  * A `fetch` that answers from a cache what was called before, by the rules of RFC 9111: for `httpRequest` nodes.
  *
- * 1. Who calls decides: all headers that the node sets, credentials among them, are in the key, by their values, with
- *    the method and the URL. What Millrace adds of its own (idempotency key, trace) is not.
+ * 1. The key has the method, the URL, and all headers that the node sets, credentials included, by their values.
+ *    Headers that Millrace adds (idempotency key, trace) are not part of it.
  * 2. A redirect is a call of its own: each step goes by its own fields, and with what may be sent there.
- * 3. What the node does not accept is kept for nobody.
+ * 3. Responses that the node does not accept are not stored.
  * 4. A call may be somebody else's too, so it ends by its own deadline, not with the execution that made it.
  * 5. The cache fails nobody: what it cannot give is called for.
  */

@@ -56,13 +56,13 @@ export interface WorkflowSettings {
   /** Number of executions of the workflow that may run at the same time; unbounded if absent. */
   concurrency?: number | undefined;
   /**
-   * A template over the trigger's output: of the executions for which it has the same value one runs at a time, from its
-   * start to its end. An execution for which it has no text, number or truth value is refused with `invalid_lock`.
+   * A template over the trigger's output: of the executions for which it has the same value one runs at a time, from
+   * its start to its end. An execution for which it has no text, number or truth value is refused with `invalid_lock`.
    */
   lock?: string | undefined;
   /**
-   * What happens to an execution whose `lock` is held, or that would exceed `concurrency`; without both, 1 is the limit.
-   * Default `queue`, for schedules `skip`, which to a caller is the same as `reject`.
+   * What happens to an execution whose `lock` is held, or that would exceed `concurrency`; without both, 1 is the
+   * limit. Default `queue`, for schedules `skip`, which to a caller is the same as `reject`.
    */
   onOverlap?: "queue" | "reject" | "cancelPrevious" | "skip" | undefined;
   /** Whether it may run in this instance's memory while Redis is away; by default where that can do no harm. */
@@ -73,7 +73,7 @@ export interface WorkflowSettings {
   cache?: CacheSettings | undefined;
 }
 
-/** Answers of webhooks that are kept for whoever calls alike. */
+/** Caching of a webhook's answers for equal calls. */
 export interface CacheSettings {
   /** How long an answer is kept that says nothing of it by `Cache-Control`, in seconds. */
   ttlSeconds: number;
@@ -225,7 +225,9 @@ export interface NodeContext {
   readonly isStub?: true;
   /** The longest wait in the process, in milliseconds; for a longer one the execution is suspended. */
   readonly inlineWaitMs?: number;
-  /** To be called before a call goes out; it throws where the call is to come later, which is no failure of the node. */
+  /**
+   * To be called before a call goes out; it throws where the call is to come later, which is no failure of the node.
+   */
   readonly beforeCall?: () => Promise<void>;
   /**
    * Tells those who follow how far the node is, as `node.progress`. It may be called as often as one likes: ten times a

@@ -12,7 +12,7 @@ export interface GraphNode {
   readonly outgoing: readonly Connection[];
   /** The node starts executions and is never run. */
   readonly isTrigger: boolean;
-  /** Its output is the response to whoever waits. */
+  /** Its output is the response to the caller. */
   readonly responds: boolean;
   /** True when running it twice can be noticed outside: buffered events are flushed before it starts. */
   readonly hasSideEffects: boolean;

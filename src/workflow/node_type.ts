@@ -25,7 +25,7 @@ export interface NodeType<Parameters = unknown> {
   readonly type: string;
   /** What starts an execution at it; a node type that has this is a trigger and is never run. */
   readonly starts?: "webhook" | "manual" | "schedule";
-  /** True when its output is the response to whoever waits: `{status, headers, body?, bodyBase64?}`. */
+  /** True when its output is the response to the caller: `{status, headers, body?, bodyBase64?}`. */
   readonly responds?: boolean;
   /** True when running it twice can be noticed outside. */
   readonly hasSideEffects: boolean;

@@ -1,11 +1,11 @@
 /**
- * Long polls for work: those of an instance share one follower of the feed, which wakes them when something is requested.
+ * Long polls for work. All of an instance share one follower of the feed, which wakes them when something is requested.
  */
 import { MillraceError } from "../../lib/errors.ts";
 import { pause } from "../../lib/delay.ts";
 import type { AppDeps } from "../frame/deps.ts";
 
-/** How often it is looked for what no request tells of, such as a lease that lapsed, in milliseconds. */
+/** Interval at which they look for work without a request, such as lapsed leases, in milliseconds. */
 const LOOK_EVERY_MS = 1000;
 /** How many may wait at once. */
 const MOST = 1000;
@@ -23,7 +23,7 @@ export class Arrivals {
     this.#deps = deps;
   }
 
-  /** Takes until there is something, or the time is over. Throws `too_many_waiters`. */
+  /** Calls `take` until it returns something or the time is over. Throws `too_many_waiters`. */
   async take<T>(take: () => Promise<T[]>, options: { waitMs: number; signal: AbortSignal }): Promise<T[]> {
     const until = performance.now() + options.waitMs;
     const { drainSignal } = this.#deps;
@@ -40,7 +40,7 @@ export class Arrivals {
     }
   }
 
-  /** Registers before it is looked, so that nothing comes in between. */
+  /** Registers a wait; to be called before `take`, so that no request in between is missed. */
   #change(): { cancel(): void; within(ms: number, signal: AbortSignal): Promise<void> } {
     if (this.#waiting.size >= MOST) {
       throw new MillraceError("too_many_waiters", `${MOST} programs are waiting for work on this instance already`, {

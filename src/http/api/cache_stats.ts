@@ -1,5 +1,5 @@
 /**
- * `/api/stats/cache`: how often caches had what was looked for, by day.
+ * `/api/stats/cache`: hits and misses of caches, by day.
  */
 import type { Context, Hono } from "hono";
 import { readCacheDays } from "../../caches/cache_counter.ts";

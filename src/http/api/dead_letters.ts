@@ -1,6 +1,6 @@
 /**
- * `/api/dead-letters`: executions that were given up because they ended one worker after the other; to be looked at,
- * started anew, or dropped.
+ * `/api/dead-letters`: executions that were given up because they ended one worker after another; to be inspected,
+ * requeued or dropped.
  */
 import type { Context, Hono } from "hono";
 import { MillraceError } from "../../lib/errors.ts";

@@ -1,6 +1,6 @@
 /**
- * `/api/designer/<workflowId>`: the state of a workflow that is being edited, for an hour from each use on, and a channel
- * on which those who edit see each other's saves.
+ * `/api/designer/<workflowId>`: the state of a workflow that is being edited, for an hour from each use on, and a
+ * channel on which those who edit see each other's saves.
  */
 import type { Context, Hono } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
@@ -73,8 +73,8 @@ async function followState(c: Context<AppEnv>, deps: AppDeps, states: Sessions):
 }
 
 /**
- * The state as it is, for who follows for the first time; then each save that is not overtaken by a later one, with the
- * state, and each deletion.
+ * The current state, unless the follower resumes; then each save, with the state, unless a later one has replaced it,
+ * and each deletion.
  */
 async function* saves(
   mailboxes: Mailboxes,
@@ -82,7 +82,7 @@ async function* saves(
 ): AsyncGenerator<SourceMessage[]> {
   let shown = options.after === undefined ? await states.get(id) : undefined;
   if (shown !== undefined) yield [toMessage(shown)];
-  // Deletions before the first state are nobody's news.
+  // A follower that has seen no state is not told of earlier deletions.
   let isNew = options.after === undefined && shown === undefined;
   for await (const batch of mailboxes.follow({ box: "designer", id }, options)) {
     if (batch === "gap") {

@@ -1,6 +1,6 @@
 /**
- * The messages of one entry of the feed. Entries only point to events: the first follower of an instance to come to one
- * reads its execution's log, and the others share what it found.
+ * The messages of one entry of the feed. An entry only points to events. The first follower of this instance that
+ * reaches it reads them from the execution's log, and the others share them.
  */
 import { LRUCache } from "lru-cache";
 import type { StoredEvent } from "../../execution/event.ts";
@@ -23,7 +23,7 @@ export interface EntryMessage {
 /** Reads entries once. */
 export class EntryMessages {
   readonly #log: ExecutionLog;
-  /** `undefined`: it is too large to be shared. */
+  /** Messages by entry; `undefined` when they are too large to be shared. */
   readonly #recent = new LRUCache<string, Promise<EntryMessage[] | undefined>>({ max: ENTRIES, ttl: SHARED_MS });
 
   constructor(log: ExecutionLog) {

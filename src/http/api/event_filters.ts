@@ -1,5 +1,5 @@
 /**
- * Which events a follower wants: `?type=`, `?status=` and `?workflow=`.
+ * The filters of a follower: `?type=`, `?status=` and `?workflow=`.
  */
 import type { Context } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
@@ -24,14 +24,14 @@ const EVENT_TYPES: ReadonlySet<string> = new Set<EventType>([
   "node.waiting",
 ]);
 
-/** What a follower wants; what is absent is not looked at. */
+/** The filters of a follower; an absent one lets everything pass. */
 export interface EventFilters {
   readonly workflowId?: string;
   readonly types?: ReadonlySet<string>;
   readonly statuses?: ReadonlySet<ExecutionStatus>;
 }
 
-/** Reads the filters of a call. Throws `invalid_parameter` for a type or a status that there is none of. */
+/** Reads the filters of a call. Throws `invalid_parameter` for an unknown type or status. */
 export function eventFilters(c: Context<AppEnv>): EventFilters {
   const workflowId = c.req.query("workflow");
   const types = words(c, "type", EVENT_TYPES);
@@ -43,12 +43,12 @@ export function eventFilters(c: Context<AppEnv>): EventFilters {
   };
 }
 
-/** Whether an event passes: by its type, and by the status that its execution has with it. */
+/** Whether an event passes, by its type and by the status that its execution has after it. */
 export function passes({ types, statuses }: EventFilters, type: string): boolean {
   return (types === undefined || types.has(type)) && (statuses === undefined || statuses.has(statusWith(type)));
 }
 
-/** The status of an execution as the event of that type leaves it: nodes only run while it does. */
+/** The status of an execution after an event of this type; events of nodes occur while it is running. */
 function statusWith(type: string): ExecutionStatus {
   if (type === "execution.requested") return "pending";
   if (type === "execution.paused") return "paused";

@@ -51,7 +51,7 @@ async function executionEvents(c: Context<AppEnv>, deps: AppDeps): Promise<Respo
     return c.body(body, 200, { "content-type": JSON_TYPE, vary: "Accept" });
   }
   if (type === LINES_TYPE) {
-    // A HEAD request opens nothing: nobody would close it.
+    // HEAD opens no stream, since nothing would close it.
     const headers = { "content-type": LINES_TYPE, vary: "Accept" };
     return c.req.method === "HEAD"
       ? c.body(null, 200, headers)

@@ -1,5 +1,6 @@
 /**
- * `/api/executions`: what executions do, how they ended, and how to end, pause and resume them. Their events are in `events.ts`.
+ * `/api/executions`: what executions do, how they ended, and how to end, pause and resume them. Their events are in
+ * `events.ts`.
  */
 import type { Context, Hono } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
@@ -130,7 +131,7 @@ async function cancelExecution(c: Context<AppEnv>, { store }: AppDeps): Promise<
   throw await endedOrUnknown(log, id);
 }
 
-/** Pausing what is paused changes nothing and is answered alike, so that a repetition is safe; so is resuming. */
+/** Idempotent: pausing a paused execution, and resuming a running one, changes nothing and answers the same. */
 async function pauseExecution(
   c: Context<AppEnv>,
   { store: { log } }: AppDeps,

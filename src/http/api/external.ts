@@ -32,7 +32,7 @@ const TAKING = z.strictObject({
   waitSeconds: z.number().int().min(0).max(60).default(20),
 });
 
-/** Adds the resource for those who take; `/api/executions` is added by `executions.ts`. */
+/** Adds `/api/work/take`; `/api/executions` is added by `executions.ts`. */
 export function external(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): void {
   const arrivals = new Arrivals(deps);
   resource(app, "/api/work/take", { POST: (c) => takeWork(c, deps, { arrivals, bodies }) });

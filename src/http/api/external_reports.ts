@@ -27,7 +27,7 @@ export async function reportEvents(c: Context<AppEnv>, deps: AppDeps, bodies: Bo
   const value = await readChecked(c, REPORTING, { deps, bodies, action: "take these events" });
   let [accepted, duplicates] = [0, 0];
   for (const event of value.events) {
-    // A name of our own, where it has none: what is sent to the store twice is appended once.
+    // An event without an id gets one, so that a call of the store that is repeated appends it once.
     const named = { ...event, id: event.id ?? crypto.randomUUID() };
     const { epoch } = value;
     const outcome = await store.external.report(toReport(executionId, named, { epoch, time: store.clock.now() }));

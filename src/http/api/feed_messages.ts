@@ -6,7 +6,7 @@ import type { SourceMessage } from "../protocol/message_source.ts";
 import type { EntryMessages } from "./entry_messages.ts";
 import { type EventFilters, passes } from "./event_filters.ts";
 
-/** How long a follower whose filters nothing passes is not told where it is, in milliseconds. */
+/** Interval at which a follower whose filters let nothing pass is sent a cursor, in milliseconds. */
 const PLACE_EVERY_MS = 5_000;
 
 /** What {@linkcode feedMessages} takes. */

@@ -13,8 +13,8 @@ const CHECK_TIMEOUT_MS = 2_000;
 const LATE = `No answer in ${CHECK_TIMEOUT_MS} ms`;
 
 /**
- * Adds the resources to the app. Where there are tokens, whoever has none is told whether it is well and no more: no
- * version, no names of hosts and instances.
+ * Adds the resources to the app. Where tokens are configured, callers without one see only whether the instance is
+ * well: no version, and no names of hosts and instances.
  */
 export function health(app: Hono<AppEnv>, deps: AppDeps): void {
   const { metrics, config: { apiTokens, metricsPublic } } = deps;
@@ -45,7 +45,7 @@ async function getHealth(
   ]);
   const isUp = check.status === "up" || check.status === "disabled";
   const fallback = fallbackHealth?.();
-  // Without the history everything goes on: what is to be in it waits. With a fallback webhooks go on without Redis.
+  // Degraded, not down: without the database the backlog waits, and with a fallback webhooks work without Redis.
   const isDegraded = (!isUp && fallback !== undefined) || database?.status === "down";
   const status = isDegraded ? "degraded" : isUp ? "up" : "down";
   const code = status === "down" ? 503 : 200;

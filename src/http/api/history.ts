@@ -1,5 +1,5 @@
 /**
- * `/api/history`: everything that the archive has, as one stream, and an end to what is old.
+ * `/api/history`: exports the whole archive as one stream, and purges old executions from it.
  */
 import type { Context, Hono } from "hono";
 import type { Archive } from "../../feed/archive.ts";
@@ -66,7 +66,7 @@ async function purgeHistory(c: Context<AppEnv>, deps: AppDeps): Promise<Response
   );
 }
 
-/** @throws {MillraceError} `invalid_parameter` without a `before`: nothing is meant by an oversight */
+/** @throws {MillraceError} `invalid_parameter` without `before`, so that an omission never purges everything */
 function spanOf(c: Context<AppEnv>): Span {
   const to = timeParameter(c, "before");
   if (to === undefined) {

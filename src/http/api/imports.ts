@@ -56,7 +56,7 @@ async function importBundle(c: Context<AppEnv>, deps: AppDeps, share: BodyShare)
   });
 }
 
-/** What the execution came to, as its events say. */
+/** The result of the execution, made from its events. */
 function resultOf({ head: { executionId }, state, last }: Bundle): ExecutionResult {
   const output = (node: string | undefined) => node === undefined ? undefined : state.nodes.get(node)?.output;
   if (last.type === "execution.failed") return { executionId, status: "failed", error: last.data.error };

@@ -1,8 +1,8 @@
 /**
- * `/api/locks/<name>`: named locks, for whoever is no library.
+ * `/api/locks/<name>`: named locks for programs that use HTTP instead of the library.
  *
- * The holder's token goes in the header `Lock-Token`, which WebDAV has for the same (RFC 4918, section 10.5); nobody else
- * is told it.
+ * The holder sends its token in the header `Lock-Token`, as in WebDAV (RFC 4918, section 10.5). Only the answer that
+ * grants a lock contains the token.
  */
 import type { Context, Hono } from "hono";
 import { z } from "zod";
@@ -18,7 +18,7 @@ const HEADER = "lock-token";
 /** How long a lock is held without a renewal, and the longest that may be waited for one, in milliseconds. */
 const DEFAULT_TTL_MS = 300_000;
 const MAX_WAIT_MS = 300_000;
-/** How long after that the wait has surely ended by itself. */
+/** Added to the longest wait, in milliseconds, as the deadline of the call: the wait for the lock ends before it. */
 const LATE_MS = 60_000;
 
 const ttlMs = z.number().int().min(TTL_MS.min).max(TTL_MS.max).default(DEFAULT_TTL_MS);
@@ -58,7 +58,7 @@ async function takeLock(c: Context<AppEnv>, deps: AppDeps, bodies: BodyBudget): 
   try {
     const { token, fence, expiresAt } = await store.locks.acquire({ name, ...request }, { signal: waiting.signal }) ??
       refuse(await store.locks.inspect(name));
-    // Nobody is there to release it.
+    // The caller has disconnected and could not release it.
     if (waiting.interrupted === "caller gone") await store.locks.release(name, token);
     const location = `/api/locks/${encodeURIComponent(name)}`;
     return c.json({ name, token, fence, expiresAt }, 201, { [HEADER]: token, location });
@@ -85,7 +85,7 @@ async function releaseLock(c: Context<AppEnv>, { store }: AppDeps): Promise<Resp
   return c.body(null, 204);
 }
 
-/** Throws `locked`, with who holds the lock and for how long as yet. */
+/** Throws `locked`, which names the holder and the rest of its lease. */
 function refuse({ name, holders, waiting }: LockState): never {
   const remainingMs = Math.max(0, ...holders.map((holder) => holder.remainingMs));
   throw new MillraceError("locked", `The lock "${name}" is held`, {

@@ -1,6 +1,6 @@
 /**
- * `/api/sessions/<id>/events`, `/commands`, `/input` and `/chains`: the mailboxes of a session; and the recent events of
- * all.
+ * `/api/sessions/<id>/events`, `/commands`, `/input` and `/chains`: the mailboxes of a session; and the recent events
+ * of all.
  */
 import type { Context, Hono } from "hono";
 import { entryTime } from "../../lib/entry_id.ts";
@@ -74,7 +74,7 @@ async function readBox(c: Context<AppEnv>, deps: AppDeps, address: Address): Pro
   });
 }
 
-/** What is posted next; nothing once the time is over, the caller has gone or the instance closes. */
+/** The next entries; none when the wait is over, the caller has disconnected or the instance closes. */
 async function firstEntries(
   c: Context<AppEnv>,
   { store }: AppDeps,

@@ -7,16 +7,16 @@ import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { resource } from "../frame/resource.ts";
 import { textStream } from "../protocol/text_stream.ts";
 
-/** How often who asked is told how far it is, in milliseconds. */
+/** Interval of progress lines, in milliseconds. */
 const TELL_MS = 200;
 
-/** A rebuild. It comes to its end though whoever asked goes: half a list is worse than none. */
+/** A running rebuild. It is finished even when its caller disconnects, since half a list is worse than none. */
 interface Running {
   last: Rebuilt;
   readonly ended: Promise<"ended">;
 }
 
-/** Adds the resource to the app. Who asks while one is under way on this instance hears of that one. */
+/** Adds the resource to the app. A call during a rebuild of this instance reports that one's progress. */
 export function rebuilds(app: Hono<AppEnv>, deps: AppDeps): void {
   let running: Running | undefined;
   const start = (): Running => {

@@ -87,7 +87,7 @@ async function startFork(
   });
   c.set("executionId", executionId);
   const { timeoutSeconds } = workflow.definition.settings;
-  // The fork says itself what it is a fork of; a list that is a moment late is no reason to say that it did not start.
+  // A failure is logged only: the fork has started, and its own log says what it was forked from.
   await store.forks.link({ of, fork: executionId }, { ttlSeconds: timeoutSeconds + deps.config.historyTtlSeconds })
     .catch((error: unknown) => deps.logger.warn({ error, executionId }, "fork not linked"));
   const result = (await reply)?.result;

@@ -15,7 +15,7 @@ import { resource } from "../frame/resource.ts";
 import type { BodyBudget } from "../protocol/body_budget.ts";
 import { idempotencyOf, REPLAYED_HEADER } from "../protocol/idempotency.ts";
 
-/** How many times to come, and notes, are shown of each. */
+/** How many coming times, and notes, of each schedule are shown. */
 const NEXT = 5;
 const NOTES = 20;
 /** The most runs of one backfill. */
@@ -73,7 +73,7 @@ async function resumeSchedule(c: Context<AppEnv>, deps: AppDeps): Promise<Respon
   return c.json(await show(deps, await find(c, deps)));
 }
 
-/** Runs it once more, now, whatever the clock says. */
+/** Starts an additional run now. */
 async function runSchedule(c: Context<AppEnv>, deps: AppDeps): Promise<Response> {
   const schedule = await find(c, deps);
   const ttlSeconds = deps.config.idempotencyTtlSeconds;
@@ -95,7 +95,7 @@ async function runSchedule(c: Context<AppEnv>, deps: AppDeps): Promise<Response>
   });
 }
 
-/** Runs what a time span has; what has run for its time already is left alone, by its key. */
+/** Starts the runs of a time span. A time that has been run already is not run again, by its idempotency key. */
 async function backfill(c: Context<AppEnv>, deps: AppDeps, bodies: BodyBudget): Promise<Response> {
   const schedule = await find(c, deps);
   const { from, to, onOverlap } = await readChecked(c, BACKFILL, { deps, bodies, action: "backfill" });
@@ -153,7 +153,7 @@ async function workflowOf(
   throw new MillraceError("schedule_not_found", `The workflow "${workflowId}" has no schedule "${node}" any more`);
 }
 
-/** A schedule as it is answered: the trigger's parameters, and what came and comes of it. */
+/** A schedule as the API shows it: the trigger's parameters, past and coming runs, and notes. */
 async function show({ store }: AppDeps, schedule: StoredSchedule): Promise<object> {
   const { workflowId, node, trigger: { nodeId: _, ...parameters }, paused, last, next } = schedule;
   const times: number[] = [];
@@ -176,7 +176,7 @@ function nameOf({ workflowId, node }: ScheduleName): ScheduleName {
   return { workflowId, node };
 }
 
-/** Where a schedule stands in the list. */
+/** The sort key of a schedule in the list. */
 function placeOf({ workflowId, node }: ScheduleName): string {
   return `${workflowId} ${node}`;
 }

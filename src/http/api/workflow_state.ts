@@ -54,7 +54,7 @@ async function overview(c: Context<AppEnv>, deps: AppDeps): Promise<Response> {
   ]);
   const sum = documents.reduce((all, { progress }) => all + progress, 0);
   const pending = documents.filter(({ status }) => status === "pending").length;
-  // What is known one by one says more than the indexes, which may be behind.
+  // The documents are newer than the indexes, which may be behind.
   const byStatus = documents.length < total ? counted : { ...counted, pending, running: total - pending };
   return c.json({
     success: true,
@@ -66,7 +66,7 @@ async function overview(c: Context<AppEnv>, deps: AppDeps): Promise<Response> {
   });
 }
 
-/** Ends what has been silent past its deadline, and nothing that somebody has a live lease of. */
+/** Ends executions that are past their deadline, unless a program or worker holds a live lease of them. */
 async function cleanUp(c: Context<AppEnv>, { logger, store }: AppDeps): Promise<Response> {
   const { ids } = await store.statistics.active({ limit: LISTED });
   let errors = 0;
@@ -125,7 +125,7 @@ function toDay({ day, completed, failed, cancelled, durationMs, buckets }: DayCo
   };
 }
 
-/** The bound that so large a part does not exceed; null for none, and for what is beyond the last bound. */
+/** The upper bound of the bucket with this quantile; `null` without values, or past the last bound. */
 function quantile(buckets: readonly number[], part: number): number | null {
   const all = buckets.reduce((sum, count) => sum + count, 0);
   let below = 0;

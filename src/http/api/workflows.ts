@@ -129,7 +129,7 @@ function toDocument({ id, version, updatedAt, changedBy, definition }: CompiledW
   return { id, version, updatedAt, ...(changedBy !== undefined && { changedBy }), ...definition };
 }
 
-/** What was sent, without what the store adds: a document that was got can be changed and put back. */
+/** The definition in a body, without the members that the store adds, so that the answer of a GET can be put back. */
 function toDefinition(body: JsonValue, id: string): unknown {
   if (!isJsonObject(body)) return body;
   const { id: sentId, version: _version, updatedAt: _updatedAt, changedBy: _changedBy, ...definition } = body;

@@ -1,6 +1,6 @@
 /**
- * Leaves a record of each call of the API that may change something, once it has its answer: who, what, when, and what
- * came of it. Not of those who were not let in: anybody could fill the list with them.
+ * Records each call of the API that may change something, after its answer: caller, action, time and status. Refused
+ * callers are not recorded, since anyone could fill the list with them.
  */
 import type { Context, MiddlewareHandler } from "hono";
 import type { AuditValue } from "../../audit/audit_log.ts";

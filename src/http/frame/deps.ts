@@ -128,7 +128,7 @@ export interface AppDeps {
 /** Hono's environment: what the frame around each request leaves for handlers. */
 export interface AppEnv {
   Bindings: {
-    /** Ends the connection of this request, whatever has been answered: for a client that does not read. */
+    /** Ends the connection of this request, even during the answer: for a client that does not read. */
     hangUp?: () => void;
     /** The IP address of the other end of the connection. */
     peer?: () => string | undefined;

@@ -1,6 +1,6 @@
 /**
- * Which scope each call of the API takes. What is not in the table takes `admin`, so that a new resource is closed
- * until somebody has thought about it.
+ * The scope that each call of the API needs. A call without an entry needs `admin`, so that a new resource is closed
+ * until its scope is decided.
  */
 import type { Context } from "hono";
 import { matchedRoutes } from "hono/route";

@@ -1,9 +1,9 @@
 /**
  * Webhooks whose answers are kept: `settings.cache`.
  *
- * The key is a digest of the workflow's version, the method, the path, the query, the body, the headers that the workflow
- * names, and whatever says who calls: credentials and signatures are always among them, by their values, so that nobody
- * is answered with what was made for another.
+ * The key is a digest of the workflow's version, the method, the path, the query, the body, the headers that the
+ * workflow names, and the caller: credentials and signatures are always part of it, by their values, so that no caller
+ * gets an answer that was made for another.
  */
 import { cacheStatus } from "../../caches/cache_status.ts";
 import { requestUnder } from "../../caches/call_key.ts";
@@ -27,7 +27,7 @@ export interface CachedCall {
   readonly match: WebhookMatch;
 }
 
-/** How such a call is answered anew. */
+/** Options of {@linkcode answerCached}. */
 export interface CachedCallOptions {
   /** Runs the workflow. */
   readonly start: (body: Uint8Array) => Promise<Partial<Reply>>;
@@ -41,10 +41,10 @@ export function cachesOf({ caches }: AppDeps, { definition }: CompiledWorkflow):
 }
 
 /**
- * The answer that is kept for such a call, or the one that the workflow makes, which runs once for all who call alike at
- * once. Failures, and answers that say not to store them, are kept for nobody.
+ * Answers from the cache, or runs the workflow, once for all equal calls at the same time. Failures, and answers that
+ * must not be stored, are not cached.
  *
- * @returns the response; or what the wait came to without one
+ * @returns the response; or the reply without a response when the wait ended before
  */
 export async function answerCached(
   caches: Caches,
@@ -74,7 +74,7 @@ export async function answerCached(
   }
 }
 
-/** The workflow gave no answer while it was waited for. */
+/** The error of a call that ended before the workflow answered. */
 const UNANSWERED = new Error("The wait ended without an answer");
 
 function keyOf({ request, path, query, body, match: { workflow } }: CachedCall): Uint8Array<ArrayBuffer> {

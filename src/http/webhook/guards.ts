@@ -12,7 +12,7 @@ import type { AppEnv } from "../frame/deps.ts";
 import { rateLimitFields } from "../protocol/rate_limit_fields.ts";
 
 /**
- * Refuses whoever calls from elsewhere; the address is that of the connection, or what trusted proxies say.
+ * Refuses calls from other addresses. The address is that of the connection, or the one that trusted proxies report.
  *
  * @throws {MillraceError} `address_not_allowed`
  */
@@ -28,7 +28,7 @@ export function checkAddress(
 /**
  * Counts a call, and sets the fields that tell of its limit.
  *
- * The key is made of the trigger's output; calls whose key has no value share one.
+ * The key is evaluated over the trigger's output; calls whose key has no value share one limit.
  *
  * @throws {MillraceError} `rate_limited` with `Retry-After`
  */
@@ -48,7 +48,7 @@ export async function limitRate(
   });
 }
 
-/** Of a fixed length, whatever a caller sends. */
+/** A digest, so that a name has a fixed length. */
 async function digest(value: unknown): Promise<string> {
   return encodeBase64(await sha256(JSON.stringify(value)));
 }

@@ -24,7 +24,7 @@ const ACTIVE_TYPE = /html|xml|xsl|svg|rdf|multipart/;
  */
 export function respond(result: ExecutionResult, headers: Readonly<Record<string, string>>): Response {
   const { executionId, status, response, output, error } = result;
-  // So that every workflow of the circle ends as the innermost did, and none tries again.
+  // Passed on as it is, so that every workflow of the circle ends like the innermost one, and none is tried again.
   if (status === "failed" && error?.code === "depth_exceeded") throw depthExceeded(executionId);
   if (status === "failed") {
     throw new MillraceError("execution_failed", error?.message ?? "The execution failed", {
@@ -43,7 +43,7 @@ export function respond(result: ExecutionResult, headers: Readonly<Record<string
   });
 }
 
-/** A result as a webhook's caller is shown it: of a failure after the response it hears nothing, as nobody did before. */
+/** The result for a webhook's caller: a failure after an early response is left out, as it was for the first caller. */
 export function shownTo({ responseMode }: Webhook, result: ExecutionResult): ExecutionResult {
   const hasResponded = responseMode === "responseNode" && result.response !== undefined;
   return hasResponded ? { ...result, status: "responded" } : result;
@@ -74,7 +74,7 @@ function fromResponseData(
   const lines = [...Object.entries(single), ...repeated];
   const has = (name: string, matches = (_value: string) => true) => lines.some(([n, v]) => n === name && matches(v));
   if (!has("content-security-policy") && has("content-type", (value) => ACTIVE_TYPE.test(value.toLowerCase()))) {
-    // What a workflow makes of what it was sent has no part in this origin, where the API is.
+    // Active content made by a workflow must not run in the origin of the API.
     single["content-security-policy"] = "sandbox";
   }
   const headers = Object.assign(single, ours);

@@ -1,5 +1,5 @@
 /**
- * What is submitted of a call: the trigger's output, and under which key.
+ * Makes the submission of a call: the trigger's output and the idempotency key.
  */
 import { ownKey } from "../../execution/request.ts";
 import type { Submission } from "../../execution/submit.ts";
@@ -21,7 +21,7 @@ export interface ReadCall {
   readonly params: Record<string, string>;
   readonly bytes: Uint8Array;
   readonly webhook: Webhook;
-  /** By what the caller was verified, if at all. */
+  /** How the caller was verified; `undefined` when the webhook does not verify. */
   readonly verified: Verified | undefined;
 }
 
@@ -36,7 +36,7 @@ export async function submissionOf(
   const body = bytes.length === 0 ? null : await parseContent(bytes, contentType, bodyLimits(config));
   const input = triggerInput(call, body, config.redactHeaders);
   const deliveryId = verified?.deliveryId;
-  // A delivery that comes again gets the first one's answer, however its sender has signed it anew.
+  // The delivery's id is the key, so a repeated delivery gets the first answer although its signature differs.
   const idempotency = deliveryId === undefined
     ? idempotencyOf(request, { scope: [request.method, webhook.nodeId, path, query], body: bytes, ttlSeconds })
     : { key: ownKey(`delivery:${webhook.nodeId}:${deliveryId}`), fingerprint: "delivery", ttlSeconds };

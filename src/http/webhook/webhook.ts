@@ -135,7 +135,7 @@ async function answer(deps: VerifyingDeps, call: Call): Promise<Response> {
   if (caches && !isPlain) headers["cache-status"] = BYPASSED;
   const { response, result, interrupted } = caches && isPlain
     ? await answerCached(caches, { ...call, match, body: admitted.body ?? await readBody(deps, call) }, {
-      // Whoever waited for another's answer has so much less time for its own.
+      // The time spent waiting for another call's answer counts.
       start: (body) =>
         start(deps, call, { ...admitted, match, body, waitSeconds: Math.max(0.001, waitSeconds - waited(call)) }),
       headers: () => finish(call),
@@ -165,13 +165,13 @@ async function answer(deps: VerifyingDeps, call: Call): Promise<Response> {
   });
 }
 
-/** What is known of a call once its caller is verified. */
+/** A call whose caller is verified. */
 interface Admitted {
   readonly body?: Uint8Array;
   readonly verified?: Verified;
 }
 
-/** Verifies the caller before anything is made of the call, the answer of a cache included. */
+/** Verifies the caller, before the cache is looked up or anything else is done. */
 async function admit(deps: VerifyingDeps, call: Call, how: Verification): Promise<Admitted> {
   const body = await readBody(deps, call);
   const { headers } = call.request;
@@ -216,7 +216,7 @@ async function start(
     call.waitMs = performance.now() - acceptedAt;
     return outcome;
   } catch (error) {
-    // Of an append that had no answer nobody knows whether it was made.
+    // Without an answer of the store the execution may or may not have started.
     const executionId = executionIdOf(error);
     if (executionId !== undefined) call.executionId ??= executionId;
     if (request.signal.aborted) return { interrupted: "caller gone" };

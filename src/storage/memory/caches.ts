@@ -25,7 +25,7 @@ class KeptResponses {
   readonly #byUrl = new Map<string, Set<string>>();
   #size = 0;
 
-  /** Whatever has not lapsed, of one URL or of all. */
+  /** The unexpired responses of one URL, or of all. */
   *current(url?: string): Iterable<Kept> {
     const now = processClock.now();
     for (const id of [...(url === undefined ? this.#byId.keys() : this.#byUrl.get(url) ?? [])]) {
@@ -106,7 +106,7 @@ export class MemoryCaches implements CacheStore {
     const chunks: Uint8Array<ArrayBuffer>[] = [];
     let bytes = 0;
     for await (const chunk of body ?? []) {
-      // A copy: what was given may be changed by whoever gave it.
+      // A copy: the caller may reuse its chunk.
       chunks.push(Uint8Array.from(chunk));
       bytes += chunk.length;
     }

@@ -96,7 +96,7 @@ export class MemoryLocks implements LockStore {
   #wait(entry: Entry, request: LockRequest, signal: AbortSignal | undefined): Promise<Grant | undefined> {
     return new Promise((resolve) => {
       const giveUp = () => {
-        // Those behind it may share with those who hold it.
+        // Waiters behind it may be able to share the lock now.
         waiter.settle(undefined);
         this.#settle(request.name, entry);
       };
@@ -123,7 +123,7 @@ export class MemoryLocks implements LockStore {
     return grant;
   }
 
-  /** Takes the lock from all who have it. */
+  /** Takes the lock from all its holders. */
   #rob({ holders }: Entry): void {
     for (const token of holders.keys()) this.#listeners.forEach((listener) => listener(token));
     holders.clear();

@@ -69,7 +69,7 @@ export class MemoryRateLimits implements RateLimits {
       this.#count(name, window, { now, lengthMs });
       return { admitted: true, waitMs: 0 };
     }
-    // So many calls, those to be made by who is ahead among them, have to leave the window before.
+    // As many calls as this, those of waiters ahead included, have to leave the window first.
     const nth = place - (limit - count);
     const leaves = (nth < count ? times[first + nth]! : line[nth - count]!.dueAt) + lengthMs;
     // Somebody has not come in time, by a second: it is worth asking again when that place is lost.

@@ -1,11 +1,11 @@
 /**
- * What lets executions in, and the lines of those that wait for it, in groups: a workflow has as many slots as its limit,
- * and its lock for one value has one.
+ * What lets executions in, and the lines of those that wait for it, in groups: a workflow has as many slots as its
+ * limit, and its lock for one value has one.
  *
  * Invariants:
  * 1. Of each of its groups an execution is in the line, holds a slot, or neither; never both.
  * 2. It gets into its lock first and then into its workflow's slots; it runs once it holds all.
- * 3. A line is in the order of the executions' ids: none is admitted before the head, whatever limit it came with.
+ * 3. A queue is ordered by execution id. No execution is admitted before the first one, whichever limit it has.
  * 4. The head is admitted by the limit in its own request, so a limit that a newer version changed applies to newer
  *    executions only.
  */
@@ -43,7 +43,9 @@ export class Slots {
     return groupsOf(request).flatMap(({ name }) => this.#admit(name));
   }
 
-  /** The executions that must end before one in line gets in: all of its lock, and the oldest of too many with slots. */
+  /**
+   * The executions that must end before one in line gets in: all of its lock, and the oldest of too many with slots.
+   */
   inTheWayOf(execution: MemoryExecution): MemoryExecution[] {
     const found = new Set<MemoryExecution>();
     for (const { name, limit } of groupsOf(execution.request)) {

@@ -1,8 +1,8 @@
 /**
- * Sends the script that appends, suspends or ends, for claims and for those who end executions from outside.
+ * Sends the script that appends, suspends or ends, for claims and for calls that end executions from outside.
  *
- * Every claim writes under a token of its own: of two that run under one epoch (their group was lost and made again)
- * only one gets past its first append, and what one has written is never taken for the other's own resending.
+ * Every claim writes with its own token. Of two claims with the same epoch (their group was lost and made again) only
+ * one gets past its first append, and an append of one is never taken for a resent append of the other.
  */
 import { AppendRefusedError } from "../../lib/errors.ts";
 import type { RedisConnection } from "./connection/connection.ts";
@@ -15,7 +15,10 @@ import { type EncodedEvents, encodeEvents } from "./codec.ts";
 import { resend } from "./resend.ts";
 import { append, type AppendReply, type AppendScriptOptions } from "./scripts/append.ts";
 
-/** A worker tries longer than a caller would wait: nobody else can write for it while its lease lives. */
+/**
+ * Delays between tries, in milliseconds. Longer in all than callers wait: only this worker can write until its lease
+ * ends.
+ */
 const RESEND_DELAYS_MS = [50, 100, 200, 400, 800, 1600, 2000, 2000];
 
 /** What ends or suspends an execution is written to a Redis that is full, up to this many characters: it makes room. */

@@ -75,7 +75,7 @@ export class RedisArchiveFeed implements ArchiveFeed {
       batch.entryIds.push(id);
     }
     for (const entry of archived) {
-      // What is kept no longer than that anyway needs no word.
+      // Executions that expire sooner anyway are left alone.
       const { endedAt, keptUntil } = entry.ended!;
       if (keptUntil > endedAt + historyTtlSeconds * 1000) byPartition.get(entry.partition)!.executions.push(entry);
     }

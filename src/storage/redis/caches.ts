@@ -1,9 +1,9 @@
 /**
  * Caches on Redis.
  *
- * A body is written first, under a name that nobody knows and that expires; then one script makes the response known and
- * lets go what it replaces. A body stays for a minute after its response was removed, so that whoever reads it comes to
- * its end.
+ * A body is written first, under a name that nobody knows and that expires; then one script makes the response known
+ * and lets go what it replaces. A body stays for a minute after its response was removed, so that whoever reads it
+ * comes to its end.
  */
 import { createHash } from "node:crypto";
 import type {
@@ -54,7 +54,7 @@ export class RedisCaches implements CacheStore {
 
   async open(name: string): Promise<void> {
     const { keys, connection } = this.#options;
-    // What is in caches that are forgotten lapses by itself.
+    // The contents of forgotten caches expire by themselves.
     const bounds = { ttlMs: NAMES_MS, most: MAX_NAMES };
     await openCache(connection, { keys: { names: cacheNames(keys) }, name: JSON.stringify(name), ...bounds });
   }

@@ -44,5 +44,5 @@ export async function followControl(parts: {
   reader.follow(keys.control(), newest?.lastId ?? "0-0", take, () => workflows.changed(undefined));
 }
 
-/** What the control stream says of executions, and what it is to those who run them. */
+/** The messages of the control stream about executions, and what they mean for a worker. */
 const MESSAGES = { cancelled: "lost", paused: "paused", resumed: "resumed" } as const;

@@ -150,7 +150,7 @@ export class RedisLog implements ExecutionLog {
       group,
       base: keys.base(partition),
     });
-    // Told also when nothing changed: whoever asked first may not have come to telling it.
+    // Also when nothing changed: the call that changed it may have failed before its announcement.
     if (outcome === "done" || outcome === "unchanged") await announce(what, executionId);
     return outcome;
   }

@@ -1,5 +1,5 @@
 /**
- * Following the feeds of all partitions live, for readers that are in no group.
+ * Follows the feeds of all partitions live, for readers without a consumer group.
  */
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
@@ -26,8 +26,8 @@ export interface FeedFollowOptions {
 }
 
 /**
- * Entries after `after`, or from now on. A gap stands wherever entries may be missing: those after `after` were
- * trimmed away, or Redis lost data, or trimmed the feed while the link was down.
+ * Yields entries after `after`, or from now on. Yields a gap where entries may be missing: they were trimmed after
+ * `after` or while the link was down, or Redis lost data.
  */
 export async function* followFeed(
   { keys, commands, subscriptions }: FeedFollowOptions,
@@ -36,12 +36,12 @@ export async function* followFeed(
   const feeds = keys.each((partition) => keys.feed(partition));
   const asked = after === undefined ? undefined : decodeFeedCursor(after, feeds.length);
   const infos = await Promise.all(feeds.map((feed) => readStreamInfo(commands, feed)));
-  // What is missing is said where it can be found out: a gap is one all the same.
+  // Errors are ignored: then a gap is reported without its bounds.
   const infoOf = (partition: number) => readStreamInfo(commands, feeds[partition]!).catch(() => undefined);
   if (after !== undefined && (!asked!.isExact || asked!.ids.some((id, i) => isGone(infos[i], id)))) {
     yield gapAfter(after, infos);
   }
-  /** Where each partition is. */
+  /** The cursor of each partition. */
   const places = infos.map((info, partition) => {
     const lastId = info?.lastId ?? "0-0";
     const id = asked?.ids[partition];
@@ -69,12 +69,12 @@ export async function* followFeed(
 
 function gapAfter(after: string, infos: readonly (StreamInfo | undefined)[]): FeedMark {
   const oldest = infos.flatMap((info) => info?.firstId ?? []).sort(compareEntryIds)[0];
-  // One who was ahead of everything misses nothing up to the oldest.
+  // Nothing is missing before the oldest entry when the cursor was already there.
   const isAhead = oldest === undefined || (isEntryId(after) && compareEntryIds(oldest, after) <= 0);
   return { mark: "gap", after, ...(!isAhead && { before: oldest }) };
 }
 
-/** True when entries after an id have been trimmed away, or were lost: the feed never came that far. */
+/** True when entries after an id have been trimmed, or when Redis lost data and the feed ends before that id. */
 function isGone(info: StreamInfo | undefined, after: string): boolean {
   if (compareEntryIds(info?.lastId ?? "0-0", after) < 0) return true;
   if (info?.firstId === undefined || (after === "0-0" && info.isWhole)) return false;

@@ -3,8 +3,8 @@
  *
  * Invariants, besides those of {@linkcode GroupReader}:
  * 1. Pending entries are read again after a batch that could not be applied.
- * 2. What another consumer took and left for `IDLE_MS` becomes this one's.
- * 3. Pending entries that were trimmed away are acknowledged: nothing else would ever end them.
+ * 2. Entries that another consumer took and has not acknowledged for `IDLE_MS` are claimed by this one.
+ * 3. Pending entries that were trimmed are acknowledged, since nothing else would.
  */
 import type { RedisConnection, Reply } from "./connection/connection.ts";
 import { isGroupGone } from "./streams/consumer_group.ts";
@@ -57,12 +57,12 @@ export class FeedReader {
     });
   }
 
-  /** Begins again with what is pending. */
+  /** Reads pending entries again. */
   again(): void {
     this.#reader.again();
   }
 
-  /** Begins again with what is pending if any of it has been for too long, whoever took it. */
+  /** Reads pending entries again if any consumer has one that is idle for too long. */
   async findIdle(partition: number): Promise<void> {
     const { commands, group } = this.#options;
     const words = ["XPENDING", this.#feeds[partition]!, group, "IDLE", String(IDLE_MS), "-", "+", "1"];
@@ -78,7 +78,7 @@ export class FeedReader {
     return this.#reader.close();
   }
 
-  /** What this consumer was handed; a batch that is not empty may not be the last one. */
+  /** The entries that are pending for this consumer; an empty batch is the last one. */
   async #readPending(count: number): Promise<FeedEntry[]> {
     const { commands, group, instance } = this.#options;
     for (const [partition, feed] of this.#feeds.entries()) {

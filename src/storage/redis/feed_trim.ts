@@ -1,5 +1,5 @@
 /**
- * What keeps the feeds from growing: trimming behind their readers, and a bound that holds when nobody reads.
+ * Bounds the feeds: trims them behind their readers, and to a largest size when nobody reads.
  */
 import type { Clock } from "../../lib/clock.ts";
 import { entryTime } from "../../lib/entry_id.ts";

@@ -5,12 +5,12 @@
  * Invariants:
  * 1. The inbox exists, and its cursor is known, before any request names it: a fast reply cannot be missed.
  * 2. A reply is deleted from the stream after it was handed on; the stream expires with its instance.
- * 3. A reply to an inbox that is gone (it expired while the process was stopped or Redis away, or Redis lost its data)
- *    is dropped, and its result stays. So whenever an inbox may have been gone, it is made again first, and then every
- *    waiter is looked up by its result key: whoever missed a reply is found, and the others are still to get theirs.
+ * 3. A reply to an inbox that does not exist (it expired while the process was stopped or Redis away, or Redis lost its
+ *    data) is dropped; its result stays. So whenever an inbox may have been gone, it is made again first, and then the
+ *    result of every waiter is looked up. A waiter without a result will still get its reply.
  * 4. A lookup that fails is made again. After a new link it is made {@linkcode LOOKUPS} times, a second apart.
- * 5. Whoever waits for an execution that the store no longer has is told so. That is looked for after each loss, and
- *    now and then.
+ * 5. A caller whose execution the store has lost gets an error. Lost executions are looked for after each loss, and
+ *    periodically.
  */
 import { pause } from "../../lib/delay.ts";
 import type { RedisConnection } from "./connection/connection.ts";
@@ -32,7 +32,7 @@ const CHUNK = 100;
 /** How often a waiter's execution is looked for without a loss, in milliseconds, and how many in one round. */
 const LOOK_EVERY_MS = 5000;
 const LOOKED_FOR = 500;
-/** What may refer to values, and what does: users' data may look like it too. */
+/** Matches every reply that refers to values, and some that only look like it. */
 const REFERS = /"(output|response)Of":/;
 /** How long a result is waited for that a reply referred to and that cannot be read, in milliseconds. */
 const FETCH_AGAIN_MS = 250;
@@ -67,7 +67,7 @@ export class Inbox {
   #keeper: ReturnType<typeof setInterval> | undefined;
   /** The round of {@linkcode keep} that is under way. */
   #round: Promise<void> | undefined;
-  /** An inbox may have been gone: all who wait when the inboxes are known to be there are suspects. */
+  /** An inbox may have been gone: the waiters at the time when the inboxes exist again are suspects. */
   #wasLost = false;
   /** Waiters whose reply may have been missed, and how often they are looked up yet. */
   readonly #suspects = new Set<string>();
@@ -157,7 +157,7 @@ export class Inbox {
     return await keepInbox(commands, { keys: { inbox: name }, ttlMs: TTL_MS, instance, cursor });
   }
 
-  /** The reader found the stream gone, or shorter than it was: whatever is in it may be new. */
+  /** Called when the stream is gone or shorter than before: all of its entries may be new. */
   #lose(name: string): void {
     this.#cursors.set(name, "0-0");
     this.#options.reader.seek(name, "0-0");

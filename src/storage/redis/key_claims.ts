@@ -1,11 +1,11 @@
 /**
- * Idempotency keys whose execution lies in another partition than they do. A key's own partition follows from workflow
- * and key alone, so that it is found whatever the workflow's settings have become; an execution with a slot lies where
- * the slots are.
+ * Idempotency keys whose execution is in another partition. The partition of a key depends on workflow and key only, so
+ * that it is found after the workflow's settings have changed; an execution with a slot is in the partition of the
+ * slots.
  *
- * Where both are the same partition, one script does it all. Elsewhere the key is claimed first, for the id of the
- * execution that is to be, and the execution requested then, under that id: whoever comes with the same key meanwhile, or
- * after a crash in between, requests the same id, and a request is keyed by its id. So no two can come of one key.
+ * When both are in one partition, one script does everything. Otherwise the key is claimed first, for the id of the new
+ * execution, which is then requested under that id. A request with the same key in the meantime, or after a crash in
+ * between, requests the same id, and requests are idempotent by id. So one key never starts two executions.
  */
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
@@ -23,8 +23,8 @@ export function keyPartition(keys: Keys, workflowId: string, key: string): numbe
 }
 
 /**
- * Claims a key for the request's execution: the request to be made now, which is the first claimant's where there was
- * one. Throws `idempotency_key_reused`.
+ * Claims a key for the request's execution. Returns the request to make, under the id of the first claim of the key.
+ * Throws `idempotency_key_reused`.
  */
 export async function claimKey(
   { keys, commands }: { keys: Keys; commands: RedisConnection },
@@ -50,7 +50,7 @@ export async function claimKey(
   };
 }
 
-/** Gives a key up that was claimed for this request's execution, which was refused. */
+/** Releases the key of an execution whose request was refused. */
 export async function releaseKey(
   { keys, commands }: { keys: Keys; commands: RedisConnection },
   request: KeyedRequest,

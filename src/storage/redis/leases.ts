@@ -1,5 +1,5 @@
 /**
- * The leases of one worker: what it has is renewed, and what nobody has renewed for a lease is taken over.
+ * The leases of one worker: renews its own, and takes over those that have lapsed.
  *
  * Invariants:
  * 1. A lease is renewed only while the entry is still this consumer's, in the script that looks (XCLAIM steals), and
@@ -22,7 +22,7 @@ import { decodeClaim } from "./codec.ts";
 
 /** How often it looks for leases that lapsed, at most, in milliseconds. */
 const LOOK_EVERY_MS = 1000;
-/** How soon it looks on when a look did not come to the end. */
+/** Pause before a scan for lapsed leases that did not reach the end goes on, in milliseconds. */
 const LOOK_ON_MS = 100;
 /** How many leases of each kind one script renews, and how many entries it claims. */
 const RENEWED = 2000;

@@ -1,12 +1,12 @@
 /**
- * The executions that this instance accepted and runs itself: they have no work entry, so their lease is a timer, which
- * the script that renews the other leases renews too. When it lapses, whoever moves what is due puts them on the work
+ * The executions that this instance accepted and runs itself. They have no work entry, so their lease is a timer,
+ * renewed by the same script as other leases. When it lapses, any worker that moves due timers puts them on the work
  * stream.
  */
 import type { Claim } from "../../execution/claim.ts";
 import type { Keys } from "./keys.ts";
 
-/** What this instance has so. */
+/** The local executions of this instance. */
 export class LocalLeases {
   readonly #keys: Keys;
   /** By execution id, one map a partition. */

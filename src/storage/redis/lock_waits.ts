@@ -1,9 +1,10 @@
 /**
- * Those who wait for locks on this instance: they are woken by a stream of their own, one a partition, that is read over
- * the connection on which the instance's replies come.
+ * Those who wait for locks on this instance: they are woken by a stream of their own, one a partition, that is read
+ * over the connection on which the instance's replies come.
  *
  * Invariants:
- * 1. A wait is known, and its stream followed from its beginning, before the lock is asked for: a fast grant is not missed.
+ * 1. A wait is known, and its stream followed from its beginning, before the lock is asked for: a fast grant is not
+ *    missed.
  * 2. The stream is the sign that the instance lives: while it waits or has waited, it is kept, and it expires
  *    `WAKES_TTL_MS` after the last sign. Then those who release locks pass this instance's waiters over.
  * 3. Whoever was passed over, or whose grant was lost with the stream, is found by the next look, and asks again, under
@@ -111,7 +112,7 @@ export class LockWaits {
     return { [Symbol.dispose]: () => void this.#waits.delete(token) };
   }
 
-  /** A lease on which somebody waits ends in so many milliseconds: looks then, unless it does before. */
+  /** Schedules a look for the end of a lease that a waiter waits for, unless an earlier one is scheduled. */
   lookIn(partition: number, ms: number): void {
     this.#schedule(partition, ms);
   }

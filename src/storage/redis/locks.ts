@@ -22,9 +22,9 @@ import type { LockKeys } from "./scripts/lock_library.ts";
 import { renewLock } from "./scripts/renew_lock.ts";
 import type { StreamReader } from "./streams/stream_reader.ts";
 
-/** How long whoever waits rests while Redis is away, in milliseconds. */
+/** Pause between tries of a waiter while Redis is away, in milliseconds. */
 const REST_MS = 250;
-/** How long what may have been granted without a word is given back for, in milliseconds. */
+/** How long a lock whose grant had no answer is tried to be released, in milliseconds. */
 const GIVE_BACK_MS = 30_000;
 
 /** What the locks are made of. */
@@ -77,7 +77,7 @@ export class RedisLocks implements LockStore {
       const reply = await this.#enter(asked, request.steal ? "steal" : "try");
       return reply[0] === "granted" ? grantOf(asked, reply, askedAt) : undefined;
     } catch (error) {
-      // Without an answer it may have been granted, and nobody would give it back.
+      // Without an answer it may have been granted, and would not be released.
       if (error instanceof UnavailableError) void this.#giveBack(asked).catch(this.#options.onError);
       throw error;
     }
@@ -145,7 +145,7 @@ export class RedisLocks implements LockStore {
         }
         const why = reply === undefined ? wait.ended : await wait.next();
         if (why === "granted") {
-          // What was granted by whoever released it is taken up; what lapsed meanwhile is asked for again.
+          // Takes up a grant that a release made; asks again when it has lapsed in the meantime.
           const grant = await this.renew(name, { token, ttlMs }).catch((error) => this.#restIfAway(error, ticket));
           if (grant !== undefined) return grant;
         }
@@ -184,13 +184,13 @@ export class RedisLocks implements LockStore {
     return left === 1 || sent > 1;
   }
 
-  /** Whoever has a place in the queue outlives an outage: it rests, and goes on. */
+  /** A waiter with a place in the queue survives an outage: it pauses and tries again. */
   async #restIfAway(error: unknown, ticket: string): Promise<undefined> {
     if (!(error instanceof UnavailableError) || ticket === "") throw error;
     await pause(REST_MS, this.#closed.signal);
   }
 
-  /** Gives back what may have been granted, as soon as Redis answers. */
+  /** Releases a lock that may have been granted, as soon as Redis answers. */
   async #giveBack(asked: Asked): Promise<void> {
     const { signal } = this.#closed;
     const until = performance.now() + Math.min(asked.ttlMs, GIVE_BACK_MS);

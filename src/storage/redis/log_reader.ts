@@ -1,11 +1,10 @@
 /**
- * Reads logs, and the values that stand beside them, over a connection of its own: what is large delays no command of
- * those that run and answer.
+ * Reads logs and the values beside them over a separate connection, so that large replies delay no other command.
  *
  * Invariants:
  * 1. A page is bounded in entries, and in the bytes of the values that are loaded for it; it has one event at least.
- * 2. So many replies are under way at once, whatever the number of readers.
- * 3. A value that nobody asks for is not loaded. One that is gone reads as null.
+ * 2. At most `AT_ONCE` replies are pending at a time, for any number of readers.
+ * 3. Values are loaded only when requested. A value that no longer exists reads as null.
  */
 import type { RedisConnection } from "./connection/connection.ts";
 import { Gate } from "../../lib/gate.ts";
@@ -89,7 +88,7 @@ export class LogReader {
   }
 }
 
-/** Cuts a page where its values come to more than may be loaded at once. */
+/** Splits a page so that the values of each part are within the limit. */
 function* batchesOf(entries: readonly StreamEntry[]): Iterable<StreamEntry[]> {
   let batch: StreamEntry[] = [];
   let bytes = 0;

@@ -1,12 +1,12 @@
 /**
- * Callers who wait for executions that Redis no longer has: it was set back, by an append-only file cut short, or by a
- * failover to a replica that lagged.
+ * Finds executions that callers wait for and that Redis has lost: by a truncated append-only file, or by a failover to
+ * a replica that lagged.
  *
  * Invariants:
- * 1. Only what is known to have been appended can be missing.
- * 2. A server that is asked must be one that takes writes: a replica may not have heard of an execution yet.
- * 3. What is missing is asked for once more, a round later, before its caller is told: being told wrongly would make
- *    the caller send it a second time.
+ * 1. Only executions that are known to have been appended can be lost.
+ * 2. The server that is asked must accept writes: a replica may not have an execution yet.
+ * 3. An execution is reported as lost only when it is missing in two consecutive rounds: after a wrong report its
+ *    caller would send it a second time.
  */
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";

@@ -1,7 +1,7 @@
 /**
- * When to count a queue against its limit. Counting costs each request a command, so after a count some requests go
- * without: a sixteenth of the room that there was, for a quarter of a second at most. One instance never comes past the
- * limit so, and sixteen do not together; near the limit, and under a small one, every request counts.
+ * Decides when a request counts the queue against its limit. Counting costs a command, so after a count the next
+ * requests skip it: a sixteenth of the free room, for a quarter of a second at most. So up to sixteen instances
+ * together never exceed the limit. Near the limit, and with a small one, every request counts.
  */
 
 /** Which part of the room that was counted may be used up before the next count, and for how long, in milliseconds. */

@@ -82,7 +82,7 @@ export class RedisRequests implements Pick<ExecutionLog, "makeId" | "request">, 
     return uuidv7(this.#options.clock.now());
   }
 
-  /** An id that nobody else has: its first request need not look whether there was one. */
+  /** A new unique id: its first request need not check whether the execution exists. */
   #remember(id: string): string {
     if (this.#made.size >= MADE) this.#made.clear();
     this.#made.add(id);
@@ -186,13 +186,13 @@ export class RedisRequests implements Pick<ExecutionLog, "makeId" | "request">, 
     const hasRoom = memory.hasRoomFor(bytes);
     if (!hasRoom && idempotency === undefined) throw storageFull();
     memory.count(bytes);
-    // Whoever comes with the same key may have requested the same id.
+    // Another request with the same key may have requested the same id.
     let again = !this.#made.delete(executionId) || idempotency !== undefined;
     return async (send) => {
       const answer = await resend(commands, () => {
         const limit = this.#room.limitOf(partition, { counts });
-        // Whether the key has been used is still to be said: with a limit of 0 the script starts nothing. What runs here
-        // without a work entry counts too.
+        // Whether the key has been used is still to be said: with a limit of 0 the script starts nothing. What runs
+        // here without a work entry counts too.
         const queueLimit = !hasRoom ? 0 : limit === undefined ? undefined : limit - locals.countIn(partition);
         const sending = { again, queueLimit };
         again = true;

@@ -136,7 +136,7 @@ export class RedisSessionStore implements SessionStore {
     return { document: document(id), ...(followed !== undefined && { followed: followed(id) }) };
   }
 
-  /** What is merged or written takes about its length. Throws `storage_full`. */
+  /** Counts what is written by its length. Throws `storage_full`. */
   #makeRoom(json: string): void {
     const { memory } = this.#options;
     if (!memory.hasRoomFor(json.length)) throw noRoom();

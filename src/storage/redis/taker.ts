@@ -41,7 +41,7 @@ export interface TakerOptions {
 /** Takes for one worker, one take at a time. */
 export class Taker {
   readonly #options: TakerOptions;
-  /** What is pending may be what a process of this name had before this one. */
+  /** Pending entries may be those of an earlier process with the same name. */
   #isHeir = true;
 
   constructor(options: TakerOptions) {
@@ -59,7 +59,7 @@ export class Taker {
       await reader.readAgain(() => this.#claimPending(this.#isHeir ? Math.min(suspects, count) : count));
       await leases.takeOver(Math.min(suspects, count - inHand.length));
       if (inHand.length > 0) return inHand.splice(0, count);
-      // What was handed out last is answered first: the blocking read is written a turn later.
+      // A turn later, so that replies to what was handed out last are written before the blocking read.
       await new Promise((resolve) => setImmediate(resolve));
       return await this.#takeNew(count, Math.min(blockMs, leases.untilLookMs));
     });
@@ -88,7 +88,7 @@ export class Taker {
   async #takeNew(count: number, blockMs: number): Promise<Claim[]> {
     const { reader, requeue, maxDeliveries, onDead } = this.#options;
     const taken = this.#hold(await reader.readNew({ count, blockMs }));
-    // The lease of whoever ran it without a work entry may have lapsed for the last time.
+    // It may have lost its last instance while it ran without a work entry.
     const claims = taken.filter(({ deliveries }) => deliveries < maxDeliveries);
     for (const claim of taken) if (claim.deliveries >= maxDeliveries) await onDead(claim);
     // What there is no room for is not kept from others.

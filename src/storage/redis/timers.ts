@@ -1,5 +1,5 @@
 /**
- * Timers: retries, long delays, deadlines of executions that nobody runs, workflows' queues. They are kept in one sorted
+ * Timers: retries, long delays, deadlines of executions without a worker, queues for admission. They are in one sorted
  * set per partition; every worker polls it, and the first to do so puts what is due on the work stream.
  */
 import type { RedisConnection } from "./connection/connection.ts";

@@ -55,7 +55,7 @@ export interface WorkQueueOptions {
   readonly leaseMs: number;
   /** What this instance runs without a work entry. */
   readonly locals: LocalLeases;
-  /** Those who are answered by this process when it ends what it runs without a work entry. */
+  /** The callers of this instance, which executions without a work entry answer directly. */
   readonly waiters: Waiters;
   /** How many claims without progress an execution may have before it becomes a dead letter. */
   readonly maxDeliveries: number;
@@ -188,19 +188,19 @@ export class RedisWorkQueue implements WorkQueue {
     this.#listeners.push(listener);
   }
 
-  /** Tells those who listen what happened to an execution from outside. */
+  /** Calls the listeners with a message about an execution. */
   control(executionId: string, message: ControlMessage): void {
     for (const listener of this.#listeners) listener(executionId, message);
   }
 
-  /** Forgets workers that are gone. Any instance may do it, now and then. */
+  /** Deletes consumers of workers that no longer exist; any instance may call it. */
   async sweep(): Promise<void> {
     const { commands, group } = this.#options;
     if (!commands.ready) return;
     for (const stream of this.#streams) await forgetConsumers(commands, stream, { group });
   }
 
-  /** Closes the blocked connection; what was taken over and not handed out goes back. */
+  /** Closes the blocked connection; requeues claims that were taken over and not handed out. */
   async close(): Promise<void> {
     this.#leases.stop();
     await this.#timers.stop();
@@ -216,7 +216,7 @@ export class RedisWorkQueue implements WorkQueue {
     const result: ExecutionResult = { executionId: claim.executionId, status: "failed", error };
     const events = [{ type: "execution.failed", time: this.#options.clock.now(), data: { error } } as const];
     await this.finish(claim, { sequence: claim.sequence, events, result }, JSON.stringify(error)).catch((error) => {
-      // It was ended otherwise, or is another's.
+      // It has ended, or another worker has it.
       if (!(error instanceof FencedError)) throw error;
     });
   }

@@ -7,7 +7,7 @@
  *    synchronization", 1989). Each answer bounds the distance by that, and what is believed moves no further than into
  *    the bounds: the fastest answer says most, a slow one nothing, and only a correction can make time run backwards.
  * 3. A Redis whose own clock is set, or another server with another clock, is followed with the next answer. Scripts
- *    go by Redis's time, so whoever kept to another would see as due what they do not, or too late what they do.
+ *    use Redis's time, and an instance with another clock would see timers as due too early or too late.
  *
  * @example
  * ```ts

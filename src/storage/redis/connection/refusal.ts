@@ -22,8 +22,8 @@ export function refusalOf(error: unknown): "relink" | "wait" | undefined {
 }
 
 /**
- * What callers are told of a command that failed. Of a refusal: nothing was done, and where in a script it happened is left
- * out. Of a broken link, which `lastError` broke: nobody knows.
+ * What callers are told of a command that failed. Of a refusal: nothing was done, and where in a script it happened is
+ * left out. For a broken link, which `lastError` describes, the outcome is unknown.
  */
 export function errorOf(error: unknown, lastError: unknown): unknown {
   if (refusalOf(error) !== undefined) {

@@ -1,5 +1,5 @@
 /**
- * What a stream is at this moment, whoever reads it.
+ * The current state of a stream.
  */
 import type { RedisConnection, Reply } from "../connection/connection.ts";
 import { parseInfo } from "./stream_replies.ts";

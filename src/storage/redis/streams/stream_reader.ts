@@ -201,7 +201,7 @@ function whereToGoBack(cursor: string, info: StreamInfo | undefined): string | u
   return compareEntryIds(info.lastId, cursor) < 0 ? info.lastId : undefined;
 }
 
-/** True when entries after the cursor may have been trimmed while nobody read. */
+/** True when entries after the cursor may have been trimmed while it was not read. */
 function isTrimmedPast(cursor: string, info: StreamInfo | undefined): boolean {
   if (info === undefined || cursor === "0-0" || compareEntryIds(info.lastId, cursor) <= 0) return false;
   return info.firstId === undefined || compareEntryIds(info.firstId, cursor) > 0;

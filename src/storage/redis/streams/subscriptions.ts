@@ -3,7 +3,7 @@
  *
  * Invariants:
  * 1. A stream that several follow is read once.
- * 2. The shared cursor goes back to the one who has read least; the others drop what they know: no gap, no repeat.
+ * 2. The shared cursor is set back to the slowest subscriber's; the others drop entries that they have had.
  * 3. Nobody holds more than `BUFFER` entries, or `BUFFER_CHARACTERS` of them and one entry: who is slower than the
  *    stream drops what comes, and reads it again.
  */
