@@ -6,6 +6,7 @@ import type { ChaosRedis } from "./redis_process.ts";
 
 /** What may stay for ever, since something trims it or its number does not grow with executions. */
 const STAYS = [
+  /^audit$/,
   /^work$/,
   /^feed$/,
   /^dead(-letters$|:)/,
