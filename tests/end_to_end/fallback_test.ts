@@ -20,6 +20,7 @@ import { startProxy, type TcpProxy } from "../support/tcp_proxy.ts";
 /** How long Redis is away in the last test, in seconds: the proof has 600. */
 const OUTAGE_SECONDS = Number(process.env.FALLBACK_OUTAGE_SECONDS ?? 3);
 const CALLERS = 8;
+const PATIENCE_MS = 120_000;
 /** How long each caller pauses, in milliseconds: so that a long outage stays well within FALLBACK_EXECUTIONS. */
 const PACE_MS = Math.max(20, (CALLERS * OUTAGE_SECONDS * 1000) / 50_000);
 
@@ -73,7 +74,11 @@ async function openRig(env: Record<string, string> = {}): Promise<Rig> {
     },
     async back() {
       proxy.newLinks("work");
-      await eventually(() => !store.away() && fallback.health().status === "idle", "all was handed over");
+      // A long outage leaves much to hand over.
+      const timeoutMs = PATIENCE_MS + OUTAGE_SECONDS * 1000;
+      await eventually(() => !store.away() && fallback.health().status === "idle", "all was handed over", {
+        timeoutMs,
+      });
     },
     async [Symbol.asyncDispose]() {
       proxy.newLinks("work");
