@@ -63,10 +63,16 @@ async function run(prefix: string): Promise<string[]> {
   return ids;
 }
 
+/** An instance that archives, and when it has come up. */
+interface ArchiverProcess {
+  readonly child: ChildProcess;
+  readonly up: Promise<unknown>;
+}
+
 /** Starts an instance that archives. */
-function archiver(prefix: string, database: string): ChildProcess {
+function archiver(prefix: string, database: string): ArchiverProcess {
   const child = spawn(process.execPath, ["--import", "tsx", "src/main.ts"], {
-    stdio: "ignore",
+    stdio: ["ignore", "pipe", "ignore"],
     env: {
       PATH: process.env.PATH ?? "",
       PORT: "0",
@@ -79,7 +85,8 @@ function archiver(prefix: string, database: string): ChildProcess {
   });
   running.add(child);
   child.once("exit", () => running.delete(child));
-  return child;
+  const up = new Promise((resolve) => child.stdout!.once("data", resolve).once("close", resolve).resume());
+  return { child, up };
 }
 
 async function makeDatabase(name: string): Promise<string> {
@@ -123,7 +130,9 @@ const killing = (async () => {
       await postgres.kill();
       await postgres.start();
     } else {
-      victims[which]!.kill("SIGKILL");
+      // On a slow machine nothing would ever run otherwise.
+      await victims[which]!.up;
+      victims[which]!.child.kill("SIGKILL");
       victims[which] = archiver("proof-1:", first);
     }
   }
@@ -131,7 +140,7 @@ const killing = (async () => {
 await archived(first);
 stop.abort();
 await killing;
-for (const child of victims) child.kill("SIGKILL");
+for (const { child } of victims) child.kill("SIGKILL");
 
 let different = 0;
 {
@@ -156,7 +165,7 @@ console.log(
 console.log(`Running ${count} executions of the second part`);
 await run("proof-2:");
 const second = await makeDatabase("second");
-const child = archiver("proof-2:", second);
+const { child } = archiver("proof-2:", second);
 while (true) {
   const [begun] = await query(second, "SELECT count(*) AS n FROM millrace.executions").catch(() => []);
   if (Number(begun?.n) > 0) break;
