@@ -6,7 +6,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { type Gates, openGates } from "./gates.ts";
-import { chain, type Instance, post, putWorkflow, startInstance } from "./instance.ts";
+import { chain, type Instance, post, putWorkflow, startInstance, untilServed } from "./instance.ts";
 
 const test = suite("Workflow locks");
 const { url } = redisVariants()[0]!;
@@ -16,6 +16,8 @@ const env = {
   REDIS_PREFIX: prefix,
   LOG_LEVEL: "warn",
   LEASE_SECONDS: "1",
+  // No stall of a process under test makes a dead letter.
+  MAX_DELIVERIES: "100",
   HTTP_ALLOW: "127.0.0.1",
   DRAIN_SECONDS: "0",
 };
@@ -47,21 +49,25 @@ function gated() {
 
 /** Starts an execution for a customer; its id. */
 async function request(at: Instance, customer: string, gate: string): Promise<string> {
-  const response = await post(`${at.url}/webhook/locked`, { customer, gate }, { prefer: "respond-async" });
+  const headers = { prefer: "respond-async", "idempotency-key": crypto.randomUUID() };
+  const response = await untilServed(() => post(`${at.url}/webhook/locked`, { customer, gate }, headers));
   assert.is(response.status, 202, await response.clone().text());
   return response.headers.get("execution-id")!;
 }
 
 async function stateOf(at: Instance, id: string): Promise<{ status: string }> {
-  return await (await fetch(`${at.url}/api/executions/${id}`)).json();
+  return await (await untilServed(() => fetch(`${at.url}/api/executions/${id}`))).json();
 }
 
 /** Waits for the end, and looks at the log: one terminal event. When its first claim and its end were written, by Redis's clock. */
 async function ended(at: Instance, id: string): Promise<{ status: string; from: number; to: number }> {
-  await (await fetch(`${at.url}/api/executions/${id}/result`, { headers: { prefer: "wait=120" } })).body?.cancel();
-  const { events } = await (await fetch(`${at.url}/api/executions/${id}/events`, {
-    headers: { accept: "application/json" },
-  })).json() as { events: { id: string; type: string }[] };
+  const api = `${at.url}/api/executions/${id}`;
+  const waiting = await untilServed(() => fetch(`${api}/result`, { headers: { prefer: "wait=120" } }));
+  await waiting.body?.cancel();
+  const accept = { headers: { accept: "application/json" } };
+  const { events } = await (await untilServed(() => fetch(`${api}/events`, accept))).json() as {
+    events: { id: string; type: string }[];
+  };
   const terminal = events.filter(({ type }) => /^execution\.(completed|failed|cancelled)$/.test(type));
   assert.is(terminal.length, 1, `one end in ${events.map(({ type }) => type)}`);
   const msOf = (id = "0") => Number(id.split("-")[0]);
@@ -88,7 +94,8 @@ test("kills, stalls and cancellations leave one of a value at a time, and let no
   await gates.reached("bob-1");
   gates.open("bob-1");
   assert.is((await ended(b, other)).status, "completed");
-  assert.is((await fetch(`${b.url}/api/executions/${gone}/cancel`, { method: "POST" })).ok, true);
+  const cancelled = await untilServed(() => fetch(`${b.url}/api/executions/${gone}/cancel`, { method: "POST" }));
+  assert.is(cancelled.status, 200, await cancelled.text());
 
   // Who runs it is killed: another goes on with it, before the next of its value.
   a.process.kill("SIGKILL");
