@@ -3,34 +3,26 @@
  */
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
+import { MICROSECONDS, WINDOW } from "./time_library.ts";
 
 /** A sliding window: the calls of the last so many microseconds, by Redis's time, which never goes back in it. */
 export const ADMIT = defineScript(`
 -- KEYS  1 sorted set of the calls in the window, each its own time (µs)
 -- ARGV  1 how many may be in it  2 its length (ms)
 -- Reply 1 or 0 (admitted), how many are in it now, µs until the oldest has left
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local length = ARGV[2] * 1000
-local last = tonumber(redis.call('ZRANGE', KEYS[1], -1, -1)[1] or 0)
--- A clock that was far ahead: what it counted says nothing.
-if last > now + length then
-  redis.call('DEL', KEYS[1])
-elseif last >= now then
-  now = last + 1
-end
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now - length))
+${MICROSECONDS}${WINDOW}
+local now, length = slide(ARGV[2])
 local count = redis.call('ZCARD', KEYS[1])
 local admitted = 0
 if count < tonumber(ARGV[1]) then
-  local text = string.format('%.0f', now)
+  local text = digits(now)
   redis.call('ZADD', KEYS[1], text, text)
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
   admitted = 1
   count = count + 1
 end
 local oldest = redis.call('ZRANGE', KEYS[1], 0, 0)[1]
-return {admitted, count, string.format('%.0f', oldest + length - now)}
+return {admitted, count, digits(oldest + length - now)}
 `);
 
 /** What {@linkcode admitCall} takes. */

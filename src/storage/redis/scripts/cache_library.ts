@@ -4,6 +4,7 @@
  * A stored response is "<digest of its URL> <id>": what it is stands in the hash `cache-entry:<cache>:<digest>` under
  * `m:<id>`, a small body beside it under `b:<id>`, a larger one as the string `cache-body:<id>`.
  */
+import { MICROSECONDS } from "./time_library.ts";
 
 /** The keys of one cache. */
 export interface CacheKeys {
@@ -20,15 +21,8 @@ export interface CacheKeys {
 }
 
 /** Removal, which keeps the books. */
-export const CACHES = `
+export const CACHES = `${MICROSECONDS}
 local READ_ON_MS = 60000
-local function micros()
-  local t = redis.call('TIME')
-  return t[1] * 1000000 + t[2]
-end
-local function digits(number)
-  return string.format('%.0f', number)
-end
 local function outlive(key, ttl)
   if redis.call('PTTL', key) < ttl then redis.call('PEXPIRE', key, digits(ttl)) end
 end

@@ -17,7 +17,7 @@ ${MAILBOX_LIBRARY}
 local found = head(KEYS[1], ARGV[1] == '1')
 if not found or not holds(ARGV[2], found) then return {'moved', found and found.version} end
 redis.call('UNLINK', KEYS[1])
-if KEYS[2] then post(KEYS[2], '{"type":"deleted"}', whole(found.ttlMs), ARGV[3], ARGV[4]) end
+if KEYS[2] then post(KEYS[2], '{"type":"deleted"}', digits(found.ttlMs), ARGV[3], ARGV[4]) end
 return {'done', found.version}
 `,
   { allowOom: true },

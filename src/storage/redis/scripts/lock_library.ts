@@ -8,6 +8,7 @@
  * Whoever was granted a lock while it waited is told so by its instance's stream, and has `FIRST_MS` to take it up by a
  * renewal; an instance whose stream has expired is gone, and its waiters are passed over.
  */
+import { MICROSECONDS } from "./time_library.ts";
 
 /** The keys of one lock. */
 export interface LockKeys {
@@ -26,15 +27,8 @@ export interface LockKeys {
 }
 
 /** Time, grants, and whose turn it is. */
-export const LOCKS = `
+export const LOCKS = `${MICROSECONDS}
 local FIRST_MS, FENCE_MS, QUEUE_MS, FORGET_MS = 2000, 86400000, 60000, 60000
-local function micros()
-  local t = redis.call('TIME')
-  return t[1] * 1000000 + t[2]
-end
-local function digits(number)
-  return string.format('%.0f', number)
-end
 local function lockKeys(base, name)
   return {
     holder = base .. 'lock:' .. name, shared = base .. 'lock-shared:' .. name, sharers = base .. 'lock-sharers:' .. name,

@@ -31,11 +31,11 @@ else
     return {'large'}
   end
 end
-local us = now()
+local us = micros()
 local ms = math.floor(us / 1000)
-local ttlMs = ARGV[3] == '' and whole(found.ttlMs) or ARGV[3]
-redis.call('JSON.MERGE', KEYS[1], '$', '{"version":' .. whole(math.max(found.version + 1, us)) .. ',"updatedAt":' ..
-  whole(ms) .. ',"ttlMs":' .. ttlMs .. ',"bytes":' .. bytes .. '}')
+local ttlMs = ARGV[3] == '' and digits(found.ttlMs) or ARGV[3]
+redis.call('JSON.MERGE', KEYS[1], '$', '{"version":' .. digits(math.max(found.version + 1, us)) .. ',"updatedAt":' ..
+  digits(ms) .. ',"ttlMs":' .. ttlMs .. ',"bytes":' .. bytes .. '}')
 redis.call('PEXPIRE', KEYS[1], ttlMs)
 return {redis.call('JSON.GET', KEYS[1], '.'), ms + ttlMs}
 `);

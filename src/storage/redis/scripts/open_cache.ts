@@ -3,18 +3,19 @@
  */
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
+import { MICROSECONDS } from "./time_library.ts";
 
 /** Remembers the name of a cache. */
 export const OPEN_CACHE = defineScript(`
 -- KEYS  1 names of caches
 -- ARGV  1 name (JSON)  2 TTL of all (ms)  3 how many are remembered
 -- Reply 1 when there was none of this name
+${MICROSECONDS}
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 0 end
-local t = redis.call('TIME')
 local last = redis.call('ZRANGE', KEYS[1], -1, -1, 'WITHSCORES')[2]
-local at = math.max(t[1] * 1000000 + t[2], (tonumber(last or '') or 0) + 1)
-redis.call('ZADD', KEYS[1], string.format('%.0f', at), ARGV[1])
+local at = math.max(micros(), (tonumber(last or '') or 0) + 1)
+redis.call('ZADD', KEYS[1], digits(at), ARGV[1])
 redis.call('ZREMRANGEBYRANK', KEYS[1], 0, -1 - ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1

@@ -22,7 +22,7 @@ else
 end
 if not text then return false end
 redis.call('PEXPIRE', KEYS[1], ttlMs)
-return {text, math.floor(now() / 1000) + ttlMs}
+return {text, math.floor(micros() / 1000) + ttlMs}
 `,
   { allowOom: true },
 );

@@ -1,9 +1,10 @@
 /**
  * Lua functions that the scripts of sessions share; each script is sent with a copy of what it uses.
  */
+import { MICROSECONDS } from "./time_library.ts";
 
 /** Reading what stands in front of a document's data, and the next version. */
-export const SESSION_LIBRARY = `
+export const SESSION_LIBRARY = `${MICROSECONDS}
 -- How a document that is a string begins: version, createdAt, updatedAt, ttlMs
 local HEAD = '^{"version":(%d+),"createdAt":(%d+),"updatedAt":(%d+),"ttlMs":(%d+)'
 -- What a document says of itself; nothing when there is none.
@@ -22,13 +23,5 @@ local function holds(condition, found)
   if condition == '' then return true end
   if condition == 'none' then return not found end
   return found and (condition == '*' or tonumber(condition) == found.version) or false
-end
-local function whole(number)
-  return string.format('%.0f', number)
-end
--- Microseconds, so that a version is not used again when a session is deleted and made anew.
-local function now()
-  local t = redis.call('TIME')
-  return t[1] * 1000000 + t[2]
 end
 `;

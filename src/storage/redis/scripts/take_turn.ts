@@ -3,6 +3,7 @@
  */
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
+import { MICROSECONDS, WINDOW } from "./time_library.ts";
 
 /** A sliding window as in `admit_call.ts`, and a line before it: who came first goes first. */
 export const TURN = defineScript(`
@@ -10,20 +11,9 @@ export const TURN = defineScript(`
 --       their arrival (µs)  3 sorted set of the same, scored with when they lose their place (µs)
 -- ARGV  1 how many may be in it  2 its length (ms)  3 ticket  4 how late a ticket may come (ms)  5 places in the line
 -- Reply 1 or 0 (admitted), µs until it is worth asking again
-local function digits(number)
-  return string.format('%.0f', number)
-end
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local limit, length, late = tonumber(ARGV[1]), ARGV[2] * 1000, ARGV[4] * 1000
-local last = tonumber(redis.call('ZRANGE', KEYS[1], -1, -1)[1] or 0)
--- A clock that was far ahead: what it counted says nothing.
-if last > now + length then
-  redis.call('DEL', KEYS[1], KEYS[2], KEYS[3])
-elseif last >= now then
-  now = last + 1
-end
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', digits(now - length))
+${MICROSECONDS}${WINDOW}
+local now, length = slide(ARGV[2])
+local limit, late = tonumber(ARGV[1]), ARGV[4] * 1000
 for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', digits(now), 'LIMIT', 0, 1000)) do
   redis.call('ZREM', KEYS[2], gone)
   redis.call('ZREM', KEYS[3], gone)

@@ -17,7 +17,8 @@ ${MAILBOX_LIBRARY}
 local json = ARGV[1] == '1'
 local found = head(KEYS[1], json)
 if not holds(ARGV[2], found) then return {'moved', found and found.version} end
-local us = now()
+-- Microseconds, so that a version is not used again when a session is deleted and made anew.
+local us = micros()
 local ms = math.floor(us / 1000)
 local created = not found
 local next = found or {createdAt = ms}
@@ -25,15 +26,15 @@ if ARGV[6] == '' then
   next.version = found and math.max(found.version + 1, us) or us
   next.updatedAt = ms
 end
-local text = '{"version":' .. whole(next.version) .. ',"createdAt":' .. whole(next.createdAt) .. ',"updatedAt":' ..
-  whole(next.updatedAt) .. ',"ttlMs":' .. ARGV[3] .. ',"bytes":' .. #ARGV[5] .. ',"sealed":' .. ARGV[4] .. ',"data":' ..
+local text = '{"version":' .. digits(next.version) .. ',"createdAt":' .. digits(next.createdAt) .. ',"updatedAt":' ..
+  digits(next.updatedAt) .. ',"ttlMs":' .. ARGV[3] .. ',"bytes":' .. #ARGV[5] .. ',"sealed":' .. ARGV[4] .. ',"data":' ..
   ARGV[5] .. '}'
 if json then
   redis.call('JSON.SET', KEYS[1], '$', text)
   redis.call('PEXPIRE', KEYS[1], ARGV[3])
 else redis.call('SET', KEYS[1], text, 'PX', ARGV[3]) end
 if KEYS[2] and ARGV[6] == '' then
-  post(KEYS[2], '{"type":"saved","version":' .. whole(next.version) .. '}', ARGV[3], ARGV[7], ARGV[8])
+  post(KEYS[2], '{"type":"saved","version":' .. digits(next.version) .. '}', ARGV[3], ARGV[7], ARGV[8])
 end
 return {'done', next.version, next.createdAt, next.updatedAt, ms + ARGV[3], created and 1 or 0}
 `);
