@@ -22,7 +22,7 @@ import type {
 } from "./definition.ts";
 import type { Template } from "../expression/scope.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
-import { buildGraph, type Graph, type GraphInput } from "./graph.ts";
+import { buildGraph, type GraphInput } from "./graph.ts";
 import { ParseBudget } from "../expression/parse_budget.ts";
 import { guarded } from "./node_guards.ts";
 import type { RunLocked } from "./node_lock.ts";
@@ -45,16 +45,7 @@ export interface CompileOptions {
 }
 
 /** A definition ready to run, not yet a version of a workflow. */
-export interface CompiledDefinition {
-  readonly definition: WorkflowDefinition;
-  readonly graph: Graph;
-  readonly webhooks: readonly Webhook[];
-  readonly schedules: readonly Schedule[];
-  readonly manualTrigger: string | undefined;
-  readonly run: ReadonlyMap<string, NodeRun>;
-  readonly tags?: ReadonlyMap<string, Template>;
-  readonly lock?: Template;
-}
+export type CompiledDefinition = Omit<CompiledWorkflow, "id" | "version" | "updatedAt" | "changedBy">;
 
 /** Throws `InvalidWorkflowError` unless `id` can be the id of a workflow. */
 export function checkWorkflowId(id: string): void {

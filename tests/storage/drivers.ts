@@ -72,6 +72,21 @@ export function openEach(test: Test, driver: Driver, take: (store: Store) => unk
   });
 }
 
+/** Does what {@linkcode openEach} does, with two stores that share their data; the same one twice where none is shared. */
+export function openPairs(test: Test, driver: Driver, take: (store: Store, other: Store) => unknown): void {
+  let [store, other]: Store[] = [];
+  test.before.each(async () => {
+    store = await driver.open("a");
+    other = driver.isShared ? await driver.open("b") : store;
+    take(store, other);
+  });
+  test.after.each(async () => {
+    await store![Symbol.asyncDispose]();
+    if (other !== store) await other![Symbol.asyncDispose]();
+    await driver.clean();
+  });
+}
+
 /** A request with defaults. */
 export function requestOf(options: Partial<ExecutionRequest> = {}): ExecutionRequest {
   return {

@@ -32,3 +32,33 @@ export async function endAll(store: Store, ids: readonly string[]): Promise<void
 export async function statusOf(store: Store, id: string): Promise<string | undefined> {
   return (await store.log.meta(id))?.status;
 }
+
+/** Requests an execution for each of these values; their ids. */
+export async function requestedFor(
+  store: Store,
+  locks: readonly string[],
+  options: { limit?: number; onOverlap?: Concurrency["onOverlap"]; workflowId?: string } = {},
+  timeoutMs = 300_000,
+): Promise<string[]> {
+  const { limit, onOverlap = "queue", workflowId = "orders" } = options;
+  const ids: string[] = [];
+  for (const lock of locks) {
+    const concurrency = { lock, onOverlap, ...(limit !== undefined && { limit }) };
+    const request = placedRequestOf(store, { workflowId, timeoutMs, concurrency });
+    assert.equal(await store.log.request(request), { executionId: request.executionId, isNew: true });
+    ids.push(request.executionId);
+  }
+  return ids;
+}
+
+/** Requests executions of the value "a" until no more may be queued. */
+export async function fill(store: Store, ids: string[]): Promise<void> {
+  for (let n = 0; n < 60; n++) {
+    try {
+      ids.push(...await requestedFor(store, ["a"]));
+    } catch {
+      return;
+    }
+  }
+  throw new Error(`${ids.length} wait, and more are taken`);
+}

@@ -6,7 +6,7 @@ import * as assert from "uvu/assert";
 import type { Grant, LockRequest } from "../../src/locks/lock_store.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { eventually } from "../support/eventually.ts";
-import { drivers } from "./drivers.ts";
+import { drivers, openPairs } from "./drivers.ts";
 import { refuses } from "./expectations.ts";
 
 const NAME = "reports/2026 {a}";
@@ -16,15 +16,7 @@ for (const driver of drivers()) {
   let store: Store;
   let other: Store;
 
-  test.before.each(async () => {
-    store = await driver.open("a");
-    other = driver.isShared ? await driver.open("b") : store;
-  });
-  test.after.each(async () => {
-    await store[Symbol.asyncDispose]();
-    if (other !== store) await other[Symbol.asyncDispose]();
-    await driver.clean();
-  });
+  openPairs(test, driver, (one, two) => [store, other] = [one, two]);
 
   const request = (options: Partial<LockRequest> = {}): LockRequest => ({
     name: NAME,

@@ -7,7 +7,7 @@ import type { ScheduleMove, StoredSchedule, WantedSchedule } from "../../src/sch
 import type { Store } from "../../src/storage/store.ts";
 import type { Schedule } from "../../src/workflow/definition.ts";
 import { eventually } from "../support/eventually.ts";
-import { drivers } from "./drivers.ts";
+import { drivers, openPairs } from "./drivers.ts";
 
 const NAME = { workflowId: "report-1.x", node: "nightly" };
 const CLAIM = { count: 10, leaseMs: 60_000 };
@@ -17,15 +17,7 @@ for (const driver of drivers()) {
   let store: Store;
   let other: Store;
 
-  test.before.each(async () => {
-    store = await driver.open("a");
-    other = driver.isShared ? await driver.open("b") : store;
-  });
-  test.after.each(async () => {
-    await store[Symbol.asyncDispose]();
-    if (other !== store) await other[Symbol.asyncDispose]();
-    await driver.clean();
-  });
+  openPairs(test, driver, (one, two) => [store, other] = [one, two]);
 
   const trigger = (members: Partial<Schedule> = {}): Schedule => ({
     nodeId: NAME.node,

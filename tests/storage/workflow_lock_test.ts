@@ -6,11 +6,12 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import fc from "fast-check";
 import type { Claim } from "../../src/execution/claim.ts";
-import type { Concurrency } from "../../src/execution/request.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { eventually } from "../support/eventually.ts";
 import { drivers, ending, openEach, placedRequestOf, takeClaim, takeClaims, takenWithin } from "./drivers.ts";
 import { endsOnce, hasRetryAfter, refuses } from "./expectations.ts";
+import { endAll, fill, requestedFor, statusOf } from "./limited_requests.ts";
+import { LockModel, step } from "./workflow_lock_model.ts";
 
 for (const driver of drivers()) {
   const test = suite(`Workflow locks on ${driver.name}`);
@@ -19,7 +20,7 @@ for (const driver of drivers()) {
   openEach(test, driver, (opened) => store = opened, { queueLimit: 30 });
 
   test("of one value one runs at a time, by arrival, and values know nothing of each other", async () => {
-    const [a1, a2, a3, b1, b2] = await requested(store, ["a", "a", "a", "b", "b"]);
+    const [a1, a2, a3, b1, b2] = await requestedFor(store, ["a", "a", "a", "b", "b"]);
     const first = await takeClaims(store, [a1!, b1!]);
     assert.equal(await takenWithin(store, 50), []);
     assert.equal([await statusOf(store, a2!), (await store.log.read(a2!)).length], ["pending", 1]);
@@ -31,15 +32,15 @@ for (const driver of drivers()) {
     await finish(store, await takeClaim(store, a3!));
     for (const id of [a1, a2, a3, b1, b2]) await endsOnce(store, id!);
     // The same value of another workflow is another lock.
-    const [mine] = await requested(store, ["a"]);
-    const [other] = await requested(store, ["a"], { workflowId: "other" });
+    const [mine] = await requestedFor(store, ["a"]);
+    const [other] = await requestedFor(store, ["a"], { workflowId: "other" });
     await takeClaims(store, [mine!, other!]);
     await endAll(store, [mine!, other!]);
   });
 
   test("who has a slot waits for nobody's lock, and who has the lock is the next for a slot", async () => {
     // Two slots. a1 and b1 run; a2 waits for the value, c1 for a slot: it has its lock.
-    const [a1, b1, a2, c1, c2] = await requested(store, ["a", "b", "a", "c", "c"], { limit: 2 });
+    const [a1, b1, a2, c1, c2] = await requestedFor(store, ["a", "b", "a", "c", "c"], { limit: 2 });
     const [claimA, claimB] = await takeClaims(store, [a1!, b1!]);
     assert.equal(await takenWithin(store, 50), []);
     // The slot of b1 goes to c1: a2 has no lock yet, though it came before.
@@ -56,30 +57,30 @@ for (const driver of drivers()) {
   });
 
   test("reject refuses, and stores nothing, while the value is held or waited for, or no slot is free", async () => {
-    const [a1, a2] = await requested(store, ["a", "a"]);
+    const [a1, a2] = await requestedFor(store, ["a", "a"]);
     const onOverlap = "reject" as const;
     const request = placedRequestOf(store, { concurrency: { lock: "a", onOverlap } });
     hasRetryAfter(await refuses(() => store.log.request(request), "concurrency_exceeded"));
     assert.is(await store.log.meta(request.executionId), undefined);
-    const [b1] = await requested(store, ["b"], { onOverlap });
+    const [b1] = await requestedFor(store, ["b"], { onOverlap });
     await endAll(store, [a1!, a2!, b1!]);
     assert.equal(await store.log.request(request), { executionId: request.executionId, isNew: true });
     await takeClaim(store, request.executionId);
     await endAll(store, [request.executionId]);
-    const ids = await requested(store, ["c"], { limit: 1 });
+    const ids = await requestedFor(store, ["c"], { limit: 1 });
     const slotless = placedRequestOf(store, { concurrency: { lock: "d", limit: 1, onOverlap } });
     await refuses(() => store.log.request(slotless), "concurrency_exceeded");
     await endAll(store, ids);
     // It has left nothing behind that would keep the value.
-    const [free] = await requested(store, ["d"], { limit: 1, onOverlap });
+    const [free] = await requestedFor(store, ["d"], { limit: 1, onOverlap });
     await takeClaim(store, free!);
     await endAll(store, [free!]);
   });
 
   test("cancelPrevious ends those of the same value only, and of the others no more than slots take", async () => {
-    const [a1, b1, c1, a2] = await requested(store, ["a", "b", "c", "a"], { limit: 3 });
+    const [a1, b1, c1, a2] = await requestedFor(store, ["a", "b", "c", "a"], { limit: 3 });
     await takeClaims(store, [a1!, b1!, c1!]);
-    const [newest] = await requested(store, ["a"], { limit: 3, onOverlap: "cancelPrevious" });
+    const [newest] = await requestedFor(store, ["a"], { limit: 3, onOverlap: "cancelPrevious" });
     await takeClaim(store, newest!);
     for (const id of [a1!, a2!]) {
       await eventually(async () => await statusOf(store, id) === "cancelled", `the end of ${id}`);
@@ -87,7 +88,7 @@ for (const driver of drivers()) {
     }
     assert.equal([await statusOf(store, b1!), await statusOf(store, c1!)], ["pending", "pending"]);
     // All slots are taken, and the value is free: the oldest gives way.
-    const [d1] = await requested(store, ["d"], { limit: 3, onOverlap: "cancelPrevious" });
+    const [d1] = await requestedFor(store, ["d"], { limit: 3, onOverlap: "cancelPrevious" });
     await takeClaim(store, d1!);
     await eventually(async () => await statusOf(store, b1!) === "cancelled", "the end of the oldest");
     assert.equal([await statusOf(store, c1!), await statusOf(store, newest!)], ["pending", "pending"]);
@@ -95,7 +96,7 @@ for (const driver of drivers()) {
   });
 
   test("cancel() of who runs, who waits for the value, or has it and waits for a slot, lets the next one in", async () => {
-    const [b1, a1, a2, a3, a4] = await requested(store, ["b", "a", "a", "a", "a"], { limit: 1 });
+    const [b1, a1, a2, a3, a4] = await requestedFor(store, ["b", "a", "a", "a", "a"], { limit: 1 });
     await takeClaim(store, b1!);
     await store.log.cancel(a2!);
     await store.log.cancel(a1!);
@@ -108,7 +109,7 @@ for (const driver of drivers()) {
   });
 
   test("who is suspended, paused or requeued keeps the value", async () => {
-    const [a1, a2, a3] = await requested(store, ["a", "a", "a"]);
+    const [a1, a2, a3] = await requestedFor(store, ["a", "a", "a"]);
     await store.work.suspend(await takeClaim(store, a1!), { sequence: 1, events: [], delayMs: 50 });
     await store.work.requeue(await takeClaim(store, a1!));
     const again = await takeClaim(store, a1!);
@@ -129,7 +130,7 @@ for (const driver of drivers()) {
 
   test("a dead letter gives the value up", async () => {
     await using mortal = await driver.open("mortal", { maxDeliveries: 1, leaseSeconds: 0.3, queueLimit: 30 });
-    const [a1, a2] = await requested(mortal, ["a", "a"]);
+    const [a1, a2] = await requestedFor(mortal, ["a", "a"]);
     mortal.work.release(await takeClaim(mortal, a1!));
     await takeClaim(mortal, a2!);
     assert.is(await statusOf(mortal, a1!), "failed");
@@ -155,10 +156,10 @@ for (const driver of drivers()) {
   });
 
   test("who waits is handed out at its deadline, and those behind it come in their turn", async () => {
-    const [a1] = await requested(store, ["a"]);
+    const [a1] = await requestedFor(store, ["a"]);
     await takeClaim(store, a1!);
-    const [late] = await requested(store, ["a"], {}, 300);
-    const [behind] = await requested(store, ["a"]);
+    const [late] = await requestedFor(store, ["a"], {}, 300);
+    const [behind] = await requestedFor(store, ["a"]);
     await finish(store, await takeClaim(store, late!));
     assert.equal([await statusOf(store, a1!), await takenWithin(store, 50)], ["pending", []]);
     await store.log.cancel(a1!);
@@ -179,25 +180,25 @@ for (const driver of drivers()) {
   });
 
   test("no more wait for locks of a workflow than may be queued, and values that are free are let in all the same", async () => {
-    const ids = await requested(store, ["a"]);
+    const ids = await requestedFor(store, ["a"]);
     await takeClaim(store, ids[0]!);
     await fill(store, ids);
-    await refuses(() => requested(store, ["a"]), "queue_full");
-    if (driver.isShared) ids.push(...await requested(store, ["b"]));
+    await refuses(() => requestedFor(store, ["a"]), "queue_full");
+    if (driver.isShared) ids.push(...await requestedFor(store, ["b"]));
     await endAll(store, ids);
   });
 
   test("whatever comes, runs and ends in between: as a model says, and all of it ends", () =>
     fc.assert(
       fc.asyncProperty(fc.array(step, { maxLength: 16 }), fc.constantFrom(undefined, 1, 2), async (steps, limit) => {
-        const model = new Model(limit);
+        const model = new LockModel(limit);
         // What a run that failed has left takes nothing of the next one.
         const options = { workflowId: `model-${++models}`, ...(limit !== undefined && { limit }) };
         const running = new Map<string, Claim>();
         for (const [what, nth] of steps) {
           const [victim] = [...model.alive.keys()].slice(nth % Math.max(1, model.alive.size));
           if (what !== "end" && what !== "cancel") {
-            const [id] = await requested(store, [what], options);
+            const [id] = await requestedFor(store, [what], options);
             model.request(id!, what);
           } else if (victim !== undefined) {
             const claim = running.get(victim);
@@ -227,80 +228,6 @@ for (const driver of drivers()) {
 /** How many runs there were of the property. */
 let models = 0;
 
-const step = fc.tuple(fc.constantFrom("a", "a", "b", "c", "end", "end", "cancel"), fc.nat({ max: 20 }));
-
-/** Who runs, said once more and plainly: the lock first, then a slot, both by arrival. */
-class Model {
-  readonly all: string[] = [];
-  /** Those that have not ended, by arrival, with their values. */
-  readonly alive = new Map<string, string>();
-  readonly #limit: number;
-  readonly #running = new Set<string>();
-
-  constructor(limit = Infinity) {
-    this.#limit = limit;
-  }
-
-  request(id: string, value: string): void {
-    this.all.push(id);
-    this.alive.set(id, value);
-  }
-
-  end(id: string): void {
-    this.alive.delete(id);
-    this.#running.delete(id);
-  }
-
-  /** Those that run from now on. */
-  admitted(): string[] {
-    const heads = [...this.alive].filter(([id, value]) => [...this.alive].find(([, v]) => v === value)![0] === id);
-    const next = heads.map(([id]) => id).filter((id) => !this.#running.has(id))
-      .slice(0, Math.max(0, this.#limit - this.#running.size));
-    for (const id of next) this.#running.add(id);
-    return next;
-  }
-}
-
-/** Requests an execution for each of these values; their ids. */
-async function requested(
-  store: Store,
-  locks: readonly string[],
-  options: { limit?: number; onOverlap?: Concurrency["onOverlap"]; workflowId?: string } = {},
-  timeoutMs = 300_000,
-): Promise<string[]> {
-  const { limit, onOverlap = "queue", workflowId = "orders" } = options;
-  const ids: string[] = [];
-  for (const lock of locks) {
-    const concurrency = { lock, onOverlap, ...(limit !== undefined && { limit }) };
-    const request = placedRequestOf(store, { workflowId, timeoutMs, concurrency });
-    assert.equal(await store.log.request(request), { executionId: request.executionId, isNew: true });
-    ids.push(request.executionId);
-  }
-  return ids;
-}
-
-/** Requests executions of the value "a" until no more may be queued. */
-async function fill(store: Store, ids: string[]): Promise<void> {
-  for (let n = 0; n < 60; n++) {
-    try {
-      ids.push(...await requested(store, ["a"]));
-    } catch {
-      return;
-    }
-  }
-  throw new Error(`${ids.length} wait, and more are taken`);
-}
-
 async function finish(store: Store, claim: Claim): Promise<void> {
   await store.work.finish(claim, ending(claim));
-}
-
-/** Ends those that have not ended, and looks at all. */
-async function endAll(store: Store, ids: readonly string[]): Promise<void> {
-  for (const id of ids) await store.log.cancel(id);
-  for (const id of ids) await endsOnce(store, id);
-}
-
-async function statusOf(store: Store, id: string): Promise<string | undefined> {
-  return (await store.log.meta(id))?.status;
 }
