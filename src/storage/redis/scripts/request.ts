@@ -59,7 +59,7 @@ end
 local now, nowMs, into = ARGV[13], nil, 0
 if #groups > 0 then
   nowMs = clock()
-  local queued = redis.call('ZCARD', ARGV[22] .. 'locked:' .. ARGV[2])
+  local queued = lock and redis.call('ZCARD', ARGV[22] .. 'locked:' .. ARGV[2]) or 0
   for i, group in ipairs(groups) do
     admit(ARGV[22], group, nowMs)
     local ahead = redis.call('ZCARD', ARGV[22] .. 'admission:' .. group)
