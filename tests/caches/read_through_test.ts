@@ -62,12 +62,8 @@ for (const driver of drivers()) {
       await crowd.gathered;
       return cached("answer");
     };
-    const answers = await Promise.all(
-      Array.from(
-        { length: 100 },
-        (_, n) => instances[n % 2]!.respond(name, { request: new Request(A), load, defaultLifetime: 60 }),
-      ),
-    );
+    const ask = (n: number) => instances[n % 2]!.respond(name, { request: new Request(A), load, defaultLifetime: 60 });
+    const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => ask(n)));
     assert.equal([...new Set(await Promise.all(answers.map(({ response }) => response.text())))], ["answer"]);
     assert.is(calls, driver.isShared || driver.name === "memory" ? 1 : 2);
     assert.is(answers.filter(({ status }) => status.lookup === "miss").length, 1);

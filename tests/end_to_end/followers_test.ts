@@ -7,71 +7,14 @@ import { execFile, spawn } from "node:child_process";
 import { EventSource } from "eventsource";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { Assembler } from "../../src/feed/assembler.ts";
-import { listen } from "../../src/http/server.ts";
-import { openRedisStore } from "../../src/storage/redis/store.ts";
-import { chain, openWholeApp, type WholeApp } from "../http/whole_app.ts";
 import { eventually } from "../support/eventually.ts";
-import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
-import { startProxy } from "../support/tcp_proxy.ts";
+import { withSite } from "./followed_site.ts";
 
 const RECONNECTS = Number(process.env.RECONNECTS ?? 100);
 const FOLLOWERS = 10;
 /** How often connections are cut at most, in milliseconds. */
 const CUT_MS = 15;
 const BROWSERS = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"];
-
-/** Takes half a second or so, in steps that are written together and apart. */
-const WORKFLOW = chain("follow", [
-  ...[1, 2, 3].flatMap((n) => [
-    { id: `a${n}`, type: "transform", parameters: { output: { n } } },
-    { id: `b${n}`, type: "delay", parameters: { seconds: 0.05 + n / 20 } },
-  ]),
-]);
-
-interface Site {
-  readonly whole: WholeApp;
-  /** Of the server, and of the proxy before it. */
-  readonly url: string;
-  readonly proxied: string;
-  cut(): void;
-  start(): Promise<string>;
-}
-
-/** An app on Redis that listens, and a proxy before it. `page` is served besides. */
-async function withSite(
-  run: (site: Site) => Promise<void>,
-  page: (request: Request) => Response | undefined = () => undefined,
-) {
-  const { url: redis } = redisVariants()[0]!;
-  const prefix = uniquePrefix();
-  const store = await openRedisStore({ url: redis, prefix, instance: "followers" });
-  const whole = await openWholeApp({ store });
-  const assembler = new Assembler({ ...store, workflows: whole.catalog });
-  assembler.start();
-  const server = await listen(
-    (request, connection) => page(request) ?? whole.app.fetch(request, connection),
-    { hostname: "127.0.0.1", port: 0 },
-  );
-  const proxy = await startProxy(Number(new URL(server.url).port));
-  try {
-    await whole.catalog.put("follow", WORKFLOW);
-    const proxied = proxy.url.replace("redis:", "http:");
-    const start = async () => {
-      const headers = { prefer: "respond-async", "content-type": "application/json" };
-      const response = await fetch(`${server.url}/webhook/follow`, { method: "POST", headers, body: "{}" });
-      await response.body?.cancel();
-      return response.headers.get("execution-id")!;
-    };
-    await run({ whole, url: server.url, proxied, cut: () => proxy.cut(), start });
-  } finally {
-    await proxy[Symbol.asyncDispose]();
-    await server.close({ graceMs: 0 });
-    await assembler.stop();
-    await whole[Symbol.asyncDispose]();
-    await removeKeys(redis, prefix);
-  }
-}
 
 /** Reads a stream until it ends or breaks off; says of each whole message its id and event. */
 async function* read(url: string, lastId: string | undefined): AsyncGenerator<{ id?: string; event?: string }, "over"> {

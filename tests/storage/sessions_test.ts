@@ -184,16 +184,8 @@ for (const driver of drivers()) {
   });
 
   test("list() gives every session at least once, whatever it is called", async () => {
-    const ids = [
-      "a:b",
-      "a*",
-      "[x]",
-      "{1}",
-      "../é😀",
-      " ",
-      "events:a",
-      ...Array.from({ length: 200 }, (_, n) => `n${n}`),
-    ];
+    const odd = ["a:b", "a*", "[x]", "{1}", "../é😀", " ", "events:a"];
+    const ids = [...odd, ...Array.from({ length: 200 }, (_, n) => `n${n}`)];
     await Promise.all(ids.map((id) => sessions.put(id, {})));
     const found = new Set<string>();
     let cursor: string | undefined;

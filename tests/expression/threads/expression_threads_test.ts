@@ -7,7 +7,7 @@ import { compileExpression } from "../../../src/expression/expression.ts";
 import type { ExpressionJob } from "../../../src/expression/expression_runner.ts";
 import type { Scope } from "../../../src/expression/scope.ts";
 import { scopeOf } from "../scope.ts";
-import { jobOf, outcome } from "./jobs.ts";
+import { ENDLESS, HEAVY, jobOf, outcome } from "./jobs.ts";
 
 const test = suite("ExpressionThreads");
 const errors: unknown[] = [];
@@ -20,10 +20,6 @@ test.after(async () => {
   await threads[Symbol.asyncDispose]();
   assert.equal(errors, []);
 });
-
-/** About 40 ms of work on a fast machine: far past what is done in line, far from the limit. */
-const HEAVY = "$sum([1..5000].($ % 7 + $$.n))";
-const ENDLESS = "($f := function($x) { $f($x) }; $f(1))";
 
 function evaluate(source: string, scope: Scope = scopeOf({ n: 1 }), timeoutMs = 250, runner = threads) {
   return Promise.resolve(compileExpression(source, { timeoutMs, runner }).evaluate(scope));

@@ -7,6 +7,11 @@ import type { TerminalError } from "../../../src/lib/errors.ts";
 import type { JsonValue } from "../../../src/lib/json.ts";
 import { scopeOf } from "../scope.ts";
 
+/** About 40 ms of work on a fast machine: far past what is done in line, far from the limit. */
+export const HEAVY = "$sum([1..5000].($ % 7 + $$.n))";
+/** Never ends by itself. */
+export const ENDLESS = "($f := function($x) { $f($x) }; $f(1))";
+
 /** The value's JSON, or the code that it failed with. */
 export async function outcome(value: JsonValue | Promise<JsonValue>): Promise<string> {
   try {

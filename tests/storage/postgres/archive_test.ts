@@ -1,8 +1,6 @@
 // postgres
 // timeout: 180
-/**
- * The archive in PostgreSQL, by its port.
- */
+/** The archive in PostgreSQL, by its port. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { StoredEvent } from "../../../src/execution/event.ts";
