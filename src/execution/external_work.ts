@@ -40,7 +40,8 @@ export interface ExternalReport {
 
 /**
  * What a report came to. `internal`: no other program runs this execution; `stale`: it was handed out again, or has to
- * be reported with its epoch; `order`: it has not begun, or has begun before; `limit`: its log takes its end only.
+ * be reported with its epoch; `order`: it has not begun, has begun before, or waits for its lock or a slot; `limit`: its
+ * log takes its end only.
  */
 export type ReportOutcome =
   | "done"

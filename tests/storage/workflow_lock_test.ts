@@ -155,6 +155,23 @@ for (const driver of drivers()) {
     await endAll(store, ids);
   });
 
+  test("what its requester runs and reports begins once the value is free", async () => {
+    const [first, second] = [1, 2].map(() =>
+      placedRequestOf(store, { concurrency: { lock: "a", onOverlap: "queue" }, external: "reported" })
+    );
+    await store.log.request(first!);
+    await store.log.request(second!);
+    const begin = ({ executionId }: { executionId: string }) =>
+      store.external.report({
+        executionId,
+        events: [{ type: "execution.started", time: Date.now(), data: { epoch: 1, worker: "other" } }],
+      });
+    assert.equal([await begin(second!), await begin(first!)], ["order", "done"]);
+    await store.log.cancel(first!.executionId);
+    assert.is(await begin(second!), "done");
+    await endAll(store, [first!.executionId, second!.executionId]);
+  });
+
   test("who waits is handed out at its deadline, and those behind it come in their turn", async () => {
     const [a1] = await requestedFor(store, ["a"]);
     await takeClaim(store, a1!);

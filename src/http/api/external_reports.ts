@@ -43,7 +43,10 @@ const REFUSALS = {
   ended: ["execution_ended", "The execution has already ended"],
   internal: ["not_external", "A worker runs this execution: nothing can be reported of it"],
   stale: ["lease_lost", "The execution was handed out again, or needs the epoch that it was handed out with"],
-  order: ["event_out_of_order", "An execution is started once, before anything else"],
+  order: [
+    "event_out_of_order",
+    "An execution is started once, before anything else, and not while it waits for its lock or a slot",
+  ],
   limit: ["log_limit", "The log of the execution takes its end only"],
 } as const;
 

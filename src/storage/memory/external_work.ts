@@ -78,6 +78,8 @@ export class MemoryExternalWork implements ExternalWork {
     if (epoch !== execution.epoch && (epoch !== undefined || request.external === "taken")) {
       return Promise.resolve("stale");
     }
+    // One that waits for its lock or a slot has yet to begin.
+    if (execution.place === "in line") return Promise.resolve("order");
     if ((type === "execution.started") === (external.begun === execution.epoch)) return Promise.resolve("order");
     try {
       this.#append(execution, events, result);

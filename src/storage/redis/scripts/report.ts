@@ -16,13 +16,14 @@ local shifted = {}
 for i = 4, #ARGV do shifted[i - 3] = ARGV[i] end
 local ARGV = shifted
 local e = redis.call('HMGET', KEYS[1], 'epoch', 'external', 'status', 'sequence', 'taken', 'begun', 'lease', 'workflow',
-  'event:' .. name)
+  'event:' .. name, 'inLine')
 if not e[1] then return 'gone' end
 if not e[2] then return 'internal' end
 if name ~= '' and e[9] then return 'duplicate' end
 if ENDED[e[3]] then return 'ended' end
 if epoch ~= e[1] and (epoch ~= '' or e[5] or e[2] == 'taken') then return 'stale' end
-if (type == 'execution.started') == (e[6] == e[1]) then return 'order' end
+-- One that waits for its lock or a slot has yet to begin.
+if e[10] == '1' or (type == 'execution.started') == (e[6] == e[1]) then return 'order' end
 ARGV[2], ARGV[3] = e[1], e[4]
 if name ~= '' then redis.call('HSET', KEYS[1], 'event:' .. name, '1') end
 if type == 'execution.started' then redis.call('HSET', KEYS[1], 'begun', e[1]) end
