@@ -15,7 +15,8 @@ interface Held {
   readonly consumer: string;
   /** Since when nobody has renewed it, at the time of the look, in milliseconds. */
   readonly idleMs: number;
-  readonly seenAt: number;
+  /** Not before this, by our own clock, which may read the answer late. */
+  readonly askedAt: number;
 }
 
 /** Looks at the pending entries until it is stopped. */
@@ -69,6 +70,7 @@ export class LeaseMonitor {
   async #look(): Promise<void> {
     const seen = new Map<string, Held>();
     for (const work of this.#keys.each((partition) => this.#keys.work(partition))) {
+      const askedAt = Date.now();
       const pending = await this.#redis.send<[string, string, number, number][]>(
         ...["XPENDING", work, "workers", "-", "+", String(MOST)],
       );
@@ -76,9 +78,9 @@ export class LeaseMonitor {
       for (const [id, consumer, idleMs] of pending) {
         const key = `${work} ${id}`;
         const before = this.#held.get(key);
-        seen.set(key, { consumer, idleMs, seenAt });
+        seen.set(key, { consumer, idleMs, askedAt });
         if (before === undefined || before.consumer === consumer || seenAt < this.#blindUntil) continue;
-        const longestMs = before.idleMs + seenAt - before.seenAt;
+        const longestMs = before.idleMs + seenAt - before.askedAt;
         if (longestMs >= this.#leaseMs - BLUR_MS) continue;
         const what = `${consumer} took ${id} from ${before.consumer}, ${longestMs} ms after its lease was renewed`;
         this.breaches.push({ kind: "duplicated", detail: `${what}, not ${this.#leaseMs}` });

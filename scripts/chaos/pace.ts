@@ -18,7 +18,7 @@ const TIMER_MS = 20;
 /** How late a timer is on a machine that takes twice as long for what passes through several processes. */
 const LATE_MS = 100;
 /** Past it even a hang would hardly be told from a slow answer. */
-const MOST = 12;
+const MOST = 30;
 
 let measured: { readonly at: number; readonly factor: number }[] = [];
 
