@@ -8,6 +8,7 @@ import { findRedisServer } from "../redis.ts";
 import type { Breach } from "./breach.ts";
 import { EchoServer, type Inspector } from "./echo_server.ts";
 import { LeaseMonitor } from "./lease_monitor.ts";
+import { requestedAt } from "./log_check.ts";
 import { Member } from "./member.ts";
 import { ChaosRedis } from "./redis_process.ts";
 import { sceneWorkflows } from "./scenes/workflows.ts";
@@ -149,12 +150,10 @@ export class Cluster implements AsyncDisposable {
     if (!this.redis.ready) return undefined;
     const askedAt = performance.now();
     const reply = await this.redis.send<[string, string[]][]>("XRANGE", this.keys.log(executionId), "-", "+");
-    // An answer that waited for a Redis that was away says nothing about the moment of the call.
-    if (
-      performance.now() - askedAt > INSPECTION_MS || this.rewinds.some(({ to }) => Date.now() < to + REWIND_ECHO_MS)
-    ) {
-      return undefined;
-    }
+    // An answer that waited for a Redis that was away says nothing about the moment of the call, nor does one about an
+    // execution of which Redis has lost something since.
+    const isRewound = this.rewinds.some(({ to }) => requestedAt(executionId) < to + REWIND_BLUR_MS);
+    if (performance.now() - askedAt > INSPECTION_MS || isRewound) return undefined;
     const starts =
       reply.filter(([, words]) =>
         words.some((word) => word === "node.started" || word === "startedAt") && words.includes(node)
@@ -194,9 +193,9 @@ export class Cluster implements AsyncDisposable {
   }
 }
 
-/** How long the answer to a look at a log may take, and for how long after a rewind calls may be new to the log. */
+/** How long the answer to a look at a log may take, and how far the clock of ids may be off. */
 const INSPECTION_MS = 300;
-const REWIND_ECHO_MS = 15_000;
+const REWIND_BLUR_MS = 500;
 /** How long an instance may take to hear of the workflows, in milliseconds. */
 const SERVED_MS = 60_000;
 

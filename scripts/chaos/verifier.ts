@@ -10,7 +10,7 @@ import { readExecution } from "./execution_reader.ts";
 import type { Load } from "./load.ts";
 import { allKeys, OF_AN_EXECUTION } from "./keyspace.ts";
 import { paced } from "./pace.ts";
-import { checkLog, type Execution, hasEnded, keyOf } from "./log_check.ts";
+import { checkLog, type Execution, hasEnded, keyOf, requestedAt } from "./log_check.ts";
 
 /** After how long an execution that has not ended is wedged, in milliseconds: no kind takes as long as that. */
 const WEDGED_MS = 45_000;
@@ -136,9 +136,4 @@ export class Verifier {
 
 function keyOfCall({ payload }: Call): string {
   return payload.key;
-}
-
-/** Epoch milliseconds at which a UUIDv7 was made (RFC 9562, section 5.7). */
-function requestedAt(id: string): number {
-  return Number.parseInt(id.replaceAll("-", "").slice(0, 12), 16);
 }
