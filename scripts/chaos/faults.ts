@@ -239,11 +239,9 @@ async function lostWorker({ name }: Member, leaseMs: number, harm: () => Promise
 /** Redis forgets what it was given since a moment, which `harm` says. Whoever waits for what is gone is told. */
 async function losingData({ rewinds }: Cluster, harm: () => Promise<number>): Promise<FaultWindow> {
   const startedAt = Date.now();
-  // What is looked at meanwhile may be gone already.
   const rewind = { from: startedAt - MARK_BLUR_MS, to: Infinity };
   rewinds.push(rewind);
-  const from = await harm();
-  Object.assign(rewind, { from: from - MARK_BLUR_MS, to: Date.now() });
+  Object.assign(rewind, { from: await harm() - MARK_BLUR_MS, to: Date.now() });
   return { target: "redis", startedAt, since: Date.now(), boundMs: TOLD_MS + RECOVERY_MS };
 }
 
