@@ -8,8 +8,10 @@ import { pause } from "../../src/lib/delay.ts";
 import { json, post } from "../http/harness.ts";
 import { chain, type WholeApp } from "../http/whole_app.ts";
 import { eventually } from "../support/eventually.ts";
-import { openRig, OUTAGE_SECONDS } from "./fallback_rig.ts";
+import { openRig, OUTAGE_SECONDS, type Rig } from "./fallback_rig.ts";
 
+/** What executions may take by default. */
+const DEADLINE_MS = 300_000;
 const CALLERS = 8;
 /** How long each caller pauses, in milliseconds: so that a long outage stays well within FALLBACK_EXECUTIONS. */
 const PACE_MS = Math.max(20, (CALLERS * OUTAGE_SECONDS * 1000) / 50_000);
@@ -29,6 +31,18 @@ async function putWorkflows({ catalog }: WholeApp): Promise<void> {
     i === 0 ? { ...node, parameters: { path: "kept", responseMode: "onReceived" } } : node
   );
   await catalog.put("kept", { ...received, name: "kept", nodes, settings: { fallback: true } });
+}
+
+/** Resolves when Redis has accepted the next execution. */
+function nextAcceptance({ store: { log } }: Rig): Promise<void> {
+  const { request } = log;
+  return new Promise((resolve) => {
+    log.request = async (...args) => {
+      const outcome = await request.apply(log, args);
+      resolve();
+      return outcome;
+    };
+  });
 }
 
 test("webhooks go on in memory, say so, and are in Redis afterwards under their own ids", async () => {
@@ -83,14 +97,7 @@ test("what still runs when Redis is back goes on there, and its caller gets the 
 test("who waits for what Redis had accepted is answered from memory, and that it ran twice is told", async () => {
   await using rig = await openRig();
   await putWorkflows(rig.whole);
-  const { request } = rig.store.log;
-  let accepted = () => {};
-  const isAccepted = new Promise<void>((resolve) => accepted = resolve);
-  rig.store.log.request = async (...args) => {
-    const outcome = await request.apply(rig.store.log, args);
-    accepted();
-    return outcome;
-  };
+  const isAccepted = nextAcceptance(rig);
   const called = Promise.resolve(rig.whole.app.request("/webhook/slow", post({ n: 7 })));
   await isAccepted;
   await rig.away();
@@ -106,6 +113,23 @@ test("who waits for what Redis had accepted is answered from memory, and that it
     ),
   );
   await eventually(async () => (await rig.store.log.meta(id!))?.status === "completed", "it ends in Redis too");
+});
+
+test("what Redis had accepted fails there where its deadline passes meanwhile; its caller has the answer of memory", async () => {
+  await using rig = await openRig();
+  const nodes = [{ id: "wait", type: "delay", parameters: { seconds: 10 } }];
+  await rig.whole.catalog.put("short", { ...chain("short", nodes), settings: { timeoutSeconds: 14 } });
+  const isAccepted = nextAcceptance(rig);
+  const called = Promise.resolve(rig.whole.app.request("/webhook/short", post({ n: 1 })));
+  await isAccepted;
+  await rig.away();
+  const response = await called;
+  const id = response.headers.get("execution-id")!;
+  assert.equal([response.status, response.headers.get("millrace-durability")], [200, "memory"]);
+  await pause(14_000);
+  await rig.back();
+  assert.is(rig.fallback.health().ranTwice, 1);
+  await eventually(async () => (await rig.store.log.meta(id))?.status === "failed", "it fails in Redis");
 });
 
 test("an idempotency key that started one here and one there is reported", async () => {
@@ -173,14 +197,23 @@ test(`under load over an outage of ${OUTAGE_SECONDS} s no caller gets a 5xx, and
   assert.equal(wrong, []);
   assert.ok(mostBytes > 0 && mostBytes <= 268_435_456, String(mostBytes));
   const missing: string[] = [];
+  let failed = 0;
   const left = ids.values();
   await Promise.all(Array.from({ length: CALLERS }, async () => {
     for (const id of left) {
-      const isThere = async () => (await rig.store.log.meta(id))?.status === "completed";
-      if (!await eventually(isThere, id).catch(() => false)) missing.push(id);
+      const ended = async () => {
+        const meta = await rig.store.log.meta(id);
+        return meta?.endedAt !== undefined && meta.status;
+      };
+      const status = await eventually(ended, id).catch(() => undefined);
+      if (status === undefined) missing.push(id);
+      else if (status !== "completed") failed++;
     }
   }));
   assert.equal(missing, []);
+  // What Redis had accepted just before fails there if it is away past the deadline, though memory had the answer.
+  const { ranTwice } = rig.fallback.health();
+  assert.ok(failed <= (OUTAGE_SECONDS * 1000 < DEADLINE_MS ? 0 : ranTwice), `${failed} failed, ${ranTwice} ran twice`);
   console.log(
     `${ids.length} executions, at most ${mostBytes} bytes in memory, ${rig.fallback.health().ranTwice} ran twice`,
   );
