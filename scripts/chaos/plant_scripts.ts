@@ -34,13 +34,10 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
     { find: /('SET', KEYS\[4\], ARGV\[9\]), 'EX', ARGV\[10\]/, put: "$1" },
   ],
   "key-for-ever": [
-    { find: /redis\.call\('EXPIRE', KEYS\[9\], ARGV\[21\]\)/, put: "" },
+    { find: /redis\.call\('EXPIRE', KEYS\[7\], ARGV\[21\]\)/, put: "" },
     { find: /redis\.call\('EXPIRE', KEYS\[7\], ARGV\[16\]\)/, put: "" },
   ],
-  "key-not-kept": [
-    { find: /redis\.call\('HSET', KEYS\[9\], 'execution', .*\)/, put: "" },
-    { find: /redis\.call\('HSET', KEYS\[7\], 'execution', .*\)/, put: "" },
-  ],
+  "key-not-kept": [{ find: /redis\.call\('HSET', KEYS\[7\], 'execution', .*\)/, put: "" }],
   "inbox-for-ever": [
     { find: /if redis\.call\('PEXPIRE', KEYS\[1\], ARGV\[1\]\) == 1/, put: "if redis.call('EXISTS', KEYS[1]) == 1" },
     { find: /^redis\.call\('PEXPIRE', KEYS\[1\], ARGV\[1\]\)$/m, put: "" },
