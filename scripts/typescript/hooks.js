@@ -46,6 +46,8 @@ function compiled(path, source) {
   } catch {
     // It is not there yet.
   }
+  // With threads of its own, which would load what NODE_OPTIONS names by these hooks, it would wait for itself.
+  process.env.ESBUILD_WORKER_THREADS = "0";
   const { code } = require("esbuild").transformSync(source, {
     loader: "ts",
     format: "esm",
