@@ -8,6 +8,7 @@ import { Sessions } from "../src/sessions/sessions.ts";
 import { openRedisStore } from "../src/storage/redis/store.ts";
 import { startProcess } from "./bench/process.ts";
 import { markdown } from "./bench/table.ts";
+import { withoutCoverage } from "./command.ts";
 import { startRedis } from "./redis.ts";
 import { measureHandovers } from "./wings/handover.ts";
 import { measureReads, type Read } from "./wings/measures.ts";
@@ -40,7 +41,7 @@ else {
 
 async function main(): Promise<void> {
   await using redis = await startRedis({ json: !values.plain });
-  const { REDIS_URL: _, NODE_V8_COVERAGE: _coverage, ...inherited } = process.env;
+  const { REDIS_URL: _, ...inherited } = withoutCoverage();
   const env = { ...inherited, REDIS_URL: redis.url, PORT: "0", LOG_LEVEL: "warn", DRAIN_SECONDS: "0", KEY: "bare" };
   await using store = await openRedisStore({ url: redis.url, instance: "bench" });
   const sessions = new Sessions({ store: store.sessions });

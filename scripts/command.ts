@@ -24,6 +24,14 @@ export interface CommandOptions {
   readonly timeoutMs?: number;
 }
 
+/**
+ * This process's environment for one that is not to write coverage: one of another runtime or loader, whose lines would be
+ * taken for those of the tests'. Node gives its own `NODE_V8_COVERAGE` to each child whose environment lacks the name.
+ */
+export function withoutCoverage(env: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
+  return { ...env, NODE_V8_COVERAGE: undefined };
+}
+
 /** Runs `command`; never throws. */
 export function runCommand(
   command: string,

@@ -1,6 +1,7 @@
 /**
  * The contenders of the benchmark, each in its own processes.
  */
+import { withoutCoverage } from "../command.ts";
 import type { Target } from "./load.ts";
 import { type BenchProcess, startProcess } from "./process.ts";
 import { answerTo, bodyOf, WORKFLOW } from "./work.ts";
@@ -35,7 +36,7 @@ export function isOurs(name: ContenderName): boolean {
 
 /** Starts a contender on a Redis. */
 export async function startContender(name: ContenderName, options: { redisUrl: string }): Promise<Contender> {
-  const { REDIS_URL: _, NODE_V8_COVERAGE: _coverage, ...inherited } = process.env;
+  const { REDIS_URL: _, ...inherited } = withoutCoverage();
   // Each finds a Redis as if it were alone.
   const env = {
     ...inherited,

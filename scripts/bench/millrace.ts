@@ -1,6 +1,7 @@
 /**
  * A Millrace of its own for each point of a growth curve: its own prefix in Redis, its own processes.
  */
+import { withoutCoverage } from "../command.ts";
 import { putWorkflow } from "./contenders.ts";
 import { type BenchProcess, cpuMicroseconds, startProcess } from "./process.ts";
 
@@ -36,10 +37,9 @@ let prefixes = 0;
 /** Starts HTTP instances and workers. */
 export async function startMillrace(options: MillraceOptions): Promise<Millrace> {
   const { redisUrl, instances = 1, partitions = 1, env = {} } = options;
-  const { NODE_V8_COVERAGE: _, ...inherited } = process.env;
   const prefix = `bench${prefixes++}:`;
   const common = {
-    ...inherited,
+    ...withoutCoverage(),
     REDIS_URL: redisUrl,
     REDIS_PREFIX: prefix,
     PARTITIONS: String(partitions),

@@ -11,6 +11,7 @@ import { drawChart } from "../../scripts/bench/chart.ts";
 import { claimsTable, comparisonClaims, isMet, nodeClaims } from "../../scripts/bench/claims.ts";
 import { drive, percentile } from "../../scripts/bench/load.ts";
 import type { Figures } from "../../scripts/bench/rounds.ts";
+import { withoutCoverage } from "../../scripts/command.ts";
 import { OptionError, readOptions } from "../../scripts/bench/options.ts";
 import { TYPESCRIPT } from "../../scripts/typescript/loader.ts";
 import { serve } from "./answers.ts";
@@ -22,7 +23,8 @@ test("npm run bench -- --short answers every caller of every contender, and prin
   try {
     const json = join(folder, "bench.json");
     const args = [...TYPESCRIPT, "scripts/bench.ts", "--short", "--json", json];
-    const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+    const env = withoutCoverage();
+    const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (text) => output += text);
     child.stderr.setEncoding("utf8").on("data", (text) => output += text);

@@ -3,12 +3,14 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { withoutCoverage } from "../../scripts/command.ts";
 import { TYPESCRIPT } from "../../scripts/typescript/loader.ts";
 import { measureReads } from "../../scripts/wings/measures.ts";
 
 test("npm run bench:wings reads what it says, next to a bare GET", async () => {
   const args = [...TYPESCRIPT, "scripts/bench_wings.ts", "--reads", "10", "--rounds", "2"];
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  const env = withoutCoverage();
+  const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   child.stdout.setEncoding("utf8").on("data", (text) => output += text);
   child.stderr.setEncoding("utf8").on("data", (text) => output += text);

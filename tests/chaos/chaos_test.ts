@@ -11,6 +11,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { BreachKind } from "../../scripts/chaos/breach.ts";
 import type { PlantName } from "../../scripts/chaos/plants.ts";
+import { withoutCoverage } from "../../scripts/command.ts";
 import { TYPESCRIPT } from "../../scripts/typescript/loader.ts";
 import { harmfulTest } from "../support/faulty_redis.ts";
 
@@ -77,7 +78,7 @@ async function chaos(name: string, args: readonly string[]) {
 
 function command(args: readonly string[], env: Record<string, string> = {}): Promise<{ code: number; output: string }> {
   return new Promise((resolve) => {
-    const { NODE_V8_COVERAGE: _, REDIS_URL: __, ...inherited } = process.env;
+    const { REDIS_URL: _, ...inherited } = withoutCoverage();
     const child = spawn(process.execPath, [...TYPESCRIPT, "scripts/chaos.ts", ...args], {
       env: { ...inherited, ...env },
       stdio: ["ignore", "pipe", "pipe"],

@@ -96,7 +96,7 @@ function spawnMain(args: readonly string[], env: Record<string, string>, runtime
       PORT: "0",
       LOG_LEVEL: "info",
       DRAIN_SECONDS: "1",
-      ...(NODE_V8_COVERAGE === undefined || runtime !== "node" ? {} : { NODE_V8_COVERAGE }),
+      NODE_V8_COVERAGE: runtime === "node" ? NODE_V8_COVERAGE : undefined,
       ...env,
     },
   });

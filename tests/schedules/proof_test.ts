@@ -5,13 +5,13 @@
 import { spawn } from "node:child_process";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { withoutCoverage } from "../../scripts/command.ts";
 import { TYPESCRIPT } from "../../scripts/typescript/loader.ts";
 
 function command(args: readonly string[]): Promise<{ code: number | null; output: string }> {
   return new Promise((resolve) => {
-    const { NODE_V8_COVERAGE: _, ...env } = process.env;
     const child = spawn(process.execPath, [...TYPESCRIPT, "scripts/prove_schedules.ts", ...args], {
-      env,
+      env: withoutCoverage(),
       stdio: ["ignore", "pipe", "pipe"],
     });
     let output = "";

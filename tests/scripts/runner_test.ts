@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { withoutCoverage } from "../../scripts/command.ts";
 import { slowness } from "../../scripts/slowness.ts";
 import { readCounts, runTestFile, testFileNeeds } from "../../scripts/test_file.ts";
 
@@ -22,7 +23,7 @@ async function fileOf(source: string): Promise<string> {
 }
 
 async function run(body: string, timeoutSeconds = 20) {
-  const { NODE_V8_COVERAGE: _, ...env } = process.env;
+  const env = withoutCoverage();
   return await runTestFile(await fileOf(UVU + body), { env, timeoutSeconds });
 }
 
@@ -73,7 +74,7 @@ for (const [what, source, problem, timeoutSeconds] of BAD) {
 }
 
 test("runTestFile() gives a slow machine more time", async () => {
-  const { NODE_V8_COVERAGE: _, ...env } = process.env;
+  const env = withoutCoverage();
   const path = await fileOf(`${UVU}test("a", () => new Promise(() => setTimeout(() => {}, 60_000))); test.run();`);
   const { problem } = await runTestFile(path, { env, timeoutSeconds: 1, slowness: 1.5 });
   assert.is(problem, "killed after 2 s");
