@@ -122,7 +122,7 @@ export class Assembler {
       if (ended !== undefined) {
         release(id);
         for (const other of held) if (other.executionId === id) held.delete(other);
-        if (hasDocument(ended)) due.set(id, entry);
+        if (hasDocument(ended) || this.#folded.has(id)) due.set(id, entry);
         else due.delete(id);
       } else if (types.includes("execution.started")) {
         const young = this.#young.get(id) ?? { dueAt: performance.now() + YOUNG_MS, held: [] };
@@ -141,16 +141,24 @@ export class Assembler {
     if (entries.length + released.length > 0) await projections.applyFeed([...released, ...entries], held);
   }
 
-  async #document({ executionId, ended, last }: FeedEntry): Promise<void> {
+  /** Writes what the log comes to, or drops it where the execution ended too soon to have a document. */
+  async #document({ executionId, types, ended, last }: FeedEntry): Promise<void> {
     const { clock, log, projections, workflows } = this.#options;
     const before = this.#folded.get(executionId);
     this.#folded.delete(executionId);
     // Late, or for the second time: the document that was made then has it.
     const isKnown = before?.last !== undefined && compareEntryIds(last, before.last.id) <= 0;
     const folded = isKnown ? before : await foldOn(log, executionId, before);
-    if (ended === undefined) this.#folded.set(executionId, folded);
-    else if (expiryOf(ended, clock.now()) <= clock.now() || !isEnded(folded.state.status)) {
-      // Its time is over, or the log's was before its end was read.
+    const { status, requestedAt } = folded.state;
+    if (ended === undefined) {
+      // The entry of its end says what becomes of its document.
+      if (isEnded(status)) return;
+      this.#folded.set(executionId, folded);
+      // Whoever holds its start writes the first, if it comes to that.
+      const isYoung = folded.last !== undefined && folded.last.time - requestedAt < YOUNG_MS;
+      if (isYoung && !types.includes("execution.started")) return;
+    } else if (!hasDocument(ended) || expiryOf(ended, clock.now()) <= clock.now() || !isEnded(status)) {
+      // It ended at once, or its time is over, or the log's was before its end was read.
       return await projections.dropProgress([executionId]);
     }
     const kept = await documentOf(executionId, folded, workflows);

@@ -6,6 +6,7 @@ import * as assert from "uvu/assert";
 import { Assembler } from "../../src/feed/assembler.ts";
 import type { FeedEntry, FeedMark, FollowedEntry } from "../../src/feed/projections.ts";
 import type { Store } from "../../src/storage/store.ts";
+import { pause } from "../../src/lib/delay.ts";
 import { eventually } from "../support/eventually.ts";
 import { completed, drivers, ending, openEach, requestOf, takeClaim } from "./drivers.ts";
 
@@ -111,6 +112,53 @@ for (const driver of drivers()) {
       }, "the end in the progress document");
     } finally {
       await assembler.stop();
+    }
+  });
+
+  test("an execution that ended at once leaves no document, however late its end is told", async () => {
+    const { projections } = store;
+    const later: FeedEntry[] = [];
+    let isTold = false;
+    const assembler = new Assembler({
+      ...store,
+      workflows,
+      projections: {
+        takeFeed: async (options) => {
+          if (later.length > 0 || isTold) {
+            await pause(20);
+            return isTold ? later.splice(0) : [];
+          }
+          const entries = await projections.takeFeed(options);
+          later.push(...entries.filter(({ ended }) => ended !== undefined));
+          return entries.filter(({ ended }) => ended === undefined);
+        },
+        applyFeed: (entries, held) => projections.applyFeed(entries, held),
+        putProgress: (kept, ended) => projections.putProgress(kept, ended),
+        dropProgress: (ids) => projections.dropProgress(ids),
+        sweep: () => projections.sweep(),
+      } as Store["projections"],
+    });
+    const request = requestOf();
+    await store.log.request(request);
+    const claim = await takeClaim(store, request.executionId);
+    const started = { type: "execution.started", time: Date.now(), data: { epoch: 1, worker: "a" } } as const;
+    await store.work.append(claim, { sequence: 1, events: [started] });
+    await store.work.append(claim, { sequence: 2, events: [completed("sum", 1)] });
+    await store.work.finish(claim, ending(claim, { sequence: 3 }));
+    assembler.start();
+    try {
+      await eventually(() => later.length === 1, "the end's entry");
+      // Its document was due after 200 ms.
+      await pause(400);
+      assert.is(await projections.progress(request.executionId), undefined, "before its end is told");
+      isTold = true;
+      await eventually(async () => (await listed("completed")).includes(request.executionId), "its end in the list");
+      assert.is(await projections.progress(request.executionId), undefined, "and after");
+    } finally {
+      await assembler.stop();
+    }
+    async function listed(status: "completed") {
+      return (await projections.list({ limit: 10, status })).executions.map(({ executionId }) => executionId);
     }
   });
 
