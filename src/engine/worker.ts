@@ -26,7 +26,7 @@ const BLOCK_MS = 5000;
 /** How long a stop waits for what it aborted, in milliseconds. */
 const ABORT_GRACE_MS = 3000;
 /** How long a suspect waits for its turn here, and for how long it is then suspended, in milliseconds. */
-const [TURN_WAIT_MS, TURN_BACK_MS] = [5000, 500];
+const [TURN_WAIT_MS, TURN_BACK_MS] = [2000, 500];
 
 /** Takes and runs executions until it is stopped. */
 export class Worker {

@@ -20,8 +20,8 @@ import { takeOver } from "./scripts/take_over.ts";
 import type { LocalLeases } from "./local_leases.ts";
 import { decodeClaim } from "./codec.ts";
 
-/** How often it looks for leases that lapsed, at most, in milliseconds. */
-const LOOK_EVERY_MS = 1000;
+/** How often it looks for lapsed leases (ms), and by what part sooner: of workers in step, one would get all. */
+const [LOOK_EVERY_MS, LOOK_SPREAD] = [1000, 0.5];
 /** Pause before a scan for lapsed leases that did not reach the end goes on, in milliseconds. */
 const LOOK_ON_MS = 100;
 /** How many leases of each kind one script renews, and how many entries it claims. */
@@ -142,7 +142,7 @@ export class Leases {
     if (count <= 0 || performance.now() < this.#looksAt) return;
     // After a time in which this process stood still, its own leases may have lapsed.
     if (this.#sinceRenewalMs() > leaseMs / 2) await this.renew();
-    this.#looksAt = performance.now() + this.#lookEveryMs;
+    this.#looksAt = performance.now() + this.#lookEveryMs * (1 - LOOK_SPREAD * Math.random());
     let left = count;
     for (let looked = 0; looked < partitions && left > 0;) {
       const asked = Math.min(partitions - looked, left);
