@@ -41,6 +41,8 @@ export interface TestFileNeeds {
   readonly timeoutSeconds?: number;
   /** `// serial`: it runs while no other does. */
   readonly serial: boolean;
+  /** `// not quick: <why>`: it waits for leases and outages, or tries very many cases. */
+  readonly notQuick: boolean;
   /** `// postgres`: it wants a PostgreSQL. */
   readonly postgres: boolean;
   /** A test was left with `.only()`: all the others would silently not run. */
@@ -68,6 +70,7 @@ export async function testFileNeeds(path: string): Promise<TestFileNeeds> {
   return {
     ...(timeout === undefined ? {} : { timeoutSeconds: Number(timeout) }),
     serial: /^\/\/ serial\b/m.test(head),
+    notQuick: /^\/\/ not quick: \S/m.test(head),
     postgres: /^\/\/ postgres\b/m.test(head),
     only: /^\s*\w+\.only\(/m.test(text),
   };

@@ -1,3 +1,4 @@
+// not quick: clocks are set while it waits
 // timeout: 240
 /**
  * The engine on machines whose clocks are wrong, over every driver. Clocks are a minute off and waits take seconds, so

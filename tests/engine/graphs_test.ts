@@ -1,3 +1,4 @@
+// not quick: very many graphs
 // timeout: 240
 /**
  * Random workflows on the real worker, over the drivers: each ends, as a model of the design's text says, and so does

@@ -1,3 +1,4 @@
+// not quick: very many executions
 // timeout: 240
 /**
  * What one workflow may hold of a worker's places: the rule, and workers whose one workflow's upstream hangs.

@@ -1,3 +1,4 @@
+// not quick: stores go away and come back
 // postgres
 // timeout: 240
 /**

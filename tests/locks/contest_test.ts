@@ -1,3 +1,4 @@
+// not quick: many contenders
 // timeout: 300
 /**
  * A short contest; the long one is `npm run prove:locks`.

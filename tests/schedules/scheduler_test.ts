@@ -1,3 +1,4 @@
+// not quick: schedulers end and others take over
 /**
  * Schedulers on real stores: what they start, and what they leave out.
  */

@@ -1,3 +1,4 @@
+// not quick: it runs this command itself
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -98,15 +99,18 @@ test("testFileNeeds() reads the first five lines", async () => {
   assert.equal(await testFileNeeds(await fileOf("// timeout: 300\n// serial: counts\n")), {
     timeoutSeconds: 300,
     serial: true,
+    notQuick: false,
     postgres: false,
     only: false,
   });
   assert.equal(await testFileNeeds(await fileOf("\n\n\n\n\n// serial\n")), {
     serial: false,
+    notQuick: false,
     postgres: false,
     only: false,
   });
   assert.ok((await testFileNeeds(await fileOf("// postgres\n"))).postgres);
+  assert.ok((await testFileNeeds(await fileOf("// not quick: it waits\n"))).notQuick);
 });
 
 test("readCounts() reads coloured numbers, and nothing from other text", () => {

@@ -1,3 +1,4 @@
+// not quick: expressions run into their limits of time
 import fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";

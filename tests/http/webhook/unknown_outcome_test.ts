@@ -1,3 +1,4 @@
+// not quick: links are cut
 // timeout: 120
 /**
  * What a caller is told when Redis goes away around the append of its request: never that something runs which does

@@ -1,3 +1,4 @@
+// not quick: Redis is filled up
 // timeout: 180
 /**
  * A Redis that fills: new requests are refused early and in so many words, what runs ends and is answered, and all is

@@ -1,3 +1,4 @@
+// not quick: Redis goes away and comes back
 // timeout: 300
 /**
  * Work flows again after any single fault of Redis, or of the links to it. `SHOW_TIMES=1` prints how soon.

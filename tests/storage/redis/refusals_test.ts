@@ -1,3 +1,4 @@
+// not quick: Redis refuses to write
 // timeout: 300
 /**
  * A Redis that answers, and refuses: readiness tells why, and work goes on as soon as it does its part again.

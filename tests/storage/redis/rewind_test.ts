@@ -1,3 +1,4 @@
+// not quick: Redis loses data
 // timeout: 180
 /**
  * A Redis that is set back: it forgets what it had accepted. Whoever waits for that is told within seconds, and what

@@ -1,3 +1,4 @@
+// not quick: leases lapse in it
 // timeout: 300
 /**
  * Taking over what a worker left that went without a word: under load, within the room there is, and when links break.
