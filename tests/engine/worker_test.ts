@@ -1,3 +1,4 @@
+// timeout: 240
 /**
  * The engine over every driver: retries, waits, pauses, deadlines, and workers that go.
  */

@@ -1,3 +1,4 @@
+// timeout: 240
 /**
  * The contract of dead letters: an execution that ends one worker after the other is given up, over every driver.
  * On Redis a delivery is counted when its lease has lapsed, so leases are short here.
