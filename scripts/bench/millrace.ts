@@ -30,6 +30,8 @@ export interface Millrace extends AsyncDisposable {
   put(id: string, definition: unknown): Promise<void>;
   /** Bytes of heap and of buffers that the first HTTP instance uses after a collection. */
   memory(): Promise<number>;
+  /** How many callers wait on the first HTTP instance. */
+  waiters(): Promise<number>;
 }
 
 let prefixes = 0;
@@ -65,15 +67,21 @@ export async function startMillrace(options: MillraceOptions): Promise<Millrace>
     cpu: () => processes.reduce((sum, { pid }) => sum + cpuMicroseconds(pid), 0),
     put: (id, definition) => putWorkflow(origins[0]!, id, definition),
     memory: () => usedMemory(http[0]!),
+    waiters: async () => (await readMetrics(http[0]!))("millrace_waiters"),
     [Symbol.asyncDispose]: async () => {
       await Promise.all(processes.map((process) => process[Symbol.asyncDispose]()));
     },
   };
 }
 
-async function usedMemory({ url, pid }: BenchProcess): Promise<number> {
-  process.kill(pid, "SIGUSR2");
-  const text = await (await fetch(`${new URL(url).origin}/metrics`)).text();
-  const metric = (name: string) => Number(new RegExp(`^${name} (\\S+)`, "m").exec(text)?.[1] ?? NaN);
+async function usedMemory(http: BenchProcess): Promise<number> {
+  process.kill(http.pid, "SIGUSR2");
+  const metric = await readMetrics(http);
   return metric("nodejs_heap_size_used_bytes") + metric("nodejs_external_memory_bytes");
+}
+
+/** Reads an instance's metrics. */
+async function readMetrics({ url }: BenchProcess): Promise<(name: string) => number> {
+  const text = await (await fetch(`${new URL(url).origin}/metrics`)).text();
+  return (name) => Number(new RegExp(`^${name} (\\S+)`, "m").exec(text)?.[1] ?? NaN);
 }

@@ -7,16 +7,16 @@ import type { Curve, Ground, Point } from "./curve.ts";
 import { percentile } from "./load.ts";
 import { type Millrace, startMillrace } from "./millrace.ts";
 
-/** Wait of the workflow, in seconds: long enough for all callers to be connected. */
-const WAIT_SECONDS = 12;
-/** Time before the end of the wait at which memory is measured, in milliseconds. */
+/** Wait of the workflow, in seconds: long enough for all callers to be connected, and their executions accepted. */
+const waitSeconds = (callers: number) => 12 + callers / 200;
+/** Time after the last caller's request at which memory is measured: it is accepted then, and waits. In milliseconds. */
 const SETTLED_MS = 6000;
 
-const waiting = (path: string) => ({
+const waiting = (path: string, seconds: number) => ({
   settings: { saveExecutionToDatabase: false },
   nodes: [
     { id: "hook", type: "webhook", parameters: { path, timeoutSeconds: 120 } },
-    { id: "wait", type: "delay", parameters: { seconds: WAIT_SECONDS } },
+    { id: "wait", type: "delay", parameters: { seconds } },
     { id: "reply", type: "httpResponse", parameters: { status: 201, body: "{{ $trigger.body.n }}" } },
   ],
   connections: [{ from: "hook", to: "wait" }, { from: "wait", to: "reply" }],
@@ -36,7 +36,8 @@ export const callers: Curve = {
 /** So many callers who all wait for executions of some seconds. */
 export async function waitTogether(ground: Ground, count: number): Promise<Point> {
   await using millrace = await startMillrace({ ...ground, env: { MAX_WAITERS: "20000" } });
-  await millrace.put("waiting", waiting("waiting"));
+  const seconds = waitSeconds(count);
+  await millrace.put("waiting", waiting("waiting", seconds));
   await using pool = poolOf(millrace, count);
   await call(pool, -1, "warm");
   const before = await millrace.memory();
@@ -46,11 +47,13 @@ export async function waitTogether(ground: Ground, count: number): Promise<Point
   const calls = Array.from({ length: count }, async (_, n) => {
     try {
       await call(pool, n, "waiting");
-      latencies.push(performance.now() - startedAt - WAIT_SECONDS * 1000);
+      latencies.push(performance.now() - startedAt - seconds * 1000);
     } catch (error) {
       if (lost++ === 0) ground.note(`lost: call ${n}: ${(error as Error).message.slice(0, 300)}`);
     }
   });
+  const until = startedAt + seconds * 1000 - SETTLED_MS;
+  while (await millrace.waiters() < count && performance.now() < until) await sleep(100);
   await sleep(SETTLED_MS);
   const during = await millrace.memory();
   await Promise.all(calls);
@@ -100,7 +103,7 @@ export const followers: Curve = {
 
 async function followTogether(ground: Ground, count: number): Promise<Point> {
   await using millrace = await startMillrace({ ...ground, env: { MAX_FOLLOWERS: "10000" } });
-  await millrace.put("waiting", waiting("waiting"));
+  await millrace.put("waiting", waiting("waiting", waitSeconds(count)));
   const started = await fetch(`${millrace.origin}/webhook/waiting`, {
     method: "POST",
     headers: { "content-type": "application/json", prefer: "respond-async" },

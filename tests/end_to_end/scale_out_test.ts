@@ -23,6 +23,8 @@ const test = suite("Several instances on one Redis");
 const { url } = redisVariants()[0]!;
 const prefix = uniquePrefix();
 const env = { REDIS_URL: url, REDIS_PREFIX: prefix, LOG_LEVEL: "warn", LEASE_SECONDS: "2", HTTP_ALLOW: "127.0.0.1" };
+/** No other test that uses this Redis has an instance of this name. */
+const instance = `a-${crypto.randomUUID()}`;
 /** Whoever waits at a gate waits for the test. */
 const unhurried = { timeoutSeconds: 600 };
 const redis = createClient({ url });
@@ -33,7 +35,7 @@ test.before(async () => {
   await redis.connect();
   gates = await openGates();
   [a, b, c] = await Promise.all([
-    startInstance({ ...env, ROLES: "http", INSTANCE_ID: "a" }),
+    startInstance({ ...env, ROLES: "http", INSTANCE_ID: instance }),
     startInstance({ ...env, ROLES: "worker,assembler,scheduler", WORKER_CONCURRENCY: "4000" }),
     startInstance({ ...env, ROLES: "http" }),
   ]);
@@ -200,5 +202,5 @@ test.run();
 /** How many connections the instance `a` has to Redis. */
 async function connections(): Promise<number> {
   const list = String(await redis.sendCommand(["CLIENT", "LIST"]));
-  return list.split("\n").filter((line) => line.includes(" name=millrace:a:")).length;
+  return list.split("\n").filter((line) => line.includes(` name=millrace:${instance}:`)).length;
 }
