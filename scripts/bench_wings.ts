@@ -1,7 +1,6 @@
 /**
  * Measures what reads of sessions and locks take, next to a bare GET in the same run: `npm run bench:wings -- --help`.
  */
-import { parseArgs } from "node:util";
 import { createClient } from "redis";
 import { Pool } from "undici";
 import { Sessions } from "../src/sessions/sessions.ts";
@@ -9,6 +8,7 @@ import { openRedisStore } from "../src/storage/redis/store.ts";
 import { startProcess } from "./bench/process.ts";
 import { markdown } from "./bench/table.ts";
 import { withoutCoverage } from "./command.ts";
+import { readFlags } from "./flags.ts";
 import { startRedis } from "./redis.ts";
 import { measureHandovers } from "./wings/handover.ts";
 import { measureReads, type Read } from "./wings/measures.ts";
@@ -25,22 +25,12 @@ server are started here. Then two instances hand a lock to each other.
   -h, --help      this text
 `;
 
-const { values } = parseArgs({
-  options: {
-    reads: { type: "string", default: "2000" },
-    rounds: { type: "string", default: "10" },
-    plain: { type: "boolean", default: false },
-    help: { type: "boolean", short: "h", default: false },
-  },
-});
-if (values.help) console.log(HELP);
-else {
-  await main();
-  process.exit();
-}
+const { reads, rounds, plain } = readFlags(HELP, { reads: 2000, rounds: 10 }, { switches: ["plain"] });
+await main();
+process.exit();
 
 async function main(): Promise<void> {
-  await using redis = await startRedis({ json: !values.plain });
+  await using redis = await startRedis({ json: !plain });
   const { REDIS_URL: _, ...inherited } = withoutCoverage();
   const env = { ...inherited, REDIS_URL: redis.url, PORT: "0", LOG_LEVEL: "warn", DRAIN_SECONDS: "0", KEY: "bare" };
   await using store = await openRedisStore({ url: redis.url, instance: "bench" });
@@ -62,7 +52,6 @@ async function main(): Promise<void> {
     { name: "GET /api/sessions/bench/data/cart/0/price", read: over(origin, "/api/sessions/bench/data/cart/0/price") },
     { name: "GET /api/locks/bench", read: over(origin, "/api/locks/bench") },
   ];
-  const [reads, rounds] = [Number(values.reads), Number(values.rounds)];
   // So that all of it is compiled.
   await measureReads(kinds, { reads: Math.min(500, reads), rounds: 1 });
   const figures = await measureReads(kinds, { reads, rounds });

@@ -11,28 +11,30 @@
  */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import { argv, exit } from "node:process";
-import { parseArgs } from "node:util";
 import { Agent, request } from "undici";
 import { type Instance, post, startInstance } from "../tests/end_to_end/instance.ts";
 import { percentile } from "./bench/load.ts";
+import { readFlags } from "./flags.ts";
 import { startRedis } from "./redis.ts";
 
-const { values } = parseArgs({
-  args: argv.slice(2),
-  options: {
-    followers: { type: "string", default: "1000" },
-    executions: { type: "string", default: "200" },
-    rate: { type: "string", default: "200" },
-    seconds: { type: "string", default: "10" },
-  },
+const HELP = `Usage: node --import tsx scripts/followers.ts [options]
+
+Measures how soon followers over Server-Sent Events hear of an event: alone, beside one whose events are large, and beside
+one that reads nothing and is to be cut. Exit code 1 when an event did not reach everybody, or nobody was cut.
+
+  --followers <n>    [1000]
+  --executions <n>   over which they are spread [200]
+  --rate <n>         events a second [200]
+  --seconds <n>      each of the three takes [10]
+  -h, --help         this text
+`;
+
+const { followers, executions, rate, seconds } = readFlags(HELP, {
+  followers: 1000,
+  executions: 200,
+  rate: 200,
+  seconds: 10,
 });
-const [followers, executions, rate, seconds] = [values.followers, values.executions, values.rate, values.seconds]
-  .map(Number) as [number, number, number, number];
-if (![followers, executions, rate, seconds].every((number) => number > 0)) {
-  console.error("Expected positive numbers");
-  exit(2);
-}
 
 /** What the followers heard. */
 const heard = { delaysMs: [] as number[], counts: new Map<string, number>() };

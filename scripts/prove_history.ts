@@ -8,24 +8,28 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { Worker } from "../src/engine/worker.ts";
 import { createSubmit } from "../src/execution/submit.ts";
 import { createNodeTypes } from "../src/nodes/registry.ts";
 import { openArchive } from "../src/storage/postgres/archive.ts";
 import { openRedisStore } from "../src/storage/redis/store.ts";
 import { WorkflowCatalog } from "../src/workflow/catalog.ts";
+import { readFlags } from "./flags.ts";
 import { findPostgres, startPostgres } from "./postgres.ts";
 import { startRedis } from "./redis.ts";
 import pg from "pg";
 
-const { values } = parseArgs({
-  options: {
-    executions: { type: "string", default: "100000" },
-    rows: { type: "string", default: "1000000" },
-  },
-});
-const count = Number(values.executions);
+const HELP = `Usage: npm run prove:history -- [options]
+
+Archives executions while the archivers and PostgreSQL are killed again and again, and compares what the database then has
+with Redis, event for event; measures archiving without faults, and pages of a long list. Exit code 1 on any difference.
+
+  --executions <n>   [100000]
+  --rows <n>         of the list [1000000]
+  -h, --help         this text
+`;
+
+const { executions: count, rows } = readFlags(HELP, { executions: 100_000, rows: 1_000_000 });
 const signal = new AbortController().signal;
 const found = await findPostgres();
 if ("reason" in found) throw new Error(`No PostgreSQL: ${found.reason}`);
@@ -175,7 +179,6 @@ const seconds = await archived(second);
 child.kill("SIGKILL");
 console.log(`${Math.round(count / seconds)} executions/s archived by one instance`);
 
-const rows = Number(values.rows);
 await query(
   second,
   `INSERT INTO millrace.executions (id, workflow_id, version, status, requested_at, ended_at)

@@ -2,7 +2,7 @@
  * Contends for one lock from many processes, some of which are killed or stopped, and checks what was promised:
  * `npm run prove:locks`.
  */
-import { parseArgs } from "node:util";
+import { readFlags } from "./flags.ts";
 import { broken, contest } from "./locks/contest.ts";
 import { startRedis } from "./redis.ts";
 
@@ -22,32 +22,20 @@ arrival, and that nobody is forgotten; prints how long a handover takes. Exit co
   -h, --help        this text
 `;
 
-const { values } = parseArgs({
-  options: {
-    grants: { type: "string", default: "20000" },
-    processes: { type: "string", default: "8" },
-    contenders: { type: "string", default: "8" },
-    kills: { type: "string", default: "40" },
-    stops: { type: "string", default: "10" },
-    ttl: { type: "string", default: "2000" },
-    limit: { type: "string", default: "900" },
-    help: { type: "boolean", short: "h", default: false },
-  },
-});
-if (values.help) console.log(HELP);
-else process.exitCode = await main();
+const { limit, ttl, ...sizes } = readFlags(
+  HELP,
+  { grants: 20_000, processes: 8, contenders: 8, kills: 40, stops: 10, ttl: 2000, limit: 900 },
+  { least: { kills: 0, stops: 0 } },
+);
+process.exitCode = await main();
 
 async function main(): Promise<number> {
   await using redis = await startRedis({ json: false });
   const options = {
     url: redis.url,
-    grants: Number(values.grants),
-    processes: Number(values.processes),
-    contenders: Number(values.contenders),
-    kills: Number(values.kills),
-    stops: Number(values.stops),
-    ttlMs: Number(values.ttl),
-    limitMs: Number(values.limit) * 1000,
+    ...sizes,
+    ttlMs: ttl,
+    limitMs: limit * 1000,
     say: (line: string) => console.log(line),
   };
   const report = await contest(options);

@@ -2,9 +2,9 @@
  * Holds schedules to what they promise while schedulers are killed: `node --import tsx scripts/prove_schedules.ts --help`.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { createClient } from "redis";
 import { NODE, startProcess } from "./bench/process.ts";
+import { readFlags } from "./flags.ts";
 import { startRedis } from "./redis.ts";
 
 const HELP = `Usage: npm run prove:schedules -- [options]
@@ -34,48 +34,12 @@ const WORKFLOW = {
   connections: [{ from: "clock", to: "end" }],
 };
 
-interface Options {
-  readonly schedules: number;
-  readonly seconds: number;
-  readonly schedulers: number;
-  readonly killEvery: number;
-}
+const flags = readFlags(HELP, { schedules: 1000, seconds: 60, schedulers: 3, "kill-every": 8 }, {
+  least: { seconds: 5, "kill-every": 0 },
+});
+process.exitCode = await prove(flags);
 
-const options = readOptions();
-if (options === undefined) console.log(HELP);
-else process.exitCode = await prove(options);
-
-function readOptions(): Options | undefined {
-  try {
-    const { values } = parseArgs({
-      options: {
-        schedules: { type: "string", default: "1000" },
-        seconds: { type: "string", default: "60" },
-        schedulers: { type: "string", default: "3" },
-        "kill-every": { type: "string", default: "8" },
-        help: { type: "boolean", short: "h", default: false },
-      },
-    });
-    if (values.help) return undefined;
-    return {
-      schedules: whole("--schedules", values.schedules, 1),
-      seconds: whole("--seconds", values.seconds, 5),
-      schedulers: whole("--schedulers", values.schedulers, 1),
-      killEvery: whole("--kill-every", values["kill-every"], 0),
-    };
-  } catch (error) {
-    console.error(`schedules: ${(error as Error).message}`);
-    process.exit(2);
-  }
-}
-
-function whole(name: string, text: string, least: number): number {
-  const value = Number(text);
-  if (Number.isInteger(value) && value >= least) return value;
-  throw new Error(`${name} must be a whole number from ${least} on, not "${text}"`);
-}
-
-async function prove({ schedules, seconds, schedulers, killEvery }: Options): Promise<number> {
+async function prove({ schedules, seconds, schedulers, "kill-every": killEvery }: typeof flags): Promise<number> {
   await using redis = await startRedis({ json: true });
   const { PATH = "", HOME = "" } = process.env;
   const start = (role: string, roles: string) =>

@@ -1,9 +1,9 @@
 /**
  * Patches a few sessions from two instances at once and checks that nothing was lost: `npm run prove:sessions -- --help`.
  */
-import { parseArgs } from "node:util";
 import { Pool } from "undici";
 import { startMillrace } from "./bench/millrace.ts";
+import { readFlags } from "./flags.ts";
 import { startRedis } from "./redis.ts";
 
 const HELP = `Usage: npm run prove:sessions -- [options]
@@ -18,27 +18,16 @@ for every field. Exit code 1 when one is missing, or an answer was not 200.
   -h, --help          this text
 `;
 
-const { values } = parseArgs({
-  options: {
-    patches: { type: "string", default: "10000" },
-    sessions: { type: "string", default: "100" },
-    connections: { type: "string", default: "128" },
-    help: { type: "boolean", short: "h", default: false },
-  },
+const { patches, sessions: count, connections } = readFlags(HELP, {
+  patches: 10_000,
+  sessions: 100,
+  connections: 128,
 });
-if (values.help) console.log(HELP);
-else {
-  let faults = 0;
-  for (const json of [true, false]) faults += await prove(json);
-  process.exit(faults === 0 ? 0 : 1);
-}
+let faults = 0;
+for (const json of [true, false]) faults += await prove(json);
+process.exit(faults === 0 ? 0 : 1);
 
 async function prove(json: boolean): Promise<number> {
-  const [patches, count, connections] = [values.patches, values.sessions, values.connections].map(Number) as [
-    number,
-    number,
-    number,
-  ];
   await using redis = await startRedis({ json });
   await using millrace = await startMillrace({ redisUrl: redis.url, instances: 2 });
   const pools = millrace.origins.map((origin) => new Pool(origin, { connections }));

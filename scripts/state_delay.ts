@@ -6,31 +6,25 @@
  * the answer has it; the time counts from the event's own, which is Redis's clock on the same machine, to the end of
  * that answer. Ends with 1 when the slowest took 100 ms or more.
  */
-import { argv, exit } from "node:process";
-import { parseArgs } from "node:util";
 import { post, startInstance } from "../tests/end_to_end/instance.ts";
 import { percentile } from "./bench/load.ts";
+import { readFlags } from "./flags.ts";
 import { startRedis } from "./redis.ts";
 
 const MOST_MS = 100;
 
-const { values } = parseArgs({
-  args: argv.slice(2),
-  options: {
-    executions: { type: "string", default: "50" },
-    rate: { type: "string", default: "100" },
-    seconds: { type: "string", default: "10" },
-  },
-});
-const [executions, rate, seconds] = [values.executions, values.rate, values.seconds].map(Number) as [
-  number,
-  number,
-  number,
-];
-if (![executions, rate, seconds].every((number) => number > 0)) {
-  console.error("Expected positive numbers");
-  exit(2);
-}
+const HELP = `Usage: node --import tsx scripts/state_delay.ts [options]
+
+Measures how soon the progress of an execution reaches GET /api/workflow-state/<id>. Exit code 1 when the slowest took
+${MOST_MS} ms or more.
+
+  --executions <n>   that are reported in turn [50]
+  --rate <n>         events a second [100]
+  --seconds <n>      [10]
+  -h, --help         this text
+`;
+
+const { executions, rate, seconds } = readFlags(HELP, { executions: 50, rate: 100, seconds: 10 });
 
 await using redis = await startRedis({ json: true });
 await using instance = await startInstance({ REDIS_URL: redis.url, LOG_LEVEL: "error" });

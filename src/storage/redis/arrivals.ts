@@ -4,6 +4,7 @@
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import { encodeResult } from "./codec.ts";
+import { executionKeys } from "./execution_keys.ts";
 import { keyPartition } from "./key_claims.ts";
 import { resend } from "./resend.ts";
 import { arrive } from "./scripts/arrive.ts";
@@ -33,6 +34,7 @@ export class RedisArrivals implements Arrivals {
     const state = emptyState();
     for (const event of events) applyEvent(state, event);
     const partition = keys.partitionOf(executionId);
+    const own = executionKeys(keys, executionId);
     // A record that lies elsewhere is not in reach of the script: it is only looked at.
     const isNear = idempotency !== undefined && keyPartition(keys, workflowId, idempotency.key) === partition;
     const recordKey = idempotency &&
@@ -40,14 +42,7 @@ export class RedisArrivals implements Arrivals {
     const stored = result === undefined ? "" : (await encodeResult(result, () => undefined)).stored;
     const [what, near] = await resend(this.#commands, () =>
       arrive(this.#commands, {
-        keys: {
-          meta: keys.meta(executionId),
-          log: keys.log(executionId),
-          feed: keys.feed(partition),
-          result: keys.result(executionId),
-          values: keys.values(executionId),
-          record: isNear ? recordKey! : keys.meta(executionId),
-        },
+        keys: { ...own, record: isNear ? recordKey! : own.meta },
         executionId,
         workflowId,
         version,

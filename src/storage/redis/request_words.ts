@@ -6,6 +6,7 @@ import { type ExecutionRequest, requestedData } from "../../execution/request.ts
 import { type EncodedData, encodeEvent } from "../../execution/value.ts";
 import type { UnwrittenRun } from "../../execution/short_way.ts";
 import { encodeEvents, encodeResult } from "./codec.ts";
+import { executionKeys } from "./execution_keys.ts";
 import type { RecordOptions } from "./scripts/record.ts";
 import type { RequestOptions } from "./scripts/request.ts";
 
@@ -21,14 +22,7 @@ export function requestWords(
   // What a fork begins with stands in the log alone: its claim must fold that.
   const isLarge = value !== undefined || fork !== undefined;
   const words: RequestOptions = {
-    keys: {
-      meta: keys.meta(executionId),
-      log: keys.log(executionId),
-      work: keys.work(partition),
-      feed: keys.feed(partition),
-      timers: keys.timers(partition),
-      values: keys.values(executionId),
-    },
+    keys: executionKeys(keys, executionId),
     executionId,
     workflowId,
     version,
@@ -65,21 +59,16 @@ export async function recordWords(
   { keys }: { keys: Keys },
 ): Promise<{ words: RecordOptions; bytes: number }> {
   const { executionId, workflowId, version, trigger, idempotency, resultTtlSeconds, historyTtlSeconds } = request;
-  const partition = keys.partitionOf(executionId);
   const { data, value } = encodeRequest(request);
   const { types, words, values } = encodeEvents(events);
   const { stored } = await encodeResult(result, (output) => values.get(output));
+  const own = executionKeys(keys, executionId);
   const record: RecordOptions = {
     keys: {
-      meta: keys.meta(executionId),
-      log: keys.log(executionId),
-      feed: keys.feed(partition),
-      result: keys.result(executionId),
-      values: keys.values(executionId),
-      work: keys.work(partition),
+      ...own,
       record: idempotency === undefined
-        ? keys.work(partition)
-        : keys.idempotency(partition, workflowId, idempotency.key),
+        ? own.work
+        : keys.idempotency(keys.partitionOf(executionId), workflowId, idempotency.key),
     },
     executionId,
     workflowId,
