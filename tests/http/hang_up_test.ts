@@ -24,9 +24,11 @@ async function leftFor(handler: Handler, lines: readonly string[], hangUp: () =>
     (await hangUp())();
     let bytes = 0;
     socket.on("data", (data) => bytes += data.length);
+    // A reset is an error to some versions of Node, with which `once` would reject.
     socket.on("error", () => {});
+    const closed = new Promise((resolve) => socket.once("close", resolve));
     socket.resume();
-    await once(socket, "close");
+    await closed;
     return bytes;
   } finally {
     socket.destroy();
