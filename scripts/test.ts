@@ -14,6 +14,7 @@ import { runTestFile, testFileNeeds } from "./test_file.ts";
 import { providePostgres, provideRedis } from "./test_servers.ts";
 import { TestReport } from "./test_report.ts";
 import { makePackages } from "./typescript/packages.ts";
+import { makeProgram } from "./typescript/program.ts";
 
 /** How many test files run at once: they wait for Redis and for times more than they compute. */
 const PARALLEL_FILES = 3 * Math.max(2, availableParallelism());
@@ -73,9 +74,11 @@ async function main(): Promise<number> {
 
   const paths = await testFiles();
   await makePackages();
+  const program = await makeProgram();
+  process.on("exit", () => rmSync(program.folder, { recursive: true, force: true }));
   await using redis = await provideRedis();
   await using postgres = await providePostgres(paths);
-  const env = { ...testEnvironment(), ...redis.env, ...postgres.env };
+  const env = { ...testEnvironment(), TEST_PROGRAM: program.main, ...redis.env, ...postgres.env };
   const coverage = partial || options.quick || options["no-coverage"]
     ? undefined
     : await mkdtemp(join(tmpdir(), "millrace-coverage-"));

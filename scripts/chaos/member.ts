@@ -80,7 +80,10 @@ export class Member implements AsyncDisposable {
   async start(): Promise<void> {
     const { nodeArgs, env, kind } = this.#options;
     const { PATH = "", HOME = "" } = process.env;
-    const child = spawn(process.execPath, [...TYPESCRIPT, ...nodeArgs, `${ROOT}src/main.ts`], {
+    // A planted bug changes a source when that is loaded.
+    const made = nodeArgs.length === 0 ? process.env.TEST_PROGRAM : undefined;
+    const args = made === undefined ? [...TYPESCRIPT, ...nodeArgs, `${ROOT}src/main.ts`] : [made];
+    const child = spawn(process.execPath, args, {
       cwd: ROOT,
       stdio: ["ignore", "pipe", "pipe"],
       env: {

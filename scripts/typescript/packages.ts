@@ -19,7 +19,7 @@ const COSTLY: Readonly<Record<string, "CommonJS" | "modules">> = {
 };
 
 /** What CommonJS may expect that a module has not. */
-const HEAD = `import { createRequire } from "node:module";
+export const HEAD = `import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 const require = createRequire(import.meta.url);
 const __filename = fileURLToPath(import.meta.url);

@@ -21,6 +21,9 @@ export const RUNTIMES = {
   "deno": [`${root}node_modules/.bin/deno`, "run", "-A", "--quiet"],
 } as const;
 
+/** The whole program in few files, where the test run has made it: see `scripts/typescript/program.ts`. */
+const PROGRAM = process.env.TEST_PROGRAM;
+
 /** The name of a runtime. */
 export type Runtime = keyof typeof RUNTIMES;
 
@@ -34,8 +37,11 @@ export interface Instance extends AsyncDisposable {
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-/** Starts an instance on a free port and waits for its banner. Rejects with its output when it ends before. */
-export async function startInstance(env: Record<string, string>, runtime: Runtime = "node"): Promise<Instance> {
+/**
+ * Starts an instance on a free port and waits for its banner: of the sources under a runtime, else of the program that
+ * was made of them. Rejects with its output when it ends before.
+ */
+export async function startInstance(env: Record<string, string>, runtime?: Runtime): Promise<Instance> {
   const child = spawnMain([], env, runtime);
   let output = "";
   child.stdout!.on("data", (data) => output += data);
@@ -74,7 +80,7 @@ export async function runMain(
   args: readonly string[],
   env: Record<string, string>,
 ): Promise<{ code: number | null; stdout: string; stderr: string }> {
-  const child = spawnMain(args, env, "node");
+  const child = spawnMain(args, env);
   let [stdout, stderr] = ["", ""];
   child.stdout!.on("data", (data) => stdout += data);
   child.stderr!.on("data", (data) => stderr += data);
@@ -84,10 +90,13 @@ export async function runMain(
   return { code, stdout, stderr };
 }
 
-function spawnMain(args: readonly string[], env: Record<string, string>, runtime: Runtime): ChildProcess {
-  const [command, ...rest] = RUNTIMES[runtime];
+function spawnMain(args: readonly string[], env: Record<string, string>, runtime?: Runtime): ChildProcess {
+  const isMade = runtime === undefined && PROGRAM !== undefined;
+  const [command, ...rest] = isMade
+    ? [process.execPath, PROGRAM]
+    : [...RUNTIMES[runtime ?? "node"], `${root}src/main.ts`];
   const { PATH = "", HOME = "", NODE_V8_COVERAGE } = process.env;
-  return spawn(command, [...rest, `${root}src/main.ts`, ...args], {
+  return spawn(command, [...rest, ...args], {
     cwd: root,
     stdio: ["ignore", "pipe", "pipe"],
     env: {
@@ -96,7 +105,7 @@ function spawnMain(args: readonly string[], env: Record<string, string>, runtime
       PORT: "0",
       LOG_LEVEL: "info",
       DRAIN_SECONDS: "1",
-      NODE_V8_COVERAGE: runtime === "node" ? NODE_V8_COVERAGE : undefined,
+      NODE_V8_COVERAGE: !isMade && (runtime ?? "node") === "node" ? NODE_V8_COVERAGE : undefined,
       ...env,
     },
   });
