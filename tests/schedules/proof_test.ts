@@ -32,7 +32,7 @@ test("every time of 40 schedules is started once, while a scheduler of two is ki
 test("a wrong flag is refused in one line", async () => {
   const { code, output } = await command(["--seconds", "1"]);
   assert.is(code, 2);
-  assert.is(output, 'schedules: --seconds must be a whole number from 5 on, not "1"\n');
+  assert.is(output, '--seconds must be a whole number from 5 on, not "1" (see --help)\n');
 });
 
 test.run();
