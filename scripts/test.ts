@@ -22,7 +22,7 @@ const PARALLEL_FILES = 3 * Math.max(2, availableParallelism());
 const PARALLEL_SITES = Math.max(1, Math.floor(availableParallelism() / 2)) + 1;
 /** What `--quick` leaves out: whatever starts whole instances, and what says so of itself. */
 const NOT_QUICK = /^tests\/(end_to_end|chaos|bench|schedules\/proof)/;
-const SITES = /^tests\/end_to_end\//;
+const SITES = /^tests\/(end_to_end|chaos)\//;
 
 const HELP = `Usage: ./scripts/test [options]
 
@@ -113,8 +113,8 @@ async function testFiles(): Promise<string[]> {
 }
 
 /**
- * Runs the files that may share the machine, {@linkcode PARALLEL_FILES} at once, those first that may take longest, and
- * among them those that start whole instances, {@linkcode PARALLEL_SITES} at once; then the others one by one.
+ * Runs the files, {@linkcode PARALLEL_FILES} at once, those first that may take longest, and among them those that start
+ * whole instances, {@linkcode PARALLEL_SITES} at once.
  */
 async function runFiles(
   paths: readonly string[],
@@ -122,9 +122,8 @@ async function runFiles(
 ): Promise<void> {
   const files = await Promise.all(paths.map(async (path) => ({ path, ...await testFileNeeds(path) })));
   files.sort((a, b) => (b.timeoutSeconds ?? 0) - (a.timeoutSeconds ?? 0));
-  const shared = files.filter(({ serial, path }) => !serial && !SITES.test(path));
-  const sites = files.filter(({ serial, path }) => !serial && SITES.test(path));
-  const alone = files.filter(({ serial }) => serial);
+  const shared = files.filter(({ path }) => !SITES.test(path));
+  const sites = files.filter(({ path }) => SITES.test(path));
   const work = async (...queues: { path: string }[][]) => {
     const next = () => queues.find((queue) => queue.length > 0)?.shift();
     for (let file = next(); file !== undefined; file = next()) {
@@ -135,5 +134,4 @@ async function runFiles(
   await Promise.all(
     Array.from({ length: PARALLEL_FILES }, (_, n) => n < PARALLEL_SITES ? work(sites, shared) : work(shared)),
   );
-  await work(alone);
 }

@@ -39,8 +39,6 @@ export interface TestFileOptions {
 /** What the first five lines of a test file ask for. */
 export interface TestFileNeeds {
   readonly timeoutSeconds?: number;
-  /** `// serial`: it runs while no other does. */
-  readonly serial: boolean;
   /** `// not quick: <why>`: it waits for leases and outages, or tries very many cases. */
   readonly notQuick: boolean;
   /** `// postgres`: it wants a PostgreSQL. */
@@ -69,7 +67,6 @@ export async function testFileNeeds(path: string): Promise<TestFileNeeds> {
   const timeout = head.match(/^\/\/ timeout: (\d+)$/m)?.[1];
   return {
     ...(timeout === undefined ? {} : { timeoutSeconds: Number(timeout) }),
-    serial: /^\/\/ serial\b/m.test(head),
     notQuick: /^\/\/ not quick: \S/m.test(head),
     postgres: /^\/\/ postgres\b/m.test(head),
     only: /^\s*\w+\.only\(/m.test(text),

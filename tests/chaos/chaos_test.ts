@@ -1,5 +1,4 @@
 // timeout: 900
-// serial
 /**
  * The chaos run: a short form that must come out clean, and planted bugs, which must not.
  */

@@ -96,20 +96,17 @@ test("runTestFile() ends what a test started and left behind", async () => {
 });
 
 test("testFileNeeds() reads the first five lines", async () => {
-  assert.equal(await testFileNeeds(await fileOf("// timeout: 300\n// serial: counts\n")), {
+  assert.equal(await testFileNeeds(await fileOf("// timeout: 300\n// postgres\n")), {
     timeoutSeconds: 300,
-    serial: true,
+    notQuick: false,
+    postgres: true,
+    only: false,
+  });
+  assert.equal(await testFileNeeds(await fileOf("\n\n\n\n\n// postgres\n")), {
     notQuick: false,
     postgres: false,
     only: false,
   });
-  assert.equal(await testFileNeeds(await fileOf("\n\n\n\n\n// serial\n")), {
-    serial: false,
-    notQuick: false,
-    postgres: false,
-    only: false,
-  });
-  assert.ok((await testFileNeeds(await fileOf("// postgres\n"))).postgres);
   assert.ok((await testFileNeeds(await fileOf("// not quick: it waits\n"))).notQuick);
 });
 
