@@ -141,7 +141,8 @@ for (const driver of drivers()) {
         await archivedAll(archive, [saved]);
         await database.query("CHECKPOINT");
         const [row] = await database.query<{ data_directory: string }>("SHOW data_directory");
-        const files = filesBelow(row!.data_directory);
+        // A file may be replaced while they are read: then they are read again, all of them.
+        const files = await eventually(() => filesBelow(row!.data_directory), "a moment at which no file goes");
         // The files are there to be read, and what was saved is found in them: then what is not found is not there.
         assert.ok(files.some((file) => file.includes(shown)), "the saved canary is in the files");
         assert.not.ok(files.some((file) => file.includes(hidden)), "the other one is not");
@@ -243,9 +244,14 @@ for (
 away.after(() => database.drop());
 away.run();
 
-/** The bytes of every file of a database, as text of one byte a character. */
-function filesBelow(dir: string): string[] {
-  return readdirSync(dir, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1"));
+/** The bytes of every file of a database, as text of one byte a character; `undefined` when one of them has gone. */
+function filesBelow(dir: string): string[] | undefined {
+  try {
+    return readdirSync(dir, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1"));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  }
 }
