@@ -66,7 +66,7 @@ async function openSite(options: { maxDeliveries?: number; leaseSeconds?: number
 test("a large value is stored once, beside the log, and goes when the log goes", async () => {
   await using site = await openSite();
   const { store, control } = site;
-  const request = requestOf({ input: "i".repeat(MB), replyTo: "a", resultTtlSeconds: 1, historyTtlSeconds: 2 });
+  const request = requestOf({ input: "i".repeat(MB), replyTo: "a", resultTtlSeconds: 1, historyTtlSeconds: 6 });
   const id = request.executionId;
   await store.log.request(request);
   const [[, work]] = await control.send<[[string, string[]]]>(["XRANGE", "mr:{0}:work", "-", "+"]);
