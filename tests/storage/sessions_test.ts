@@ -170,8 +170,11 @@ for (const driver of drivers()) {
     await refuses(() => sessions.merge("alice", { data: { a: 1 } }), "session_not_found");
     const { session } = await sessions.put("alice", { data: 1, ttlSeconds: 60 });
     assert.ok(session.expiresAt >= session.updatedAt + 60_000);
+    const [from, reads] = [performance.now(), [] as string[]];
     const later = await eventually(async () => {
-      const found = (await sessions.get("alice"))!;
+      const found = await sessions.get("alice");
+      reads.push(`${Math.round(performance.now() - from)} ms: ${found?.expiresAt}`);
+      assert.ok(found, `gone, though it ends at ${session.expiresAt}: ${reads.join(", ")}; now ${Date.now()}`);
       return found.expiresAt > session.expiresAt + 100 && found;
     }, "a later end");
     assert.is(later.version, session.version);
