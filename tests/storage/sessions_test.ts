@@ -170,20 +170,29 @@ for (const driver of drivers()) {
     await refuses(() => sessions.merge("alice", { data: { a: 1 } }), "session_not_found");
     const { session } = await sessions.put("alice", { data: 1, ttlSeconds: 60 });
     assert.ok(session.expiresAt >= session.updatedAt + 60_000);
-    const [from, reads] = [performance.now(), [] as string[]];
     const later = await eventually(async () => {
-      const found = await sessions.get("alice");
-      reads.push(`${Math.round(performance.now() - from)} ms: ${found?.expiresAt}`);
-      assert.ok(found, `gone, though it ends at ${session.expiresAt}: ${reads.join(", ")}; now ${Date.now()}`);
+      const found = (await sessions.get("alice"))!;
       return found.expiresAt > session.expiresAt + 100 && found;
     }, "a later end");
     assert.is(later.version, session.version);
-    const [kept] = (await sessions.list({ limit: 10 })).sessions;
+    const [kept] = await listed();
     assert.ok(kept!.expiresAt > session.expiresAt + 50, "its life is longer, and is not only said to be");
     const merged = await sessions.merge("alice", { data: { a: 1 }, ttlSeconds: 200 });
     assert.ok(merged.expiresAt >= later.expiresAt + 130_000);
-    const { sessions: listed } = await sessions.list({ limit: 10 });
-    assert.ok(Math.abs(listed[0]!.expiresAt - merged.expiresAt) < 60_000);
+    const [changed] = await listed();
+    assert.ok(Math.abs(changed!.expiresAt - merged.expiresAt) < 60_000);
+
+    /** All of them: a page may be empty where a Redis holds much else. */
+    async function listed() {
+      const all: { id: string; expiresAt: number }[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await sessions.list({ limit: 10, ...(cursor !== undefined && { cursor }) });
+        all.push(...page.sessions);
+        cursor = page.nextCursor;
+      } while (cursor !== undefined);
+      return all;
+    }
   });
 
   test("list() gives every session at least once, whatever it is called", async () => {
