@@ -30,7 +30,7 @@ Checks formatting, lint, types and import rules, runs every tests/**/*_test.ts a
 coverage (at least ${LINE_COVERAGE_FLOOR}% of the lines) and ends with a line "N passed, N failed". Exit code 1 on any failure.
 
   --quick         static checks, unit and contract tests: no end-to-end tests, no chaos, no benchmarks, no outages, no
-                  coverage; less than two minutes on two quiet cores
+                  coverage; two to three minutes on two cores
   --only <text>   run only the test files whose path contains this text, and no other checks; may be repeated
   --no-coverage   do not measure coverage
   --bail          stop after the first failure
