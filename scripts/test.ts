@@ -74,11 +74,11 @@ async function main(): Promise<number> {
 
   const paths = await testFiles();
   await makePackages();
-  const program = await makeProgram();
-  process.on("exit", () => rmSync(program.folder, { recursive: true, force: true }));
+  const program = paths.some((path) => SITES.test(path)) ? await makeProgram() : undefined;
+  if (program) process.on("exit", () => rmSync(program.folder, { recursive: true, force: true }));
   await using redis = await provideRedis();
   await using postgres = await providePostgres(paths);
-  const env = { ...testEnvironment(), TEST_PROGRAM: program.main, ...redis.env, ...postgres.env };
+  const env = { ...testEnvironment(), ...(program && { TEST_PROGRAM: program.main }), ...redis.env, ...postgres.env };
   const coverage = partial || options.quick || options["no-coverage"]
     ? undefined
     : await mkdtemp(join(tmpdir(), "millrace-coverage-"));

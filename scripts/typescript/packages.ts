@@ -4,7 +4,7 @@
  */
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { build, type Plugin } from "esbuild";
+import { build, type BuildOptions, type Plugin } from "esbuild";
 import { fileOf, PACKAGES, readPackages } from "./hooks.js";
 
 /** Those that cost most to load, by how they are written. */
@@ -19,11 +19,22 @@ const COSTLY: Readonly<Record<string, "CommonJS" | "modules">> = {
 };
 
 /** What CommonJS may expect that a module has not. */
-export const HEAD = `import { createRequire } from "node:module";
+const HEAD = `import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 const require = createRequire(import.meta.url);
 const __filename = fileURLToPath(import.meta.url);
 const __dirname = fileURLToPath(new URL(".", import.meta.url));`;
+
+/** How many files are made one, for the oldest Node that is supported. */
+export const WHOLE = {
+  bundle: true,
+  splitting: true,
+  platform: "node",
+  format: "esm",
+  target: "node20.19",
+  banner: { js: HEAD },
+  logLevel: "error",
+} as const satisfies BuildOptions;
 
 /** Makes them, unless that was done since packages were installed last. */
 export async function makePackages(): Promise<void> {
@@ -43,15 +54,9 @@ export async function makePackages(): Promise<void> {
   const { outputFiles } = await build({
     entryPoints: names.map((name) => ({ in: `whole:${name}`, out: fileOf(name).replace(/\.js$/, "") })),
     outdir: fileURLToPath(PACKAGES),
-    bundle: true,
-    splitting: true,
+    ...WHOLE,
     minifyWhitespace: true,
-    platform: "node",
-    format: "esm",
-    target: "node20.19",
-    banner: { js: HEAD },
     plugins: [whole],
-    logLevel: "error",
     write: false,
   });
   mkdirSync(PACKAGES, { recursive: true });

@@ -6,7 +6,7 @@ import { copyFileSync, mkdirSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { HEAD } from "./packages.ts";
+import { WHOLE } from "./packages.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const CACHE = join(ROOT, "node_modules/.cache");
@@ -28,14 +28,7 @@ export async function makeProgram(): Promise<MadeProgram> {
     absWorkingDir: ROOT,
     entryPoints: ENTRIES,
     outdir: join(folder, "dist"),
-    outExtension: { ".js": ".js" },
-    bundle: true,
-    splitting: true,
-    platform: "node",
-    format: "esm",
-    target: "node20.19",
-    banner: { js: HEAD },
-    logLevel: "error",
+    ...WHOLE,
   });
   copyFileSync(join(ROOT, "package.json"), join(folder, "package.json"));
   return { main: join(folder, "dist/main.js"), folder };

@@ -91,10 +91,10 @@ export async function runMain(
 }
 
 function spawnMain(args: readonly string[], env: Record<string, string>, runtime?: Runtime): ChildProcess {
-  const isMade = runtime === undefined && PROGRAM !== undefined;
-  const [command, ...rest] = isMade
-    ? [process.execPath, PROGRAM]
-    : [...RUNTIMES[runtime ?? "node"], `${root}src/main.ts`];
+  const source = runtime ?? (PROGRAM === undefined ? "node" : undefined);
+  const [command, ...rest] = source === undefined
+    ? [process.execPath, PROGRAM!]
+    : [...RUNTIMES[source], `${root}src/main.ts`];
   const { PATH = "", HOME = "", NODE_V8_COVERAGE } = process.env;
   return spawn(command, [...rest, ...args], {
     cwd: root,
@@ -105,7 +105,7 @@ function spawnMain(args: readonly string[], env: Record<string, string>, runtime
       PORT: "0",
       LOG_LEVEL: "info",
       DRAIN_SECONDS: "1",
-      NODE_V8_COVERAGE: !isMade && (runtime ?? "node") === "node" ? NODE_V8_COVERAGE : undefined,
+      NODE_V8_COVERAGE: source === "node" ? NODE_V8_COVERAGE : undefined,
       ...env,
     },
   });

@@ -4,8 +4,6 @@
 /**
  * The history, whole: what runs in a store is archived, and read from there as if the store still had it.
  */
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Archive } from "../../src/feed/archive.ts";
@@ -18,6 +16,7 @@ import type { Store } from "../../src/storage/store.ts";
 import { json, post } from "../http/harness.ts";
 import { chain, openWholeApp, type WholeApp } from "../http/whole_app.ts";
 import { drivers } from "../storage/drivers.ts";
+import { filesBelow } from "../support/database_files.ts";
 import { eventually } from "../support/eventually.ts";
 import { openDatabase } from "../support/postgres.ts";
 import { startProxy, type TcpProxy } from "../support/tcp_proxy.ts";
@@ -243,15 +242,3 @@ for (
 }
 away.after(() => database.drop());
 away.run();
-
-/** The bytes of every file of a database, as text of one byte a character; `undefined` when one of them has gone. */
-function filesBelow(dir: string): string[] | undefined {
-  try {
-    return readdirSync(dir, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => readFileSync(join(entry.parentPath, entry.name), "latin1"));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
-}
