@@ -34,6 +34,8 @@ export interface TestFileOptions {
   readonly timeoutSeconds?: number;
   /** By how much that is multiplied on this machine, 1 by default: see {@linkcode slowness}. */
   readonly slowness?: number;
+  /** The arguments of Node that start it, where it was made (`scripts/typescript/tests.ts`). Default: it is loaded as it is. */
+  readonly start?: readonly string[];
 }
 
 /** What the first five lines of a test file ask for. */
@@ -92,7 +94,7 @@ export async function runTestFile(path: string, options: TestFileOptions): Promi
   const start = performance.now();
   let output = "";
   // A process group of its own, so that what the test started dies with it.
-  const child = spawn(process.execPath, [...TYPESCRIPT, path], {
+  const child = spawn(process.execPath, options.start ?? [...TYPESCRIPT, path], {
     env: options.env,
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,

@@ -2,12 +2,13 @@
  * The loader that test files run under.
  */
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { withoutCoverage } from "../../scripts/command.ts";
 import { readPackages } from "../../scripts/typescript/hooks.js";
 import { TYPESCRIPT } from "../../scripts/typescript/loader.ts";
+import { makeTests } from "../../scripts/typescript/tests.ts";
 
 function run(args: readonly string[]): string {
   const env = withoutCoverage();
@@ -40,6 +41,15 @@ test("an error tells the line of the TypeScript at which it was thrown", () => {
   assert.is(first, second);
   const lines = readFileSync(new URL(import.meta.url), "utf8").split("\n");
   assert.is(first, 1 + lines.findIndex((text) => text.includes("const [first, second]")));
+});
+
+test("makeTests() makes files that start threads, read beside their sources, and tell their lines", async () => {
+  const { start, folder } = await makeTests(["tests/scripts/made.ts"]);
+  try {
+    assert.match(run(start("tests/scripts/made.ts")), /^42 const \[, line\] = .*new Error/);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 test.run();
