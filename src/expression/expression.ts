@@ -3,9 +3,9 @@
  * work, depth and size. Bare names read the input; `$trigger`, `$nodes` and `$execution` are bound. An expression
  * sees nothing else: not the host, not the environment, not a prototype.
  *
- * An evaluation begins on the main thread, with a budget of steps that takes a few milliseconds. One that exceeds it is
- * evaluated again from its beginning by a runner in another thread. Expressions have no side effects, so this cannot be
- * noticed.
+ * Plain paths and direct expressions (`direct.ts`) give their value at once, without JSONata. Any other evaluation begins
+ * on the main thread, with a budget of steps that takes a few milliseconds. One that exceeds it is evaluated again from
+ * its beginning by a runner in another thread. Expressions have no side effects, so this cannot be noticed.
  *
  * @example
  * ```ts
@@ -16,6 +16,7 @@
 import jsonata from "jsonata";
 import type { JsonValue } from "../lib/json.ts";
 import type { Scope } from "./scope.ts";
+import { compileDirect } from "./direct.ts";
 import { MAX_SEQUENCE, MAX_WEIGHT } from "./expression_limits.ts";
 import { ESCALATE, InlineLimits, inlineToTheEnd, Meter, type WorkLimit } from "./expression_meter.ts";
 import { plainPath, readPath } from "./expression_path.ts";
@@ -47,7 +48,8 @@ export interface ExpressionLimits {
 export interface Expression {
   readonly source: string;
   /**
-   * Returns a clean JSON value, `null` where there is none: at once for a plain path, else by a promise.
+   * Returns a clean JSON value, `null` where there is none: at once for a plain path or a direct expression, else by a
+   * promise.
    *
    * Throws or rejects with a `TerminalError` whose code is `expression_error`, `expression_timeout` or
    * `expression_limit`, or as its runner does.
@@ -63,10 +65,13 @@ export class ExpressionSyntaxError extends Error {
 /** The longest expression, in characters. */
 const MAX_SOURCE = 16_384;
 
+/** The smallest limit of depth within which every direct expression stays. */
+const DIRECT_DEPTH = 1000;
+
 /** Parses an expression. Throws {@linkcode ExpressionSyntaxError}. */
 export function compileExpression(source: string, limits: ExpressionLimits = {}): Expression {
   const { timeoutMs = 1000, maxDepth = 20_000, maxSize = MAX_WEIGHT, runner, workLimit } = limits;
-  const { path, use, start } = parse(source, maxDepth);
+  const { path, direct, use, start } = parse(source, maxDepth);
   const inline = new InlineLimits();
   const limitOf = workLimit ?? (() => runner === undefined ? inlineToTheEnd(timeoutMs) : inline.next());
 
@@ -94,11 +99,11 @@ export function compileExpression(source: string, limits: ExpressionLimits = {})
     return await runner.run(job, { owner: execution.workflowId, signal: scope.signal });
   }
 
-  if (path === undefined) return { source, evaluate: evaluateSlowly };
   return {
     source,
     evaluate(scope) {
-      const value = readPath(path, scope);
+      let value = path && readPath(path, scope);
+      if (value === undefined) value = direct?.(scope, { maxSize });
       return value === undefined ? evaluateSlowly(scope) : value;
     },
   };
@@ -118,6 +123,7 @@ function parse(source: string, maxDepth: number) {
     const ast = compiled.ast() as AstNode;
     // Before the tree is changed.
     const { path, use } = { path: plainPath(ast), use: scopeUse(ast) };
+    const direct = maxDepth < DIRECT_DEPTH ? undefined : compileDirect(ast);
     // The environment takes symbols too, though its type does not say so.
     const bind = compiled.assign as (name: string | symbol, value: unknown) => void;
     const { exitHook } = rewriteExpression(ast, bind);
@@ -145,7 +151,7 @@ function parse(source: string, maxDepth: number) {
       starting = meter;
       return compiled.evaluate(input, bindings);
     };
-    return { path, use, start };
+    return { path, direct, use, start };
   } catch (error) {
     if (error instanceof ExpressionRefused) {
       throw new ExpressionSyntaxError(`Cannot use "${shorten(source)}": ${error.message}`);

@@ -219,13 +219,17 @@ const NAMES = [
   ..."base64decode encodeUrlComponent encodeUrl decodeUrlComponent decodeUrl toMillis fromMillis clone".split(" "),
 ];
 
+/** JSONata's own functions, without their guards. */
+export const ORIGINALS: ReadonlyMap<string, FunctionDefinition> = new Map(
+  await Promise.all(NAMES.map(async (name): Promise<[string, FunctionDefinition]> => {
+    // A variable's value: JSONata gives its own definition of the function.
+    return [name, await jsonata(`$${name}`).evaluate(null) as FunctionDefinition];
+  })),
+);
+
 async function guardAll(): Promise<ReadonlyMap<string, unknown>> {
   const functions = new Map<string, unknown>();
-  for (const name of NAMES) {
-    // A variable's value: JSONata gives its own definition of the function.
-    const original = await jsonata(`$${name}`).evaluate(null) as FunctionDefinition;
-    functions.set(name, guard(name, original));
-  }
+  for (const [name, original] of ORIGINALS) functions.set(name, guard(name, original));
   const nowOriginal = await jsonata("$now").evaluate(null) as FunctionDefinition;
   const fromMillis = functions.get("fromMillis") as FunctionDefinition;
   functions.set("now", {

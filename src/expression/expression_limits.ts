@@ -56,7 +56,7 @@ const VALUES_A_UNIT = 16;
  * The weight of a value, in about the characters of its JSON, shared parts counted each time. Values in `weights` are
  * not walked again. Weighing counts as work.
  */
-export function weigh(value: unknown, meter: Meter, weights?: WeakMap<object, number>): number {
+export function weigh(value: unknown, meter: Pick<Meter, "work">, weights?: WeakMap<object, number>): number {
   let visits = 0;
   function visit(value: unknown, depth: number): number {
     if ((++visits & 255) === 0) meter.work(256 / VALUES_A_UNIT);

@@ -19,7 +19,8 @@ const ROOTS: Readonly<Record<string, PlainPath["root"]>> = {
   execution: "execution",
 };
 
-function hasOnly(node: AstNode, keys: readonly string[]): boolean {
+/** True if a node has none but these members. */
+export function hasOnly(node: AstNode, keys: readonly string[]): boolean {
   return Object.keys(node).every((key) => keys.includes(key));
 }
 

@@ -13,7 +13,7 @@ const MAX_RESULT_DEPTH = 200;
  * Makes a result plain JSON, in place: sequences become plain arrays, numbers that are not finite `null`. Parts of the
  * input are left unchanged: only values that the evaluation made need it.
  */
-export function cleanResult(result: unknown, options: { maxSize: number; meter: Meter }): JsonValue {
+export function cleanResult(result: unknown, options: { maxSize: number; meter: Pick<Meter, "work"> }): JsonValue {
   const { maxSize, meter } = options;
   let size = 0;
   let visits = 0;

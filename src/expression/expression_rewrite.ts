@@ -127,7 +127,8 @@ function keepDataUncalled({ procedure }: AstNode, bound: ReadonlySet<string>): v
   if (type === "variable" && DATA.has(value as string) && !bound.has(value as string)) procedure.type = " nothing";
 }
 
-function isLiteral(node: AstNode): boolean {
+/** True for a text, a number, `true`, `false` and `null`. */
+export function isLiteral(node: AstNode): boolean {
   return node.type === "string" || node.type === "number" || node.type === "value";
 }
 

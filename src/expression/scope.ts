@@ -3,8 +3,14 @@
  */
 import type { JsonValue } from "../lib/json.ts";
 
-/** Gives a value for an input: what a template of JSON with `{{ expressions }}` compiles to. */
-export type Template = (scope: Scope) => Promise<JsonValue>;
+/**
+ * Gives a value for an input: what a template of JSON with `{{ expressions }}` compiles to. By a promise only where one of
+ * its expressions does; so it may throw, as well as reject.
+ */
+export type Template = (scope: Scope) => JsonValue | Promise<JsonValue>;
+
+/** A {@linkcode Template} that always gives a promise, and never throws: for whoever does without a value that fails. */
+export type PromisedTemplate = (scope: Scope) => Promise<JsonValue>;
 
 /** The data that an expression can read. */
 export interface Scope {

@@ -9,9 +9,9 @@
  * const template = compileTemplate({ hello: "Dear {{ body.name }}" }, { pointer: "", fault: console.error });
  * ```
  */
-import { type JsonValue } from "../lib/json.ts";
+import { type JsonObject, type JsonValue, setMember } from "../lib/json.ts";
 import { freezeConstant } from "./constant.ts";
-import type { Scope, Template } from "./scope.ts";
+import type { PromisedTemplate, Scope, Template } from "./scope.ts";
 import { compileExpression, type Expression, type ExpressionLimits, ExpressionSyntaxError } from "./expression.ts";
 import { MAX_WEIGHT } from "./expression_limits.ts";
 import { OutputBudget } from "./output_budget.ts";
@@ -31,10 +31,11 @@ export interface TemplateOptions {
   readonly budget?: ParseBudget;
 }
 
+/** Something to evaluate; gives a promise only where an expression does. */
+type Evaluate = (scope: Scope, room: OutputBudget) => JsonValue | Promise<JsonValue>;
+
 /** A part of a template: a constant, or something to evaluate. */
-type Part =
-  | { readonly constant: JsonValue }
-  | { readonly evaluate: (scope: Scope, room: OutputBudget) => JsonValue | Promise<JsonValue> };
+type Part = { readonly constant: JsonValue } | { readonly evaluate: Evaluate };
 
 /** True for a string with an expression in it. */
 export function hasExpression(value: unknown): value is string {
@@ -48,17 +49,22 @@ export function pointerSegment(key: string | number): string {
 
 /**
  * Compiles a template. Its values must not be changed: parts without expressions are frozen, and shared by all
- * evaluations. It rejects with a `TerminalError`: those of expressions, or `output_too_large`.
+ * evaluations. It throws or rejects with a `TerminalError`: those of expressions, or `output_too_large`.
  */
 export function compileTemplate(value: JsonValue, options: TemplateOptions): Template {
   const { maxOutputBytes = MAX_WEIGHT, budget = new ParseBudget() } = options;
   const part = compilePart(value, options.pointer, { ...options, budget });
   if ("constant" in part) {
     const { constant } = part;
-    return () => Promise.resolve(constant);
+    return () => constant;
   }
   const { evaluate } = part;
-  return async (scope) => await evaluate(scope, new OutputBudget(maxOutputBytes));
+  return (scope) => evaluate(scope, new OutputBudget(maxOutputBytes));
+}
+
+/** The same template, with every value and every failure in a promise. */
+export function promised(template: Template): PromisedTemplate {
+  return async (scope) => await template(scope);
 }
 
 type PartOptions = TemplateOptions & { readonly budget: ParseBudget };
@@ -73,30 +79,41 @@ function compilePart(value: JsonValue, pointer: string, options: PartOptions): P
   const isList = Array.isArray(value);
   if (parts.every((part) => "constant" in part)) return { constant: freezeConstant(value) };
   for (const part of parts) if ("constant" in part) freezeConstant(part.constant);
-  return {
-    async evaluate(scope, room) {
-      const result: JsonValue = isList ? [] : {};
-      for (let index = 0; index < parts.length; index++) {
-        const part = parts[index] as Part;
-        let item: JsonValue | Promise<JsonValue>;
-        if ("constant" in part) item = part.constant;
-        else {
-          item = part.evaluate(scope, room);
-          if (item instanceof Promise) item = await item;
-        }
-        if (Array.isArray(result)) result.push(item);
-        else setOwn(result, keys[index] as string, item);
-      }
-      return result;
-    },
-  };
+  const items = parts.map((part): Evaluate => "constant" in part ? () => part.constant : part.evaluate);
+  function add(result: JsonObject | JsonValue[], item: JsonValue, index: number): JsonObject | JsonValue[] {
+    if (Array.isArray(result)) result.push(item);
+    else setMember(result, keys[index] as string, item);
+    return result;
+  }
+  return { evaluate: (scope, room) => evaluateEach(items, { scope, room, made: isList ? [] : {}, add }) };
 }
 
-/** Sets a member whose name came from outside: `__proto__` stays data. */
-function setOwn(object: Record<string, JsonValue>, key: string, value: JsonValue): void {
-  if (key === "__proto__") {
-    Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true });
-  } else object[key] = value;
+/** How the values of parts are put together, and for what they are evaluated. */
+interface Making<T> {
+  readonly scope: Scope;
+  readonly room: OutputBudget;
+  /** What there is before the first part. */
+  readonly made: T;
+  readonly add: (made: T, value: JsonValue, index: number) => T;
+}
+
+/** Evaluates parts in turn: at once up to the first promise, by a promise from there on. */
+function evaluateEach<T>(parts: readonly Evaluate[], { scope, room, made, add }: Making<T>): T | Promise<T> {
+  for (let index = 0; index < parts.length; index++) {
+    const value = parts[index]!(scope, room);
+    if (value instanceof Promise) return goOn(value, index);
+    made = add(made, value, index);
+  }
+  return made;
+
+  async function goOn(first: Promise<JsonValue>, start: number): Promise<T> {
+    made = add(made, await first, start);
+    for (let index = start + 1; index < parts.length; index++) {
+      const value = parts[index]!(scope, room);
+      made = add(made, value instanceof Promise ? await value : value, index);
+    }
+    return made;
+  }
 }
 
 function compileText(text: string, pointer: string, options: PartOptions): Part {
@@ -133,15 +150,15 @@ function compileText(text: string, pointer: string, options: PartOptions): Part 
       },
     };
   }
+  const texts = parts.map((part): Evaluate => typeof part === "string" ? () => part : part.evaluate);
   return {
-    async evaluate(scope, room) {
-      let result = "";
-      for (const part of parts) {
-        const text = typeof part === "string" ? part : toText(await part.evaluate(scope), room);
+    evaluate(scope, room) {
+      function add(made: string, value: JsonValue): string {
+        const text = toText(value, room);
         room.takeText(text.length);
-        result += text;
+        return made + text;
       }
-      return result;
+      return evaluateEach(texts, { scope, room, made: "", add });
     },
   };
 }

@@ -206,7 +206,7 @@ async function evaluate(
     let isTemplate = true;
     template = compileTemplate(parameters, { pointer: "", fault: () => isTemplate = false, ...(limits && { limits }) });
     // What only looks like an expression is compared as it stands.
-    if (!isTemplate) template = () => Promise.resolve(parameters);
+    if (!isTemplate) template = () => parameters;
     templates.set(parameters, template);
   }
   return await template(scope);
