@@ -20,6 +20,7 @@ const input = {
     empty: [],
     one: [7],
     total: 0.1,
+    rows: [{ cells: [[1]] }, { cells: [] }],
   },
 };
 const scope = scopeOf(input, { trigger: { method: "POST" }, nodes: { sum: { total: 11 } } });
@@ -39,6 +40,8 @@ const DIRECT: readonly [string, unknown][] = [
   ["body.items[0].tags", ["x", "y"]],
   ["body.items.tags[0]", "x"],
   ["body.items.name", ["a", "b"]],
+  ["body.rows[0].cells[0]", [1]],
+  ["body.rows.cells[0]", 1],
   ["(body.items.name)[1]", "b"],
   ["body.items.missing", null],
   ["body.empty.name", null],
