@@ -32,6 +32,26 @@ test("compileTemplate() makes a string when text or another expression stands be
   assert.is(await render("{{ list }}, {{ nil }}, {{ n = 2 }}."), '[1,"a"], , true.');
 });
 
+test("compileTemplate() gives its value at once, unless an expression of it gives a promise", async () => {
+  const scope = scopeOf({ n: 2, s: "x" });
+  const atOnce = { a: ["{{ n * 2 }}", 1], b: "{{ s }}{{ n }}", c: { d: "{{ s & n }}" } };
+  assert.equal(compile(atOnce)(scope), { a: [4, 1], b: "x2", c: { d: "x2" } });
+  const [now, later] = ["{{ n }}", "{{ $reverse([n]) }}"];
+  for (const [first, second, third] of [[later, now, now], [now, later, now], [now, now, later], [later, later, now]]) {
+    const parts = [first!, second!, third!];
+    const values = parts.map((part) => part === now ? 2 : [2]);
+    const [list, text] = [parts, `<${parts.join("|")}>`].map((value) => compile(value)(scope));
+    assert.instance(list, Promise);
+    assert.equal(await list, values);
+    assert.is(await text, `<${values.map((value) => JSON.stringify(value)).join("|")}>`);
+    assert.equal(await compile({ one: first!, two: { three: [second!] }, "": third! })(scope), {
+      one: values[0],
+      two: { three: [values[1]] },
+      "": values[2],
+    });
+  }
+});
+
 test("compileTemplate() finds the end of an expression that holds braces itself", async () => {
   assert.equal(await render('{{ {"a": {"b": n}} }}'), { a: { b: 2 } });
   assert.equal(await render('{{{"a": {"b": n}}}}'), { a: { b: 2 } });
