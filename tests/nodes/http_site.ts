@@ -11,6 +11,7 @@ import { createGuardedFetch } from "../../src/nodes/guarded_fetch.ts";
 import { createNodeTypes } from "../../src/nodes/registry.ts";
 import { compileDefinition } from "../../src/workflow/compile.ts";
 import type { NodeContext } from "../../src/workflow/definition.ts";
+import type { NodeTypes } from "../../src/workflow/node_type.ts";
 import type { TakeTurn } from "../../src/workflow/node_rate_limit.ts";
 import { contextOf } from "../expression/scope.ts";
 
@@ -21,6 +22,9 @@ export interface Seen {
   headers: IncomingMessage["headers"];
   body: string;
 }
+
+/** What may be called, unless a test says otherwise. */
+const USUAL = ["127.0.0.1"];
 
 /** Requests that the site received, oldest first. */
 export const seen: Seen[] = [];
@@ -85,6 +89,19 @@ export async function openSite(): Promise<{ port: number; origin: string; close:
   return { port, origin: `http://127.0.0.1:${port}`, close };
 }
 
+/** The node types of a cache, made once: their schemas cost more than a call. */
+const typesOf = new WeakMap<Caches, NodeTypes>();
+
+function cachedTypes(caches: Caches): NodeTypes {
+  const known = typesOf.get(caches);
+  if (known !== undefined) return known;
+  // Each call has connections of its own all the same.
+  const fetch: typeof globalThis.fetch = (...args) => createGuardedFetch({ allow: USUAL })(...args);
+  const types = createNodeTypes({ fetch, caches });
+  typesOf.set(caches, types);
+  return types;
+}
+
 /** Runs an `httpRequest` node. */
 export function call(
   parameters: object,
@@ -99,12 +116,14 @@ export function call(
     takeTurn?: TakeTurn;
   } = {},
 ) {
-  const { allow = ["127.0.0.1"], context = {}, lookup, input = {}, caches, node, takeTurn } = options;
-  const fetch = createGuardedFetch({ allow, ...(lookup && { lookup }) });
+  const { allow = USUAL, context = {}, lookup, input = {}, caches, node, takeTurn } = options;
+  const nodeTypes = caches !== undefined && allow === USUAL && lookup === undefined
+    ? cachedTypes(caches)
+    : createNodeTypes({ fetch: createGuardedFetch({ allow, ...(lookup && { lookup }) }), caches });
   const { run } = compileDefinition({
     nodes: [{ id: "start", type: "manual" }, { id: "node", type: "httpRequest", parameters, ...node }],
     connections: [{ from: "start", to: "node" }],
-  }, { nodeTypes: createNodeTypes({ fetch, caches }), takeTurn });
+  }, { nodeTypes, takeTurn });
   return (run.get("node") as NonNullable<ReturnType<typeof run.get>>)(contextOf(input, context));
 }
 
