@@ -7,7 +7,14 @@ import { unlessAborted } from "../lib/delay.ts";
 import { checkJson, type JsonValue } from "../lib/json.ts";
 import { NodeError, type NodeErrorData, RetryableError, TerminalError } from "../lib/errors.ts";
 import type { Scope } from "../expression/scope.ts";
-import type { CompiledWorkflow, NodeContext, NodeReport, NodeResult, NodeWait } from "../workflow/definition.ts";
+import type {
+  CompiledWorkflow,
+  NodeContext,
+  NodeReport,
+  NodeResult,
+  NodeRun,
+  NodeWait,
+} from "../workflow/definition.ts";
 import type { GraphNode } from "../workflow/graph.ts";
 
 /** What an attempt is made with. */
@@ -45,35 +52,65 @@ export interface Failure {
   readonly retryable: boolean;
 }
 
-/** Runs the node once; never throws. */
-export async function attemptNode(
+/** What came of an attempt. */
+export type Attempted = NodeResult | NodeWait | Failure;
+
+/** Runs the node once; never throws nor rejects. What needs no promise comes at once. */
+export function attemptNode(
   node: GraphNode,
   attempt: Attempt,
   context: AttemptContext,
-): Promise<NodeResult | NodeWait | Failure> {
-  const { workflow, outputLimitBytes, clock, signal } = context;
+): Attempted | Promise<Attempted> {
   const { timeoutSeconds } = node.definition;
-  const limit = timeoutSeconds === undefined ? undefined : startLimit(timeoutSeconds, clock);
-  const signalOf = () => limit === undefined ? signal() : AbortSignal.any([signal(), limit.signal]);
+  if (timeoutSeconds !== undefined) return attemptWithin(timeoutSeconds, node, attempt, context);
   try {
-    const done = workflow.run.get(node.id)!(new Given(node.id, attempt, { context, signalOf }));
-    const result = limit === undefined ? await done : await unlessAborted(limit.signal, () => done);
-    if ("waitUntil" in result) {
-      // A wait that its time does not allow ends with its time.
-      return limit === undefined || result.waitUntil <= limit.endsAt
-        ? result
-        : await unlessAborted(signalOf(), () => new Promise<never>(() => {}));
-    }
-    const fault = checkJson(result.output, { maxDepth: 250, maxSize: outputLimitBytes });
-    if (fault === undefined) return result;
-    return { error: { ...OUTPUT_FAULTS[fault](outputLimitBytes), node: node.id }, retryable: false };
+    const made = runNode(node, attempt, { context, signalOf: context.signal });
+    if (!(made instanceof Promise)) return checked(node, made, context);
+    return made.then((result) => checked(node, result, context)).catch((thrown) => failureOf(node, thrown));
   } catch (thrown) {
-    const error = limit?.signal.aborted ? limit.signal.reason : thrown;
-    const retryable = !(error instanceof TerminalError);
-    return { error: { ...errorData(error), node: node.id }, retryable };
-  } finally {
-    limit?.stop();
+    return failureOf(node, thrown);
   }
+}
+
+/** As {@linkcode attemptNode}, with the node's own time. */
+async function attemptWithin(
+  timeoutSeconds: number,
+  node: GraphNode,
+  attempt: Attempt,
+  context: AttemptContext,
+): Promise<Attempted> {
+  const limit = startLimit(timeoutSeconds, context.clock);
+  const signalOf = () => AbortSignal.any([context.signal(), limit.signal]);
+  try {
+    const result = await unlessAborted(limit.signal, async () => await runNode(node, attempt, { context, signalOf }));
+    if (!("waitUntil" in result) || result.waitUntil <= limit.endsAt) return checked(node, result, context);
+    // A wait that its time does not allow ends with its time.
+    return await unlessAborted(signalOf(), () => new Promise<never>(() => {}));
+  } catch (thrown) {
+    return failureOf(node, limit.signal.aborted ? limit.signal.reason : thrown);
+  } finally {
+    limit.stop();
+  }
+}
+
+function runNode(
+  node: GraphNode,
+  attempt: Attempt,
+  given: { context: AttemptContext; signalOf: () => AbortSignal },
+): ReturnType<NodeRun> {
+  return given.context.workflow.run.get(node.id)!(new Given(node.id, attempt, given));
+}
+
+/** The result, unless its output breaks a bound. */
+function checked(node: GraphNode, result: NodeResult | NodeWait, { outputLimitBytes }: AttemptContext): Attempted {
+  if ("waitUntil" in result) return result;
+  const fault = checkJson(result.output, { maxDepth: 250, maxSize: outputLimitBytes });
+  if (fault === undefined) return result;
+  return { error: { ...OUTPUT_FAULTS[fault](outputLimitBytes), node: node.id }, retryable: false };
+}
+
+function failureOf(node: GraphNode, error: unknown): Failure {
+  return { error: { ...errorData(error), node: node.id }, retryable: !(error instanceof TerminalError) };
 }
 
 /** What a node is given; what few ask for is made when they do. */

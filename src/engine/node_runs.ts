@@ -9,7 +9,7 @@ import type { ExecutionResult } from "../execution/result.ts";
 import type { NodeReport } from "../workflow/definition.ts";
 import type { GraphNode } from "../workflow/graph.ts";
 import { interrupt } from "./advance.ts";
-import { type Attempt, type AttemptContext, attemptNode, type Failure } from "./attempt.ts";
+import { type Attempt, type AttemptContext, type Attempted, attemptNode, type Failure } from "./attempt.ts";
 import { earlyReplyOf, type Ran } from "./outcome.ts";
 import { ProgressReports } from "./progress_reports.ts";
 import { retryDelayMs } from "./retry.ts";
@@ -73,24 +73,43 @@ export class NodeRuns {
       this.#running.delete(node.id);
       onDone(node.id, error);
     };
-    this.#run(node, { input, attempt, startedAt, ...waited }).then(() => done(), done);
+    const make = { input, attempt, startedAt, ...waited };
+    try {
+      const run = node.hasSideEffects ? this.#runOutside(node, make) : this.#run(node, make);
+      if (run === undefined) done();
+      else run.then(() => done(), done);
+    } catch (error) {
+      done(error);
+    }
   }
 
-  async #run(node: GraphNode, attempt: Omit<Attempt, "progress">): Promise<void> {
-    const { ran, context, apply, flush, isPaused, isStopped } = this.#options;
-    if (node.hasSideEffects) {
-      await flush();
-      if (isStopped()) return;
-      // Its start is in the log, but nothing has been done: after the pause it starts again.
-      if (isPaused()) return interrupt(ran.state, node.id);
-    }
+  /** Runs what does something outside, once all before it is written. */
+  async #runOutside(node: GraphNode, attempt: Omit<Attempt, "progress">): Promise<void> {
+    const { ran: { state }, flush, isPaused, isStopped } = this.#options;
+    await flush();
+    if (isStopped()) return;
+    // Its start is in the log, but nothing has been done: after the pause it starts again.
+    if (isPaused()) return interrupt(state, node.id);
+    await this.#run(node, attempt);
+  }
+
+  /** Runs a node, at once where no promise is needed. */
+  #run(node: GraphNode, attempt: Omit<Attempt, "progress">): void | Promise<void> {
     // Most nodes report nothing.
     let reports: ProgressReports | undefined;
     const progress = (report: NodeReport) => (reports ??= this.#reportsOf(node.id)).take(report);
-    const outcome = await attemptNode(node, { ...attempt, progress }, context);
-    (reports ??= NONE).end();
+    const end = (outcome: Attempted) => {
+      (reports ??= NONE).end();
+      return this.#end(node, attempt.attempt, outcome);
+    };
+    const outcome = attemptNode(node, { ...attempt, progress }, this.#options.context);
+    return outcome instanceof Promise ? outcome.then(end) : end(outcome);
+  }
+
+  #end(node: GraphNode, attempt: number, outcome: Attempted): void | Promise<void> {
+    const { ran, apply, flush, isStopped } = this.#options;
     if (isStopped()) return;
-    if ("error" in outcome) return this.#failed(node, attempt.attempt, outcome);
+    if ("error" in outcome) return this.#failed(node, attempt, outcome);
     if ("waitUntil" in outcome) {
       return apply({ type: "node.waiting", node: node.id, data: { until: outcome.waitUntil } });
     }
@@ -99,7 +118,7 @@ export class NodeRuns {
     const data = { output, ...(outputs && { outputs }), ...(node.responds && { responds: true as const }) };
     const reply = earlyReplyOf(ran, node, output);
     apply({ type: "node.completed", node: node.id, data }, reply);
-    if (reply !== undefined) await flush();
+    if (reply !== undefined) return flush();
   }
 
   #reportsOf(node: string): ProgressReports {

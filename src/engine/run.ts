@@ -10,6 +10,7 @@
  *    what is due, go by the store's.
  * 4. After the signal of this run aborts, nothing more is journaled; the result of a node that ends late is dropped.
  */
+import { Deadline } from "../lib/deadline.ts";
 import { LONGEST_DELAY_MS } from "../lib/delay.ts";
 import type { JsonValue } from "../lib/json.ts";
 import { AppendRefusedError, TerminalError } from "../lib/errors.ts";
@@ -53,6 +54,8 @@ class Run {
   #stopped: { readonly reason: unknown } | undefined;
   #failure: unknown;
   #wake: (() => void) | undefined;
+  /** A node has ended since the last decision. */
+  #changed = false;
   #begun = false;
   #tags: Record<string, string> | undefined;
 
@@ -88,6 +91,7 @@ class Run {
       isPaused: () => control.paused,
       isStopped: () => this.#stopped !== undefined,
       onDone: (nodeId, error) => {
+        this.#changed = true;
         this.#frontier.touch(nodeId);
         if (error !== undefined) this.#fail(error);
         this.#wake?.();
@@ -102,15 +106,19 @@ class Run {
     control.onResume(() => this.#wake?.());
     const givenMs = this.#state.requestedAt + timeoutSeconds * 1000 - this.#now();
     const endsAt = performance.now() + givenMs;
-    const deadline = setTimeout(() => this.#stop(TIMED_OUT), Math.min(Math.max(0, givenMs), LONGEST_DELAY_MS));
+    const deadline = new Deadline(givenMs, () => this.#stop(TIMED_OUT));
     try {
       if (control.stopped !== undefined) throw control.stopped.reason;
       if (workflow.tags !== undefined && this.#state.startedAt === undefined) this.#tags = await this.#makeTags();
       for (;;) {
+        this.#changed = false;
         const decision = this.#decide(endsAt);
         const goesOn = decision.end !== undefined || !control.paused;
         if (goesOn) this.#carryOut(decision);
         if (decision.end !== undefined) return await this.#end(outcomeOf(this.#ran, decision.end, this.#now()));
+        if (this.#failure !== undefined) throw this.#failure;
+        // Nodes ended as soon as they were started.
+        if (this.#changed) continue;
         const leftMs = endsAt - performance.now();
         if (!goesOn && this.#nodes.size === 0 && leftMs > SUSPEND_AFTER_MS) {
           const outcome = await this.#journal.suspend({ delayMs: leftMs, forPause: true });
@@ -133,7 +141,7 @@ class Run {
       if (error instanceof AppendRefusedError) return await this.#endRefused(error);
       throw error;
     } finally {
-      clearTimeout(deadline);
+      deadline.leave();
       control.onStop(undefined);
       this.#journal.discard();
       this.#stop(ENDED);

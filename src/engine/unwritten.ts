@@ -76,5 +76,9 @@ export class UnwrittenQueue implements Pick<WorkQueue, "append" | "suspend" | "f
 
 /** Says in `execution.started` which way it was. */
 function onWay(events: readonly LogEvent[], way: Way): LogEvent[] {
-  return events.map((event) => event.type === "execution.started" ? { ...event, data: { ...event.data, way } } : event);
+  const said = [...events];
+  const at = said.findIndex(({ type }) => type === "execution.started");
+  const started = said[at];
+  if (started?.type === "execution.started") said[at] = { ...started, data: { ...started.data, way } };
+  return said;
 }

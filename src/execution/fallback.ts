@@ -115,13 +115,15 @@ export class Fallback {
     if (isAway()) return await this.#inMemory(submission);
     const lost = this.#lost.signal;
     const startedAt = performance.now();
-    const signal = submission.signal === undefined ? lost : AbortSignal.any([submission.signal, lost]);
+    const { signal: gone } = submission;
+    let signal: AbortSignal | undefined;
+    const either = () => signal ??= gone === undefined ? lost : AbortSignal.any([gone(), lost]);
     try {
-      const submitted = await submit({ ...submission, signal });
+      const submitted = await submit({ ...submission, signal: either });
       if (submitted.reply === undefined) return submitted;
       return this.#watched(submitted, submission, { lost, startedAt });
     } catch (error) {
-      if (submission.signal?.aborted || !(lost.aborted || isAwayError(error))) throw error;
+      if (submission.signal?.().aborted || !(lost.aborted || isAwayError(error))) throw error;
       return await this.#inMemory(submission, { executionId: executionIdOf(error), startedAt });
     }
   };
@@ -132,9 +134,9 @@ export class Fallback {
     const wait = async (): Promise<Reply> => {
       try {
         const reply = await submitted.reply!;
-        if (reply.interrupted !== "caller gone" || !since.lost.aborted || submission.signal?.aborted) return reply;
+        if (reply.interrupted !== "caller gone" || !since.lost.aborted || submission.signal?.().aborted) return reply;
       } catch (error) {
-        if (submission.signal?.aborted || !(since.lost.aborted && isAwayError(error))) throw error;
+        if (submission.signal?.().aborted || !(since.lost.aborted && isAwayError(error))) throw error;
       }
       const { startedAt } = since;
       const again = await this.#inMemory(submission, { executionId: submitted.executionId, startedAt });

@@ -3,7 +3,7 @@
  *
  * @example
  * ```ts
- * const waiter = replies.wait(executionId, { timeoutMs: 30_000, signal });
+ * const waiter = replies.wait(executionId, { timeoutMs: 30_000, signal: () => signal });
  * await log.request({ ...request, replyTo: replies.instance });
  * const { result, interrupted } = await waiter.reply;
  * ```
@@ -24,6 +24,12 @@ export interface ReplyWait {
   readonly timeoutMs: number;
   /** Aborts when the caller disconnects. */
   readonly signal?: AbortSignal | undefined;
+}
+
+/** How long a caller waits for an execution that it starts. */
+export interface CallerWait extends Omit<ReplyWait, "signal"> {
+  /** Gives the signal that aborts when the caller disconnects. Asked for once the wait lasts: making it costs. */
+  readonly signal?: (() => AbortSignal) | undefined;
 }
 
 /** A caller that waits for the reply to an execution that is about to be requested. */
@@ -60,9 +66,9 @@ export interface Replies {
   /**
    * Registers a waiter. Register before the request: a reply without a waiter is dropped.
    *
-   * @throws {MillraceError} `too_many_waiters`, `shutting_down`; and the signal's reason if it has aborted
+   * @throws {MillraceError} `too_many_waiters`, `shutting_down`
    */
-  wait(executionId: string, options: ReplyWait): Waiter;
+  wait(executionId: string, options: CallerWait): Waiter;
 
   /** Registers a follower of a log. */
   follow(options: ReplyWait): Follower;

@@ -33,8 +33,11 @@ import { waitForResult } from "./wait_on_log.ts";
 export interface Submission extends Omit<RequestParts, "historyTtlSeconds"> {
   /** Absent: the reply is not waited for. */
   readonly wait?: SubmissionWait | undefined;
-  /** Aborts when the submitter disconnects: an append whose outcome is unknown is then not sent again. */
-  readonly signal?: AbortSignal | undefined;
+  /**
+   * Gives the signal that aborts when the submitter disconnects: an append whose outcome is unknown is then not sent
+   * again, and a wait that lasts ends.
+   */
+  readonly signal?: (() => AbortSignal) | undefined;
 }
 
 /** How the reply is waited for. */
@@ -77,8 +80,7 @@ export interface Submitted {
  *
  * @throws {MillraceError} what `ExecutionLog.request` throws; `invalid_lock` where `settings.lock` has no value;
  * `unavailable` when nothing was started for certain, `outcome_unknown` (with the execution's id) when nobody can say,
- * `too_many_waiters` and `shutting_down` when somebody would wait; and the signal's reason when it had aborted before
- * anything was done
+ * `too_many_waiters` and `shutting_down` when somebody would wait
  */
 export type Submit = (submission: Submission) => Promise<Submitted>;
 
@@ -114,7 +116,7 @@ export function createSubmit({ log, replies, local, historyTtlSeconds }: SubmitO
     const drawn = makeRequest(log, { ...parts, historyTtlSeconds });
     const { lock } = parts.workflow;
     const made = lock === undefined ? drawn : await locked(drawn, lock);
-    const isOver = () => replies.closed || signal?.aborted === true;
+    const isOver = () => replies.closed || signal?.().aborted === true;
     if (wait === undefined) {
       const { executionId, way } = await append(made, parts.workflow, isOver);
       return { executionId, replayed: executionId !== made.executionId, way };
@@ -139,7 +141,7 @@ export function createSubmit({ log, replies, local, historyTtlSeconds }: SubmitO
     waiter.abandon();
     const reply = waitForEarlier({ log, replies }, executionId, {
       timeoutMs: until - performance.now(),
-      signal,
+      signal: signal?.(),
       replyEarly,
     });
     reply.catch(() => {});

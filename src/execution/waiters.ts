@@ -2,30 +2,37 @@
  * The registry of those who wait on this instance, the same for every driver. The callers' side of it is the port
  * {@linkcode Replies}; the rest is for the driver, which hands replies in.
  */
+import { Deadline } from "../lib/deadline.ts";
 import { MillraceError } from "../lib/errors.ts";
-import { LONGEST_DELAY_MS } from "../lib/delay.ts";
 import type { ExecutionResult } from "./result.ts";
-import type { Follower, Interruption, Replies, Reply, ReplyWait, Waiter } from "./replies.ts";
+import type { CallerWait, Follower, Interruption, Replies, Reply, ReplyWait, Waiter } from "./replies.ts";
 
-/** Common to every wait: its deadline, and the signal of the caller that waits. */
+/** Common to every wait: its deadline, and the signal of the caller, which is made and heard where the wait lasts. */
 abstract class Wait {
   interrupted: Interruption | undefined;
-  readonly #signal: AbortSignal | undefined;
-  readonly #onAbort = () => this.interrupt("caller gone");
-  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #deadline: Deadline;
+  #signal: AbortSignal | undefined;
+  #onAbort: (() => void) | undefined;
 
-  constructor({ timeoutMs, signal }: ReplyWait) {
-    this.#signal = signal;
-    this.#timer = setTimeout(() => this.interrupt("deadline"), Math.min(timeoutMs, LONGEST_DELAY_MS));
-    signal?.addEventListener("abort", this.#onAbort);
+  constructor({ timeoutMs, signal }: CallerWait) {
+    const onLasting = signal === undefined ? {} : { onLasting: () => this.hear(signal()) };
+    this.#deadline = new Deadline(timeoutMs, () => this.interrupt("deadline"), onLasting);
   }
 
   /** Ends the wait without a result. */
   abstract interrupt(why: Interruption): void;
 
+  /** Ends the wait when the caller goes, which it may have done. */
+  protected hear(signal: AbortSignal): void {
+    if (signal.aborted) return this.interrupt("caller gone");
+    this.#signal = signal;
+    this.#onAbort = () => this.interrupt("caller gone");
+    signal.addEventListener("abort", this.#onAbort);
+  }
+
   protected release(): void {
-    clearTimeout(this.#timer);
-    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#deadline.leave();
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener("abort", this.#onAbort);
   }
 }
 
@@ -41,7 +48,7 @@ class Caller extends Wait implements Waiter {
   #resolve!: (reply: Reply) => void;
   #reject!: (reason: unknown) => void;
 
-  constructor(options: ReplyWait, leave: () => void) {
+  constructor(options: CallerWait, leave: () => void) {
     super(options);
     this.#leave = leave;
     this.reply = new Promise((resolve, reject) => {
@@ -77,10 +84,10 @@ class LogFollower extends Wait implements Follower {
   readonly #leave: (follower: LogFollower) => void;
   readonly #controller = new AbortController();
 
-  constructor(options: ReplyWait, leave: (follower: LogFollower) => void) {
-    super(options);
+  constructor({ timeoutMs, signal }: ReplyWait, leave: (follower: LogFollower) => void) {
+    super({ timeoutMs });
     this.#leave = leave;
-    if (options.signal?.aborted) this.interrupt("caller gone");
+    if (signal !== undefined) this.hear(signal);
   }
 
   get signal(): AbortSignal {
@@ -122,14 +129,13 @@ export class Waiters implements Replies {
     return this.#closedFor !== undefined;
   }
 
-  wait(executionId: string, options: ReplyWait): Waiter {
+  wait(executionId: string, options: CallerWait): Waiter {
     if (this.closed) throw new MillraceError("shutting_down", "The instance is shutting down and has started nothing");
     if (this.#callers.size >= this.#limit) {
       throw new MillraceError("too_many_waiters", `${this.#limit} callers are waiting on this instance already`, {
         headers: { "retry-after": "1" },
       });
     }
-    options.signal?.throwIfAborted();
     const caller: Caller = new Caller(options, () => {
       // Another waiter may have registered for the same execution.
       if (this.#callers.get(executionId) === caller) this.#callers.delete(executionId);

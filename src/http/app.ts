@@ -7,7 +7,7 @@
  * const response = await app.request("/health");
  * ```
  */
-import { type Handler, Hono } from "hono";
+import { Hono } from "hono";
 import { MillraceError } from "../lib/errors.ts";
 import { bearerAuth } from "./frame/auth.ts";
 import { audit } from "./api/audit.ts";
@@ -33,7 +33,7 @@ import { replay } from "./api/replay.ts";
 import { recordings } from "./api/recordings.ts";
 import { sessions } from "./api/sessions.ts";
 import { sameOriginOnly } from "./frame/same_origin.ts";
-import { webhooks } from "./webhook/webhook.ts";
+import { type CallWebhook, webhooks } from "./webhook/webhook.ts";
 import { workflowState } from "./api/workflow_state.ts";
 import { workflows } from "./api/workflows.ts";
 
@@ -49,7 +49,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   );
   // Before the frame, which therefore never runs for it: the hot path brings its own.
   const callWebhook = webhooks(deps, bodies);
-  app.all("/webhook/*", callWebhook);
+  app.all("/webhook/*", (c) => callWebhook(c.req.raw, c.env));
   app.use("*", frame(deps), sameOriginOnly(deps.config));
   app.use("/api/*", bearerAuth(deps.config.apiTokens), audited(deps));
   workflows(app, deps, bodies);
@@ -72,21 +72,18 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   designer(app, deps, bodies);
   audit(app, deps);
   health(app, deps);
-  return withHotPath(app, deps, callWebhook);
+  return withHotPath(app, callWebhook);
 }
 
 /**
- * Lets calls of webhooks past the routes of the API, against which each would be matched. How a path is spelled that is
- * not the plain one, the router knows.
+ * Lets calls of webhooks past the router. How a path is spelled that is not the plain one, the router knows, and that
+ * HEAD has no body.
  */
-function withHotPath(app: Hono<AppEnv>, deps: AppDeps, callWebhook: Handler<AppEnv>): Hono<AppEnv> {
-  const hot = new Hono<AppEnv>();
-  hot.onError((error, c) => errorResponse(deps, c, error));
-  hot.all("/webhook/*", callWebhook);
+function withHotPath(app: Hono<AppEnv>, callWebhook: CallWebhook): Hono<AppEnv> {
   const { fetch } = app;
-  app.fetch = (request, ...rest) => {
+  app.fetch = (request, env, ...rest) => {
     const isPlain = request.url.startsWith("/webhook/", request.url.indexOf("/", "http://".length + 1));
-    return isPlain ? hot.fetch(request, ...rest) : fetch(request, ...rest);
+    return isPlain && request.method !== "HEAD" ? callWebhook(request, env) : fetch(request, env, ...rest);
   };
   return app;
 }

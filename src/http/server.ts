@@ -3,7 +3,7 @@
  */
 import { getRequestListener, RequestError } from "@hono/node-server";
 import type { AddressInfo } from "node:net";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AppEnv } from "./frame/deps.ts";
 import { problemResponse } from "./protocol/problem.ts";
 import { acceptWebSockets } from "./upgrade.ts";
@@ -48,6 +48,7 @@ export async function listen(handler: Handler, options: { hostname: string; port
       return handler(request, {
         hangUp: () => incoming.socket.resetAndDestroy(),
         peer: () => incoming.socket.remoteAddress,
+        headers: () => headersOf(incoming as IncomingMessage),
       });
     },
     { errorHandler: (error) => error instanceof RequestError ? malformedRequestResponse() : problemResponse(error) },
@@ -62,6 +63,16 @@ export async function listen(handler: Handler, options: { hostname: string; port
     url: urlOf(options.hostname, (server.address() as AddressInfo).port),
     close: ({ graceMs }) => closeNode(server, { graceMs, endAll: () => sockets.terminate() }),
   };
+}
+
+/** What `Headers` would give: making one of each request costs several times as much. */
+function headersOf({ headersDistinct }: IncomingMessage): [string, string][] {
+  return Object.keys(headersDistinct).sort().map((name) => [name, headersDistinct[name]!.join(separatorOf(name))]);
+}
+
+/** Fetch, section 2.2.2 ("get"), and RFC 9113, section 8.2.3, for what HTTP/1.1 sends in one line. */
+function separatorOf(name: string): string {
+  return name === "cookie" ? "; " : ", ";
 }
 
 /** `close` waits for idle keep-alive connections too, so these are closed repeatedly, as they become idle. */

@@ -244,5 +244,8 @@ export interface NodeContext {
   readonly traceparent: string;
 }
 
-/** Runs one node: `parameters` already compiled in. Throws `TerminalError` or `RetryableError`. */
-export type NodeRun = (context: NodeContext) => Promise<NodeResult | NodeWait>;
+/**
+ * Runs one node: `parameters` already compiled in. What needs no promise is given at once, which costs least. Throws or
+ * rejects with `TerminalError` or `RetryableError`.
+ */
+export type NodeRun = (context: NodeContext) => NodeResult | NodeWait | Promise<NodeResult | NodeWait>;

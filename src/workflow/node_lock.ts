@@ -46,6 +46,7 @@ export function lockedRun(
       throw new TerminalError("invalid_lock", "The name of the node's lock is no text");
     }
     const { signal } = context;
-    return await runLocked(String(value), { ...times, signal }, (signal) => run(contextWith(context, { signal })));
+    const work = async (signal: AbortSignal) => await run(contextWith(context, { signal }));
+    return await runLocked(String(value), { ...times, signal }, work);
   };
 }

@@ -111,14 +111,16 @@ test("close() ends the waits for own executions and earlier ones, after the appe
 test("a caller who goes ends its wait, and nobody waits past the limit", async () => {
   const { submit, replies } = submitTo(({ executionId }) => Promise.resolve(executionId));
   const controller = new AbortController();
-  const { reply } = await submit({ ...parts, wait: { timeoutMs: 60_000 }, signal: controller.signal });
+  const { reply } = await submit({ ...parts, wait: { timeoutMs: 60_000 }, signal: () => controller.signal });
   controller.abort();
   assert.equal(await reply, { interrupted: "caller gone" });
   const waiters = ["x", "y"].map((id) => replies.wait(id, { timeoutMs: 60_000 }));
   assert.is((await refusal(submit({ ...parts, wait: { timeoutMs: 60_000 } }))).code, "too_many_waiters");
   for (const waiter of waiters) waiter.abandon();
   assert.is(replies.size, 0);
-  assert.throws(() => replies.wait("z", { timeoutMs: 60_000, signal: controller.signal }));
+  const gone = replies.wait("z", { timeoutMs: 60_000, signal: () => controller.signal });
+  assert.equal(await gone.reply, { interrupted: "caller gone" });
+  assert.is(replies.size, 0);
 });
 
 test.run();

@@ -124,7 +124,7 @@ export function call(
     nodes: [{ id: "start", type: "manual" }, { id: "node", type: "httpRequest", parameters, ...node }],
     connections: [{ from: "start", to: "node" }],
   }, { nodeTypes, takeTurn });
-  return (run.get("node") as NonNullable<ReturnType<typeof run.get>>)(contextOf(input, context));
+  return Promise.resolve(run.get("node")!(contextOf(input, context)));
 }
 
 /** The output of an `httpRequest` node. */

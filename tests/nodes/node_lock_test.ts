@@ -55,7 +55,7 @@ function open(lock: object | undefined, work: (signal: AbortSignal) => Promise<v
   return {
     store,
     most: () => most,
-    run: (customer, signal = new AbortController().signal) => {
+    run: async (customer, signal = new AbortController().signal) => {
       const input = { customer } as never;
       const execution = { id: "e", workflowId: "w", version: 1 };
       const context: NodeContext = {
@@ -68,7 +68,7 @@ function open(lock: object | undefined, work: (signal: AbortSignal) => Promise<v
         idempotencyKey: "e:work",
         traceparent: "",
       };
-      return run.get("work")!(context);
+      return await run.get("work")!(context);
     },
   };
 }

@@ -168,9 +168,10 @@ export function ending(claim: Claim, options: Partial<FinishOptions> = {}): Fini
 export async function awaitReply(
   store: Pick<Store, "replies">,
   executionId: string,
-  options: Partial<ReplyWait> = {},
+  { timeoutMs = WAIT_LIMIT_MS, signal }: Partial<ReplyWait> = {},
 ): Promise<ExecutionResult> {
-  const { result, interrupted } = await store.replies.wait(executionId, { timeoutMs: WAIT_LIMIT_MS, ...options }).reply;
+  const wait = { timeoutMs, ...(signal !== undefined && { signal: () => signal }) };
+  const { result, interrupted } = await store.replies.wait(executionId, wait).reply;
   if (result === undefined) throw new Error(`No reply: ${interrupted}`);
   return result;
 }

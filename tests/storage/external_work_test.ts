@@ -47,9 +47,8 @@ for (const driver of drivers()) {
   });
 
   test("report() appends in order, once a name, ends the execution and answers who waits", async () => {
-    const { signal } = new AbortController();
     const request = requestOf({ external: "taken", replyTo: store.replies.instance });
-    const waiter = store.replies.wait(request.executionId, { timeoutMs: 60_000, signal });
+    const waiter = store.replies.wait(request.executionId, { timeoutMs: 60_000 });
     await store.log.request(request);
     const [claim] = await take();
     assert.is(await report(claim!, progress), "order");

@@ -24,7 +24,7 @@ for (const driver of drivers()) {
   test("wait() ends with its caller, frees its place, and has a limit", async () => {
     const controllers = [1, 2, 3].map(() => new AbortController());
     const waits = controllers.map((controller) =>
-      store.replies.wait(requestOf().executionId, { timeoutMs: 60_000, signal: controller.signal }).reply
+      store.replies.wait(requestOf().executionId, { timeoutMs: 60_000, signal: () => controller.signal }).reply
     );
     assert.is(store.replies.size, 3);
     await refuses(async () => await awaitReply(store, requestOf().executionId, { signal }), "too_many_waiters");

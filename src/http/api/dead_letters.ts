@@ -58,7 +58,7 @@ async function requeueDeadLetter(c: Context<AppEnv>, { catalog, config, store, s
     input,
     idempotency: { key: ownKey(`requeue:${id}`), fingerprint: id, ttlSeconds: config.idempotencyTtlSeconds },
     startedBy: c.get("token"),
-    signal: c.req.raw.signal,
+    signal: () => c.req.raw.signal,
   });
   c.set("executionId", executionId);
   await store.deadLetters.drop(id);

@@ -55,7 +55,7 @@ export async function createExternal(c: Context<AppEnv>, deps: AppDeps, bodies: 
     external: { timeoutSeconds: value.timeoutSeconds },
     idempotency,
     startedBy: c.get("token"),
-    signal: c.req.raw.signal,
+    signal: () => c.req.raw.signal,
   });
   c.set("executionId", executionId);
   return c.json({ success: true, executionId, status: "pending" }, 201, {

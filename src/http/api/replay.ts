@@ -82,7 +82,7 @@ async function startFork(
     fork,
     startedBy: c.get("token"),
     idempotency,
-    signal: c.req.raw.signal,
+    signal: () => c.req.raw.signal,
     ...(waitSeconds > 0 && { wait: { timeoutMs: waitSeconds * 1000 } }),
   });
   c.set("executionId", executionId);

@@ -112,7 +112,7 @@ async function runWorkflow(
     idempotency,
     startedBy: c.get("token"),
     wait: waitSeconds === 0 ? undefined : { timeoutMs: waitSeconds * 1000 },
-    signal: c.req.raw.signal,
+    signal: () => c.req.raw.signal,
   });
   c.set("executionId", executionId);
   const result = (await reply)?.result;

@@ -132,6 +132,8 @@ export interface AppEnv {
     hangUp?: () => void;
     /** The IP address of the other end of the connection. */
     peer?: () => string | undefined;
+    /** The names and values that the `Headers` of this request have, in their order. */
+    headers?: () => Iterable<[string, string]>;
     /** Makes a WebSocket of a request that asks for one. */
     upgrade?: Upgrade;
   };

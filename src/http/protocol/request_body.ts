@@ -12,6 +12,7 @@ import { MillraceError } from "../../lib/errors.ts";
 import type { JsonValue } from "../../lib/json.ts";
 import type { BodyShare } from "./body_budget.ts";
 import { readBounded } from "../../lib/bounded_body.ts";
+import { Deadline } from "../../lib/deadline.ts";
 import { isJsonType, mediaType } from "../../lib/content_type.ts";
 import { scanJson } from "../../lib/json_scan.ts";
 
@@ -114,8 +115,14 @@ async function readStream(
 
 function within<T>(promise: Promise<T>, ms: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(bodyTimeout()), ms);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+    const deadline = new Deadline(ms, () => reject(bodyTimeout()));
+    promise.then((value) => {
+      deadline.leave();
+      resolve(value);
+    }, (error) => {
+      deadline.leave();
+      reject(error);
+    });
   });
 }
 

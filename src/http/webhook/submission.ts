@@ -15,6 +15,8 @@ import type { Verified } from "./verify/verify.ts";
 /** A call whose body was read. */
 export interface ReadCall {
   readonly request: Request;
+  /** What its `Headers` have. */
+  readonly sent: () => Iterable<[string, string]>;
   /** Without the prefix, as sent. */
   readonly path: string;
   readonly query: string;
@@ -49,7 +51,7 @@ export async function submissionOf(
 
 /** The trigger's output. */
 function triggerInput(
-  { request, path, query, params, webhook }: ReadCall,
+  { request, sent, path, query, params, webhook }: ReadCall,
   body: JsonValue,
   redact: readonly string[],
 ): JsonObject {
@@ -57,7 +59,7 @@ function triggerInput(
     method: request.method,
     path,
     params,
-    headers: recordedHeaders(request.headers, { webhook, redact }),
+    headers: recordedHeaders(sent(), { webhook, redact }),
     query: query === "" ? {} : parseForm(query),
     body,
   };

@@ -3,7 +3,6 @@
  *
  * This is the hot path. Its response is made once, with its headers as a plain object, and no middleware touches it.
  */
-import type { Context, Handler } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
 import type { Verification } from "../../workflow/definition.ts";
 import type { WebhookMatch } from "../../workflow/webhook_matcher.ts";
@@ -45,6 +44,8 @@ interface Call {
   readonly share: BodyShare;
   /** The address of the connection. */
   readonly peer: AppEnv["Bindings"]["peer"];
+  /** What the `Headers` of the request have. */
+  readonly sent: () => Iterable<[string, string]>;
   executionId?: string;
   way?: Way | undefined;
   appendMs: number;
@@ -54,11 +55,13 @@ interface Call {
 /** With what verifies callers. */
 type VerifyingDeps = AppDeps & { readonly verify: Verify };
 
-/** The handler of all webhooks. */
-export function webhooks(appDeps: AppDeps, bodies: BodyBudget): Handler<AppEnv> {
+/** Answers a call of a webhook; never rejects. */
+export type CallWebhook = (request: Request, connection?: AppEnv["Bindings"]) => Promise<Response>;
+
+/** Makes what answers all webhooks. */
+export function webhooks(appDeps: AppDeps, bodies: BodyBudget): CallWebhook {
   const deps = { ...appDeps, verify: createVerify({ secrets: appDeps.config.secrets, clock: appDeps.store.clock }) };
-  return async function callWebhook(c: Context<AppEnv>): Promise<Response> {
-    const request = c.req.raw;
+  return async function callWebhook(request, connection) {
     const { path, query } = splitUrl(request.url);
     const requestId = requestIdOf(request);
     const headers: Record<string, string> = {
@@ -73,7 +76,8 @@ export function webhooks(appDeps: AppDeps, bodies: BodyBudget): Handler<AppEnv> 
       startedAt: performance.now(),
       headers,
       share: bodies.open(),
-      peer: c.env?.peer,
+      peer: connection?.peer,
+      sent: connection?.headers ?? (() => request.headers),
       appendMs: 0,
       waitMs: 0,
     };
@@ -195,7 +199,7 @@ async function start(
     wait: waitSeconds === 0
       ? undefined
       : { timeoutMs: waitSeconds * 1000, replyEarly: webhook.responseMode === "responseNode" },
-    signal: request.signal,
+    signal: () => request.signal,
   };
   if (webhook.rateLimit !== undefined) {
     await limitRate(deps.store.rateLimits, options.match, { ...call, ...submission });

@@ -68,26 +68,33 @@ export interface EncodedEvents {
   readonly types: string;
   readonly count: number;
   readonly words: readonly string[];
-  /** The outputs among them that are large, with the names under which they stand beside the log. */
-  readonly values: ReadonlyMap<unknown, string>;
+  /** The outputs among them, as JSON, or where they are large the names under which they stand beside the log. */
+  readonly outputs: ReadonlyMap<unknown, StoredOutput>;
 }
+
+/** How the output of a node is stored. */
+export type StoredOutput = { readonly json: string; readonly name?: never } | {
+  readonly name: string;
+  readonly json?: never;
+};
 
 /** Makes events ready to be sent. The first start of a node that completes next to it goes into its completion. */
 export function encodeEvents(events: readonly LogEvent[]): EncodedEvents {
   const words: string[] = [];
-  const values = new Map<unknown, string>();
+  const outputs = new Map<unknown, StoredOutput>();
   let startedAt = "";
   for (const [i, event] of events.entries()) {
     if (i > 0 && isStartOf(event, events[i + 1])) {
       startedAt = String(event.time);
       continue;
     }
-    const { data, value } = encodeEvent(event);
+    const { data, value, json } = encodeEvent(event);
     words.push(event.type, String(event.time), event.node ?? "", data, value?.json ?? "", startedAt);
     startedAt = "";
-    if (value !== undefined && event.type === "node.completed") values.set(event.data.output, value.name);
+    if (event.type !== "node.completed") continue;
+    outputs.set(event.data.output, value === undefined ? { json: json! } : { name: value.name });
   }
-  return { types: events.map(({ type }) => type).join(), count: events.length, words, values };
+  return { types: events.map(({ type }) => type).join(), count: events.length, words, outputs };
 }
 
 function isStartOf(event: LogEvent, next: LogEvent | undefined): boolean {
@@ -144,19 +151,19 @@ interface StoredResult extends ExecutionResult {
   readonly outputOf?: string;
 }
 
-/** Names the value that stands beside the log, if it is one of those. */
-export type NameOf = (value: unknown) => string | undefined;
+/** How a value is stored, if it is the output of a node. */
+export type StoredAs = (value: unknown) => StoredOutput | undefined;
 
-/** A result as JSON, in which what stands beside the log is only named. */
-export function referTo(result: ExecutionResult, nameOf: NameOf): string {
+/** A {@linkcode StoredResult} as JSON, in which what stands beside the log is only named. */
+export function referTo(result: ExecutionResult, storedAs: StoredAs): string {
   const { response, output, ...rest } = result;
-  const [responseOf, outputOf] = [nameOf(response), nameOf(output)];
-  const stored: StoredResult = {
-    ...rest,
-    ...(responseOf === undefined ? response && { response } : { responseOf }),
-    ...(outputOf === undefined ? output !== undefined && { output } : { outputOf }),
-  };
-  return JSON.stringify(stored);
+  function member(name: string, value: unknown): string {
+    if (value === undefined) return "";
+    const stored = storedAs(value);
+    if (stored?.name !== undefined) return `,"${name}Of":${JSON.stringify(stored.name)}`;
+    return `,"${name}":${stored?.json ?? JSON.stringify(value)}`;
+  }
+  return `${JSON.stringify(rest).slice(0, -1)}${member("response", response)}${member("output", output)}}`;
 }
 
 /** Gets values that stand beside a log. */
@@ -174,13 +181,19 @@ export async function resolveResult(stored: StoredResult, load: LoadValues): Pro
   return { ...result, ...Object.fromEntries(members.map(([member, name]) => [member, parsed[names.indexOf(name!)]])) };
 }
 
-/** A result as it is stored: JSON, or past {@linkcode LARGE} gzip of it (RFC 1952). */
-export async function encodeResult(
-  result: ExecutionResult,
-  nameOf: NameOf,
-): Promise<{ stored: string | Uint8Array; large: boolean }> {
-  const json = referTo(result, nameOf);
-  if (json.length <= LARGE) return { stored: json, large: false };
+/** A result as it is stored. */
+export interface EncodedResult {
+  readonly stored: string | Uint8Array;
+  readonly large: boolean;
+}
+
+/** Makes a result ready to be stored: JSON, or past {@linkcode LARGE} gzip of it (RFC 1952). */
+export function encodeResult(result: ExecutionResult, storedAs: StoredAs): EncodedResult | Promise<EncodedResult> {
+  const json = referTo(result, storedAs);
+  return json.length <= LARGE ? { stored: json, large: false } : compress(json);
+}
+
+async function compress(json: string): Promise<EncodedResult> {
   const stream = new Blob([json]).stream().pipeThrough(new CompressionStream("gzip"));
   return { stored: Buffer.from(await new Response(stream).arrayBuffer()), large: true };
 }

@@ -80,7 +80,7 @@ export class RedisExternalWork implements ExternalWork {
     const events = encodeEvents(report.events);
     const { stored, large } = result === undefined
       ? { stored: "", large: false }
-      : await encodeResult(result, (value) => events.values.get(value));
+      : await encodeResult(result, (value) => events.outputs.get(value));
     const outcome = await resend(commands, () =>
       sendReport(commands, {
         ...this.#appender.words({

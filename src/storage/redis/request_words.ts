@@ -60,8 +60,8 @@ export async function recordWords(
 ): Promise<{ words: RecordOptions; bytes: number }> {
   const { executionId, workflowId, version, trigger, idempotency, resultTtlSeconds, historyTtlSeconds } = request;
   const { data, value } = encodeRequest(request);
-  const { types, words, values } = encodeEvents(events);
-  const { stored } = await encodeResult(result, (output) => values.get(output));
+  const { types, words, outputs } = encodeEvents(events);
+  const { stored } = await encodeResult(result, (output) => outputs.get(output));
   const own = executionKeys(keys, executionId);
   const record: RecordOptions = {
     keys: {

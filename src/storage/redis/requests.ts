@@ -89,32 +89,37 @@ export class RedisRequests implements Pick<ExecutionLog, "makeId" | "request">, 
     return id;
   }
 
-  async request(request: ExecutionRequest): Promise<Acceptance> {
-    return await this.#accept(request, () => this.#request(request));
+  request(request: ExecutionRequest): Promise<Acceptance> {
+    return this.#accept(request, () => this.#request(request));
   }
 
-  async start(request: ExecutionRequest, options: { requestedAt?: number } = {}): Promise<LocalAcceptance> {
+  start(request: ExecutionRequest, options: { requestedAt?: number } = {}): Promise<LocalAcceptance> {
     const { clock, leaseMs } = this.#options;
     const requestedAt = options.requestedAt ?? clock.now();
-    return await this.#accept(request, () => this.#request(request, { requestedAt, leaseMs }));
+    return this.#accept(request, () => this.#request(request, { requestedAt, leaseMs }));
   }
 
-  async record(request: ExecutionRequest, run: UnwrittenRun): Promise<Acceptance> {
-    return await this.#accept(request, () => this.#record(request, run));
+  record(request: ExecutionRequest, run: UnwrittenRun): Promise<Acceptance> {
+    return this.#accept(request, () => this.#record(request, run));
   }
 
   /** Starts an execution with `start` where it lies with its key, or has none. */
-  async #accept<T extends Acceptance>(request: ExecutionRequest, start: () => Promise<T>): Promise<T | Acceptance> {
+  #accept<T extends Acceptance>(request: ExecutionRequest, start: () => Promise<T>): Promise<T | Acceptance> {
+    const { idempotency } = request;
+    if (idempotency === undefined || this.#options.keys.partitions === 1) return start();
+    return this.#acceptAtHome({ ...request, idempotency }, start);
+  }
+
+  async #acceptAtHome<T extends Acceptance>(request: KeyedRequest, start: () => Promise<T>): Promise<T | Acceptance> {
     const { keys } = this.#options;
     const { executionId, workflowId, idempotency } = request;
-    if (idempotency === undefined || keys.partitions === 1) return await start();
     const home = keyPartition(keys, workflowId, idempotency.key);
     const isAtHome = (id: string) => keys.partitionOf(id) === home;
     if (isAtHome(executionId)) {
       const accepted = await start();
       if (isAtHome(accepted.executionId)) return accepted;
     }
-    return await this.#startElsewhere({ ...request, idempotency }, isAtHome);
+    return await this.#startElsewhere(request, isAtHome);
   }
 
   /** Requests an execution that does not lie where its key does; see `key_claims.ts`. */

@@ -127,7 +127,7 @@ export class RedisWorkQueue implements WorkQueue {
     const events = encodeEvents(options.events);
     const early = reply === undefined || claim.replyTo === undefined
       ? undefined
-      : referTo(reply, this.#values.nameOf(claim, events));
+      : referTo(reply, this.#values.storedAs(claim, events));
     const answer = await this.#send(claim, { sequence, events }, {
       reply: early === undefined ? "" : claim.way === "local" ? "kept" : "early",
       payload: early ?? "",
@@ -153,7 +153,7 @@ export class RedisWorkQueue implements WorkQueue {
   async finish(claim: Claim, options: FinishOptions, deadLetter = ""): Promise<void> {
     const { sequence } = options;
     const events = encodeEvents(options.events);
-    const { stored, large } = await encodeResult(options.result, this.#values.nameOf(claim, events));
+    const { stored, large } = await encodeResult(options.result, this.#values.storedAs(claim, events));
     await this.#send(claim, { sequence, events }, {
       reply: claim.replyTo === undefined || claim.way === "local" ? "" : large ? "stored" : "result",
       outcome: options.result.status,

@@ -2,23 +2,25 @@
  * The large values that a claim has stored beside its log: later events and the result refer to them.
  */
 import type { Claim } from "../../execution/claim.ts";
-import type { EncodedEvents, NameOf } from "./codec.ts";
+import type { EncodedEvents, StoredAs } from "./codec.ts";
 
 /** Large values by claim. A value is known by identity: an equal one that was never written is not taken for it. */
 export class WrittenValues {
-  readonly #written = new WeakMap<Claim, Map<unknown, string>>();
+  readonly #written = new WeakMap<Claim, Map<unknown, { readonly name: string }>>();
 
   /** Remembers what an append has put there. */
-  add(claim: Claim, { values }: EncodedEvents): void {
-    const written = this.#written.get(claim);
-    if (values.size === 0) return;
-    if (written === undefined) this.#written.set(claim, new Map(values));
-    else for (const [value, name] of values) written.set(value, name);
+  add(claim: Claim, { outputs }: EncodedEvents): void {
+    let written = this.#written.get(claim);
+    for (const [value, { name }] of outputs) {
+      if (name === undefined) continue;
+      if (written === undefined) this.#written.set(claim, written = new Map());
+      written.set(value, { name });
+    }
   }
 
-  /** Names what stands there, or will with these events. */
-  nameOf(claim: Claim, { values }: EncodedEvents): NameOf {
+  /** Tells how outputs are stored: those of these events, and those that stand beside the log. */
+  storedAs(claim: Claim, { outputs }: EncodedEvents): StoredAs {
     const written = this.#written.get(claim);
-    return (value) => values.get(value) ?? written?.get(value);
+    return (value) => outputs.get(value) ?? written?.get(value);
   }
 }

@@ -23,7 +23,7 @@ export async function runScript<T extends Reply = Reply>(
   options: { keys: readonly string[]; args: Command },
 ): Promise<T> {
   const { keys, args } = options;
-  const command = ["EVALSHA", script.sha1, String(keys.length), ...keys, ...args];
+  const command = (["EVALSHA", script.sha1, String(keys.length)] as Command).concat(keys, args);
   try {
     return await connection.send<T>(command);
   } catch (error) {

@@ -1,7 +1,7 @@
 /**
  * Writes an execution that was run before anything was written: its request, its events, its result.
  */
-import type { RedisConnection } from "../connection/connection.ts";
+import type { Command, RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
 import { LIBRARY, WRITING } from "./script_library.ts";
 
@@ -122,7 +122,7 @@ export async function recordExecution(
     RECORD,
     {
       keys: [keys.meta, keys.log, keys.feed, keys.result, keys.values, keys.work, keys.record],
-      args: [
+      args: ([
         options.executionId,
         options.workflowId,
         String(options.version),
@@ -139,8 +139,7 @@ export async function recordExecution(
         again ? "1" : "",
         options.fingerprint,
         String(options.recordTtlSeconds),
-        ...options.words,
-      ],
+      ] as Command).concat(options.words),
     },
   );
   return { what, executionIds, ...(length === "" ? {} : { length }) };
