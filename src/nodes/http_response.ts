@@ -4,6 +4,7 @@ import { TerminalError } from "../lib/errors.ts";
 import type { JsonObject, JsonValue } from "../lib/json.ts";
 import { hasExpression, pointerSegment } from "../expression/template.ts";
 import { checkHeaderName, headerValues } from "../lib/header.ts";
+import { whenReady } from "../lib/when_ready.ts";
 import type { CompileTools, NodeType } from "../workflow/node_type.ts";
 import { integerOrExpression, jsonSchema, objectSchema, sendableValues } from "./parameter.ts";
 
@@ -33,22 +34,29 @@ export const httpResponse: NodeType<z.infer<typeof parameters>> = {
     if (bodyBase64 !== undefined && !hasExpression(bodyBase64) && !isBase64(bodyBase64)) {
       tools.fault("/bodyBase64", "must be base64");
     }
-    const statusTemplate = tools.template(status, "/status");
-    const headersTemplate = tools.template(headers, "/headers");
-    const typeTemplate = tools.template(contentType ?? null, "/contentType");
-    const bodyTemplate = body === undefined ? undefined : tools.template(body, "/body");
-    const bytesTemplate = bodyBase64 === undefined ? undefined : tools.template(bodyBase64, "/bodyBase64");
-    return async ({ scope }) => {
-      const output: JsonObject = {
-        status: toStatus(await statusTemplate(scope)),
-        headers: toHeaders(await headersTemplate(scope) as JsonObject, await typeTemplate(scope)),
-      };
-      if (bodyTemplate !== undefined) output.body = await bodyTemplate(scope);
-      if (bytesTemplate !== undefined) output.bodyBase64 = toBase64(await bytesTemplate(scope));
-      return { output };
-    };
+    const given = { status, headers, contentType: contentType ?? null };
+    const template = tools.template({
+      ...given,
+      ...(body !== undefined && { body }),
+      ...(bodyBase64 !== undefined && { bodyBase64 }),
+    }, "");
+    return ({ scope }) => whenReady(template(scope), (made) => ({ output: toOutput(made as Made) }));
   },
 };
+
+/** What the templates of the parameters give. */
+interface Made extends JsonObject {
+  status: JsonValue;
+  headers: JsonObject;
+  contentType: JsonValue;
+}
+
+function toOutput({ status, headers, contentType, body, bodyBase64 }: Made): JsonObject {
+  const output: JsonObject = { status: toStatus(status), headers: toHeaders(headers, contentType) };
+  if (body !== undefined) output.body = body;
+  if (bodyBase64 !== undefined) output.bodyBase64 = toBase64(bodyBase64);
+  return output;
+}
 
 /** Header names are literal, and always checked here; a value only where it has no expression. */
 function checkHeaders(headers: JsonObject, tools: CompileTools): void {

@@ -1,6 +1,8 @@
 /** The node type `switch`: delivers its input on the output of the first case whose condition is true. */
 import { z } from "zod";
+import type { Scope } from "../expression/scope.ts";
 import type { JsonValue } from "../lib/json.ts";
+import { whenReady } from "../lib/when_ready.ts";
 import { jsonSchema } from "./parameter.ts";
 import type { NodeType } from "../workflow/node_type.ts";
 
@@ -27,12 +29,14 @@ export const switchNode: NodeType<z.infer<typeof parameters>> = {
       output,
       when: tools.template(when, `/cases/${index}/when`),
     }));
-    return async ({ scope }) => {
-      for (const { output, when } of cases) {
-        if (isTruthy(await when(scope))) return { output: scope.input, outputs: [output] };
-      }
-      return { output: scope.input, outputs: parameters.else === undefined ? [] : [parameters.else] };
-    };
+    const otherwise = parameters.else === undefined ? [] : [parameters.else];
+    /** The output of the first true case from this one on. */
+    function choose(scope: Scope, index: number): string[] | Promise<string[]> {
+      const branch = cases[index];
+      if (branch === undefined) return otherwise;
+      return whenReady(branch.when(scope), (value) => isTruthy(value) ? [branch.output] : choose(scope, index + 1));
+    }
+    return ({ scope }) => whenReady(choose(scope, 0), (outputs) => ({ output: scope.input, outputs }));
   },
 };
 

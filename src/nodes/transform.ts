@@ -1,5 +1,6 @@
 /** The node type `transform`: its output is any JSON with expressions. */
 import { z } from "zod";
+import { whenReady } from "../lib/when_ready.ts";
 import { jsonSchema } from "./parameter.ts";
 import type { NodeType } from "../workflow/node_type.ts";
 
@@ -12,6 +13,6 @@ export const transform: NodeType<z.infer<typeof parameters>> = {
   parameters,
   compile({ output }, tools) {
     const template = tools.template(output, "/output");
-    return async ({ scope }) => ({ output: await template(scope) });
+    return ({ scope }) => whenReady(template(scope), (output) => ({ output }));
   },
 };
