@@ -5,7 +5,8 @@
  * 1. The steps `*` and `**` become function calls (see `expression_steps.ts`).
  * 2. The order-by `a^(b)` becomes a function call: JSONata's own keeps a copy of the rest of both lists for each item
  *    that it merges.
- * 3. The pattern of a transform, and the operand of a grouping, pass through functions that protect shared data. A call
+ * 3. The pattern of a transform, the operand of a grouping, and the item of which a step makes an object, pass through
+ *    functions that protect shared data. A call
  *    of data becomes a node without a value: JSONata would write the position of the call into the data.
  * 4. Nodes whose results must be weighed are listed (see `expression_limits.ts`).
  */
@@ -91,7 +92,35 @@ export function rewriteExpression(root: AstNode, bind: Bindings): { readonly exi
       ...(consarray === true && { consarray }),
     });
   }
+  for (const node of objectsOfItems(root)) {
+    const { lhs, type: _type, value: _value, position = 0, ...rest } = node;
+    const made = { ...call(FRESH, [{ type: "variable", value: "", position }], position), group: { lhs, position } };
+    replace(node, { ...rest, type: "block", expressions: [made] });
+  }
   return { exitHook: grows ? createExitHook({ weighed, mutates }) : undefined };
+}
+
+/** Where a node stands under which the context is an item of a path, no longer the input. */
+const OF_ITEMS = new Set(["predicate", "stages", "terms", "group"]);
+
+/** The object constructors whose context is an item of a path, which JSONata groups. In a transform it is a copy. */
+function objectsOfItems(root: AstNode): AstNode[] {
+  const found: AstNode[] = [];
+  const seen = new Set<object>();
+  const stack: [item: unknown, isOfItem: boolean][] = [[root, false]];
+  for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
+    const [item, isOfItem] = top;
+    if (typeof item !== "object" || item === null || item instanceof RegExp || seen.has(item)) continue;
+    seen.add(item);
+    const { type, value } = item as AstNode;
+    if (isOfItem && type === "unary" && value === "{") found.push(item as AstNode);
+    for (const [key, child] of Object.entries(item)) {
+      if (key === "update" && type === "transform") continue;
+      if (key !== "steps") stack.push([child, isOfItem || OF_ITEMS.has(key)]);
+      else for (const [index, step] of (child as AstNode[]).entries()) stack.push([step, isOfItem || index > 0]);
+    }
+  }
+  return found;
 }
 
 /** The names that a node binds, for its children and for later nodes. */

