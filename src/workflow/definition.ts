@@ -244,8 +244,5 @@ export interface NodeContext {
   readonly traceparent: string;
 }
 
-/**
- * Runs one node: `parameters` already compiled in. What needs no promise is given at once, which costs least. Throws or
- * rejects with `TerminalError` or `RetryableError`.
- */
+/** Runs one node, by a promise only where it needs one. Throws or rejects with `TerminalError` or `RetryableError`. */
 export type NodeRun = (context: NodeContext) => NodeResult | NodeWait | Promise<NodeResult | NodeWait>;

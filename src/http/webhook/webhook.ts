@@ -34,6 +34,8 @@ const CLIENT_CLOSED_REQUEST = 499;
 /** The state of one call of a webhook. */
 interface Call {
   readonly request: Request;
+  /** What its `Headers` have. */
+  readonly sent: () => Iterable<[string, string]>;
   /** Without the prefix, as sent. */
   readonly path: string;
   readonly query: string;
@@ -44,8 +46,6 @@ interface Call {
   readonly share: BodyShare;
   /** The address of the connection. */
   readonly peer: AppEnv["Bindings"]["peer"];
-  /** What the `Headers` of the request have. */
-  readonly sent: () => Iterable<[string, string]>;
   executionId?: string;
   way?: Way | undefined;
   appendMs: number;
@@ -233,9 +233,7 @@ function readBody({ config }: AppDeps, { request, share }: Call): Promise<Uint8A
 }
 
 /** Seconds since the call came. */
-function waited({ startedAt }: Call): number {
-  return (performance.now() - startedAt) / 1000;
-}
+const waited = ({ startedAt }: Call): number => (performance.now() - startedAt) / 1000;
 
 /** Completes the headers: those that every webhook's response has. */
 function finish(call: Call): Record<string, string> {
