@@ -2,7 +2,7 @@
  * The tags of an execution: what `settings.tags` makes of its request, once, when it starts.
  */
 import type { JsonValue } from "../lib/json.ts";
-import type { Scope } from "../expression/scope.ts";
+import type { Scope, Template } from "../expression/scope.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 
 /** The longest value of a tag, in characters; what is longer is cut. */
@@ -29,10 +29,18 @@ export async function tagsOf(
   const execution = { id: executionId, workflowId, version };
   const scope: Scope = { input: triggerOutput, trigger: triggerOutput, nodes: {}, execution, now };
   const made = await Promise.all([...tags ?? []].map(async ([name, template]) => {
-    const value = await template(scope).catch(() => null);
-    if (value === null || value === undefined) return [];
+    const value = await valueOf(template, scope);
+    if (value === null) return [];
     const text = typeof value === "object" ? JSON.stringify(value) : String(value);
     return [[name, text.slice(0, MAX_LENGTH)] as const];
   }));
   return Object.fromEntries(made.flat());
+}
+
+async function valueOf(template: Template, scope: Scope): Promise<JsonValue> {
+  try {
+    return await template(scope) ?? null;
+  } catch {
+    return null;
+  }
 }

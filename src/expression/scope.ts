@@ -9,9 +9,6 @@ import type { JsonValue } from "../lib/json.ts";
  */
 export type Template = (scope: Scope) => JsonValue | Promise<JsonValue>;
 
-/** A {@linkcode Template} that always gives a promise, and never throws: for whoever does without a value that fails. */
-export type PromisedTemplate = (scope: Scope) => Promise<JsonValue>;
-
 /** The data that an expression can read. */
 export interface Scope {
   /** The node's input: bare names read it. */

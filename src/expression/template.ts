@@ -11,7 +11,7 @@
  */
 import { type JsonObject, type JsonValue, setMember } from "../lib/json.ts";
 import { freezeConstant } from "./constant.ts";
-import type { PromisedTemplate, Scope, Template } from "./scope.ts";
+import type { Scope, Template } from "./scope.ts";
 import { compileExpression, type Expression, type ExpressionLimits, ExpressionSyntaxError } from "./expression.ts";
 import { MAX_WEIGHT } from "./expression_limits.ts";
 import { OutputBudget } from "./output_budget.ts";
@@ -60,11 +60,6 @@ export function compileTemplate(value: JsonValue, options: TemplateOptions): Tem
   }
   const { evaluate } = part;
   return (scope) => evaluate(scope, new OutputBudget(maxOutputBytes));
-}
-
-/** The same template, with every value and every failure in a promise. */
-export function promised(template: Template): PromisedTemplate {
-  return async (scope) => await template(scope);
 }
 
 type PartOptions = TemplateOptions & { readonly budget: ParseBudget };

@@ -3,7 +3,6 @@ import { z } from "zod";
 import { parseRange } from "../lib/address_ranges.ts";
 import type { Webhook } from "../workflow/definition.ts";
 import type { CompileTools, NodeType } from "../workflow/node_type.ts";
-import { promised } from "../expression/template.ts";
 import { rateLimitSchema } from "../workflow/schema.ts";
 import { headerName, verificationSchema } from "./verification.ts";
 
@@ -42,7 +41,7 @@ function limitOf(
   { key, ...limit }: z.output<typeof rateLimitSchema>,
   { template }: CompileTools,
 ): NonNullable<Webhook["rateLimit"]> {
-  return key === undefined ? limit : { ...limit, key: promised(template(key, "/rateLimit/key")) };
+  return key === undefined ? limit : { ...limit, key: template(key, "/rateLimit/key") };
 }
 
 /** Options of {@linkcode createWebhook}. */

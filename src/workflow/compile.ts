@@ -20,7 +20,7 @@ import type {
   WorkflowDefinition,
   WorkflowSettings,
 } from "./definition.ts";
-import type { PromisedTemplate, Template } from "../expression/scope.ts";
+import type { Template } from "../expression/scope.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
 import { buildGraph, type GraphInput } from "./graph.ts";
 import { ParseBudget } from "../expression/parse_budget.ts";
@@ -28,7 +28,7 @@ import { guarded } from "./node_guards.ts";
 import type { RunLocked } from "./node_lock.ts";
 import type { TakeTurn } from "./node_rate_limit.ts";
 import { addIssues, parseDefinition, WORKFLOW_ID } from "./schema.ts";
-import { compileTemplate, pointerSegment, promised } from "../expression/template.ts";
+import { compileTemplate, pointerSegment } from "../expression/template.ts";
 
 /** Options of {@linkcode compileDefinition} and {@linkcode compileWorkflow}. */
 export interface CompileOptions {
@@ -127,14 +127,14 @@ export function withVersion(
 function compileTags(
   tags: Record<string, string> | undefined,
   options: CompileOptions & { faults: Fault[]; budget: ParseBudget },
-): ReadonlyMap<string, PromisedTemplate> | undefined {
+): ReadonlyMap<string, Template> | undefined {
   if (tags === undefined) return undefined;
   const { limits, faults, budget } = options;
   const fault = (pointer: string, detail: string) => void faults.push({ pointer, detail });
   return new Map(
     Object.entries(tags).map(([name, text]) => {
       const pointer = `/settings/tags${pointerSegment(name)}`;
-      return [name, promised(compileTemplate(text, { pointer, fault, budget, ...(limits && { limits }) }))];
+      return [name, compileTemplate(text, { pointer, fault, budget, ...(limits && { limits }) })];
     }),
   );
 }

@@ -3,7 +3,7 @@
  */
 import type { AddressRange } from "../lib/address_ranges.ts";
 import type { JsonObject, JsonValue } from "../lib/json.ts";
-import type { PromisedTemplate, Scope, Template } from "../expression/scope.ts";
+import type { Scope, Template } from "../expression/scope.ts";
 import type { Graph } from "./graph.ts";
 import type { NodeLock } from "./node_lock.ts";
 import type { NodeRateLimit } from "./node_rate_limit.ts";
@@ -123,7 +123,7 @@ export interface Webhook {
   /** Where callers may call from; absent: from everywhere. */
   readonly allow?: readonly AddressRange[];
   /** How often it may be called, as a whole or by what `key` makes of the trigger's output; absent: without a limit. */
-  readonly rateLimit?: { readonly limit: number; readonly perSeconds: number; readonly key?: PromisedTemplate };
+  readonly rateLimit?: { readonly limit: number; readonly perSeconds: number; readonly key?: Template };
 }
 
 /** How the callers of a webhook are verified. */
@@ -184,7 +184,7 @@ export interface CompiledWorkflow {
   /** Per node id what its type made of its parameters. */
   readonly run: ReadonlyMap<string, NodeRun>;
   /** What `settings.tags` compiles to; absent where there are none. */
-  readonly tags?: ReadonlyMap<string, PromisedTemplate>;
+  readonly tags?: ReadonlyMap<string, Template>;
   /** What `settings.lock` compiles to; absent where there is none. */
   readonly lock?: Template;
 }

@@ -39,7 +39,12 @@ export async function limitRate(
 ): Promise<void> {
   const { key, ...limit } = webhook.rateLimit!;
   const scope = { input, trigger: input, nodes: {}, execution: { id: "", workflowId, version }, now: Date.now() };
-  const value = key === undefined ? null : await key(scope).catch(() => null);
+  let value: JsonValue = null;
+  try {
+    if (key !== undefined) value = await key(scope);
+  } catch {
+    // As those without a value.
+  }
   const admission = await rateLimits.admit(await digest([workflowId, webhook.nodeId, value]), limit);
   Object.assign(headers, rateLimitFields(limit, admission));
   if (admission.admitted) return;
