@@ -23,6 +23,11 @@ export function delivers(source: NodeState, { output }: Connection): boolean {
 export function inputOf(node: GraphNode, state: RunState): JsonValue {
   const { fork } = state;
   if (fork?.input !== undefined && fork.from === node.id) return fork.input;
+  const [only] = node.incoming;
+  if (only !== undefined && node.incoming.length === 1) {
+    const source = state.nodes.get(only.from);
+    return source !== undefined && delivers(source, only) ? outputOf(source) : null;
+  }
   const sources = new Set(node.incoming.map((connection) => connection.from));
   const delivered: [string, JsonValue][] = [];
   for (const connection of node.incoming) {

@@ -23,6 +23,8 @@ interface Route {
 /** The webhooks of a set of workflows. */
 export class WebhookMatcher {
   readonly #router = new TrieRouter<Route>();
+  /** Matches without named segments that were found before, by method and path: as many as there are such webhooks. */
+  readonly #found = new Map<string, WebhookMatch>();
 
   /** Adds the webhooks of all active workflows. */
   constructor(workflows: Iterable<CompiledWorkflow>) {
@@ -40,8 +42,19 @@ export class WebhookMatcher {
    * path is known but not the method.
    */
   match(method: string, path: string): WebhookMatch | { readonly allow: string[] } | undefined {
+    const call = `${method} /${path}`;
+    const before = this.#found.get(call);
+    if (before !== undefined) return before;
     const canonical = canonicalPath(path);
     if (canonical === undefined) return undefined;
+    const match = this.#match(method, canonical);
+    const isPlain = match !== undefined && "params" in match && Object.keys(match.params).length === 0;
+    // What is spelled otherwise would be one more for each spelling.
+    if (isPlain && call === `${method} ${canonical}`) this.#found.set(call, match);
+    return match;
+  }
+
+  #match(method: string, canonical: string): WebhookMatch | { readonly allow: string[] } | undefined {
     const [found] = this.#router.match("ALL", canonical) as [[Route, Record<string, string>][]];
     let best: [Route, Record<string, string>] | undefined;
     const allow = new Set<string>();
