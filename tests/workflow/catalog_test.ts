@@ -56,6 +56,8 @@ async function settle() {
 
 function matchedId(catalog: WorkflowCatalog, method: string, path: string) {
   const match = catalog.matchWebhook(method, path);
+  // A second call is matched by what the first one found.
+  assert.equal(catalog.matchWebhook(method, path), match);
   return match === undefined ? undefined : "allow" in match ? match.allow : [match.workflow.id, match.params];
 }
 
