@@ -7,6 +7,7 @@ import * as assert from "uvu/assert";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { type Gates, openGates } from "./gates.ts";
 import { chain, type Instance, post, putWorkflow, startInstance, untilServed } from "./instance.ts";
+import { eventually } from "../support/eventually.ts";
 
 const test = suite("Workflow locks");
 const { url } = redisVariants()[0]!;
@@ -80,7 +81,11 @@ test("kills, stalls and cancellations leave one of a value at a time, and let no
   const workflow = chain("locked", [gated()], { responseMode: "lastNode" });
   const settings = { lock: "{{ body.customer }}", timeoutSeconds: 600 };
   await putWorkflow(a.url, "locked", { ...workflow, settings });
-  const refused = await post(`${b.url}/webhook/locked`, { gate: "none" });
+  // The other instance hears of the workflow a little later.
+  const refused = await eventually(async () => {
+    const response = await post(`${b.url}/webhook/locked`, { gate: "none" });
+    return response.status !== 404 && response;
+  }, "the workflow is not on the other instance");
   assert.equal([refused.status, (await refused.json()).code], [400, "invalid_lock"]);
 
   const first = await request(a, "ann", "ann-1");

@@ -130,7 +130,7 @@ async function openSite(url: string, options: { leaseSeconds?: number } = {}) {
   const catalog = new WorkflowCatalog({ store: store.workflows, nodeTypes, onError });
   await catalog.start();
   const transform = (id: string, output: string) => ({ id, type: "transform", parameters: { output } });
-  await catalog.put("echo", chain("echo", [transform("same", "{{ $length(body) }}")]));
+  await catalog.put("echo", chain("echo", [transform("same", "{{ $length(body) }}")], { timeoutSeconds: 120 }));
   await catalog.put(
     "grow",
     chain("grow", [
