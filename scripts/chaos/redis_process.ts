@@ -3,13 +3,14 @@
  * folder after each start.
  */
 import { once } from "node:events";
-import { mkdtemp, readdir, rm, stat, truncate } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, truncate } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "redis";
 import { launch, type RedisServer, type RunningRedis } from "../redis_server.ts";
+import { wholeLength } from "./append_only_file.ts";
 import { ChaosProxy } from "./proxy.ts";
 
 const ARGS = ["--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-min-size", "16mb"];
@@ -94,7 +95,8 @@ export class ChaosRedis implements AsyncDisposable {
   async rewind({ file, bytes }: { file: string; bytes: number }): Promise<void> {
     await this.kill();
     // Rewritten meanwhile: then nothing is cut.
-    await truncate(file, bytes).catch(() => {});
+    const kept = await readFile(file).catch(() => undefined);
+    if (kept !== undefined) await truncate(file, wholeLength(kept.subarray(0, bytes)));
     await this.restart();
   }
 
