@@ -13,7 +13,7 @@
 import type { AstNode, ExitHook } from "./jsonata_internals.ts";
 import { FUNCTIONS } from "./expression_functions.ts";
 import { createExitHook } from "./expression_limits.ts";
-import { createOrderBy, DESCENDANTS, FRESH, OWNED, STEPS, WILDCARD } from "./expression_steps.ts";
+import { createOrderBy, DESCENDANTS, FRESH, ITEM, OWNED, STEPS, WILDCARD } from "./expression_steps.ts";
 import { compileRegex } from "./linear_regex.ts";
 
 /** Binds a value in the environment of a rewritten expression. */
@@ -94,7 +94,7 @@ export function rewriteExpression(root: AstNode, bind: Bindings): { readonly exi
   }
   for (const node of objectsOfItems(root)) {
     const { lhs, type: _type, value: _value, position = 0, ...rest } = node;
-    const made = { ...call(FRESH, [{ type: "variable", value: "", position }], position), group: { lhs, position } };
+    const made = { ...call(ITEM, [], position), group: { lhs, position } };
     replace(node, { ...rest, type: "block", expressions: [made] });
   }
   return { exitHook: grows ? createExitHook({ weighed, mutates }) : undefined };

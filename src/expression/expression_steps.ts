@@ -20,6 +20,9 @@ export const OWNED = " owned";
 /** Wraps the operand of a grouping: JSONata adds an item to an empty list, which may belong to the input. */
 export const FRESH = " fresh";
 
+/** The item of which a step makes an object: as `FRESH`, for what has no operand. */
+export const ITEM = " own item";
+
 function wildcard(this: Focus) {
   let { input } = this;
   const results = this.environment.base.createSequence();
@@ -69,6 +72,10 @@ function fresh(list: unknown) {
   return Array.isArray(list) && list.length === 0 ? [] : list;
 }
 
+function item(this: Focus) {
+  return fresh(this.input);
+}
+
 /** Makes the replacement of an order-by; its arguments are the sequence and one function a term. */
 export function createOrderBy(descending: readonly boolean[]): FunctionDefinition {
   return {
@@ -109,6 +116,6 @@ function compareKeys(a: unknown, b: unknown): number {
 
 /** The functions by their names. */
 export const STEPS: ReadonlyMap<string, FunctionDefinition> = new Map(
-  Object.entries({ [WILDCARD]: wildcard, [DESCENDANTS]: descendants, [OWNED]: owned, [FRESH]: fresh })
+  Object.entries({ [WILDCARD]: wildcard, [DESCENDANTS]: descendants, [OWNED]: owned, [FRESH]: fresh, [ITEM]: item })
     .map(([name, implementation]) => [name, { _jsonata_function: true, implementation }]),
 );

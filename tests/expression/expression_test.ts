@@ -122,6 +122,7 @@ for (
     "list.{'a': 1}",
     "list.{'a': $count($)}",
     "list.{'a': $}",
+    "list.{'a': b}",
     "list.({'a': 1})",
     "list.[{'a': 1}]",
     "list.{'a': {'b': $}}",
@@ -132,7 +133,7 @@ for (
   ]
 ) {
   test(`compileExpression() makes objects of empty lists as JSONata does, and leaves them empty: ${source}`, async () => {
-    const list: JsonValue = [[], [1], [[]], [[2], 3], { b: [] }, null];
+    const list: JsonValue = [[], [1], [[]], [[2], 3], { b: [], outerWrapper: true }, null];
     const given = { list, more: [{ list: [] }, { list: [[], []] }, []] };
     const expected: unknown = await jsonata(source).evaluate(structuredClone(given));
     const before = JSON.stringify(given);
