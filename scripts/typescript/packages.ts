@@ -25,16 +25,18 @@ const require = createRequire(import.meta.url);
 const __filename = fileURLToPath(import.meta.url);
 const __dirname = fileURLToPath(new URL(".", import.meta.url));`;
 
-/** How many files are made one, for the oldest Node that is supported. */
-export const WHOLE = {
+/** How modules are made one, for the oldest Node that is supported. */
+export const MODULES = {
   bundle: true,
   splitting: true,
   platform: "node",
   format: "esm",
   target: "node20.19",
-  banner: { js: HEAD },
   logLevel: "error",
 } as const satisfies BuildOptions;
+
+/** The same where packages in CommonJS become part of them. */
+export const WHOLE = { ...MODULES, banner: { js: HEAD } } as const satisfies BuildOptions;
 
 /** Makes them, unless that was done since packages were installed last. */
 export async function makePackages(): Promise<void> {

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build, type Plugin, transform } from "esbuild";
 import { fileOf, PACKAGES, readPackages } from "./hooks.js";
+import { MODULES } from "./packages.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const CACHE = join(ROOT, "node_modules/.cache");
@@ -35,14 +36,9 @@ export async function makeTests(paths: readonly string[]): Promise<MadeTests> {
     absWorkingDir: ROOT,
     entryPoints: [EVALUATOR, ...paths.map((path) => ({ in: path, out: nameOf(path) }))],
     outdir: folder,
-    bundle: true,
-    splitting: true,
-    platform: "node",
-    format: "esm",
-    target: "node20.19",
+    ...MODULES,
     sourcemap: "linked",
     sourcesContent: false,
-    logLevel: "error",
     plugins: [places, packages()],
   });
   return { folder, start: (path) => ["--enable-source-maps", join(folder, `${nameOf(path)}.js`)] };
@@ -62,7 +58,7 @@ const places: Plugin = {
       if (!text.includes("import.meta.url")) return undefined;
       const { code } = await transform(text, {
         loader: path.endsWith("ts") ? "ts" : "js",
-        target: "node20.19",
+        target: MODULES.target,
         define: { "import.meta.url": JSON.stringify(pathToFileURL(path).href) },
         sourcemap: "inline",
         sourcefile: path,

@@ -3,6 +3,7 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import { NOT_RECORDED } from "../lib/errors.ts";
+import { whenReady } from "../lib/when_ready.ts";
 import type { LogEvent } from "../execution/event.ts";
 import { inputOf } from "../execution/node_input.ts";
 import type { ExecutionResult } from "../execution/result.ts";
@@ -102,8 +103,7 @@ export class NodeRuns {
       (reports ??= NONE).end();
       return this.#end(node, attempt.attempt, outcome);
     };
-    const outcome = attemptNode(node, { ...attempt, progress }, this.#options.context);
-    return outcome instanceof Promise ? outcome.then(end) : end(outcome);
+    return whenReady(attemptNode(node, { ...attempt, progress }, this.#options.context), end);
   }
 
   #end(node: GraphNode, attempt: number, outcome: Attempted): void | Promise<void> {

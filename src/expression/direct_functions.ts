@@ -2,11 +2,11 @@
  * Functions that direct expressions call: JSONata's own, for arguments of exactly the types that they are for. For any
  * others JSONata converts, looks at the context, or fails.
  */
-import { type Direct, type DirectCompiler, finite, giveUp, looksCallable, scalar, truth } from "./direct_run.ts";
+import { type Direct, type DirectCompiler, finite, giveUp, scalar, truth } from "./direct_run.ts";
 import { stringOf } from "./direct_operators.ts";
 import { ORIGINALS } from "./expression_functions.ts";
 import { hasOnly } from "./expression_path.ts";
-import type { AstNode } from "./jsonata_internals.ts";
+import { type AstNode, looksCallable } from "./jsonata_internals.ts";
 
 /** Returns an argument if its type is right, or makes it so as JSONata's signatures do. */
 type Parameter = (value: unknown) => unknown;

@@ -5,9 +5,9 @@
  *
  * Past the end of a path, sequences of several items are lists like any other. So they have a mark only inside.
  */
-import { type Direct, type DirectCompiler, giveUp, looksCallable, passing } from "./direct_run.ts";
+import { type Direct, type DirectCompiler, giveUp, passing } from "./direct_run.ts";
 import { hasOnly } from "./expression_path.ts";
-import type { AstNode } from "./jsonata_internals.ts";
+import { type AstNode, looksCallable } from "./jsonata_internals.ts";
 
 /** A sequence on its way: not yet reduced to a value. */
 class Sequence {

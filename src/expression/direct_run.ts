@@ -2,7 +2,7 @@
  * What the closures of a direct expression (see `direct.ts`) share: their types, their budget, and how they give up.
  */
 import { weigh } from "./expression_limits.ts";
-import type { AstNode } from "./jsonata_internals.ts";
+import { type AstNode, looksCallable } from "./jsonata_internals.ts";
 import type { Scope } from "./scope.ts";
 
 /** Evaluates a node for what it is applied to; `undefined` where it has no value. */
@@ -50,12 +50,6 @@ export class DirectRun {
     this.#left -= units;
     if (this.#left < 0) giveUp();
   }
-}
-
-/** True for data that JSONata takes for a function. */
-export function looksCallable(value: object): boolean {
-  const { _jsonata_function, _jsonata_lambda } = value as Record<string, unknown>;
-  return _jsonata_function === true || _jsonata_lambda === true;
 }
 
 /** A value that was read. Gives up on texts that JSONata might refuse. */

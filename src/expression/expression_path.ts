@@ -3,7 +3,7 @@
  */
 import type { JsonValue } from "../lib/json.ts";
 import type { Scope } from "./scope.ts";
-import type { AstNode } from "./jsonata_internals.ts";
+import { type AstNode, looksCallable } from "./jsonata_internals.ts";
 
 /** A path that consists of names. */
 export interface PlainPath {
@@ -47,7 +47,7 @@ export function readPath(path: PlainPath, scope: Scope): JsonValue | undefined {
   if (path.names.length === 0) return Array.isArray(value) ? undefined : value ?? null;
   for (const name of path.names) {
     if (typeof value !== "object" || value === null) return value === undefined ? undefined : null;
-    if (Array.isArray(value) || value._jsonata_lambda === true || value._jsonata_function === true) return undefined;
+    if (Array.isArray(value) || looksCallable(value)) return undefined;
     if (!Object.hasOwn(value, name)) return null;
     value = value[name];
   }

@@ -76,6 +76,12 @@ export type ExitHook = (expression: AstNode, input: unknown, frame: Frame, resul
 /** The name under which the environment holds the {@linkcode ExitHook}. */
 export const EXIT_HOOK = Symbol.for("jsonata.__evaluate_exit");
 
+/** True for data that JSONata takes for a function, functions included. */
+export function looksCallable(value: object): boolean {
+  const { _jsonata_function, _jsonata_lambda } = value as Record<string, unknown>;
+  return _jsonata_function === true || _jsonata_lambda === true;
+}
+
 /** True for a lambda or a built-in, false for data that only looks like one. */
 export function isFunctionValue(value: object): boolean {
   if (typeof value === "function") return true;

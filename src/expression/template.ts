@@ -10,6 +10,7 @@
  * ```
  */
 import { type JsonObject, type JsonValue, setMember } from "../lib/json.ts";
+import { whenReady } from "../lib/when_ready.ts";
 import { freezeConstant } from "./constant.ts";
 import type { Scope, Template } from "./scope.ts";
 import { compileExpression, type Expression, type ExpressionLimits, ExpressionSyntaxError } from "./expression.ts";
@@ -138,11 +139,11 @@ function compileText(text: string, pointer: string, options: PartOptions): Part 
   const [only] = expressions;
   if (only !== undefined && expressions.length === 1 && isAlone) {
     return {
-      evaluate(scope, room) {
-        const value = only.evaluate(scope);
-        if (value instanceof Promise) return value.then((value) => taken(value, room));
-        return taken(value, room);
-      },
+      evaluate: (scope, room) =>
+        whenReady(only.evaluate(scope), (value) => {
+          room.take(value);
+          return value;
+        }),
     };
   }
   const texts = parts.map((part): Evaluate => typeof part === "string" ? () => part : part.evaluate);
@@ -156,11 +157,6 @@ function compileText(text: string, pointer: string, options: PartOptions): Part 
       return evaluateEach(texts, { scope, room, made: "", add });
     },
   };
-}
-
-function taken(value: JsonValue, room: OutputBudget): JsonValue {
-  room.take(value);
-  return value;
 }
 
 /** Number of `}}` that are tried as the end of one expression. */

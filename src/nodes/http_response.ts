@@ -34,9 +34,10 @@ export const httpResponse: NodeType<z.infer<typeof parameters>> = {
     if (bodyBase64 !== undefined && !hasExpression(bodyBase64) && !isBase64(bodyBase64)) {
       tools.fault("/bodyBase64", "must be base64");
     }
-    const given = { status, headers, contentType: contentType ?? null };
     const template = tools.template({
-      ...given,
+      status,
+      headers,
+      contentType: contentType ?? null,
       ...(body !== undefined && { body }),
       ...(bodyBase64 !== undefined && { bodyBase64 }),
     }, "");

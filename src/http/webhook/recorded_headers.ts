@@ -11,7 +11,8 @@ const MAX_NAMES = 1000;
 const verdicts = new Map<string, boolean>();
 
 /**
- * The headers that are recorded, of those of a request. `Object.fromEntries` makes own keys of whatever a client calls its headers.
+ * The headers that are recorded, of those of a request. `Object.fromEntries` makes own keys of whatever a client calls
+ * its headers.
  *
  * @param options.redact further names that are not recorded (setting `REDACT_HEADERS`), in lower case
  */
