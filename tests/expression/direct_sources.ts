@@ -7,8 +7,20 @@ import type { JsonValue } from "../../src/lib/json.ts";
 const NAMES = ["a", "b", "c", "list", "a.b", "list.a", "list.(a)", "b.list", "list.list", "missing", "`__proto__`"];
 const ROOTS = ["$", "$$", "$trigger", "$trigger.a", "$trigger.list.b", "$nodes.n", "$nodes.n.a", "$execution.version"];
 const LITERALS = ["0", "1", "-1", "2.5", "0.1", "1e300", "'x'", "''", "'5'", "true", "false", "null", "[]", "{}"];
-/** What has no direct form. */
-const NEAR = ["a[]", "list[].a", "*", "list.*", "$nodes", "[1..3]", "list#$i.a", "list{a: b}", "list^(a)", "$x", "()"];
+/** What has no direct form. JSONata takes a `/` behind `a[]` and `list^(a)` for the beginning of a regex. */
+const NEAR = [
+  "(a[])",
+  "list[].a",
+  "*",
+  "list.*",
+  "$nodes",
+  "[1..3]",
+  "list#$i.a",
+  "list{a: b}",
+  "(list^(a))",
+  "$x",
+  "()",
+];
 
 const leaf = fc.oneof(
   { weight: 8, arbitrary: fc.constantFrom(...NAMES) },
