@@ -9,7 +9,7 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { eventually } from "../support/eventually.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
-import { chain, post, putWorkflow, startInstance, untilServed } from "./instance.ts";
+import { chain, post, putWorkflow, startInstance, untilKnown, untilServed } from "./instance.ts";
 
 const CALLS = 16;
 const [LIMIT, PER_SECONDS] = [4, 1];
@@ -37,7 +37,10 @@ test("no more calls reach a server than the limit lets out, of all instances, an
   try {
     const rateLimit = { key: "bank", limit: LIMIT, perSeconds: PER_SECONDS };
     const call = { id: "call", type: "httpRequest", parameters: { url: `http://127.0.0.1:${port}/` }, rateLimit };
-    for (const id of ["one", "two"]) await putWorkflow(instances[0]!.url, id, chain(id, [call]));
+    for (const id of ["one", "two"]) {
+      await putWorkflow(instances[0]!.url, id, chain(id, [call]));
+      await untilKnown(instances[1]!.url, id);
+    }
     const begin = performance.now();
     const ids = await Promise.all(Array.from({ length: CALLS }, async (_, n) => {
       const at = instances[n % 2]!;
@@ -66,6 +69,7 @@ test("no more calls reach a server than the limit lets out, of all instances, an
       })
     );
     assert.is((await result.json()).status, "completed");
+    await untilKnown(instances[1]!.url, "rare");
     const waiting = await called(`${instances[1]!.url}/webhook/rare`);
     const api = `${instances[0]!.url}/api/executions/${waiting.headers.get("execution-id")}`;
     const typesOf = async () => {

@@ -12,7 +12,16 @@ import { pause } from "../../src/lib/delay.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { eventually } from "../support/eventually.ts";
 import { type Gates, openGates } from "./gates.ts";
-import { chain, type Instance, post, putWorkflow, readEvents, RUNTIMES, startInstance } from "./instance.ts";
+import {
+  chain,
+  type Instance,
+  post,
+  putWorkflow,
+  readEvents,
+  RUNTIMES,
+  startInstance,
+  untilKnown,
+} from "./instance.ts";
 
 const test = suite("Nothing is lost");
 const { url } = redisVariants()[0]!;
@@ -61,6 +70,7 @@ test("a caller whose instance was killed gets the same bytes with the same key f
   });
   await startWorker();
   const headers = { "idempotency-key": "order-1" };
+  await untilKnown(b.url, "keyed");
   const lost = post(`${a.url}/webhook/keyed`, { n: 1 }, headers).then(() => "answered", () => "cut off");
   await gates.reached("keyed");
   a.process.kill("SIGKILL");

@@ -6,7 +6,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { type Gates, openGates } from "./gates.ts";
-import { chain, type Instance, post, putWorkflow, readEvents, startInstance } from "./instance.ts";
+import { chain, type Instance, post, putWorkflow, readEvents, startInstance, untilKnown } from "./instance.ts";
 
 const test = suite("The short way");
 const { url } = redisVariants()[0]!;
@@ -68,6 +68,7 @@ test("the way stands in Server-Timing and in the state, and can be turned off", 
 test("what a killed instance ran of its own goes on elsewhere, and answers who asks again with its key", async () => {
   await putWorkflow(a.url, "kept", chain("kept", [{ ...double, id: "first" }, gates.node("kept"), double], unhurried));
   const headers = { "idempotency-key": "order-1" };
+  await untilKnown(b.url, "kept");
   const lost = post(`${a.url}/webhook/kept`, { n: 1 }, headers).then(() => "answered", () => "cut off");
   await gates.reached("kept");
   a.process.kill("SIGKILL");

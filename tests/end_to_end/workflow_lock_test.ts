@@ -6,8 +6,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { type Gates, openGates } from "./gates.ts";
-import { chain, type Instance, post, putWorkflow, startInstance, untilServed } from "./instance.ts";
-import { eventually } from "../support/eventually.ts";
+import { chain, type Instance, post, putWorkflow, startInstance, untilKnown, untilServed } from "./instance.ts";
 
 const test = suite("Workflow locks");
 const { url } = redisVariants()[0]!;
@@ -81,11 +80,8 @@ test("kills, stalls and cancellations leave one of a value at a time, and let no
   const workflow = chain("locked", [gated()], { responseMode: "lastNode" });
   const settings = { lock: "{{ body.customer }}", timeoutSeconds: 600 };
   await putWorkflow(a.url, "locked", { ...workflow, settings });
-  // The other instance hears of the workflow a little later.
-  const refused = await eventually(async () => {
-    const response = await post(`${b.url}/webhook/locked`, { gate: "none" });
-    return response.status !== 404 && response;
-  }, "the workflow is not on the other instance");
+  await untilKnown(b.url, "locked");
+  const refused = await post(`${b.url}/webhook/locked`, { gate: "none" });
   assert.equal([refused.status, (await refused.json()).code], [400, "invalid_lock"]);
 
   const first = await request(a, "ann", "ann-1");
