@@ -55,7 +55,7 @@ async function prove({ schedules, seconds, schedulers, "kill-every": killEvery }
     note(`Node ${process.version} drives, ${NODE.split("/").at(-3)} runs; Redis ${redis.version}`);
     note(`storing ${schedules} workflows`);
     for (let i = 0; i < schedules; i++) await put(front.url, `tick-${i}`);
-    await sleep(2000);
+    await untilListed(front.url, schedules);
     const from = Date.now();
     for (let second = 1; second <= seconds; second++) {
       await sleep(from + second * 1000 - Date.now());
@@ -85,6 +85,25 @@ async function put(url: string, id: string): Promise<void> {
   });
   if (!response.ok) throw new Error(`PUT ${id}: ${response.status} ${await response.text()}`);
   await response.body?.cancel();
+}
+
+/** Waits until a scheduler has every schedule: it hears of workflows a little later. */
+async function untilListed(url: string, schedules: number): Promise<void> {
+  interface Page {
+    readonly schedules: readonly unknown[];
+    readonly nextCursor?: string;
+  }
+  for (;; await sleep(200)) {
+    let listed = 0;
+    let cursor: string | undefined = "";
+    while (cursor !== undefined) {
+      const response = await fetch(`${url}/api/schedules?limit=500&cursor=${encodeURIComponent(cursor)}`);
+      const page = await response.json() as Page;
+      listed += page.schedules.length;
+      cursor = page.nextCursor;
+    }
+    if (listed >= schedules) return;
+  }
 }
 
 interface Span {

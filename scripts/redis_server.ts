@@ -45,7 +45,7 @@ export interface RunningRedis extends AsyncDisposable {
 }
 
 /** How long a Redis may take to answer, in milliseconds; a container may need to be fetched first. */
-const START_MS = 10_000;
+const START_MS = 120_000;
 const CONTAINER_START_MS = 120_000;
 
 /** Options of {@linkcode launch}. */

@@ -37,7 +37,7 @@ coverage (at least ${LINE_COVERAGE_FLOOR}% of the lines) and ends with a line "N
   --bail          stop after the first failure
   -h, --help      this text
 
-No test fails because the machine is slow: a file that hangs is killed after a time (two minutes, or what its first
+No test fails because the machine is slow: a file that hangs is killed after a time (four minutes, or what its first
 lines say) that is multiplied by how slow this machine is at the moment at which the file is started.
 
 REDIS_URL       use this Redis instead of one of its own (keys are prefixed t-, and removed)

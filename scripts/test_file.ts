@@ -30,7 +30,7 @@ export interface TestFileResult {
 /** Options of {@linkcode runTestFile}. */
 export interface TestFileOptions {
   readonly env: NodeJS.ProcessEnv;
-  /** Time after which it is killed, in seconds. Default 120, or `// timeout: <seconds>` in its first five lines. */
+  /** Time after which it is killed, in seconds. Default 240, or `// timeout: <seconds>` in its first five lines. */
   readonly timeoutSeconds?: number;
   /** By how much that is multiplied on this machine, 1 by default: see {@linkcode slowness}. */
   readonly slowness?: number;
@@ -90,7 +90,7 @@ export function readCounts(output: string): Counts | undefined {
 /** Runs the test file at `path` to its end, or to its timeout. */
 export async function runTestFile(path: string, options: TestFileOptions): Promise<TestFileResult> {
   const needs = await testFileNeeds(path);
-  const timeoutSeconds = Math.ceil((needs.timeoutSeconds ?? options.timeoutSeconds ?? 120) * (options.slowness ?? 1));
+  const timeoutSeconds = Math.ceil((needs.timeoutSeconds ?? options.timeoutSeconds ?? 240) * (options.slowness ?? 1));
   const start = performance.now();
   let output = "";
   // A process group of its own, so that what the test started dies with it.

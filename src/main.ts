@@ -158,10 +158,11 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   });
   roles.start();
   fallback?.start();
+  const stopped = stopSignal();
   const driver = config.redis === undefined ? "memory" : `redis (${config.redis.safeUrl}, ${store.documents})`;
   console.log(`Millrace ${version} · driver ${driver} · roles ${[...config.roles].join()} · ${server.url}`);
 
-  const signal = await stopSignal();
+  const signal = await stopped;
   logger.info({ signal }, "stopping");
   drain.abort();
   // Load balancers are given the time to see that this instance is no longer ready; alone, nobody looks.

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 export const NODE = fileURLToPath(new URL("../../node_modules/node24/bin/node", import.meta.url));
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const START_MS = 60_000;
+const START_MS = 180_000;
 const END_MS = 10_000;
 /** Of `/proc/<pid>/stat`, on every Linux that Node runs on. */
 const TICKS_A_SECOND = 100;

@@ -152,7 +152,7 @@ export class Member implements AsyncDisposable {
 
   /** One of its metrics; NaN when there is no such. */
   async metric(name: string): Promise<number> {
-    const response = await fetch(`${this.url}/metrics`, { signal: AbortSignal.timeout(5000) });
+    const response = await fetch(`${this.url}/metrics`, { signal: AbortSignal.timeout(START_MS) });
     return Number(new RegExp(`^${name} (\\S+)`, "m").exec(await response.text())?.[1] ?? NaN);
   }
 

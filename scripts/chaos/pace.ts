@@ -13,7 +13,7 @@ import { slowness } from "../slowness.ts";
 
 /** How often it is measured, for how long a measurement counts, and what a timer is set to, in milliseconds. */
 const EVERY_MS = 400;
-const KEPT_MS = 60_000;
+const KEPT_MS = 600_000;
 const TIMER_MS = 20;
 /** How late a timer is on a machine that takes twice as long for what passes through several processes. */
 const LATE_MS = 100;

@@ -14,7 +14,7 @@ import { wholeLength } from "./append_only_file.ts";
 import { ChaosProxy } from "./proxy.ts";
 
 const ARGS = ["--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-min-size", "16mb"];
-const START_MS = 30_000;
+const START_MS = 120_000;
 
 /** Makes the client through which the harness itself looks at Redis, past every proxy. */
 function makeAdmin(port: number) {

@@ -41,7 +41,7 @@ export interface ContestReport extends ContestCount {
 }
 
 /** How long contenders get to end after the last grant, in milliseconds. */
-const END_MS = 30_000;
+const END_MS = 120_000;
 
 /** Runs one to its end. */
 export async function contest(options: ContestOptions): Promise<ContestReport> {

@@ -28,7 +28,7 @@ test("npm run bench -- --short answers every caller of every contender, and prin
     let output = "";
     child.stdout.setEncoding("utf8").on("data", (text) => output += text);
     child.stderr.setEncoding("utf8").on("data", (text) => output += text);
-    const [code] = await once(child, "exit");
+    const [code] = await once(child, "close");
     assert.is(code, 0, output);
     assert.match(output, /\| Millrace, short way \| 16 \|/);
     const { figures } = JSON.parse(await readFile(json, "utf8"));

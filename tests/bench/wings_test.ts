@@ -14,7 +14,7 @@ test("npm run bench:wings reads what it says, next to a bare GET", async () => {
   let output = "";
   child.stdout.setEncoding("utf8").on("data", (text) => output += text);
   child.stderr.setEncoding("utf8").on("data", (text) => output += text);
-  const [code] = await once(child, "exit");
+  const [code] = await once(child, "close");
   assert.is(code, 0, output);
   for (const name of ["Redis GET", "sessions.get()", "GET /api/sessions/bench", "GET /api/locks/bench"]) {
     assert.ok(output.includes(`| ${name} | `), output);

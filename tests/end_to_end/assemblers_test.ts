@@ -1,3 +1,4 @@
+// timeout: 300
 /**
  * Assemblers that are killed while work goes on: what they leave is what a rebuild makes. `KILLS` says how often.
  */
@@ -8,7 +9,7 @@ import { openRedisStore } from "../../src/storage/redis/store.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { eventually } from "../support/eventually.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
-import { chain, type Instance, post, putWorkflow, runMain, startInstance } from "./instance.ts";
+import { chain, type Instance, post, putWorkflow, runMain, startInstance, untilServed } from "./instance.ts";
 
 const KILLS = Number(process.env.KILLS ?? 3);
 
@@ -38,19 +39,19 @@ test(`lists, counters and documents after ${KILLS} kills of assemblers are what 
   let isOver = false;
   try {
     const [front, first] = await Promise.all([start("http,worker"), start("assembler")]);
-    await putWorkflow(
-      front!.url,
-      "work",
-      chain("work", [
+    await putWorkflow(front!.url, "work", {
+      ...chain("work", [
         { id: "wait", type: "delay", parameters: { seconds: "{{ body.seconds }}" } },
         { id: "sum", type: "transform", parameters: { output: 1 } },
         { id: "more", type: "delay", parameters: { seconds: "{{ $trigger.body.seconds }}" } },
       ], { responseMode: "onReceived" }),
-    );
+      settings: { timeoutSeconds: 3600 },
+    });
     const ids: string[] = [];
     const load = (async () => {
       for (let n = 0; !isOver; n++) {
-        const response = await post(`${front!.url}/webhook/work`, { seconds: n % 7 === 0 ? 600 : (n % 4) / 5 });
+        const seconds = n % 7 === 0 ? 600 : (n % 4) / 5;
+        const response = await untilServed(() => post(`${front!.url}/webhook/work`, { seconds }));
         ids.push((await response.json()).executionId);
         await new Promise((resolve) => setTimeout(resolve, 40));
       }

@@ -85,7 +85,7 @@ async function openSite(store: Store) {
   const catalog = new WorkflowCatalog({ store: store.workflows, nodeTypes: createNodeTypes({ fetch }), onError: fail });
   await catalog.start();
   const double = { id: "double", type: "transform", parameters: { output: "{{ body.n * 2 }}" } };
-  const settings = { resultTtlSeconds: 1, timeoutSeconds: 30 };
+  const settings = { resultTtlSeconds: 1, timeoutSeconds: 600 };
   const define = (id: string, nodes: object[], more: object = {}) =>
     catalog.put(id, { ...chain(id, nodes as never), settings: { ...settings, ...more } });
   await define("pure", [double]);

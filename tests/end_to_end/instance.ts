@@ -176,13 +176,20 @@ export function parseEvents(text: string): SentEvent[] {
   });
 }
 
-/** A webhook workflow: a trigger, these nodes, one after the other. */
+/** Longer than any answer takes, however slow the machine is. */
+const PATIENT = { timeoutSeconds: 600 };
+
+/** A webhook workflow whose callers wait long: a trigger, these nodes, one after the other. */
 export function chain(path: string, nodes: { id: string; type: string; parameters?: unknown }[], hook: object = {}) {
   const ids = ["hook", ...nodes.map((node) => node.id)];
   return {
     name: path,
     nodes: [
-      { id: "hook", type: "webhook", parameters: { path, method: "POST", responseMode: "lastNode", ...hook } },
+      {
+        id: "hook",
+        type: "webhook",
+        parameters: { path, method: "POST", responseMode: "lastNode", ...PATIENT, ...hook },
+      },
       ...nodes,
     ],
     connections: ids.slice(1).map((to, i) => ({ from: ids[i], to })),

@@ -69,7 +69,7 @@ for (const setup of [...embedded, distributed]) {
     const { executionId, status } = await response.json();
     assert.is(status, "pending");
     assert.is(response.headers.get("location"), `/api/executions/${executionId}`);
-    const result = await fetch(`${front}/api/executions/${executionId}/result`, { headers: { prefer: "wait=10" } });
+    const result = await fetch(`${front}/api/executions/${executionId}/result`, { headers: { prefer: "wait=120" } });
     assert.is(result.status, 200);
     assert.is((await result.json()).output.body.n, 1);
   });
@@ -217,8 +217,10 @@ for (const setup of [...embedded, distributed]) {
   });
 
   test("health tells the driver, and both probes answer", async () => {
-    const health = await (await fetch(`${front}/health`)).json();
-    assert.is(health.status, "up");
+    const health = await eventually(async () => {
+      const answer = await (await fetch(`${front}/health`)).json();
+      return answer.status === "up" && answer;
+    }, "Redis answers in time");
     assert.is(health.driver, setup === distributed ? "redis" : "memory");
     assert.is(health.checks.redis.status, setup === distributed ? "up" : "disabled");
     for (const probe of ["livez", "readyz", "metrics"]) assert.is((await fetch(`${front}/${probe}`)).status, 200);

@@ -107,8 +107,8 @@ test("kills, stalls and cancellations leave one of a value at a time, and let no
   await gates.reached("ann-2");
 
   // Who runs it is stopped past its lease: another ends it, and what it does when it goes on changes nothing.
-  const c = await start();
   b.process.kill("SIGSTOP");
+  const c = await start();
   await gates.reached("ann-2", 2);
   assert.is((await stateOf(c, third)).status, "pending");
   gates.open("ann-2");

@@ -26,7 +26,7 @@ test("every time of 40 schedules is started once, while a scheduler of two is ki
     ...["--schedules", "40", "--seconds", "12", "--schedulers", "2", "--kill-every", "4"],
   ]);
   assert.is(code, 0, output);
-  assert.match(output, /\| \d{3} \| 0 \| 0 \| 0 \|/);
+  assert.match(output, /\| \d{3,} \| 0 \| 0 \| 0 \|/);
 });
 
 test("a wrong flag is refused in one line", async () => {

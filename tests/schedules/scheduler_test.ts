@@ -92,13 +92,16 @@ for (const driver of drivers()) {
   test("each time is started once by any number of schedulers, none early, with its input", async () => {
     const submitted: Submission[] = [];
     const { first, heard, start } = await site(3, (submission) => submitted.push(submission));
-    await first.catalog.put(NAME.workflowId, define({ everySeconds: 1, input: { n: 5 } }, free));
+    await first.catalog.put(NAME.workflowId, define({ everySeconds: 1, catchUp: "all", input: { n: 5 } }, free));
     start();
     await eventually(() => Promise.resolve(runsOf(heard).length >= 3), "three runs");
     await Promise.all(schedulers.map((scheduler) => scheduler.stop()));
     const runs = runsOf(heard).sort((a, b) => a.time - b.time);
-    assert.equal(runs.map(({ time }) => time), runs.map((_, i) => runs[0]!.time + 1000 * i));
-    assert.is(new Set(runs.map(({ executionId }) => executionId)).size, runs.length);
+    // Who takes a time over from one that is slow submits it too: that is the same run.
+    const started = new Map(runs.map(({ time, executionId }) => [time, executionId]));
+    assert.equal([...started.keys()], [...started].map((_, i) => runs[0]!.time + 1000 * i));
+    assert.is(new Set(started.values()).size, started.size);
+    for (const { time, executionId } of runs) assert.is(executionId, started.get(time));
     for (const { time, startedAt } of runs) assert.ok(startedAt >= time, `${startedAt} is before ${time}`);
     for (const { input } of submitted) assert.is((input as { n: number }).n, 5);
   });

@@ -23,7 +23,7 @@ async function fileOf(source: string): Promise<string> {
   return path;
 }
 
-async function run(body: string, timeoutSeconds = 20) {
+async function run(body: string, timeoutSeconds = 120) {
   const env = withoutCoverage();
   return await runTestFile(await fileOf(UVU + body), { env, timeoutSeconds });
 }
