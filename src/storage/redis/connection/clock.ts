@@ -39,6 +39,8 @@ export class RedisClock implements Clock {
   readonly #options: RedisClockOptions;
   /** Redis's epoch milliseconds at 0 of the monotonic clock. */
   #origin = NaN;
+  /** How far from that Redis may be, if its clock does not jump. */
+  #doubtMs = Infinity;
   #timer: ReturnType<typeof setInterval> | undefined;
   #asking = false;
   #told = false;
@@ -94,14 +96,15 @@ export class RedisClock implements Clock {
     this.#compare();
   }
 
-  /** Moves what is believed between the bounds, if it is not there. */
+  /** Moves what is believed between the bounds, if it is not there: by more than the doubt only where Redis's clock jumped. */
   #believe(least: number, most: number): void {
     const before = this.#origin;
     if (Number.isNaN(before)) this.#origin = (least + most) / 2;
     else this.#origin = Math.min(Math.max(before, least), most);
-    const jumpMs = this.#origin - before;
-    if (Math.abs(jumpMs) <= NOTABLE_MS) return;
-    if (!Number.isNaN(jumpMs)) this.#options.onError(new Error(`Redis's clock jumped by ${Math.round(jumpMs)} ms`));
+    const movedMs = this.#origin - before;
+    const hasJumped = Math.abs(movedMs) > this.#doubtMs + NOTABLE_MS;
+    this.#doubtMs = hasJumped ? most - least : Math.min(this.#doubtMs, most - least);
+    if (hasJumped) this.#options.onError(new Error(`Redis's clock jumped by ${Math.round(movedMs)} ms`));
   }
 
   #compare(): void {

@@ -64,6 +64,14 @@ test("a slow answer moves nothing, a faster one corrects", async () => {
   clock.stop();
 });
 
+test("a first answer that was slow is corrected, and no jump", async () => {
+  const server = makeServer();
+  server.firstMs = 2500;
+  const clock = await RedisClock.start({ connection: server, onError: fails });
+  assert.ok(Math.abs(clock.systemOffsetMs) < 1000, `${clock.systemOffsetMs} ms off`);
+  clock.stop();
+});
+
 test("a jump of Redis's clock is followed, and told", async () => {
   const server = makeServer();
   const warnings: string[] = [];
@@ -96,6 +104,8 @@ function makeServer() {
   const server = {
     aheadMs: 0,
     answerMs: 0,
+    /** How long the first answer takes, if longer. */
+    firstMs: 0,
     ready: true,
     onReady: (listener: () => void | Promise<void>) => void listeners.push(listener),
     /** A new link, until all that it does is done. */
@@ -104,7 +114,8 @@ function makeServer() {
     },
     send: async () => {
       const now = timeOrigin + performance.now() + server.aheadMs;
-      await pause(server.answerMs);
+      await pause(Math.max(server.answerMs, server.firstMs));
+      server.firstMs = 0;
       return [String(Math.floor(now / 1000)), String(Math.floor((now % 1000) * 1000))] as never;
     },
   };
