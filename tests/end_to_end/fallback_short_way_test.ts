@@ -52,7 +52,7 @@ function env(redis: string): Record<string, string> {
 }
 
 /** Not more often than every 50 ms: it is asked for again and again. */
-async function health(): Promise<{ status: string; ranTwice: number; redis: string }> {
+async function health(): Promise<{ status: string; redis: string }> {
   await pause(50);
   const { checks: { fallback, redis } } = await (await fetch(`${a.url}/health`)).json();
   return { ...fallback, redis: redis.status };
@@ -72,6 +72,11 @@ async function back(): Promise<void> {
   }, "all was handed over");
 }
 
+/** How often it was told that an execution ran twice: on a slow machine others may have, too. */
+function toldTwice(id: string): number {
+  return a.output().split("\n").filter((line) => line.includes('"ran twice"') && line.includes(id)).length;
+}
+
 async function stateOf(id: string): Promise<{ status: string; way?: string }> {
   return await (await fetch(`${a.url}/api/executions/${id}`)).json();
 }
@@ -85,7 +90,6 @@ const answerOf = async (response: Response) =>
 
 for (const where of ["request", "answer"] as const) {
   test(`a link that is cut with the one write of a pure workflow, before its ${where}, costs its caller nothing`, async () => {
-    const before = (await health()).ranTwice;
     const n = where === "request" ? 1001 : 1002;
     const cut = proxy.cutAt(`"n":${n}`, where);
     const called = post(`${a.url}/webhook/pure`, { n });
@@ -94,17 +98,24 @@ for (const where of ["request", "answer"] as const) {
     const response = await called;
     assert.equal(await answerOf(response), [200, 2 * n, "memory"]);
     await back();
-    await endsInRedis(response.headers.get("execution-id")!);
+    const id = response.headers.get("execution-id")!;
+    await endsInRedis(id);
+    // While this process stands still, its proxy does, and Redis is away for the instance.
+    const again = await eventually(async () => {
+      const response = await post(`${a.url}/webhook/pure`, { n: 1 });
+      if (response.headers.get("millrace-durability") === null) return response;
+      await response.body?.cancel();
+      return undefined;
+    }, "Redis has the next one");
     // Redis had it or not, and that is known: under the same id it is there once.
-    assert.is((await health()).ranTwice - before, where === "request" ? 0 : 1);
-    const again = await post(`${a.url}/webhook/pure`, { n: 1 });
+    if (where === "answer") await eventually(() => toldTwice(id) > 0, "it is told");
+    assert.is(toldTwice(id), where === "request" ? 0 : 1);
     assert.equal(await answerOf(again), [200, 2, null]);
     assert.match(again.headers.get("server-timing")!, "single-write");
   });
 }
 
 test("what Redis had accepted and this instance runs goes on there, and its caller is answered from memory", async () => {
-  const before = (await health()).ranTwice;
   const called = post(`${a.url}/webhook/running`, { n: 21 });
   await gates.reached("running");
   await away();
@@ -114,8 +125,10 @@ test("what Redis had accepted and this instance runs goes on there, and its call
   const response = await called;
   assert.equal(await answerOf(response), [200, 42, "memory"]);
   await back();
-  await endsInRedis(response.headers.get("execution-id")!);
-  assert.is((await health()).ranTwice - before, 1);
+  const id = response.headers.get("execution-id")!;
+  await endsInRedis(id);
+  await eventually(() => toldTwice(id) > 0, "it is told");
+  assert.is(toldTwice(id), 1);
 });
 
 test("what runs in memory when Redis is back goes on there", async () => {

@@ -57,8 +57,10 @@ export async function startProxy(port: number): Promise<TcpProxy> {
   const springs = (link: Link, data: Uint8Array, to: Socket): boolean => {
     if (link.trapped !== undefined) {
       if (to !== link.client) return false;
-      end(link);
-      link.trapped();
+      // This may answer an earlier request: the server reads all that it was sent before it sees that the link ends.
+      link.silent = true;
+      link.server!.once("close", link.trapped).end();
+      link.client.destroy();
       return true;
     }
     if (trap === undefined || to !== link.server || !Buffer.from(data).includes(trap.text)) return false;
