@@ -160,23 +160,27 @@ export class Fallback {
     const left = wait && startedAt !== undefined
       ? { ...wait, timeoutMs: Math.max(1, wait.timeoutMs - (performance.now() - startedAt)) }
       : wait;
-    const accepting: Accepting = { ...submission, wait: left, executionId };
+    const { signal: gone } = submission;
+    const moved = new AbortController();
+    const signal = () => gone === undefined ? moved.signal : AbortSignal.any([gone(), moved.signal]);
+    const accepting: Accepting = { ...submission, signal, wait: left, executionId };
     const session = this.#session;
     const submitted = await session.submit(accepting);
     const kept = { ...submitted, durability: "memory" } as const;
-    const { reply } = submitted;
-    return reply === undefined || left === undefined ? kept : { ...kept, reply: this.#replyOf(session, kept, left) };
+    if (submitted.reply === undefined || left === undefined) return kept;
+    return { ...kept, reply: this.#replyOf(session, kept, { ...left, endWait: () => moved.abort() }) };
   }
 
   /** The reply from memory; from the store where the execution moved there before it ended. */
   async #replyOf(
     session: FallbackSession,
     { executionId, reply }: Submitted,
-    { timeoutMs, replyEarly = false }: SubmissionWait,
+    { timeoutMs, replyEarly = false, endWait }: SubmissionWait & { readonly endWait: () => void },
   ): Promise<Reply> {
     const until = performance.now() + timeoutMs;
     const first = await Promise.race([reply!, session.moved(executionId)]).finally(() => session.stay(executionId));
     if (first !== "moved") return first;
+    endWait();
     return await this.#options.follow(executionId, { timeoutMs: Math.max(1, until - performance.now()), replyEarly });
   }
 

@@ -99,17 +99,13 @@ test("what still runs when Redis is back goes on there, and its caller gets the 
   await using gates = await openGates();
   await putGated(rig.whole, gates, { name: "slow" });
   await rig.away();
-  const caller = new AbortController();
-  const call = { ...post({ n: 4 }), signal: caller.signal };
-  const called = Promise.resolve(rig.whole.app.request("/webhook/slow", call));
+  const called = Promise.resolve(rig.whole.app.request("/webhook/slow", post({ n: 4 })));
   await gates.reached("slow");
   assert.is(rig.fallback.health().executions, 1);
   await rig.back();
   gates.open("slow");
   const response = await called;
   assert.equal([response.status, await response.json()], [200, { total: 5 }]);
-  // Else its place in memory would keep this process for as long as the webhook waits.
-  caller.abort();
   const events = await rig.store.log.read(response.headers.get("execution-id")!);
   assert.equal(events.filter(({ type, node }) => type === "node.completed" && node === "sum").length, 1);
   assert.ok(events.filter(({ type }) => type === "execution.started").length >= 2);
