@@ -132,7 +132,7 @@ for (const driver of drivers()) {
   });
 
   test("a worker ends what its program does not, at its deadline", async () => {
-    const request = requestOf({ external: "taken", timeoutMs: 50 });
+    const request = requestOf({ external: "taken", timeoutMs: 3000 });
     await store.log.request(request);
     assert.is((await take()).length, 1);
     const claim = await takeClaim(store, request.executionId);

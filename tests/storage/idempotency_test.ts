@@ -5,7 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Acceptance, ExecutionRequest, Idempotency } from "../../src/execution/request.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { eventually } from "../support/eventually.ts";
+import { eventually, WAIT_LIMIT_MS } from "../support/eventually.ts";
 import { drivers, ending, openEach, placedRequestOf, takeClaim, takenWithin } from "./drivers.ts";
 import { endsOnce, refuses } from "./expectations.ts";
 
@@ -132,7 +132,7 @@ for (const driver of drivers()) {
             replyTo: through.replies.instance,
             ...(i % 2 === 0 ? { concurrency } : {}),
           });
-          const waiter = through.replies.wait(request.executionId, { timeoutMs: 30_000 });
+          const waiter = through.replies.wait(request.executionId, { timeoutMs: WAIT_LIMIT_MS });
           const accepted = await through.log.request(request);
           if (accepted.executionId !== request.executionId) waiter.abandon();
           return { ...accepted, reply: waiter.reply, isOwn: accepted.executionId === request.executionId };

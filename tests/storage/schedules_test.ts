@@ -79,11 +79,12 @@ for (const driver of drivers()) {
   });
 
   test("what is due is claimed once, and again when its claim lapses", async () => {
-    await store.schedules.sync(NAME.workflowId, [wanted(-5), wanted(60_000, { nodeId: "later" })]);
-    const leaseMs = 300;
-    const claims = await Promise.all([store, other, store].map((one) => one.schedules.claim({ ...CLAIM, leaseMs })));
+    await store.schedules.sync(NAME.workflowId, [wanted(-5), wanted(600_000, { nodeId: "later" })]);
+    const claims = await Promise.all([store, other, store].map((one) => one.schedules.claim(CLAIM)));
     const claimed = claims.flatMap(({ due }) => due);
     assert.equal(claimed.map(({ node }) => node), [NAME.node]);
+    await store.schedules.sync("lapsing", [wanted(-5)]);
+    assert.is((await store.schedules.claim({ ...CLAIM, leaseMs: 50 })).due.length, 1);
     await eventually(async () => (await other.schedules.claim(CLAIM)).due.length === 1, "the claim lapses");
     assert.equal((await store.schedules.claim(CLAIM)).due, []);
   });
@@ -141,7 +142,7 @@ for (const driver of drivers()) {
     assert.equal(await store.schedules.claim(CLAIM), { due: [] });
     assert.is((await only(other)).paused, true);
     const note = { at: 1, outcome: "skipped" as const, time: 1, reason: "paused" };
-    const next = store.clock.now() + 5000;
+    const next = store.clock.now() + 600_000;
     const resumed = { next, dueAt: next + 7, notes: [note] };
     assert.is(await other.schedules.resume(NAME, resumed), true);
     assert.is(await other.schedules.resume(NAME, { ...resumed, next: 5, dueAt: 5 }), true);

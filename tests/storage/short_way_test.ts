@@ -7,6 +7,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { FencedError } from "../../src/lib/errors.ts";
 import type { Store } from "../../src/storage/store.ts";
+import { Keys } from "../../src/storage/redis/keys.ts";
+import { RedisConnection } from "../../src/storage/redis/connection/connection.ts";
 import { eventually } from "../support/eventually.ts";
 import {
   awaitReply,
@@ -193,13 +195,23 @@ for (const driver of drivers()) {
     });
 
     test("a lease is renewed while the claim is held, and whoever has lost one hears of it", async () => {
-      const holder = await open({ leaseSeconds: 1 });
+      const holder = await open({ leaseSeconds: 3 });
       const lost: string[] = [];
       holder.work.onControl((id, message) => lost.push(`${id} ${message}`));
       // Taking starts the renewal.
       await holder.work.take({ count: 1, blockMs: 10, signal });
       const claim = await started({}, holder);
-      await store.work.take({ count: 1, blockMs: 2500, signal });
+      const connection = await RedisConnection.open({ url: driver.url! });
+      const partitions = Number(await connection.send(["GET", new Keys({ prefix: driver.prefix }).partitionCount()]));
+      const keys = new Keys({ prefix: driver.prefix, partitions });
+      const timers = keys.timers(keys.partitionOf(claim.executionId));
+      const lapsesAt = async () => Number(await connection.send(["ZSCORE", timers, claim.executionId]));
+      const first = await lapsesAt();
+      await eventually(async () => {
+        await store.work.take({ count: 1, blockMs: 100, signal });
+        return await lapsesAt() > first + 3000;
+      }, "a renewal after the first lease's end");
+      connection.close();
       assert.is(await metaOf(claim.executionId), "pending");
       await holder.work.append(claim, { sequence: 1, events: [completed("sum", 7)] });
       await holder.work.finish(claim, ending(claim, { sequence: 2 }));

@@ -34,7 +34,7 @@ test("every key of a cache has a time to live, that of a body which is still wri
   const cache = await caches.open("pages");
   await cache.put(A, new Response("small"));
   await cache.put(`${A}?large`, new Response(new Uint8Array(600_000)));
-  await store.caches.claim("pages", "x", 1000);
+  await store.caches.claim("pages", "x", 60_000);
   await store.caches.count([{ cache: "pages", day: "2026-11-26", hits: 1, misses: 0, stale: 0, bytes: 1 }]);
   let end!: () => void;
   const body = new ReadableStream({

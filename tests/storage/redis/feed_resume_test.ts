@@ -10,7 +10,7 @@ import { RedisConnection } from "../../../src/storage/redis/connection/connectio
 import { Keys } from "../../../src/storage/redis/keys.ts";
 import { StreamReader } from "../../../src/storage/redis/streams/stream_reader.ts";
 import { Subscriptions } from "../../../src/storage/redis/streams/subscriptions.ts";
-import { eventually } from "../../support/eventually.ts";
+import { eventually, WAIT_LIMIT_MS } from "../../support/eventually.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../../support/redis.ts";
 
 const { url } = redisVariants()[0]!;
@@ -47,7 +47,7 @@ test("a reader that resumes by the cursor it was given last gets every entry onc
           if (heard >= until) return;
           const stop = new AbortController();
           const options = { signal: stop.signal, after: cursor! };
-          const over = setTimeout(() => stop.abort(), 30_000);
+          const over = setTimeout(() => stop.abort(), WAIT_LIMIT_MS);
           for await (const entry of followFeed({ keys, commands, subscriptions }, options)) {
             if ("mark" in entry) throw new Error(`It says ${entry.mark}`);
             got[entry.partition]!.push(entry.id);

@@ -40,7 +40,7 @@ for (const { concurrency, executions } of [{ concurrency: 4, executions: 200 }, 
         for (let n = 0; n < executions / 2; n++) await bench.request(store, "w");
       })();
       await late;
-      await eventually(() => order.length === executions && running === 0, "all run", { timeoutMs: 60_000 });
+      await eventually(() => order.length === executions && running === 0, "all run");
       assert.ok(most <= concurrency, `${most} ran at once`);
       const first = order.slice(0, PARTITIONS * 3);
       const counts = Array.from({ length: PARTITIONS }, (_, p) => first.filter((partition) => partition === p).length);
@@ -66,7 +66,7 @@ test("a worker with little room that waits hands on what it has no room for, and
     await pause(200);
     const ids = await Promise.all(Array.from({ length: 12 }, () => bench.request(store, "g")));
     for (let n = 0; n < ids.length; n++) {
-      const [key, open] = await eventually(() => [...opened][0], "one runs", { timeoutMs: 30_000 });
+      const [key, open] = await eventually(() => [...opened][0], "one runs");
       assert.ok(workers.every(({ running }) => running <= 1));
       opened.delete(key);
       open();
@@ -75,7 +75,7 @@ test("a worker with little room that waits hands on what it has no room for, and
       for (const id of ids) if ((await store.log.meta(id))?.status !== "completed") return false;
       return true;
     };
-    await eventually(left, "all end", { timeoutMs: 30_000 });
+    await eventually(left, "all end");
   } finally {
     for (const worker of workers) await worker.stop();
     await removeKeys(url, prefix);

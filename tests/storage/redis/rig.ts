@@ -82,7 +82,6 @@ export async function openRig(url: string, prefix: string): Promise<Rig> {
           }
         },
         "a write",
-        { timeoutMs: 60_000 },
       );
       await eventually(
         () => {
@@ -90,7 +89,6 @@ export async function openRig(url: string, prefix: string): Promise<Rig> {
           return well > 0 && seen.has(`reader ${n}`) && seen.has(`group ${n}`);
         },
         `entry ${n} comes through`,
-        { timeoutMs: 60_000 },
       );
       const after = (at: number) => Math.max(0, Math.round(at - from));
       return {

@@ -22,8 +22,8 @@ for (const { name, url } of redisVariants()) {
       await sessions.patch("put", [{ op: "add", path: "/data/b", value: 1 }]);
       await sessions.get("put");
       for (const box of SESSION_BOXES) await store.mailboxes.post({ box, id: "put" }, "1");
-      await store.designer.write("w", { json: "1", ttlMs: 1000, sealed: "" }, undefined);
-      await store.designer.write("v", { json: "1", ttlMs: 1000, sealed: "" }, undefined);
+      await store.designer.write("w", { json: "1", ttlMs: 60_000, sealed: "" }, undefined);
+      await store.designer.write("v", { json: "1", ttlMs: 60_000, sealed: "" }, undefined);
       await store.designer.delete("v", undefined);
       const lives = new Map<string, number>();
       for await (const keys of client.scanIterator({ MATCH: `${prefix}*` })) {
