@@ -28,9 +28,11 @@ export function cacheRig(test: Test, driver: Driver): CacheRig {
   test.before.each(async () => {
     rig.answers = new Map();
     rig.fetched = [];
+    // It stands still in a test, so that ages are exact.
+    const now = store.clock.now();
     rig.caches = new Caches({
       store: store.caches,
-      now: () => store.clock.now(),
+      now: () => now,
       fetch: (input) => {
         const { url } = input as Request;
         rig.fetched.push(url);

@@ -13,6 +13,7 @@ import type { NodeType } from "../../src/workflow/node_type.ts";
 import { compileWorkflow } from "../../src/workflow/compile.ts";
 import type { CompiledWorkflow, NodeContext } from "../../src/workflow/definition.ts";
 import { requestOf } from "../storage/drivers.ts";
+import { WAIT_LIMIT_MS } from "../support/eventually.ts";
 import type { ExecutionRequest } from "../../src/execution/request.ts";
 
 /** What a test node does at its n-th call (from 1) of one execution and node. */
@@ -88,10 +89,12 @@ export function chainOf(nodes: object[], settings: object = {}): object {
   };
 }
 
-/** Follows an execution to its terminal event; fails after a minute. */
+/** Follows an execution to its terminal event. */
 export async function logToEnd(store: Store, executionId: string): Promise<StoredEvent[]> {
   const events: StoredEvent[] = [];
-  for await (const event of store.log.tail(executionId, { signal: AbortSignal.timeout(60_000) })) events.push(event);
+  for await (const event of store.log.tail(executionId, { signal: AbortSignal.timeout(WAIT_LIMIT_MS) })) {
+    events.push(event);
+  }
   const ends = events.filter(isTerminal);
   if (ends.length !== 1) throw new Error(`${executionId} has ${ends.length} terminal events: ${typesOf(events)}`);
   return events;

@@ -29,7 +29,7 @@ for (const driver of drivers()) {
 
   test.before(async () => {
     store = await driver.open("a", { leaseSeconds: 3 });
-    bench.define("pure", chainOf([act("one")], { timeoutSeconds: 5 }));
+    bench.define("pure", chainOf([act("one")], { timeoutSeconds: 30 }));
     bench.define("hangs", chainOf([act("hangs")], { timeoutSeconds: 2 }));
     bench.define("hurried", chainOf([{ ...delay(3), timeoutSeconds: 30 }], { timeoutSeconds: 2 }));
     bench.define("waits", chainOf([reply("first"), delay(3), reply("second")], { timeoutSeconds: 300 }));

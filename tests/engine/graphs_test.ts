@@ -17,6 +17,7 @@ import { createNodeTypes } from "../../src/nodes/registry.ts";
 import { compileWorkflow } from "../../src/workflow/compile.ts";
 import type { CompiledWorkflow } from "../../src/workflow/definition.ts";
 import { awaitReply, drivers, requestOf, takeClaims } from "../storage/drivers.ts";
+import { WAIT_LIMIT_MS } from "../support/eventually.ts";
 import { logToEnd, typesOf } from "./bench_of_work.ts";
 import { expect, type Expected, type Fate } from "./graph_model.ts";
 import { canonical, type Graph, graphs, stepTypes } from "./graphs.ts";
@@ -91,7 +92,7 @@ async function runAll(store: Store, parts: readonly Part[], way: "long" | "short
     return requestOf({ workflowId: `g${n}`, trigger, input: INPUT, replyTo: store.replies.instance, replyEarly });
   });
   const replies = requests.map(({ executionId }) =>
-    awaitReply(store, executionId, { signal: AbortSignal.timeout(100_000) })
+    awaitReply(store, executionId, { signal: AbortSignal.timeout(WAIT_LIMIT_MS) })
   );
   if (way === "long") await requestParts(store, parts, requests);
   const worker = new Worker({

@@ -88,7 +88,7 @@ for (const driver of drivers()) {
       worker.start();
       const ids: string[] = [];
       for (let n = 0; n < 600; n++) ids.push(await bench.request(store, "hangs"));
-      await eventually(() => hanging.length === 224, "its share is taken", { timeoutMs: 60_000 });
+      await eventually(() => hanging.length === 224, "its share is taken");
       for (let n = 0; n < 10; n++) {
         await logToEnd(store, await bench.request(store, "quick"));
         await pause(50);
@@ -103,7 +103,6 @@ for (const driver of drivers()) {
           return left.size === 0;
         },
         "all end",
-        { timeoutMs: 60_000 },
       );
       for (const id of ids) assert.is(bench.calls.get(`${id}:call`), 1);
       assert.equal(await store.deadLetters.list({ limit: 1 }), { deadLetters: [] });
@@ -118,10 +117,16 @@ for (const driver of drivers()) {
     const bench = makeBench({ work: () => pause(20).then(() => 1) });
     bench.define("busy", chainOf([{ id: "call", type: "act", parameters: { name: "work" } }]));
     const store = await driver.open("b");
-    const { suspend } = store.work;
+    const { suspend, finish } = store.work;
+    const ends: number[] = [];
     let suspended = 0;
+    store.work.finish = async (...args) => {
+      await finish.apply(store.work, args);
+      ends.push(performance.now());
+    };
     store.work.suspend = (...args) => {
-      suspended++;
+      // On a machine so slow that fewer end, it is right to put back.
+      if (ends.length >= 100 && ends.at(-100)! > performance.now() - 1000) suspended++;
       return suspend.apply(store.work, args);
     };
     const worker = bench.worker(store, "b", 16);

@@ -10,6 +10,13 @@ const WORKFLOWS = [webhookWorkflow({ timeoutSeconds: 600 }), compiled("w1", { ma
 
 test("callers who wait are answered when the instance closes, and their executions run on", () => {
   return withApp({ workflows: WORKFLOWS, work: () => "hold" }, async ({ app, store, claims }) => {
+    const append = store.log.request.bind(store.log);
+    const appended: unknown[] = [];
+    store.log.request = async (made) => {
+      const answer = await append(made);
+      appended.push(answer);
+      return answer;
+    };
     const webhook = app.request("/webhook/orders", post({}, KEY));
     const attached = app.request("/webhook/orders", post({}, KEY));
     const preferred = app.request("/webhook/orders", post({}, { prefer: "wait=600" }));
@@ -17,6 +24,8 @@ test("callers who wait are answered when the instance closes, and their executio
     const id = uuidv7();
     await request(store, id);
     const result = app.request(`/api/executions/${id}/result`, { headers: { prefer: "wait=600" } });
+    // The one that is attached has no claim.
+    await taken(appended, 5);
     await taken(claims, 4);
     await new Promise((resolve) => setTimeout(resolve, 5));
     store.replies.close("closing");
@@ -43,18 +52,18 @@ test("callers who wait are answered when the instance closes, and their executio
 test("a request whose append is under way when the instance closes is answered after it", () => {
   return withApp({ work: () => "hold" }, async ({ app, store, claims }) => {
     const append = store.log.request.bind(store.log);
-    let go = () => {};
+    const held: (() => void)[] = [];
     store.log.request = async (made) => {
-      await new Promise<void>((resolve) => go = resolve);
+      await new Promise<void>((resolve) => held.push(resolve));
       return await append(made);
     };
     let answered = false;
     const call = Promise.resolve(app.request("/webhook/orders", post({}))).finally(() => answered = true);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await taken(held);
     store.replies.close("closing");
     await new Promise((resolve) => setTimeout(resolve, 5));
     assert.not(answered);
-    go();
+    held[0]!();
     const response = await call;
     assert.is(response.status, 503);
     await taken(claims);

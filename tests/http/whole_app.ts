@@ -89,7 +89,7 @@ export async function openWholeApp(options: WholeAppOptions = {}): Promise<Whole
 
 /** A definition: a webhook at `path`, then these nodes, one after the other. */
 export function chain(path: string, nodes: readonly { id: string; type: string; parameters: object }[]): object {
-  const hook = { id: "hook", type: "webhook", parameters: { path } };
+  const hook = { id: "hook", type: "webhook", parameters: { path, timeoutSeconds: 300 } };
   const all = [hook, ...nodes];
   const connections = all.slice(1).map(({ id }, at) => ({ from: all[at]!.id, to: id }));
   return { name: path, nodes: all, connections };

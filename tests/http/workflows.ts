@@ -13,7 +13,7 @@ export function webhookWorkflow(options: Partial<Webhook> & { id?: string } = {}
     path: "orders",
     methods: ["POST"],
     responseMode: "lastNode",
-    timeoutSeconds: 5,
+    timeoutSeconds: 300,
     ...rest,
   };
   return compiled(id, { webhooks: [webhook] });

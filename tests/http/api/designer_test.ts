@@ -1,7 +1,7 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { json, withApp } from "../harness.ts";
-import { readMessages } from "../read_messages.ts";
+import { messagesOf, readMessages } from "../read_messages.ts";
 
 function put(state: unknown, headers: Record<string, string> = {}): RequestInit {
   return { method: "PUT", body: JSON.stringify(state), headers: { "content-type": "application/json", ...headers } };
@@ -36,12 +36,15 @@ test("those who edit see each other's saves", async () => {
   await withApp({}, async ({ app }) => {
     await app.request("/api/designer/orders", put({ n: 1 }));
     const readers = await Promise.all([1, 2].map(() => app.request("/api/designer/orders/events")));
-    const reading = readers.map((response) => readMessages(response, 3));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    const streams = readers.map(messagesOf);
+    const next = () => Promise.all(streams.map(async (messages) => (await messages.next()).value!));
+    const first = await next();
     const second = await app.request("/api/designer/orders", put({ n: 2 }));
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    const changed = await next();
     await app.request("/api/designer/orders", { method: "DELETE" });
-    for (const messages of await Promise.all(reading)) {
+    const last = await next();
+    for (const n of [0, 1]) {
+      const messages = [first[n]!, changed[n]!, last[n]!];
       assert.equal(messages.map(({ event, data }) => [event as string, data.state]), [
         ["saved", { n: 1 }],
         ["saved", { n: 2 }],
@@ -50,9 +53,9 @@ test("those who edit see each other's saves", async () => {
       assert.is(messages[1]!.data.etag, second.headers.get("etag"));
     }
     // Who comes back hears of what was saved meanwhile.
-    const [, saved] = (await Promise.all(reading))[0]!;
+    await Promise.all(streams.map((messages) => messages.return(undefined)));
     await app.request("/api/designer/orders", put({ n: 3 }));
-    const again = await app.request("/api/designer/orders/events", { headers: { "last-event-id": saved!.id! } });
+    const again = await app.request("/api/designer/orders/events", { headers: { "last-event-id": changed[0]!.id! } });
     assert.equal((await readMessages(again, 1))[0]!.data.state, { n: 3 });
   });
 });

@@ -3,7 +3,7 @@ import * as assert from "uvu/assert";
 import { MillraceError } from "../../../src/lib/errors.ts";
 import { uuidv7 } from "../../../src/lib/uuidv7.ts";
 import { echo, finish, json, request, taken, withApp } from "../harness.ts";
-import { readMessages } from "../read_messages.ts";
+import { messagesOf, readMessages } from "../read_messages.ts";
 
 const STREAM = { headers: { accept: "text/event-stream" } };
 
@@ -38,10 +38,10 @@ test("GET .../events streams history, then what happens, and ends after the term
     await taken(claims);
     const response = await app.request(`/api/executions/${id}/events`, STREAM);
     assert.is(response.headers.get("content-type"), "text/event-stream");
-    const reading = readMessages(response);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    const stream = messagesOf(response);
+    const messages = [(await stream.next()).value!];
     await finish(store, claims[0]!, { status: "completed", output: 7 });
-    const messages = await reading;
+    for await (const message of stream) messages.push(message);
     assert.equal(messages.map(({ event }) => event), ["execution.requested", "execution.completed"]);
     assert.is(messages[0]!.data.executionId, id);
     assert.is(messages[0]!.data.type, "execution.requested");
@@ -140,7 +140,6 @@ test("GET /api/events streams the events of all executions, by filter", () =>
     const all = readMessages(await app.request("/api/events"), 4);
     const ends = readMessages(await app.request("/api/events?type=execution.completed,execution.failed"), 2);
     const others = readMessages(await app.request("/api/events?workflow=other"), 1);
-    await new Promise((resolve) => setTimeout(resolve, 5));
     const ids = [uuidv7(), uuidv7()];
     for (const id of ids) {
       await request(store, id);

@@ -33,7 +33,7 @@ export async function run(whole: WholeApp, path: string, body: JsonValue): Promi
 
 /** Starts a fork and waits for its end. */
 export async function fork(whole: WholeApp, of: string, body: object) {
-  const response = await whole.app.request(`/api/executions/${of}/replay`, post(body as never, { prefer: "wait=30" }));
+  const response = await whole.app.request(`/api/executions/${of}/replay`, post(body as never, { prefer: "wait=300" }));
   return { status: response.status, id: response.headers.get("execution-id")!, body: await json(response) };
 }
 

@@ -34,7 +34,7 @@ test("POST takes a lock: 201 with token, fence and end; a second one is 423 with
 
 test("PUT renews and DELETE releases by the token; with another it is 409, without one 400", async () => {
   await withApp({}, async ({ app }) => {
-    const { token, fence } = await json(await call(app, "POST", { owner: "ana", ttlMs: 1000 }));
+    const { token, fence } = await json(await call(app, "POST", { owner: "ana", ttlMs: 30_000 }));
     const renewed = await call(app, "PUT", { ttlMs: 60_000 }, { "lock-token": token });
     assert.is(renewed.status, 200);
     const { fence: same, expiresAt } = await json(renewed);

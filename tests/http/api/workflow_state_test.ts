@@ -124,15 +124,18 @@ test("active and statistics have the shapes of the contract; paused counts as ru
 test("GET /api/stats/workflows/<id> answers what became of a workflow's executions, day by day", () =>
   withApp(hold, async (harness) => {
     const { app, store, claims } = harness;
-    await start(harness);
+    const id = await start(harness);
     await finish(store, claims[0]!, { status: "completed", output: 1 });
+    // It is asked on the day on which that ended, at midnight too.
+    const endedAt = (await store.log.meta(id))!.endedAt!;
+    Object.assign(store, { clock: { now: () => endedAt } });
     const { signal } = new AbortController();
     await store.projections.applyFeed(await store.projections.takeFeed({ count: 10, blockMs: 100, signal }));
     const { days } = await json(await app.request("/api/stats/workflows/hooked?days=2"));
     // deno-lint-ignore no-explicit-any
     assert.equal(days.map(({ day, completed, failed }: any) => [day, completed, failed]), [
-      [dayOf(store.clock.now() - 86_400_000), 0, 0],
-      [dayOf(store.clock.now()), 1, 0],
+      [dayOf(endedAt - 86_400_000), 0, 0],
+      [dayOf(endedAt), 1, 0],
     ]);
     const { buckets, p50Ms, meanMs } = days[1].duration;
     // deno-lint-ignore no-explicit-any

@@ -153,7 +153,7 @@ for (
         socket.on("data", (data) => text += data).on("end", () => ended = true).on("error", () => ended = true);
         socket.write(`POST /webhook/orders HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\n${head}\r\n\r\n`);
         const dripping = setInterval(() => drip !== "" && socket.write(drip!), 50);
-        await eventually(() => ended, `the connection ends, after: ${text}`, { timeoutMs: 20_000 });
+        await eventually(() => ended, `the connection ends, after: ${text}`);
         clearInterval(dripping);
         assert.match(text, /^HTTP\/1\.1 408 /);
         assert.match(text, '"code":"body_timeout"');

@@ -29,7 +29,9 @@ async function open(
 ): Promise<Opened> {
   const store = createMemoryStore({ instance: "test", maxWaiters: 100 });
   let later = 0;
-  const now = () => store.clock.now() + later;
+  // It stands still otherwise: ages are compared to the second.
+  const begun = store.clock.now();
+  const now = () => begun + later;
   const counter = new CacheCounter({ store: store.caches, now });
   const caches = new Caches({
     store: crowd?.before(store.caches) ?? store.caches,

@@ -9,18 +9,19 @@ import type { Archive, ArchiveChunk, ArchivedExecution } from "../../../src/feed
 import { writeLine } from "../../../src/feed/log_lines.ts";
 import { uuidv7 } from "../../../src/lib/uuidv7.ts";
 import { openArchive } from "../../../src/storage/postgres/archive.ts";
+import { WAIT_LIMIT_MS } from "../../support/eventually.ts";
 import { openDatabase } from "../../support/postgres.ts";
 
 const database = await openDatabase();
 const test = suite(`Archive in PostgreSQL${database.skipped}`);
 const databaseTest = database.only(test);
 const DAY_MS = 86_400_000;
-const signal = AbortSignal.timeout(120_000);
+const { signal } = new AbortController();
 
 /** Opens an archive that is ready. */
 async function open(options: { historyDays?: number; now?: () => number } = {}): Promise<Archive & AsyncDisposable> {
   const archive = openArchive({ url: database.url!, instance: "test", historyDays: 30, ...options });
-  assert.ok(await archive.whenReady({ timeoutMs: 60_000, signal }));
+  assert.ok(await archive.whenReady({ timeoutMs: WAIT_LIMIT_MS, signal }));
   return archive;
 }
 
