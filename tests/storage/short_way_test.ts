@@ -210,8 +210,7 @@ for (const driver of drivers()) {
       await eventually(async () => {
         await store.work.take({ count: 1, blockMs: 100, signal });
         return await lapsesAt() > first + 3000;
-      }, "a renewal after the first lease's end");
-      connection.close();
+      }, "a renewal after the first lease's end").finally(() => connection.close());
       assert.is(await metaOf(claim.executionId), "pending");
       await holder.work.append(claim, { sequence: 1, events: [completed("sum", 7)] });
       await holder.work.finish(claim, ending(claim, { sequence: 2 }));
