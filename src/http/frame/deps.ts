@@ -134,6 +134,8 @@ export interface AppEnv {
     peer?: () => string | undefined;
     /** The names and values that the `Headers` of this request have, in their order. */
     headers?: () => Iterable<[string, string]>;
+    /** Takes the body if all its bytes, this many, have come with the head; else it is to be read from the request. */
+    takeBody?: (bytes: number) => Uint8Array | undefined;
     /** Makes a WebSocket of a request that asks for one. */
     upgrade?: Upgrade;
   };

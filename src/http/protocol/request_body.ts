@@ -52,14 +52,18 @@ const PROGRESS_BYTES = 1_024;
  * Reads a body of at most `limitBytes`, whose bytes are reserved in `share`. A larger one is refused before it is read
  * if it declares its length, and otherwise (chunked) as soon as more has arrived.
  *
+ * @param options.take gives the body if all of it is there already, where that can be told
  * @throws {MillraceError} `body_too_large`, `unsupported_media_type` (content encodings), `malformed_body`,
  * `body_timeout`, `bodies_full`
  */
 export async function readBytes(
   request: Request,
-  options: Pick<BodyLimits, "limitBytes" | "stallMs"> & { share: BodyShare },
+  options: Pick<BodyLimits, "limitBytes" | "stallMs"> & {
+    share: BodyShare;
+    take?: ((bytes: number) => Uint8Array | undefined) | undefined;
+  },
 ): Promise<Uint8Array> {
-  const { limitBytes, stallMs, share } = options;
+  const { limitBytes, stallMs, share, take } = options;
   const { method, headers } = request;
   if (method === "GET" || method === "HEAD") return EMPTY;
   const encoding = headers.get("content-encoding");
@@ -74,6 +78,12 @@ export async function readBytes(
   try {
     if (declared > 0 && declared <= SMALL_BYTES) {
       share.add(declared);
+      if (take !== undefined) {
+        // What has come with the head is there after a turn.
+        await undefined;
+        const taken = take(declared);
+        if (taken !== undefined) return taken;
+      }
       const bytes = new Uint8Array(await within(request.arrayBuffer(), stallMs));
       if (bytes.length > limitBytes) throw tooLarge(limitBytes);
       return bytes;

@@ -11,8 +11,7 @@ const MAX_NAMES = 1000;
 const verdicts = new Map<string, boolean>();
 
 /**
- * The headers that are recorded, of those of a request. `Object.fromEntries` makes own keys of whatever a client calls
- * its headers.
+ * The headers that are recorded, of those of a request.
  *
  * @param options.redact further names that are not recorded (setting `REDACT_HEADERS`), in lower case
  */
@@ -20,10 +19,13 @@ export function recordedHeaders(
   headers: Iterable<[string, string]>,
   { webhook, redact }: { webhook: Webhook; redact: readonly string[] },
 ): JsonObject {
-  const recorded = Object.fromEntries(headers);
-  for (const name of Object.keys(recorded)) {
+  const recorded: JsonObject = {};
+  for (const [name, value] of headers) {
     const isSecret = isCredential(name) || redact.includes(name) || name === webhook.verify?.header;
-    if (isSecret && !webhook.recordHeaders?.includes(name)) delete recorded[name];
+    if (isSecret && !webhook.recordHeaders?.includes(name)) continue;
+    if (name !== "__proto__") recorded[name] = value;
+    // An own member too, whatever a client calls its headers.
+    else Object.defineProperty(recorded, name, { value, writable: true, enumerable: true, configurable: true });
   }
   return recorded;
 }

@@ -71,9 +71,10 @@ function fromResponseData(
     else if (!(name in ours)) { for (const one of values) repeated.push([name, one]); }
   }
   const body = NULL_BODY_STATUS.has(status) ? null : bodyOf(data, single, executionId);
-  const lines = [...Object.entries(single), ...repeated];
-  const has = (name: string, matches = (_value: string) => true) => lines.some(([n, v]) => n === name && matches(v));
-  if (!has("content-security-policy") && has("content-type", (value) => ACTIVE_TYPE.test(value.toLowerCase()))) {
+  const has = (name: string, matches: (value: string) => boolean) =>
+    (single[name] !== undefined && matches(single[name])) ||
+    repeated.some(([n, value]) => n === name && matches(value));
+  if (has("content-type", isActive) && !has("content-security-policy", () => true)) {
     // Active content made by a workflow must not run in the origin of the API.
     single["content-security-policy"] = "sandbox";
   }
@@ -82,6 +83,10 @@ function fromResponseData(
     status,
     headers: repeated.length === 0 ? headers : [...Object.entries(headers), ...repeated],
   });
+}
+
+function isActive(type: string): boolean {
+  return ACTIVE_TYPE.test(type.toLowerCase());
 }
 
 /** The body; gives it a content type where the workflow named none. */

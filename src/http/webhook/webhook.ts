@@ -44,8 +44,9 @@ interface Call {
   readonly headers: Record<string, string>;
   /** Held until the call is answered, since its input may stay in memory for that long. */
   readonly share: BodyShare;
-  /** The address of the connection. */
+  /** The address of the connection, and what takes a body that came with the head. */
   readonly peer: AppEnv["Bindings"]["peer"];
+  readonly takeBody: AppEnv["Bindings"]["takeBody"];
   executionId?: string;
   way?: Way | undefined;
   appendMs: number;
@@ -77,6 +78,7 @@ export function webhooks(appDeps: AppDeps, bodies: BodyBudget): CallWebhook {
       headers,
       share: bodies.open(),
       peer: connection?.peer,
+      takeBody: connection?.takeBody,
       sent: connection?.headers ?? (() => request.headers),
       appendMs: 0,
       waitMs: 0,
@@ -190,12 +192,12 @@ async function start(
 ): Promise<Partial<Reply>> {
   const { request } = call;
   const { match: { workflow, webhook, params }, waitSeconds } = options;
-  const { config, submit } = deps;
   checkDepth(request.headers);
   const bytes = options.body ?? await readBody(deps, call);
+  const read = { ...call, params, bytes, webhook, verified: options.verified };
   const submission = {
+    ...await submissionOf(read, deps.config),
     workflow,
-    ...await submissionOf({ ...call, params, bytes, webhook, verified: options.verified }, config),
     wait: waitSeconds === 0
       ? undefined
       : { timeoutMs: waitSeconds * 1000, replyEarly: webhook.responseMode === "responseNode" },
@@ -206,7 +208,7 @@ async function start(
   }
   const submittedAt = performance.now();
   try {
-    const submitted = await submit(submission);
+    const submitted = await deps.submit(submission);
     const { executionId, replayed, reply } = submitted;
     call.way = submitted.way;
     call.executionId = executionId;
@@ -228,9 +230,8 @@ async function start(
   }
 }
 
-function readBody({ config }: AppDeps, { request, share }: Call): Promise<Uint8Array> {
-  return readBytes(request, { ...bodyLimits(config), share });
-}
+const readBody = ({ config }: AppDeps, { request, share, takeBody: take }: Call): Promise<Uint8Array> =>
+  readBytes(request, { ...bodyLimits(config), share, take });
 
 /** Seconds since the call came. */
 const waited = ({ startedAt }: Call): number => (performance.now() - startedAt) / 1000;
