@@ -25,7 +25,7 @@ export interface Attempt {
   /** When it started, as the log has it, in epoch milliseconds: the time that expressions see. */
   readonly startedAt: number;
   /** The time that the node waited for, if it said before that it had to. */
-  readonly waitedUntil?: number;
+  readonly waitedUntil?: number | undefined;
   /** Takes what the node reports of itself. */
   readonly progress: (report: NodeReport) => void;
 }

@@ -11,7 +11,7 @@
  */
 import { type LogEvent } from "../execution/event.ts";
 import type { Claim } from "../execution/claim.ts";
-import type { FinishOptions, WorkQueue } from "../execution/work_queue.ts";
+import type { WorkQueue } from "../execution/work_queue.ts";
 import type { ExecutionResult } from "../execution/result.ts";
 
 /** Batching window, in milliseconds. */
@@ -75,19 +75,19 @@ export class Journal {
   }
 
   /** Writes the rest and ends the execution with `last`, which no flush that still waits for its turn may take. */
-  async finish({ last, ...options }: Omit<FinishOptions, "sequence" | "events"> & { last: LogEvent }): Promise<void> {
+  async finish(last: LogEvent, result: ExecutionResult): Promise<void> {
     this.#stopTimer();
     while (this.#appending !== undefined) await this.#appending;
-    await this.#queue.finish(this.#claim, { ...options, sequence: this.#sequence, events: [...this.#take(), last] });
+    const events = this.#take();
+    events.push(last);
+    await this.#queue.finish(this.#claim, { sequence: this.#sequence, events, result });
   }
 
   /** Ends the execution with `last` alone, after the store had no room for what comes before it: that is forgotten. */
-  async finishAlone(
-    { last, ...options }: Omit<FinishOptions, "sequence" | "events"> & { last: LogEvent },
-  ): Promise<void> {
+  async finishAlone(last: LogEvent, result: ExecutionResult): Promise<void> {
     this.discard();
     while (this.#appending !== undefined) await this.#appending.catch(() => {});
-    await this.#queue.finish(this.#claim, { ...options, sequence: this.#sequence, events: [last] });
+    await this.#queue.finish(this.#claim, { sequence: this.#sequence, events: [last], result });
   }
 
   /** Writes the rest, a reply first, and gives the claim up for a while; after `"resumed"` nothing has changed. */

@@ -4,7 +4,7 @@
 import type { Clock } from "../lib/clock.ts";
 import { NOT_RECORDED } from "../lib/errors.ts";
 import { whenReady } from "../lib/when_ready.ts";
-import type { LogEvent } from "../execution/event.ts";
+import type { EventData, LogEvent } from "../execution/event.ts";
 import { inputOf } from "../execution/node_input.ts";
 import type { ExecutionResult } from "../execution/result.ts";
 import type { NodeReport } from "../workflow/definition.ts";
@@ -65,7 +65,7 @@ export class NodeRuns {
     const known = state.nodes.get(node.id);
     const input = inputOf(node, state);
     const waits = known?.status === "waiting";
-    const waited = waits ? { waitedUntil: known.dueAt! } : {};
+    const waitedUntil = waits ? known.dueAt : undefined;
     const attempt = waits ? known.attempts : (known?.attempts ?? 0) + 1;
     const startedAt = waits ? known.startedAt! : clock.now();
     if (!waits) apply({ type: "node.started", time: startedAt, node: node.id, data: { attempt } });
@@ -74,7 +74,7 @@ export class NodeRuns {
       this.#running.delete(node.id);
       onDone(node.id, error);
     };
-    const make = { input, attempt, startedAt, ...waited };
+    const make = { input, attempt, startedAt, waitedUntil };
     try {
       const run = node.hasSideEffects ? this.#runOutside(node, make) : this.#run(node, make);
       if (run === undefined) done();
@@ -115,7 +115,9 @@ export class NodeRuns {
     }
     const { output, outputs } = outcome;
     ran.outputs[node.id] = output;
-    const data = { output, ...(outputs && { outputs }), ...(node.responds && { responds: true as const }) };
+    const data: EventData["node.completed"] = { output };
+    if (outputs !== undefined) data.outputs = outputs;
+    if (node.responds) data.responds = true;
     const reply = earlyReplyOf(ran, node, output);
     apply({ type: "node.completed", node: node.id, data }, reply);
     if (reply !== undefined) return flush();

@@ -39,19 +39,25 @@ export function earlyReplyOf(ran: Ran, { responds }: GraphNode, output: JsonValu
 export function outcomeOf(ran: Ran, end: NonNullable<Decision["end"]>, time: number): Outcome {
   const { claim: { executionId, replyEarly }, outputs } = ran;
   const node = responderOf(ran);
-  const responder = node === undefined ? {} : { responseNode: node };
-  const response = node === undefined ? {} : { response: outputs[node] as unknown as ResponseData };
+  const response = node === undefined ? undefined : outputs[node] as unknown as ResponseData;
   if (end.status === "failed") {
-    // A caller that was answered early gets the same answer when it asks again.
-    const answered = replyEarly ? response : {};
+    const { error } = end;
+    const result = { executionId, status: end.status, error };
     return {
-      last: { type: "execution.failed", time, data: { error: end.error, ...responder } },
-      result: { executionId, status: "failed", error: end.error, ...answered },
+      last: { type: "execution.failed", time, data: node === undefined ? { error } : { error, responseNode: node } },
+      // A caller that was answered early gets the same answer when it asks again.
+      result: replyEarly && response !== undefined ? { ...result, response } : result,
     };
   }
+  const { status, lastNode } = end;
+  const output = outputs[lastNode] ?? null;
   return {
-    last: { type: "execution.completed", time, data: { lastNode: end.lastNode, ...responder } },
-    result: { executionId, status: "completed", ...response, output: outputs[end.lastNode] ?? null },
+    last: {
+      type: "execution.completed",
+      time,
+      data: node === undefined ? { lastNode } : { lastNode, responseNode: node },
+    },
+    result: response === undefined ? { executionId, status, output } : { executionId, status, response, output },
   };
 }
 

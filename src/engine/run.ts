@@ -35,7 +35,7 @@ import { WorkerStoppedError } from "./run_control.ts";
 export async function runExecution(claim: Claim, options: RunOptions): Promise<ExecutionResult | undefined> {
   const state = options.state ?? await loadState(claim, options.log);
   const fork = state.fork === undefined ? undefined : await startFork(state, options);
-  return await new Run(claim, { ...options, ...fork }, state).run();
+  return await new Run(claim, fork === undefined ? options : { ...options, ...fork }, state).run();
 }
 
 /** A wait longer than this, with nothing running beside it, is left to the store's timers. */
@@ -198,7 +198,8 @@ class Run {
   }
 
   #apply(event: UntimedEvent, reply?: ExecutionResult): void {
-    const complete = { time: this.#now(), ...event } as LogEvent;
+    const { type, time = this.#now(), node, data } = event;
+    const complete = (node === undefined ? { type, time, data } : { type, time, node, data }) as LogEvent;
     applyEvent(this.#state, complete);
     if (complete.node !== undefined) this.#frontier.touch(complete.node);
     this.#journal.add(complete, reply);
@@ -207,7 +208,7 @@ class Run {
   async #end({ last, result }: Outcome): Promise<ExecutionResult> {
     this.#stop(ENDED);
     applyEvent(this.#state, last);
-    await this.#journal.finish({ last, result });
+    await this.#journal.finish(last, result);
     return result;
   }
 
@@ -215,7 +216,7 @@ class Run {
   async #endRefused({ code, message }: AppendRefusedError): Promise<ExecutionResult> {
     const outcome = failureOf(this.#claim.executionId, { code, message }, this.#now());
     this.#stop(ENDED);
-    await this.#journal.finishAlone(outcome);
+    await this.#journal.finishAlone(outcome.last, outcome.result);
     return outcome.result;
   }
 

@@ -140,11 +140,22 @@ export class Worker {
   }
 
   /** Runs a claim, and says how the execution ended if it did. */
-  async #execute(claim: Claim, run: LocalRun): Promise<void> {
-    const { store: { clock, log }, records = log, workflows, limits, name, outputLimitBytes, onEnd } = this.#options;
+  async #execute(claim: Claim, { workflow, control, queue }: LocalRun): Promise<void> {
+    const { store: { clock, log }, records = log, workflows, limits, name: worker, onEnd } = this.#options;
+    const { outputLimitBytes } = this.#options;
     const startedAt = performance.now();
-    const shared = { log, records, clock, worker: name, outputLimitBytes, workflows, limits };
-    const result = await runExecution(claim, { ...run, ...shared });
+    const result = await runExecution(claim, {
+      workflow,
+      control,
+      queue,
+      log,
+      records,
+      clock,
+      worker,
+      outputLimitBytes,
+      workflows,
+      limits,
+    });
     if (result !== undefined) onEnd?.(claim, result, performance.now() - startedAt);
   }
 

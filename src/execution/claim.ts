@@ -2,6 +2,7 @@
  * A claim: what a worker holds while it runs an execution.
  */
 import type { JsonValue } from "../lib/json.ts";
+import type { Mutable } from "../lib/mutable.ts";
 import type { ExecutionRequest } from "./request.ts";
 
 /**
@@ -43,7 +44,7 @@ export interface Claim {
 /** The claim of the instance that accepted an execution. */
 export function localClaim(request: ExecutionRequest, requestedAt: number): Claim {
   const { executionId, workflowId, version, trigger, input, replyTo, replyEarly = false, fork } = request;
-  return {
+  const claim: Mutable<Claim> = {
     executionId,
     workflowId,
     version,
@@ -56,7 +57,8 @@ export function localClaim(request: ExecutionRequest, requestedAt: number): Clai
     sequence: 1,
     paused: false,
     deliveries: 0,
-    ...(replyTo === undefined ? {} : { replyTo }),
-    ...(fork === undefined ? { input } : {}),
   };
+  if (replyTo !== undefined) claim.replyTo = replyTo;
+  if (fork === undefined) claim.input = input;
+  return claim;
 }

@@ -2,6 +2,7 @@
  * Makes the request that starts an execution, with the bounds from its workflow's settings.
  */
 import type { JsonValue } from "../lib/json.ts";
+import type { Mutable } from "../lib/mutable.ts";
 import type { ForkOrigin } from "./fork.ts";
 import type { Concurrency, ExecutionRequest, Idempotency } from "./request.ts";
 import type { ExecutionLog } from "./log.ts";
@@ -43,17 +44,18 @@ export function makeRequest(log: Pick<ExecutionLog, "makeId">, parts: RequestPar
     limited: settings.concurrency !== undefined,
     ...(idempotency !== undefined && { idempotencyKey: idempotency.key }),
   });
-  return {
+  const request: Mutable<ExecutionRequest> = {
+    ...settings,
     executionId,
     workflowId,
     version,
     trigger,
     input,
-    ...settings,
-    ...(fork !== undefined && { fork }),
-    ...(startedBy !== undefined && { startedBy }),
-    ...(external !== undefined && { external }),
   };
+  if (fork !== undefined) request.fork = fork;
+  if (startedBy !== undefined) request.startedBy = startedBy;
+  if (external !== undefined) request.external = external;
+  return request;
 }
 
 /**

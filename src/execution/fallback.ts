@@ -11,6 +11,7 @@
 import type { Accepting, FallbackSession } from "./fallback_session.ts";
 import { type ErrorCode, MillraceError } from "../lib/errors.ts";
 import { pause } from "../lib/delay.ts";
+import type { Mutable } from "../lib/mutable.ts";
 import { type FallbackCounts, type FallbackReport, handOver } from "./hand_over.ts";
 import type { Arrivals } from "./arrivals.ts";
 import { mayFallBack } from "./may_fall_back.ts";
@@ -130,7 +131,7 @@ export class Fallback {
 
   /** Callers that wait for the store's reply get it from memory once the store is lost. */
   #watched(submitted: Submitted, submission: Submission, since: { lost: AbortSignal; startedAt: number }): Submitted {
-    const watched: { -readonly [Key in keyof Submitted]: Submitted[Key] } = { ...submitted };
+    const watched: Mutable<Submitted> = { ...submitted };
     const wait = async (): Promise<Reply> => {
       try {
         const reply = await submitted.reply!;

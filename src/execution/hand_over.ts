@@ -1,9 +1,9 @@
 /**
  * Brings what ran in memory back to the store, under its own ids.
  */
-import type { ArrivingExecution } from "./arrivals.ts";
+import type { Mutable } from "../lib/mutable.ts";
+import type { Arrivals, ArrivingExecution } from "./arrivals.ts";
 import type { FallbackSession } from "./fallback_session.ts";
-import type { Arrivals } from "./arrivals.ts";
 
 /** How many executions are written at once: soon enough, and without keeping what is new waiting. */
 const AT_ONCE = 16;
@@ -29,7 +29,7 @@ export interface HandOverOptions {
   /** Writes the executions into the store. */
   readonly arrivals: Arrivals;
   /** Raised with each execution that was handed over. */
-  readonly counts: { -readonly [Name in keyof FallbackCounts]: FallbackCounts[Name] };
+  readonly counts: Mutable<FallbackCounts>;
   /** Called with each execution that ran in both places. */
   readonly onReport: (report: FallbackReport) => void;
 }

@@ -40,11 +40,10 @@ export interface ExecutionRequest {
 /** What the log's first event says of a request. */
 export function requestedData(request: ExecutionRequest): EventData["execution.requested"] {
   const { workflowId, version, trigger, input, fork, startedBy } = request;
-  return {
-    ...{ workflowId, version, trigger, input },
-    ...(fork !== undefined && { fork }),
-    ...(startedBy !== undefined && { startedBy }),
-  };
+  const data: EventData["execution.requested"] = { workflowId, version, trigger, input };
+  if (fork !== undefined) data.fork = fork;
+  if (startedBy !== undefined) data.startedBy = startedBy;
+  return data;
 }
 
 /** An `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) and what it was sent with. */

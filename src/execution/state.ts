@@ -136,15 +136,13 @@ function applyNodeEvent(state: RunState, event: LogEvent): void {
       node.status = "running";
       node.startedAt ??= event.time;
       node.attempts = event.data.attempt;
-      delete node.dueAt;
-      delete node.percent;
+      goOn(node);
       return;
     case "node.progress":
       return takeNodeReport(state, node, event.data);
     case "node.completed":
       node.status = "completed";
-      delete node.dueAt;
-      delete node.percent;
+      goOn(node);
       node.endedAt = event.time;
       node.output = event.data.output;
       if (event.data.outputs !== undefined) node.outputs = event.data.outputs;
@@ -173,6 +171,12 @@ function applyNodeEvent(state: RunState, event: LogEvent): void {
       node.dueAt = event.data.until;
       return;
   }
+}
+
+/** What a node waited for, or had done so far, is over. Most nodes have neither: a `delete` costs all the same. */
+function goOn(node: NodeState): void {
+  if (node.dueAt !== undefined) delete node.dueAt;
+  if (node.percent !== undefined) delete node.percent;
 }
 
 /** The state of an execution as `GET /api/executions/<id>` answers it: no outputs. */

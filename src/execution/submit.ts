@@ -111,14 +111,15 @@ export function createSubmit({ log, replies, local, historyTtlSeconds }: SubmitO
     }
     return await submitLocally(request, { log, shortWay: local!.shortWay, place, workflow, isOver });
   }
-  return async function submit({ wait, signal, ...parts }) {
+  return async function submit(submission) {
     const startedAt = performance.now();
-    const drawn = makeRequest(log, { ...parts, historyTtlSeconds });
-    const { lock } = parts.workflow;
+    const { wait, signal, workflow } = submission;
+    const drawn = makeRequest(log, { ...submission, historyTtlSeconds });
+    const { lock } = workflow;
     const made = lock === undefined ? drawn : await locked(drawn, lock);
     const isOver = () => replies.closed || signal?.().aborted === true;
     if (wait === undefined) {
-      const { executionId, way } = await append(made, parts.workflow, isOver);
+      const { executionId, way } = await append(made, workflow, isOver);
       return { executionId, replayed: executionId !== made.executionId, way };
     }
     const { timeoutMs, replyEarly = false } = wait;
@@ -130,7 +131,7 @@ export function createSubmit({ log, replies, local, historyTtlSeconds }: SubmitO
       accepted = await beforeDeadline(
         waiter,
         request,
-        append(request, parts.workflow, () => waiter.interrupted !== undefined),
+        append(request, workflow, () => waiter.interrupted !== undefined),
       );
     } catch (error) {
       waiter.abandon();

@@ -19,7 +19,7 @@ test("finish() is the one to write the terminal event, though a flush waits for 
   const first = journal.flush();
   journal.add(done("b"));
   const second = journal.flush();
-  const finished = journal.finish({ last, result: { executionId: "x", status: "completed" } });
+  const finished = journal.finish(last, { executionId: "x", status: "completed" });
   await answer();
   await answer();
   await answer();
