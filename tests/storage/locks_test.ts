@@ -27,7 +27,12 @@ for (const driver of drivers()) {
     ...options,
   });
   const take = (from: Store, options: Partial<LockRequest> = {}) => from.locks.acquire(request(options));
-  const waitFor = (from: Store, options: Partial<LockRequest> = {}) => take(from, { waitMs: 60_000, ...options });
+  const waitFor = (from: Store, options: Partial<LockRequest> = {}) => {
+    const grant = take(from, { waitMs: 600_000, ...options });
+    // Where a test fails before, its store is closed.
+    grant.catch(() => {});
+    return grant;
+  };
   const queued = (count: number, name = NAME) =>
     eventually(async () => (await store.locks.inspect(name)).waiting === count, `${count} waiters`);
 
@@ -53,7 +58,7 @@ for (const driver of drivers()) {
     assert.is(state.holders.length, 1);
     assert.is(holder!.owner, "me, myself");
     assert.is(holder!.fence, grant.fence);
-    assert.ok(Math.abs(holder!.expiresAt - grant.expiresAt) <= 2);
+    assert.is(holder!.expiresAt, grant.expiresAt);
     assert.ok(holder!.remainingMs > 50_000 && holder!.remainingMs <= 60_000);
     assert.equal(state.waiters, [{ owner: "other  one", mode: "shared" }]);
     assert.not(JSON.stringify(state).includes(grant.token));

@@ -6,12 +6,12 @@ import type { InspectReply } from "./scripts/inspect_lock.ts";
 
 /** Who holds a lock and who waits for it, without tokens. */
 export function lockStateOf(name: string, reply: InspectReply): LockState {
-  const [nowText, holder, remainingMs, shared, sharers, waiting, waiters] = reply;
+  const [nowText, holder, till, shared, sharers, waiting, waiters] = reply;
   const now = Number(nowText);
   const holders: LockHolder[] = [];
-  if (holder !== null) {
+  if (holder !== null && till > now) {
     const [, fence, , owner = ""] = words(holder, 4);
-    holders.push({ owner, mode: "exclusive", fence: Number(fence), expiresAt: now + remainingMs, remainingMs });
+    holders.push({ owner, mode: "exclusive", fence: Number(fence), expiresAt: till, remainingMs: till - now });
   }
   for (const [at, sharer] of sharers.entries()) {
     const expiresAt = Number(shared[2 * at + 1]);

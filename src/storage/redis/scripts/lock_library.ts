@@ -1,9 +1,10 @@
 /**
  * Lua functions that the scripts of locks share.
  *
- * A holder is "<token> <fence> <instance> <owner>": exclusive as the string `lock:<name>`, set with NX and PX; shared as
- * a hash field `<token>` of `lock-sharers:<name>`, without the token, whose lease ends at its score in
- * `lock-shared:<name>`. A waiter is "<token> <mode> <ttl> <instance> <owner>" in `lock-queue:<name>`, by arrival.
+ * A holder is "<token> <fence> <instance> <owner>": exclusive as the string `lock:<name>`, set with NX and PXAT; shared
+ * as a hash field `<token>` of `lock-sharers:<name>`, without the token, whose lease ends at its score in
+ * `lock-shared:<name>`. Ends are times, not rests: PX counts from the beginning of a script, which may be before its TIME.
+ * A waiter is "<token> <mode> <ttl> <instance> <owner>" in `lock-queue:<name>`, by arrival.
  *
  * Whoever was granted a lock while it waited is told so by its instance's stream, and has `FIRST_MS` to take it up by a
  * renewal; an instance whose stream has expired is gone, and its waiters are passed over.
@@ -63,7 +64,7 @@ end
 local function grant(k, who, fence, ttl, now)
   local rest = fence .. ' ' .. who.instance .. ' ' .. who.owner
   if who.mode == 'exclusive' then
-    redis.call('SET', k.holder, who.token .. ' ' .. rest, 'NX', 'PX', digits(ttl))
+    redis.call('SET', k.holder, who.token .. ' ' .. rest, 'NX', 'PXAT', digits(now + ttl))
   else
     redis.call('ZADD', k.shared, digits(now + ttl), who.token)
     redis.call('HSET', k.sharers, who.token, rest)
@@ -105,7 +106,7 @@ local function holding(k, token, now)
   local held = redis.call('GET', k.holder)
   if held then
     local t, fence = string.match(held, '^(%S+) (%S+)')
-    if t == token then return fence, digits(now + redis.call('PTTL', k.holder)), 'exclusive' end
+    if t == token then return fence, digits(redis.call('PEXPIRETIME', k.holder)), 'exclusive' end
   end
   local till = redis.call('ZSCORE', k.shared, token)
   if till and tonumber(till) > now then

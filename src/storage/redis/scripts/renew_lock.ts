@@ -16,7 +16,7 @@ local k, now = lockKeys(ARGV[1], ARGV[2]), math.floor(micros() / 1000)
 local ttl = tonumber(ARGV[4])
 local fence, _, mode = holding(k, ARGV[3], now)
 if not fence then return {} end
-if mode == 'exclusive' then redis.call('PEXPIRE', k.holder, ARGV[4])
+if mode == 'exclusive' then redis.call('PEXPIREAT', k.holder, digits(now + ttl))
 else
   redis.call('ZADD', k.shared, digits(now + ttl), ARGV[3])
   outlive(k.shared, ttl)
