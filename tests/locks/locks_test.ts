@@ -1,3 +1,4 @@
+// not quick: leases run out while it waits
 /**
  * The library over the memory driver: what the Web Locks API has, and what goes beyond it.
  */

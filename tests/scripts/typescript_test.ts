@@ -1,3 +1,4 @@
+// not quick: it makes test files, and starts processes
 /**
  * The loader that test files run under.
  */

@@ -1,3 +1,4 @@
+// not quick: every line is the output of a process
 import { execFileSync } from "node:child_process";
 import { test } from "uvu";
 import * as assert from "uvu/assert";

@@ -1,3 +1,4 @@
+// not quick: values of megabytes
 // timeout: 120
 /**
  * What large values cost on Redis: they are stored once, go with their log, and come over the wire only for who wants
