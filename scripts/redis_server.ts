@@ -46,7 +46,6 @@ export interface RunningRedis extends AsyncDisposable {
 
 /** How long a Redis may take to answer, in milliseconds; a container may need to be fetched first. */
 const START_MS = 120_000;
-const CONTAINER_START_MS = 120_000;
 
 /** Options of {@linkcode launch}. */
 export interface LaunchOptions {
@@ -93,8 +92,7 @@ export async function launch(server: RedisServer, options: LaunchOptions = {}): 
     end();
   };
 
-  const timeoutMs = inContainer ? CONTAINER_START_MS : START_MS;
-  const about = await untilAnswers(child, { ask: () => ask(port), timeoutMs });
+  const about = await untilAnswers(child, { ask: () => ask(port), timeoutMs: START_MS });
   if (about === undefined) {
     end();
     throw new Error(`Cannot start ${[server.binary, ...before].join(" ")}: ${lastOutput() || "it does not answer"}`);

@@ -5,6 +5,7 @@
 import { fileURLToPath } from "node:url";
 import { Keys } from "../../src/storage/redis/keys.ts";
 import { findRedisServer } from "../redis.ts";
+import { untilServes } from "../until_serves.ts";
 import type { Breach } from "./breach.ts";
 import { EchoServer, type Inspector } from "./echo_server.ts";
 import { LeaseMonitor } from "./lease_monitor.ts";
@@ -176,20 +177,9 @@ export class Cluster implements AsyncDisposable {
       if (!response.ok) throw new Error(`The workflow "${id}" is refused: ${await response.text()}`);
       await response.body?.cancel();
     }
-    const ids = definitions.map(([id]) => id);
-    await Promise.all(this.serving.map(({ url }) => this.#served(url, ids)));
-  }
-
-  /** Waits until an instance knows every workflow: it hears of them on the control stream. */
-  async #served(url: string, ids: readonly string[]): Promise<void> {
-    for (const id of ids) {
-      for (const until = Date.now() + SERVED_MS;;) {
-        const response = await fetch(`${url}/webhook/${id}`, { method: "OPTIONS" });
-        await response.body?.cancel();
-        if (response.status !== 404) break;
-        if (Date.now() > until) throw new Error(`${url} does not serve the workflow "${id}"`);
-      }
-    }
+    await Promise.all(this.serving.map(async ({ url }) => {
+      for (const [id] of definitions) await untilServes(url, id, { timeoutMs: SERVED_MS });
+    }));
   }
 }
 

@@ -5,7 +5,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { Agent, setGlobalDispatcher } from "undici";
 import { TYPESCRIPT } from "../../scripts/typescript/loader.ts";
-import { eventually } from "../support/eventually.ts";
+import { untilServes } from "../../scripts/until_serves.ts";
+import { WAIT_LIMIT_MS } from "../support/eventually.ts";
 
 // A slow machine may take longer to connect, or to answer, than fetch waits by default.
 setGlobalDispatcher(new Agent({ connect: { timeout: 0 }, headersTimeout: 0, bodyTimeout: 0 }));
@@ -144,13 +145,9 @@ export async function putWorkflow(url: string, id: string, definition: unknown):
   await response.body?.cancel();
 }
 
-/** Waits until an instance serves a webhook's path whose workflow was stored at another: it hears of it a little later. */
-export async function untilKnown(url: string, path: string): Promise<void> {
-  await eventually(async () => {
-    const response = await fetch(`${url}/webhook/${path}`, { method: "OPTIONS" });
-    await response.body?.cancel();
-    return response.status !== 404;
-  }, `${url} serves the webhook ${path}`);
+/** Waits until an instance serves a webhook's path whose workflow was stored at another. */
+export function untilKnown(url: string, path: string): Promise<void> {
+  return untilServes(url, path, { timeoutMs: WAIT_LIMIT_MS });
 }
 
 /** One event of a Server-Sent Events stream. */

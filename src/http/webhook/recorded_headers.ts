@@ -3,7 +3,7 @@
  * credentials, unless the trigger asks for them (`recordHeaders`).
  */
 import { isCredentialHeader } from "../../lib/credentials.ts";
-import type { JsonObject } from "../../lib/json.ts";
+import { type JsonObject, setMember } from "../../lib/json.ts";
 import type { Webhook } from "../../workflow/definition.ts";
 
 /** Names whose verdict is remembered: senders have few, and anybody may make up more. */
@@ -23,9 +23,7 @@ export function recordedHeaders(
   for (const [name, value] of headers) {
     const isSecret = isCredential(name) || redact.includes(name) || name === webhook.verify?.header;
     if (isSecret && !webhook.recordHeaders?.includes(name)) continue;
-    if (name !== "__proto__") recorded[name] = value;
-    // An own member too, whatever a client calls its headers.
-    else Object.defineProperty(recorded, name, { value, writable: true, enumerable: true, configurable: true });
+    setMember(recorded, name, value);
   }
   return recorded;
 }
