@@ -135,8 +135,9 @@ test("Turns lets the one that lost most begin first, and nobody beside its last 
     return { suspect, entered };
   };
   const first = enter("first", 1);
-  const second = enter("second", 1);
+  // Before the second, whose turn would come by the clock.
   const last = enter("last", 2);
+  const second = enter("second", 1);
   const aborting = new AbortController();
   const aborted = enter("aborted", 2, { signal: aborting.signal });
   await first.entered;
