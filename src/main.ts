@@ -11,7 +11,7 @@ import { createApp, createHealthApp } from "./http/app.ts";
 import { Archiver } from "./feed/archiver.ts";
 import { commandLines, runCommand } from "./cli/commands.ts";
 import { historyHealth } from "./feed/history.ts";
-import { type Config, ConfigError, loadConfig } from "./config/config.ts";
+import { type Config, ConfigError, loadConfig, processCount } from "./config/config.ts";
 import { helpText } from "./config/help_text.ts";
 import { InvalidWorkflowError } from "./lib/errors.ts";
 import { Backtester } from "./engine/backtest.ts";
@@ -21,6 +21,8 @@ import type { Store } from "./storage/store.ts";
 import { createRoles } from "./start/roles.ts";
 import { openWings } from "./start/caches.ts";
 import { openFallback, withFallback } from "./start/fallback.ts";
+import { announce, askForMetrics, processNumber, stopSignal } from "./start/own_process.ts";
+import { runProcesses } from "./start/processes.ts";
 import { keptSeconds, openHistory, openStore, StartError } from "./start/stores.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
@@ -37,29 +39,41 @@ import { WorkflowCatalog } from "./workflow/catalog.ts";
 /** How long the last answers of a shutdown may take to go out, in milliseconds. */
 const ANSWER_MS = 500;
 
-async function main(args: readonly string[]): Promise<void> {
+/** Resolves with the exit code. */
+async function main(args: readonly string[]): Promise<number> {
   const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
   const code = await runCommand(args);
-  if (code !== undefined) process.exit(code);
-  for (const argument of args) {
-    if (argument === "-h" || argument === "--help") return console.log(helpText(commandLines()));
-    if (argument === "-v" || argument === "--version") return console.log(version);
-    throw new ConfigError(`Unknown argument "${argument}": see millrace --help`);
+  if (code !== undefined) return code;
+  const [argument] = args;
+  if (argument !== undefined) {
+    const isHelp = argument === "-h" || argument === "--help";
+    const isVersion = argument === "-v" || argument === "--version";
+    if (!isHelp && !isVersion) throw new ConfigError(`Unknown argument "${argument}": see millrace --help`);
+    console.log(isHelp ? helpText(commandLines()) : version);
+    return 0;
   }
   const instance = `${hostname()}-${crypto.randomUUID().slice(0, 8)}`;
-  const config = loadConfig(process.env, { instance });
+  const config = loadConfig(process.env, { instance, process: processNumber });
   const logger = createLogger({ level: config.logLevel, instance: config.instance });
+  const count = processCount(config, availableParallelism());
+  if (count > 1 && processNumber === undefined) {
+    return await runProcesses({ count, instance: config.instance, logger });
+  }
   const store = await openStore(config, logger);
   try {
-    await serve({ config, logger, store, version });
+    await serve({ config, logger, store, version, count });
   } finally {
     await store[Symbol.asyncDispose]();
   }
+  return 0;
 }
 
-async function serve(parts: { config: Config; logger: Logger; store: Store; version: string }): Promise<void> {
-  const { config, logger, store, version } = parts;
-  const metrics = createMetrics();
+/** Serves as one of `count` processes on the port. */
+async function serve(
+  parts: { config: Config; logger: Logger; store: Store; version: string; count: number },
+): Promise<void> {
+  const { config, logger, store, version, count } = parts;
+  const metrics = createMetrics({ ofAll: askForMetrics() });
   metrics.watchWaiters(() => store.replies.size);
   await using wings = openWings({ store, instance: config.instance, metrics, logger });
   await using audit = new AuditTrail({
@@ -67,9 +81,9 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
     now: () => store.clock.now(),
     onError: (error) => logger.warn({ error }, "audit"),
   });
-  // One processor stays with the thread that answers everybody.
+  // One processor stays with the threads that answer everybody.
   await using expressions = new ExpressionThreads({
-    threads: availableParallelism() - 1,
+    threads: Math.floor((availableParallelism() - 1) / count),
     onError: (error) => logger.error({ error }, "a thread for expressions died"),
   });
   const limits = { timeoutMs: config.expressionTimeoutMs, runner: expressions };
@@ -160,7 +174,8 @@ async function serve(parts: { config: Config; logger: Logger; store: Store; vers
   fallback?.start();
   const stopped = stopSignal();
   const driver = config.redis === undefined ? "memory" : `redis (${config.redis.safeUrl}, ${store.documents})`;
-  console.log(`Millrace ${version} · driver ${driver} · roles ${[...config.roles].join()} · ${server.url}`);
+  const processes = count === 1 ? "" : `${count} processes · `;
+  announce(`Millrace ${version} · driver ${driver} · roles ${[...config.roles].join()} · ${processes}${server.url}`);
 
   const signal = await stopped;
   logger.info({ signal }, "stopping");
@@ -207,23 +222,8 @@ async function loadWorkflows(directory: string | undefined, catalog: WorkflowCat
   }
 }
 
-/** Resolves with the first signal that asks for an end; a second one exits at once. */
-function stopSignal(): Promise<"SIGTERM" | "SIGINT"> {
-  return new Promise((resolve) => {
-    let asked = false;
-    for (const signal of ["SIGTERM", "SIGINT"] as const) {
-      process.on(signal, () => {
-        if (asked) process.exit(1);
-        asked = true;
-        resolve(signal);
-      });
-    }
-  });
-}
-
 try {
-  await main(process.argv.slice(2));
-  process.exit();
+  process.exit(await main(process.argv.slice(2)));
 } catch (error) {
   const isPlain = error instanceof ConfigError || error instanceof StartError || isListenError(error);
   console.error(isPlain ? reasonOf(error).replace(/^/gm, "millrace: ") : error);
@@ -231,5 +231,5 @@ try {
 }
 
 function isListenError(error: unknown): boolean {
-  return error instanceof Error && "syscall" in error && error.syscall === "listen";
+  return error instanceof Error && "syscall" in error && (error.syscall === "listen" || error.syscall === "bind");
 }

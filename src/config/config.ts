@@ -27,6 +27,8 @@ export interface Config {
   readonly host: string;
   /** Kinds of work that this instance does. Default all of {@linkcode ROLES}. */
   readonly roles: ReadonlySet<Role>;
+  /** How many processes share the port, each a whole instance; `auto` is one a processor. Default 1. */
+  readonly processes: number | "auto";
   /** How to reach Redis. Default `undefined`: everything is kept in the memory of this process. */
   readonly redis: RedisConfig | undefined;
   /** First part of every key's name. Default `mr:`. */
@@ -131,8 +133,12 @@ export interface Config {
  * @throws {ConfigError} with every fault, a line each: `PORT must be a whole number from 0 to 65535, not "abc"`.
  * Nothing that may be a secret is quoted.
  * @param options.instance name of the instance where `INSTANCE_ID` is unset
+ * @param options.process number of this process among several on one port: the end of its name. Default: it is alone
  */
-export function loadConfig(env: Readonly<Record<string, string | undefined>>, options: { instance: string }): Config {
+export function loadConfig(
+  env: Readonly<Record<string, string | undefined>>,
+  options: { instance: string; process?: number | undefined },
+): Config {
   const { values, faults } = readAll(env);
   const redis = values.REDIS_ENABLED === false ? undefined : redisOf(values);
   faults.push(...crossCheck(values, { env, redis }));
@@ -141,6 +147,7 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     port: values.PORT,
     host: values.HOST.replace(/^\[(.*)\]$/, "$1"),
     roles: values.ROLES,
+    processes: values.PROCESSES,
     redis,
     redisPrefix: values.REDIS_PREFIX,
     redisFallback: values.REDIS_FALLBACK,
@@ -188,8 +195,14 @@ export function loadConfig(env: Readonly<Record<string, string | undefined>>, op
     queueLimit: values.QUEUE_LIMIT,
     idempotencyTtlSeconds: values.IDEMPOTENCY_TTL_SECONDS,
     drainSeconds: values.DRAIN_SECONDS,
-    instance: values.INSTANCE_ID ?? options.instance,
+    instance: `${values.INSTANCE_ID ?? options.instance}${options.process === undefined ? "" : `-${options.process}`}`,
   });
+}
+
+/** How many processes share the port, on a machine with so many processors. */
+export function processCount({ processes, redis, redisFallback }: Config, processors: number): number {
+  if (processes !== "auto") return processes;
+  return redis === undefined || redisFallback === "memory" ? 1 : processors;
 }
 
 /** Parses every variable; one that has a fault has no value. */

@@ -16,6 +16,20 @@ export function crossCheck(
         `set REDIS_URL, or ROLES=${ROLES}`,
     );
   }
+  const { PROCESSES: processes, REDIS_FALLBACK: fallback } = values;
+  if (typeof processes === "number" && processes > 1) {
+    if (redis === undefined) {
+      faults.push(
+        `PROCESSES is "${processes}" but there is no Redis: another process cannot share this one's memory, so set ` +
+          "REDIS_URL, or PROCESSES=1",
+      );
+    } else if (fallback === "memory") {
+      faults.push(
+        `PROCESSES is "${processes}" but REDIS_FALLBACK is "memory": what one process keeps, another on the port ` +
+          "cannot tell, so set PROCESSES=1, or REDIS_FALLBACK=reject",
+      );
+    }
+  }
   if (roles?.has("http") && tokens?.length === 0 && host !== undefined && !isLoopback(host)) {
     faults.push(
       `HOST is "${host}" but API_TOKENS is empty: set API_TOKENS to one or more secrets, or HOST=127.0.0.1`,

@@ -37,6 +37,14 @@ export function wholeNumber(min: number, max: number): TextSchema<number> {
   return z.string().refine(isInRange, mustBe(`a whole number from ${min} to ${max}`)).transform(Number);
 }
 
+/** A whole number in a range, both ends included, or a word instead. */
+export function wholeNumberOr<const T extends string>(word: T, min: number, max: number): TextSchema<number | T> {
+  return textOf(mustBe(`a whole number from ${min} to ${max}, or ${word}`), (text) => {
+    if (text === word) return word;
+    return wholeNumber(min, max).safeParse(text).data;
+  });
+}
+
 /** One of several words. */
 export function oneOf<const T extends string>(words: readonly T[]): TextSchema<T> {
   return textOf(mustBe(`one of ${words.join(", ")}`), (text) => words.find((word) => word === text));

@@ -29,6 +29,7 @@ import {
   setting,
   someOf,
   wholeNumber,
+  wholeNumberOr,
 } from "./setting.ts";
 
 /** The work that an instance may do, in the order in which they are listed. */
@@ -55,6 +56,11 @@ export const SETTINGS = {
     ROLES.join(),
     "What this instance does, by commas; all, without Redis",
     someOf(ROLES),
+  ),
+  PROCESSES: setting(
+    "1",
+    "Processes that share the port, each an instance; auto: one a processor; needs Redis",
+    wholeNumberOr("auto", 1, 256),
   ),
   REDIS_URL: setting(
     "",

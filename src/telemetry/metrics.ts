@@ -8,7 +8,13 @@
  * const { contentType, body } = await metrics.text();
  * ```
  */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+
+/** Metrics as text, and its media type. */
+export interface MetricsText {
+  readonly contentType: string;
+  readonly body: string;
+}
 
 /** The instance's counters. A call costs well under a microsecond. */
 export interface Metrics {
@@ -30,7 +36,7 @@ export interface Metrics {
    */
   watchArchive(read: () => Promise<{ entries: number; missed: number } | undefined>): void;
   /** The metrics as text, for `GET /metrics`. */
-  text(): Promise<{ contentType: string; body: string }>;
+  text(): Promise<MetricsText>;
 }
 
 /**
@@ -42,9 +48,26 @@ const SECONDS = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 /** How many caches have series of their own. */
 const MAX_CACHES = 100;
 
+/** What {@linkcode createMetrics} takes. */
+export interface MetricsOptions {
+  /** Where this process is one of several on a port: gives the metrics of all of them, which then are the text. */
+  readonly ofAll?: (() => Promise<MetricsText>) | undefined;
+}
+
+/** Gives the metrics of all processes that the first one has started: added up, but where that says nothing. */
+export function metricsOfProcesses(): () => Promise<MetricsText> {
+  const registry = new AggregatorRegistry();
+  return async () => ({ contentType: registry.contentType, body: await registry.clusterMetrics() });
+}
+
 /** Makes the metrics in a registry of their own, together with those of the process. */
-export function createMetrics(): Metrics {
+export function createMetrics({ ofAll }: MetricsOptions = {}): Metrics {
   const registry = new Registry();
+  if (ofAll !== undefined) {
+    AggregatorRegistry.setRegistries(registry);
+    // It listens for the first process, which asks.
+    new AggregatorRegistry();
+  }
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
 
@@ -128,6 +151,7 @@ export function createMetrics(): Metrics {
         name: "millrace_history_backlog_entries",
         help: "Entries of the feed that wait to be archived, over all instances",
         registers,
+        aggregator: "max",
         async collect() {
           const found = await read();
           if (found !== undefined) this.set(found.entries);
@@ -137,6 +161,7 @@ export function createMetrics(): Metrics {
         name: "millrace_history_missed_entries_total",
         help: "Entries of the feed that were trimmed before they were archived, over all instances",
         registers,
+        aggregator: "max",
         async collect() {
           const found = await read();
           if (found === undefined) return;
@@ -148,8 +173,6 @@ export function createMetrics(): Metrics {
     watchWorkInProgress(read) {
       watch.workInProgress = read;
     },
-    async text() {
-      return { contentType: registry.contentType, body: await registry.metrics() };
-    },
+    text: ofAll ?? (async () => ({ contentType: registry.contentType, body: await registry.metrics() })),
   };
 }

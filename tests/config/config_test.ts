@@ -1,6 +1,6 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { ConfigError, loadConfig } from "../../src/config/config.ts";
+import { ConfigError, loadConfig, processCount } from "../../src/config/config.ts";
 import { helpText } from "../../src/config/help_text.ts";
 import { SETTINGS } from "../../src/config/settings.ts";
 
@@ -72,6 +72,22 @@ test("loadConfig() makes the URL from REDIS_HOST when REDIS_URL is unset", () =>
   assert.is(load({ REDIS_HOST: "::1" }).redis?.url, "redis://[::1]:6379/0");
 });
 
+test("processCount() is what is set, or one a processor where several can be", () => {
+  assert.is(processCount(load({}), 4), 1);
+  assert.is(processCount(load({ PROCESSES: "3", REDIS_URL }), 4), 3);
+  assert.is(processCount(load({ PROCESSES: "auto", REDIS_URL }), 4), 4);
+  assert.is(processCount(load({ PROCESSES: "auto" }), 4), 1);
+  assert.is(processCount(load({ PROCESSES: "auto", REDIS_FALLBACK: "memory", REDIS_URL }), 4), 1);
+});
+
+test("loadConfig() names one of several processes by its number too", () => {
+  assert.is(loadConfig({}, { instance: "mill", process: 2 }).instance, "mill-2");
+  assert.is(
+    loadConfig({ INSTANCE_ID: "a".repeat(128) }, { instance: "", process: 12 }).instance,
+    `${"a".repeat(128)}-12`,
+  );
+});
+
 test("loadConfig() keeps to memory when REDIS_ENABLED is false", () => {
   assert.is(load({ REDIS_URL, REDIS_ENABLED: "false" }).redis, undefined);
 });
@@ -97,6 +113,18 @@ const REFUSALS: [Record<string, string>, string][] = [
   [
     { HTTP_ALLOW: "http://a.example" },
     'HTTP_ALLOW must be host names, IP addresses, CIDRs or host:port, not "http://a.example"',
+  ],
+  [{ PROCESSES: "two", REDIS_URL }, 'PROCESSES must be a whole number from 1 to 256, or auto, not "two"'],
+  [{ PROCESSES: "0", REDIS_URL }, 'PROCESSES must be a whole number from 1 to 256, or auto, not "0"'],
+  [
+    { PROCESSES: "2" },
+    'PROCESSES is "2" but there is no Redis: another process cannot share this one\'s memory, so set REDIS_URL, or ' +
+    "PROCESSES=1",
+  ],
+  [
+    { PROCESSES: "2", REDIS_FALLBACK: "memory", REDIS_URL },
+    'PROCESSES is "2" but REDIS_FALLBACK is "memory": what one process keeps, another on the port cannot tell, so ' +
+    "set PROCESSES=1, or REDIS_FALLBACK=reject",
   ],
   [{ INSTANCE_ID: "a}b" }, 'INSTANCE_ID must be at most 128 letters, digits, and _ . : -, not "a}b"'],
 ];

@@ -1,0 +1,85 @@
+/**
+ * What this process hears and says: from and to whoever started it, or, as one of several on a port, from and to the
+ * first of them (see `processes.ts`).
+ */
+import cluster from "node:cluster";
+import { UnavailableError } from "../lib/errors.ts";
+import type { MetricsText } from "../telemetry/metrics.ts";
+
+/** The signals that ask for an end. */
+export type Signal = "SIGTERM" | "SIGINT";
+
+/** What one of several says to the first. */
+export type Told =
+  /** It serves: what is to be printed when all do. */
+  | { readonly serves: string }
+  /** It asks for the metrics of all, under this number. */
+  | { readonly asks: number };
+
+/** What the first says to another. */
+export type Tells =
+  | { readonly stop: Signal }
+  /** What was asked for under this number. */
+  | { readonly answers: number; readonly metrics?: MetricsText; readonly error?: string };
+
+/** The number of this process among several on a port, from 1, never used again; `undefined` where it is alone. */
+export const processNumber: number | undefined = cluster.worker?.id;
+
+/** Says that this process serves. */
+export function announce(banner: string): void {
+  if (processNumber === undefined) console.log(banner);
+  else tell({ serves: banner });
+}
+
+/**
+ * Resolves with what asks this process to end. A second signal exits at once. One of several is asked by the first: the
+ * terminal's SIGINT goes to all of them, and must not count twice.
+ */
+export function stopSignal(): Promise<Signal> {
+  if (processNumber === undefined) return signalOf(process);
+  process.on("SIGINT", () => {});
+  const told = new Promise<Signal>((resolve) => {
+    process.on("message", (what: Tells) => {
+      if ("stop" in what) resolve(what.stop);
+    });
+  });
+  return Promise.race([told, signalOf(process, ["SIGTERM"])]);
+}
+
+/** The first of the signals that comes to a process; a second one exits at once. */
+export function signalOf(from: NodeJS.Process, signals: readonly Signal[] = ["SIGTERM", "SIGINT"]): Promise<Signal> {
+  return new Promise((resolve) => {
+    let asked = false;
+    for (const signal of signals) {
+      from.on(signal, () => {
+        if (asked) from.exit(1);
+        asked = true;
+        resolve(signal);
+      });
+    }
+  });
+}
+
+/** What gives the metrics of all processes on the port, as text; `undefined` where there is one. */
+export function askForMetrics(): (() => Promise<MetricsText>) | undefined {
+  if (processNumber === undefined) return undefined;
+  const asked = new Map<number, (answer: { metrics?: MetricsText; error?: string }) => void>();
+  process.on("message", (what: Tells) => {
+    if (!("answers" in what)) return;
+    asked.get(what.answers)?.(what);
+    asked.delete(what.answers);
+  });
+  let number = 0;
+  return async () => {
+    const { metrics, error } = await new Promise<{ metrics?: MetricsText; error?: string }>((resolve) => {
+      asked.set(++number, resolve);
+      tell({ asks: number });
+    });
+    if (metrics === undefined) throw new UnavailableError(`Not every process told its metrics: ${error}`);
+    return metrics;
+  };
+}
+
+function tell(what: Told): void {
+  process.send!(what);
+}
