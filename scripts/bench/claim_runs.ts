@@ -3,7 +3,7 @@
  */
 import { startRedis } from "../redis.ts";
 import { type Claim, comparisonClaims, MANY, nodeClaims, ONE } from "./claims.ts";
-import { type Contender, type ContenderName, startContender } from "./contenders.ts";
+import { type Contender, type ContenderName, isOurs, startContender } from "./contenders.ts";
 import { drive, median, type Target, warmUp } from "./load.ts";
 import { benchTarget, grown, grownTarget } from "./load_curves.ts";
 import { type Millrace, startMillrace } from "./millrace.ts";
@@ -56,7 +56,7 @@ export interface ClaimRun {
   readonly lost: number;
 }
 
-const CONTENDERS: readonly ContenderName[] = ["echo", "millrace", "long", "bullmq", "polling"];
+const CONTENDERS: readonly ContenderName[] = ["echo", "millrace", "single", "long", "bullmq", "polling"];
 /** Nodes of the chains between which a node's cost is taken: about the tenth, and about the hundredth. */
 const CHAINS = [5, 25, 85, 125] as const;
 
@@ -102,7 +102,7 @@ async function compare(sizes: ClaimSizes, { args, note }: Means): Promise<ClaimR
     const many = await drive(target, { callers: MANY, seconds: sizes.answerSeconds, answers: sizes.answers });
     const answered = many.latencies.length.toLocaleString("en");
     const text = `lost answers in ${answered}, ${MANY} callers`;
-    const ours = figures.filter(({ name }) => name === "millrace" || name === "long");
+    const ours = figures.filter(({ name }) => isOurs(name));
     return {
       figures,
       claims: [...comparisonClaims(figures), { text, measured: many.lost, bound: { most: 0 } }],

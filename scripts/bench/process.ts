@@ -69,8 +69,24 @@ export async function startProcess(
   };
 }
 
-/** Processor time of a process so far, user and system, in microseconds; 0 where /proc does not tell. */
+/**
+ * Processor time so far of a process and of those that it has started, user and system, in microseconds; 0 where /proc
+ * does not tell.
+ */
 export function cpuMicroseconds(pid: number): number {
+  return [pid, ...startedBy(pid)].reduce((sum, pid) => sum + ownMicroseconds(pid), 0);
+}
+
+/** The processes that a process has started and that run: those of `PROCESSES`. */
+function startedBy(pid: number): number[] {
+  try {
+    return readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function ownMicroseconds(pid: number): number {
   try {
     // After the name, which may hold spaces and parentheses: fields 14 and 15 (proc(5)).
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)!.split(" ");

@@ -35,6 +35,7 @@ test("npm run bench -- --short answers every caller of every contender, and prin
     assert.equal(figures.map(({ name }: { name: string }) => name), [
       "echo",
       "millrace",
+      "single",
       "long",
       "memory",
       "bullmq",
