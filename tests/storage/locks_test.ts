@@ -157,6 +157,15 @@ for (const driver of drivers()) {
     }
   });
 
+  test("who asks once inspect() shows no holder gets the lock, to the millisecond", async () => {
+    for (const mode of ["exclusive", "shared"] as const) {
+      for (let round = 0; round < 100; round++) {
+        assert.ok(await take(store, { ttlMs: 2, mode }), `${mode}, round ${round}`);
+        while ((await store.locks.inspect(NAME)).holders.length > 0);
+      }
+    }
+  });
+
   test("waitMs and the signal end a wait, and leave no place behind", async () => {
     const held = (await take(store))!;
     assert.is(await take(other, { waitMs: 50 }), undefined);

@@ -9,7 +9,8 @@ export function lockStateOf(name: string, reply: InspectReply): LockState {
   const [nowText, holder, till, shared, sharers, waiting, waiters] = reply;
   const now = Number(nowText);
   const holders: LockHolder[] = [];
-  if (holder !== null && till > now) {
+  // Redis has a key until the millisecond after its end, and nobody else gets the lock before.
+  if (holder !== null && till >= now) {
     const [, fence, , owner = ""] = words(holder, 4);
     holders.push({ owner, mode: "exclusive", fence: Number(fence), expiresAt: till, remainingMs: till - now });
   }
