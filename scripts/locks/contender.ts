@@ -50,8 +50,11 @@ async function contend(owner: string): Promise<void> {
       const left = entered.accepted
         ? await write({ type: "leave", owner, fence, queue: waiters.map((waiter) => waiter.owner) })
         : entered;
-      if (!left.accepted) send({ type: "refused", owner, fence, knew: lock.signal.aborted });
-      else send({ type: "release", fence, releasedAt: now() });
+      if (!left.accepted) {
+        // That its lease ended while this process stood still it knows once its timers have run.
+        await pause(5);
+        send({ type: "refused", owner, fence, knew: lock.signal.aborted });
+      } else send({ type: "release", fence, releasedAt: now() });
     }).catch(async (error) => {
       // It was lost, which whoever took it after this one has settled already.
       if (error.name !== "AbortError") console.error(`${owner}: ${error}`);

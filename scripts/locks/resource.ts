@@ -24,6 +24,9 @@ export interface ContestCount {
   readonly handoversMicros: number[];
 }
 
+/** From one holder's entrance to the next one's: longer only where something stood still. */
+const STANDSTILL_MS = 1000;
+
 /** The resource. */
 export class Resource {
   readonly count: ContestCount = {
@@ -40,6 +43,8 @@ export class Resource {
   /** When each contender asked last, in microseconds. */
   readonly #asked = new Map<string, number>();
   #highest = 0;
+  /** When the holder before entered. */
+  #enteredAt = -Infinity;
   #left: { queue: readonly string[]; fence: number; releasedAt?: number } | undefined;
 
   /** A contender has asked for the lock. */
@@ -58,7 +63,12 @@ export class Resource {
     count.grants++;
     if (message.fence === this.#highest) count.fencesThatFell++;
     this.#highest = message.fence;
-    if (this.#left !== undefined) this.#checkTurn(this.#left.queue, message.owner);
+    const now = performance.now();
+    // Whoever stood still for so long, which a machine does too, may have been passed over.
+    if (this.#left !== undefined && now - this.#enteredAt < STANDSTILL_MS) {
+      this.#checkTurn(this.#left.queue, message.owner);
+    }
+    this.#enteredAt = now;
     const releasedAt = this.#left?.releasedAt;
     if (releasedAt !== undefined) count.handoversMicros.push(message.grantedAt - releasedAt);
     this.#left = undefined;

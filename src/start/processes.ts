@@ -104,6 +104,8 @@ class Processes {
           resolve({ banner: told.serves });
         } else if ("asks" in told) void this.#answer(worker, told.asks);
       });
+      // What is sent to one that has just died fails: its exit says so.
+      worker.on("error", () => {});
       worker.once("exit", (code, signal) => {
         this.#running.delete(worker);
         const hasServed = this.#serving.delete(worker);

@@ -7,6 +7,7 @@ import { openRedisStore } from "../../src/storage/redis/store.ts";
 import { chain, openWholeApp, type WholeApp } from "../http/whole_app.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { startProxy } from "../support/tcp_proxy.ts";
+import { untilServed } from "./instance.ts";
 
 /** Takes half a second or so, in steps that are written together and apart. */
 const WORKFLOW = chain("follow", [
@@ -47,7 +48,9 @@ export async function withSite(
     const proxied = proxy.url.replace("redis:", "http:");
     const start = async () => {
       const headers = { prefer: "respond-async", "content-type": "application/json" };
-      const response = await fetch(`${server.url}/webhook/follow`, { method: "POST", headers, body: "{}" });
+      const response = await untilServed(() =>
+        fetch(`${server.url}/webhook/follow`, { method: "POST", headers, body: "{}" })
+      );
       await response.body?.cancel();
       return response.headers.get("execution-id")!;
     };

@@ -69,7 +69,9 @@ async function follow(
         if (isOver(ids)) return { ids, reconnects };
       }
     } catch (error) {
-      if ((error as Error).message.includes("Expected") || /: \d{3} /.test((error as Error).message)) throw error;
+      if ((error as Error).message.includes("Expected") || /: (?!503)\d{3} /.test((error as Error).message)) {
+        throw error;
+      }
     }
   }
 }

@@ -7,7 +7,7 @@ import webhookExamples from "@octokit/webhooks-examples" with { type: "json" };
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { eventually } from "../support/eventually.ts";
-import { chain, type Instance, post, putWorkflow, readEvents } from "./instance.ts";
+import { chain, type Instance, post, putWorkflow, readEvents, untilServed } from "./instance.ts";
 import { distributed, embedded } from "./main_job_setups.ts";
 
 for (const setup of [...embedded, distributed]) {
@@ -98,13 +98,13 @@ for (const setup of [...embedded, distributed]) {
     await putWorkflow(front, "slow", {
       ...chain("slow", [{ id: "wait", type: "delay", parameters: { seconds: 60 } }], { timeoutSeconds: 1 }),
     });
-    const late = await post(`${front}/webhook/slow`, {});
+    const late = await untilServed(() => post(`${front}/webhook/slow`, {}));
     assert.is(late.status, 504);
     const problem = await late.json();
     assert.is(problem.code, "deadline_exceeded");
     assert.is(late.headers.get("location"), `/api/executions/${problem.executionId}`);
     for (const prefer of ["wait=0", "respond-async"]) {
-      const response = await post(`${front}/webhook/slow`, {}, { prefer });
+      const response = await untilServed(() => post(`${front}/webhook/slow`, {}, { prefer }));
       assert.is(response.status, 202, prefer);
       assert.match(response.headers.get("preference-applied") ?? "", prefer);
       assert.ok(response.headers.get("location"));

@@ -11,7 +11,7 @@ import { Client } from "undici";
 import { eventually } from "../support/eventually.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { type Gates, openGates } from "./gates.ts";
-import { chain, type Instance, putWorkflow, readEvents, runMain, startInstance } from "./instance.ts";
+import { chain, type Instance, putWorkflow, readEvents, runMain, startInstance, untilServed } from "./instance.ts";
 
 const test = suite("Processes");
 const { url: redisUrl } = redisVariants()[0]!;
@@ -60,7 +60,7 @@ class Caller {
 
   post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
     const init = { method: "POST", headers: { "content-type": "application/json", ...headers } };
-    return this.fetch(path, { ...init, body: JSON.stringify(body) });
+    return untilServed(() => this.fetch(path, { ...init, body: JSON.stringify(body) }));
   }
 
   /** Waits until the process serves a webhook's path. */
@@ -70,7 +70,7 @@ class Caller {
 
   /** The metric's value, as this process tells it. */
   async metric(name: string): Promise<number> {
-    const text = await (await this.fetch("/metrics")).text();
+    const text = await (await untilServed(() => this.fetch("/metrics"))).text();
     return Number(text.split("\n").find((line) => line.startsWith(`${name} `))?.slice(name.length + 1) ?? 0);
   }
 }
@@ -81,7 +81,13 @@ async function callerOf(instance: string): Promise<Caller> {
     const client = new Client(mill.url, { headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 0 } });
     clients.add(client);
     const caller = new Caller(client);
-    return (await (await caller.fetch("/health")).json()).instance === instance && caller;
+    // A connection that is handed to a process while that dies is never answered, nor closed.
+    const answer = await caller.fetch("/health", { signal: AbortSignal.timeout(10_000) })
+      .then((response) => response.json(), () => undefined);
+    if (answer?.instance === instance) return caller;
+    clients.delete(client);
+    await client.destroy();
+    return undefined;
   }, `a connection to ${instance}`);
 }
 

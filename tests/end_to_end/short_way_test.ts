@@ -80,7 +80,9 @@ test("what a killed instance ran of its own goes on elsewhere, and answers who a
   const events = await readEvents(`${b.url}/api/executions/${response.headers.get("execution-id")}/events`);
   const count = (type: string, node?: string) =>
     events.filter(({ event, data }) => event === type && (node === undefined || data.node === node)).length;
-  assert.equal([count("execution.started"), count("node.completed", "first")], [2, 1]);
+  // One that is slow for as long as the lease begins once more.
+  assert.ok(count("execution.started") >= 2);
+  assert.is(count("node.completed", "first"), 1);
   a = await startInstance(env);
 });
 

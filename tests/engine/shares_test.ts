@@ -14,6 +14,15 @@ import { chainOf, logToEnd, makeBench } from "./bench_of_work.ts";
 const { signal } = new AbortController();
 const options = { signal: () => signal };
 
+/** What `make` gives, made again where that took so long that a workflow no longer counts as fast. */
+function withoutStandstill<T>(make: () => T): T {
+  for (;;) {
+    const startedAt = performance.now();
+    const made = make();
+    if (performance.now() - startedAt < 400) return made;
+  }
+}
+
 test("mayWait() lets wait for what is fast, and for what may yet show that it is", () => {
   const waiting = 31;
   assert.is(mayWait({ waiting, endedLastSecond: 0, busyForMs: 100 }), true);
@@ -24,12 +33,15 @@ test("mayWait() lets wait for what is fast, and for what may yet show that it is
 });
 
 test("Shares keeps an eighth of the places from one workflow, and gives its own on in order", async () => {
-  const shares = new Shares({ places: 16 });
-  for (let n = 0; n < 14; n++) assert.is(shares.enter("a"), true);
-  assert.is(shares.enter("a"), false);
-  assert.is(shares.enter("b"), true);
-  const order: number[] = [];
-  const waits = [1, 2].map((n) => shares.wait("a", options).then((backMs) => order.push(backMs ?? n)));
+  const { shares, order, waits } = withoutStandstill(() => {
+    const shares = new Shares({ places: 16 });
+    for (let n = 0; n < 14; n++) assert.is(shares.enter("a"), true);
+    assert.is(shares.enter("a"), false);
+    assert.is(shares.enter("b"), true);
+    const order: number[] = [];
+    const waits = [1, 2].map((n) => shares.wait("a", options).then((backMs) => order.push(backMs ?? n)));
+    return { shares, order, waits };
+  });
   assert.is(shares.waiting, 2);
   shares.leave("a");
   await waits[0];
@@ -49,9 +61,11 @@ test("Shares puts back what waited in vain, for longer the more it is", async ()
   assert.ok(backs.every((backMs) => backMs! >= 500));
   assert.is(backs.at(-1), 5000);
   const aborting = new AbortController();
-  const stopped = new Shares({ places: 8 });
-  while (stopped.enter("a"));
-  const waiting = stopped.wait("a", { signal: () => aborting.signal });
+  const { stopped, waiting } = withoutStandstill(() => {
+    const stopped = new Shares({ places: 8 });
+    while (stopped.enter("a"));
+    return { stopped, waiting: stopped.wait("a", { signal: () => aborting.signal }) };
+  });
   aborting.abort(new Error("stopped"));
   assert.match(await waiting.then(() => "", (error) => error.message), "stopped");
   assert.is(stopped.waiting, 0);

@@ -18,7 +18,7 @@ export function defineAll(bench: Bench): void {
   bench.define("late", chainOf([{ id: "wait", type: "delay", parameters: { seconds: 3 } }, act("two")], settings));
   bench.define("short", chainOf([{ id: "wait", type: "delay", parameters: { seconds: 60 } }], { timeoutSeconds: 1 }));
   const reply = { id: "reply", type: "httpResponse", parameters: { status: 201, body: "early" } };
-  bench.define("early", chainOf([reply, act("gate")], { timeoutSeconds: 3 }));
+  bench.define("early", chainOf([reply, act("never")], settings));
   const hurry = { timeoutSeconds: 0.2, retry: { ...retry, maxAttempts: 2 } };
   bench.define("hurried", chainOf([{ id: "wait", type: "delay", parameters: { seconds: 60 }, ...hurry }]));
   for (const [name, make] of [["act", act], ["effect", effect]] as const) {

@@ -32,7 +32,7 @@ test("refuses every spelling of the local machine", async () => {
     "[2002:7f00:1::]",
   ];
   for (const host of hosts) {
-    const error = await failure({ url: `http://${host}:${port}/`, timeoutSeconds: 5 }, { allow: [] });
+    const error = await failure({ url: `http://${host}:${port}/` }, { allow: [] });
     assert.is(error.code, "http_blocked", host);
     assert.not.instance(error, RetryableError);
   }
@@ -63,7 +63,7 @@ test("refuses private, link-local and other special addresses", async () => {
     "[::ffff:100.100.100.200]",
   ];
   for (const host of hosts) {
-    assert.is((await failure({ url: `http://${host}/`, timeoutSeconds: 5 }, { allow: [] })).code, "http_blocked", host);
+    assert.is((await failure({ url: `http://${host}/` }, { allow: [] })).code, "http_blocked", host);
   }
 });
 

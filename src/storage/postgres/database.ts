@@ -230,10 +230,11 @@ function why(error: unknown): string {
   return scrub(reasonOf(error));
 }
 
-/** What `work` comes to, if it does within `ms` milliseconds and before the signal aborts. */
+/** What `work` comes to within `ms` milliseconds, and before the signal aborts; one that came in a standstill is in time. */
 async function within<T>(work: Promise<T>, { ms, signal }: { ms: number; signal: AbortSignal }): Promise<T> {
   const over = new AbortController();
-  const late = pause(ms, AbortSignal.any([over.signal, signal])).then(() => {
+  const ends = AbortSignal.any([over.signal, signal]);
+  const late = pause(ms, ends).then(() => pause(1, ends)).then(() => {
     if (!over.signal.aborted) throw signal.aborted ? signal.reason : new Error(`No answer within ${ms} ms`);
     return undefined as never;
   });

@@ -52,7 +52,7 @@ for (const where of ["request", "answer"] as const) {
     const response = harmed.send("marked-1");
     await cut;
     // Longer than the store itself sends again.
-    await pause(2500);
+    await pause(1000);
     harmed.proxy.newLinks("work");
     const { status, headers } = await response;
     assert.is(status, 200);
