@@ -90,7 +90,11 @@ for (const driver of drivers()) {
   });
 
   test("no more is claimed than was asked for, the longest due first", async () => {
-    const all = [-30, -50, -40].map((inMs, i) => wanted(inMs, { nodeId: `n${i}` }));
+    const now = store.clock.now();
+    const all = [-30, -50, -40].map((inMs, i) => {
+      const next = now + inMs;
+      return { ...wanted(inMs, { nodeId: `n${i}` }), next, dueAt: next };
+    });
     await store.schedules.sync(NAME.workflowId, all);
     const { due, nextDueAt } = await store.schedules.claim({ ...CLAIM, count: 2 });
     assert.equal(due.map(({ node }) => node), ["n1", "n2"]);
