@@ -21,14 +21,17 @@ export interface Panel {
 const WIDTH = 440;
 const HEIGHT = 300;
 const MARGIN = { top: 36, right: 16, bottom: 44, left: 64 };
-const COLORS = ["#8a8a8a", "#0a7d5a", "#3b6fd4", "#c2681d", "#a03a8c", "#b59b00"];
+/** How many panels stand side by side: as much as a page is wide. */
+const COLUMNS = 2;
+const COLORS = ["#8a8a8a", "#0a7d5a", "#3b6fd4", "#c2681d", "#a03a8c", "#b59b00", "#c03030", "#2a9db5"];
 
-/** Draws panels side by side, with one legend. */
+/** Draws panels in rows, with one legend. */
 export function drawChart(panels: readonly Panel[]): string {
   const titles = [...new Set(panels.flatMap(({ series }) => series.map(({ title }) => title)))];
   const color = (title: string) => COLORS[titles.indexOf(title) % COLORS.length]!;
-  const legendTop = HEIGHT + 8;
-  const width = WIDTH * panels.length;
+  const legendTop = HEIGHT * Math.ceil(panels.length / COLUMNS) + 8;
+  const width = WIDTH * Math.min(panels.length, COLUMNS);
+  const place = (i: number) => `${(i % COLUMNS) * WIDTH} ${Math.floor(i / COLUMNS) * HEIGHT}`;
   const height = legendTop + 20 * Math.ceil(titles.length / 3) + 8;
   const legend = titles.map((title, i) => {
     const [x, y] = [MARGIN.left + (i % 3) * (width / 3), legendTop + 20 * Math.floor(i / 3)];
@@ -38,7 +41,7 @@ export function drawChart(panels: readonly Panel[]): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" ` +
     `font-family="system-ui, sans-serif" font-size="12" fill="#777">`,
-    ...panels.map((panel, i) => `<g transform="translate(${i * WIDTH} 0)">${drawPanel(panel, color)}</g>`),
+    ...panels.map((panel, i) => `<g transform="translate(${place(i)})">${drawPanel(panel, color)}</g>`),
     ...legend,
     "</svg>",
     "",

@@ -56,7 +56,7 @@ export interface ClaimRun {
   readonly lost: number;
 }
 
-const CONTENDERS: readonly ContenderName[] = ["echo", "millrace", "single", "long", "bullmq", "polling"];
+const CONTENDERS: readonly ContenderName[] = ["echo", "millrace", "long", "bullmq", "polling"];
 /** Nodes of the chains between which a node's cost is taken: about the tenth, and about the hundredth. */
 const CHAINS = [5, 25, 85, 125] as const;
 

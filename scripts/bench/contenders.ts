@@ -7,7 +7,7 @@ import { type BenchProcess, startProcess } from "./process.ts";
 import { answerTo, bodyOf, WORKFLOW } from "./work.ts";
 
 /** The names of all contenders, in the order of the table. */
-export const CONTENDER_NAMES = ["echo", "millrace", "single", "long", "memory", "bullmq", "polling"] as const;
+export const CONTENDER_NAMES = ["echo", "millrace", "processes", "long", "memory", "bullmq", "polling"] as const;
 
 /** The name of a contender. */
 export type ContenderName = (typeof CONTENDER_NAMES)[number];
@@ -16,7 +16,7 @@ export type ContenderName = (typeof CONTENDER_NAMES)[number];
 export const TITLES: Readonly<Record<ContenderName, string>> = {
   echo: "bare streams",
   millrace: "Millrace, short way",
-  single: "Millrace, short way, one process",
+  processes: "Millrace, short way, a process a core",
   long: "Millrace, long way",
   memory: "Millrace in memory",
   bullmq: "BullMQ, waitUntilFinished",
@@ -32,7 +32,7 @@ export interface Contender extends AsyncDisposable {
 
 /** True for the contenders whose lost answers fail the command; those of others are only shown. */
 export function isOurs(name: ContenderName): boolean {
-  return name === "millrace" || name === "single" || name === "long" || name === "memory";
+  return name === "millrace" || name === "processes" || name === "long" || name === "memory";
 }
 
 /** Starts a contender on a Redis. */
@@ -77,9 +77,9 @@ function startProcesses(name: ContenderName, env: NodeJS.ProcessEnv): Promise<Be
   };
   switch (name) {
     case "millrace":
-      return Promise.all([start("http", ["src/main.ts"], { PROCESSES: "auto" })]);
-    case "single":
       return Promise.all([start("http", ["src/main.ts"])]);
+    case "processes":
+      return Promise.all([start("http", ["src/main.ts"], { PROCESSES: "auto" })]);
     case "long":
       return Promise.all([
         start("http", ["src/main.ts"], { ROLES: "http" }),

@@ -35,7 +35,7 @@ test("npm run bench -- --short answers every caller of every contender, and prin
     assert.equal(figures.map(({ name }: { name: string }) => name), [
       "echo",
       "millrace",
-      "single",
+      "processes",
       "long",
       "memory",
       "bullmq",
@@ -120,6 +120,13 @@ test("drawChart() draws every point, and no text as markup", () => {
   assert.is(svg.match(/<circle/g)?.length, 2);
   assert.match(svg, /a &#60; b &#38; c/);
   assert.not.match(svg, /NaN|undefined|Infinity/);
+});
+
+test("drawChart() puts two panels into a row, and a color of its own to each of eight lines", () => {
+  const series = Array.from({ length: 8 }, (_, n) => ({ title: `line ${n}`, points: [[1, n + 1]] as const }));
+  const svg = drawChart(["a", "b", "c"].map((title) => ({ title, x: "callers", unit: "", series })));
+  assert.equal(svg.match(/translate\([^)]*\)/g), ["translate(0 0)", "translate(440 0)", "translate(0 300)"]);
+  assert.is(new Set(svg.match(/<rect[^>]*fill="[^"]*"/g)?.map((rect) => rect.slice(-9))).size, 8);
 });
 
 test.run();
