@@ -36,23 +36,23 @@ export function announce(banner: string): void {
  * terminal's SIGINT goes to all of them, and must not count twice.
  */
 export function stopSignal(): Promise<Signal> {
-  if (processNumber === undefined) return signalOf(process);
+  if (processNumber === undefined) return firstOf(["SIGTERM", "SIGINT"]);
   process.on("SIGINT", () => {});
   const told = new Promise<Signal>((resolve) => {
     process.on("message", (what: Tells) => {
       if ("stop" in what) resolve(what.stop);
     });
   });
-  return Promise.race([told, signalOf(process, ["SIGTERM"])]);
+  return Promise.race([told, firstOf(["SIGTERM"])]);
 }
 
-/** The first of the signals that comes to a process; a second one exits at once. */
-export function signalOf(from: NodeJS.Process, signals: readonly Signal[] = ["SIGTERM", "SIGINT"]): Promise<Signal> {
+/** The first of the signals that comes; a second one exits at once. */
+function firstOf(signals: readonly Signal[]): Promise<Signal> {
   return new Promise((resolve) => {
     let asked = false;
     for (const signal of signals) {
-      from.on(signal, () => {
-        if (asked) from.exit(1);
+      process.on(signal, () => {
+        if (asked) process.exit(1);
         asked = true;
         resolve(signal);
       });

@@ -12,7 +12,7 @@ import { once } from "node:events";
 import { pause } from "../lib/delay.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import { metricsOfProcesses } from "../telemetry/metrics.ts";
-import { type Signal, signalOf, type Tells, type Told } from "./own_process.ts";
+import { type Signal, stopSignal, type Tells, type Told } from "./own_process.ts";
 import { StartError } from "./stores.ts";
 
 /** How long a process that ended by itself stays away, in milliseconds. */
@@ -40,7 +40,7 @@ export async function runProcesses(options: ProcessesOptions): Promise<number> {
     );
   }
   const processes = new Processes(options);
-  const asked = signalOf(process).then((signal) => processes.stop(signal));
+  const asked = stopSignal().then((signal) => processes.stop(signal));
   const started = processes.start();
   return await Promise.race([asked, started]) ?? await asked;
 }

@@ -113,9 +113,15 @@ function spawnMain(args: readonly string[], env: Record<string, string>, runtime
   });
 }
 
-/** A JSON POST. */
-export function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
+/** A JSON POST; `more` is for how it is sent. */
+export function post(
+  url: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+  more: RequestInit = {},
+): Promise<Response> {
   return fetch(url, {
+    ...more,
     method: "POST",
     headers: { "content-type": "application/json", ...headers },
     body: JSON.stringify(body),

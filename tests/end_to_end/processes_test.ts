@@ -11,7 +11,16 @@ import { Client } from "undici";
 import { eventually } from "../support/eventually.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { type Gates, openGates } from "./gates.ts";
-import { chain, type Instance, putWorkflow, readEvents, runMain, startInstance, untilServed } from "./instance.ts";
+import {
+  chain,
+  type Instance,
+  post,
+  putWorkflow,
+  readEvents,
+  runMain,
+  startInstance,
+  untilServed,
+} from "./instance.ts";
 
 const test = suite("Processes");
 const { url: redisUrl } = redisVariants()[0]!;
@@ -27,7 +36,6 @@ const env = {
   // Longer than the last answers take, however slow the machine is.
   DRAIN_SECONDS: "100",
 };
-const unhurried = { timeoutSeconds: 600 };
 const double = { id: "double", type: "transform", parameters: { output: "{{ $trigger.body.n * 2 }}" } };
 let mill: Instance;
 let gates: Gates;
@@ -48,19 +56,18 @@ const clients = new Set<Client>();
 
 /** Calls over a connection to one process. */
 class Caller {
-  readonly #client: Client;
+  readonly #over: RequestInit;
 
   constructor(client: Client) {
-    this.#client = client;
+    this.#over = { dispatcher: client } as RequestInit;
   }
 
   fetch(path: string, init: RequestInit = {}): Promise<Response> {
-    return fetch(`${mill.url}${path}`, { ...init, dispatcher: this.#client } as RequestInit);
+    return fetch(`${mill.url}${path}`, { ...init, ...this.#over });
   }
 
   post(path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> {
-    const init = { method: "POST", headers: { "content-type": "application/json", ...headers } };
-    return untilServed(() => this.fetch(path, { ...init, body: JSON.stringify(body) }));
+    return untilServed(() => post(`${mill.url}${path}`, body, headers, this.#over));
   }
 
   /** Waits until the process serves a webhook's path. */
@@ -118,7 +125,7 @@ test("one that is killed is replaced; the other's callers notice nothing, and it
   await putWorkflow(
     mill.url,
     "kept",
-    chain("kept", [{ ...double, id: "first" }, gates.node("kept"), double], unhurried),
+    chain("kept", [{ ...double, id: "first" }, gates.node("kept"), double]),
   );
   for (const caller of both) await caller.knows("kept");
   const call = async (caller: Caller, n: number) => {
@@ -142,7 +149,7 @@ test("one that is killed is replaced; the other's callers notice nothing, and it
 
 test("asked to end, as a terminal asks, all answer who waits, and then are gone, with exit code 0", async () => {
   const both = await Promise.all([callerOf("mill-2"), callerOf("mill-3")]);
-  await putWorkflow(mill.url, "last", chain("last", [gates.node("last"), double], unhurried));
+  await putWorkflow(mill.url, "last", chain("last", [gates.node("last"), double]));
   for (const caller of both) await caller.knows("last");
   const calls = both.map((caller, n) => caller.post("/webhook/last", { n }));
   await gates.reached("last", 2);

@@ -27,7 +27,6 @@ const env = { REDIS_URL: url, REDIS_PREFIX: prefix, LOG_LEVEL: "warn", LEASE_SEC
 /** No other test that uses this Redis has an instance of this name. */
 const instance = `a-${crypto.randomUUID()}`;
 /** Whoever waits at a gate waits for the test. */
-const unhurried = { timeoutSeconds: 600 };
 const redis = createClient({ url });
 let [a, b, c]: [Instance, Instance, Instance] = [] as never;
 let gates: Gates;
@@ -63,7 +62,7 @@ test("an execution keeps the version that it started with", async () => {
     chain("versions", [
       gates.node("versions"),
       { id: "word", type: "transform", parameters: { output: word } },
-    ], unhurried);
+    ]);
   await putWorkflow(a.url, "versions", workflow("old"));
   const waiting = post(`${a.url}/webhook/versions`, {});
   await gates.reached("versions");
@@ -122,7 +121,7 @@ test("2,000 callers wait on one instance for executions of 1 s, over no more con
     ...chain("second", [
       { id: "wait", type: "delay", parameters: { seconds: 1 } },
       { id: "same", type: "transform", parameters: { output: "{{ body.n }}" } },
-    ], unhurried),
+    ]),
     settings: { saveExecutionToDatabase: false },
   });
   await eventually(async () => {
@@ -162,7 +161,7 @@ test("what a killed worker ran is taken over, and what it had completed is not r
       { id: "first", type: "transform", parameters: { output: "{{ $random() }}" } },
       gates.node("survivor"),
       { id: "last", type: "transform", parameters: { output: "{{ $nodes.first }}" } },
-    ], unhurried),
+    ]),
   });
   const waiting = post(`${a.url}/webhook/survivor`, {});
   await gates.reached("survivor");
@@ -181,7 +180,7 @@ test("what a killed worker ran is taken over, and what it had completed is not r
 });
 
 test("a client that leaves frees its waiter, and the execution runs on", async () => {
-  await putWorkflow(a.url, "left", chain("left", [gates.node("left")], unhurried));
+  await putWorkflow(a.url, "left", chain("left", [gates.node("left")]));
   const waiters = async () =>
     Number(/^millrace_waiters (\d+)/m.exec(await (await fetch(`${a.url}/metrics`)).text())?.[1]);
   const controller = new AbortController();

@@ -26,6 +26,7 @@ import type { Mailboxes } from "../../sessions/mailbox.ts";
 import type { SessionStore } from "../../sessions/session_store.ts";
 import type { Statistics } from "../../feed/statistics.ts";
 import type { Logger } from "../../telemetry/logger.ts";
+import type { MetricsText } from "../../telemetry/metrics.ts";
 import type { StoreHealth } from "../../telemetry/store_health.ts";
 import type { Upgrade } from "../protocol/web_socket.ts";
 import type { WorkflowCatalog } from "../../workflow/catalog.ts";
@@ -33,7 +34,7 @@ import type { WorkflowCatalog } from "../../workflow/catalog.ts";
 /** Where numbers for operators go. */
 export interface HttpMetrics {
   /** What `GET /metrics` answers. */
-  text(): Promise<{ contentType: string; body: string }>;
+  text(): Promise<MetricsText>;
   /** Counts an answer; `route` is the pattern that matched, never the path. */
   httpAnswered?(route: string, status: number): void;
   /** Records the seconds from a webhook's request to its response. */
