@@ -157,7 +157,7 @@ async function died(store: Store, executionId: string): Promise<void> {
   await eventually(async () => {
     await store.work.take({ count: 1, blockMs: 100, signal: AbortSignal.timeout(100) });
     const meta = await store.log.meta(executionId);
-    // A short history may be over before it is looked at.
-    return meta === undefined || meta.status === "failed";
+    // A short history may be over before it is looked at: then the letter itself tells.
+    return meta === undefined ? await store.deadLetters.get(executionId) !== undefined : meta.status === "failed";
   }, "the dead letter");
 }

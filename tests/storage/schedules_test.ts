@@ -29,8 +29,8 @@ for (const driver of drivers()) {
     input: JSON.parse('{"__proto__":1,"text":"a b\\n\\ud800"}'),
     ...members,
   });
-  const wanted = (inMs: number, members: Partial<Schedule> = {}): WantedSchedule => {
-    const next = store.clock.now() + inMs;
+  const wanted = (inMs: number, members: Partial<Schedule> = {}, now = store.clock.now()): WantedSchedule => {
+    const next = now + inMs;
     return { trigger: trigger(members), next, dueAt: next };
   };
   const only = async (from = store): Promise<StoredSchedule> => {
@@ -91,10 +91,7 @@ for (const driver of drivers()) {
 
   test("no more is claimed than was asked for, the longest due first", async () => {
     const now = store.clock.now();
-    const all = [-30, -50, -40].map((inMs, i) => {
-      const next = now + inMs;
-      return { ...wanted(inMs, { nodeId: `n${i}` }), next, dueAt: next };
-    });
+    const all = [-30, -50, -40].map((inMs, i) => wanted(inMs, { nodeId: `n${i}` }, now));
     await store.schedules.sync(NAME.workflowId, all);
     const { due, nextDueAt } = await store.schedules.claim({ ...CLAIM, count: 2 });
     assert.equal(due.map(({ node }) => node), ["n1", "n2"]);
