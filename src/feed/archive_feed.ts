@@ -16,6 +16,8 @@ export interface Backlog {
 
 /** The feed as archivers read it: a consumer group of their own. */
 export interface ArchiveFeed {
+  /** Keeps for archivers whatever is not yet acknowledged, from now on; again: where it was forgotten meanwhile. */
+  hold(): Promise<void>;
   /** Entries for this consumer, waiting at most `blockMs`; those not acknowledged come again. */
   take(options: WaitOptions & { count: number; blockMs: number }): Promise<FeedEntry[]>;
   /** Gives back what was taken and is not done: it comes again. */

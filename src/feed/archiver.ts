@@ -4,7 +4,8 @@
  * Invariants:
  * 1. An entry is acknowledged after the transaction that stores its execution has been committed, never before.
  * 2. What must not be saved (`saveExecutionToDatabase: false`) is acknowledged without its log being read.
- * 3. While the archive is unavailable nothing is taken: the backlog stays in the feed, and nothing else is affected.
+ * 3. While the archive is unavailable nothing is taken: the backlog stays in the feed, which is held from the start on,
+ *    and nothing else is affected.
  * 4. An execution that the archive refuses for good does not block others: it is reported, counted and skipped.
  */
 import type { ExecutionLog } from "../execution/log.ts";
@@ -78,9 +79,13 @@ export class Archiver {
     const { signal } = this.#stop;
     const { feed, archive, onError } = this.#options;
     let againMs = AGAIN_MS;
+    let isReady = false;
     while (!signal.aborted) {
       try {
-        if (!await archive.whenReady({ timeoutMs: BLOCK_MS, signal })) continue;
+        // Until it is ready nobody reads the feed, and a store that lost its data has lost who is to read it.
+        if (!isReady) await feed.hold();
+        isReady = await archive.whenReady({ timeoutMs: BLOCK_MS, signal });
+        if (!isReady) continue;
         const entries = await feed.take({ count: BATCH, blockMs: BLOCK_MS, signal });
         if (entries.length > 0) await this.#archive(entries);
         againMs = AGAIN_MS;

@@ -20,6 +20,11 @@ export class MemoryArchiveFeed implements ArchiveFeed {
     this.#state = state;
   }
 
+  /** The feed keeps what it has room for, whoever reads it, and {@linkcode MemoryArchiveFeed.backlog} counts the rest. */
+  hold(): Promise<void> {
+    return Promise.resolve();
+  }
+
   async take(options: WaitOptions & { count: number; blockMs: number }): Promise<FeedEntry[]> {
     const { signal, count, blockMs } = options;
     if (this.#left().length === 0) await this.#state.change("feed", { signal, timeoutMs: blockMs });

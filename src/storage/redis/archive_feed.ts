@@ -1,10 +1,11 @@
 /**
- * The feed as archivers read it: the consumer group `history`, which is there once the first of them has read.
+ * The feed as archivers read it: the consumer group `history`, behind which it is trimmed from the moment it is there.
  */
 import type { Clock } from "../../lib/clock.ts";
 import type { RedisConnection } from "./connection/connection.ts";
-import { forgetConsumers } from "./streams/consumer_group.ts";
+import { forgetConsumers, makeGroup } from "./streams/consumer_group.ts";
 import { readGroups } from "./streams/stream_info.ts";
+import { parseEntries } from "./streams/stream_replies.ts";
 import type { Keys } from "./keys.ts";
 import { letExpire } from "./scripts/let_expire.ts";
 import { entryTime } from "../../lib/entry_id.ts";
@@ -52,6 +53,12 @@ export class RedisArchiveFeed implements ArchiveFeed {
         await commands.send(["INCRBY", feedMissed(keys, partition), String(count)]);
       },
     });
+  }
+
+  async hold(): Promise<void> {
+    const { keys, commands } = this.#options;
+    if (!commands.ready) return;
+    await Promise.all(keys.each((partition) => keys.feed(partition)).map((feed) => makeGroup(commands, feed, HISTORY)));
   }
 
   async take(options: WaitOptions & { count: number; blockMs: number }): Promise<FeedEntry[]> {
@@ -113,9 +120,9 @@ export class RedisArchiveFeed implements ArchiveFeed {
       const behind = typeof lag === "number" ? lag : await commands.send<number>(["XLEN", feed]);
       entries += pending + behind;
       if (pending + behind === 0) continue;
-      const oldest = lowest ?? group.get("last-delivered-id") as string;
-      const ms = entryTime(oldest);
-      if (ms > 0) oldestMs = Math.max(oldestMs, clock.now() - ms);
+      const words = ["XRANGE", feed, `(${group.get("last-delivered-id")}`, "+", "COUNT", "1"];
+      const oldest = lowest ?? parseEntries(await commands.send(words))[0]?.id;
+      if (oldest !== undefined) oldestMs = Math.max(oldestMs, clock.now() - entryTime(oldest));
     }
     return { entries, oldestMs, missed };
   }

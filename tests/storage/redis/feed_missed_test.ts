@@ -61,6 +61,23 @@ test("boundFeeds() counts what archivers miss, and nothing that they had", async
   assert.is(await missed() - before, 100 - rest);
 });
 
+test("hold() counts what archivers miss before the first of them reads, and says how old the oldest is", async () => {
+  const [now, hour] = [Date.now(), 3_600_000];
+  const clock = { now: () => now };
+  const archive = new RedisArchiveFeed({
+    ...{ keys, commands, clock, instance: "h", historyTtlSeconds: 60 },
+    openBlocked: () => RedisConnection.open({ url }),
+  });
+  await archive.hold();
+  await add("long ago", `${now - 3 * hour}-0`);
+  for (let i = 0; i < 250; i++) await add(`e${i}`, `${now - 2 * hour}-${i}`);
+  assert.is((await archive.backlog()).oldestMs, 3 * hour);
+  await boundFeeds({ keys, commands, clock }, { mostEntries: 0 });
+  const { entries, missed } = await archive.backlog();
+  assert.ok(entries < 150);
+  assert.is(entries + missed, 251);
+});
+
 test("the archivers' reader counts what it was handed and finds trimmed away", async () => {
   const archive = new RedisArchiveFeed({
     ...{ keys, commands, clock: Date, instance: "h", historyTtlSeconds: 60 },
