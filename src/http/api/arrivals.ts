@@ -2,7 +2,7 @@
  * Long polls for work. All of an instance share one follower of the feed, which wakes them when something is requested.
  */
 import { MillraceError } from "../../lib/errors.ts";
-import { pause } from "../../lib/delay.ts";
+import { waitFor } from "../../lib/delay.ts";
 import type { AppDeps } from "../frame/deps.ts";
 
 /** Interval at which they look for work without a request, such as lapsed leases, in milliseconds. */
@@ -13,55 +13,71 @@ const MOST = 1000;
 /** What it needs. */
 type ArrivalsDeps = Pick<AppDeps, "store" | "logger" | "drainSignal">;
 
+/** One that waits. */
+interface Poll {
+  /** Something was requested since it last looked. */
+  hasNews: boolean;
+  /** Ends its wait. */
+  wake: (() => void) | undefined;
+}
+
 /** Waits for work. */
 export class Arrivals {
   readonly #deps: ArrivalsDeps;
-  readonly #waiting = new Set<() => void>();
+  readonly #polls = new Set<Poll>();
   #following: AbortController | undefined;
 
   constructor(deps: ArrivalsDeps) {
     this.#deps = deps;
+    deps.drainSignal?.addEventListener("abort", () => this.#wakeAll(), { once: true });
   }
 
-  /** Calls `take` until it returns something or the time is over. Throws `too_many_waiters`. */
+  /**
+   * Calls `take` until it returns something or the time is over. Whoever has gone meanwhile takes nothing any more.
+   * Throws `too_many_waiters`, and what `take` throws.
+   */
   async take<T>(take: () => Promise<T[]>, options: { waitMs: number; signal: AbortSignal }): Promise<T[]> {
-    const until = performance.now() + options.waitMs;
-    const { drainSignal } = this.#deps;
-    const signal = drainSignal === undefined ? options.signal : AbortSignal.any([options.signal, drainSignal]);
-    for (;;) {
-      const hasChanged = this.#change();
-      const taken = await take();
-      const leftMs = until - performance.now();
-      if (taken.length > 0 || leftMs <= 0 || signal.aborted) {
-        hasChanged.cancel();
-        return taken;
+    const { waitMs, signal } = options;
+    const until = performance.now() + waitMs;
+    const isOver = () => signal.aborted || this.#deps.drainSignal?.aborted === true;
+    const poll = this.#enter();
+    try {
+      for (;;) {
+        this.#follow();
+        // Before the call, so that no request in between is missed.
+        poll.hasNews = false;
+        const taken = await take();
+        const leftMs = until - performance.now();
+        if (taken.length > 0 || leftMs <= 0 || isOver()) return taken;
+        await untilNews(poll, { signal, timeoutMs: Math.min(leftMs, LOOK_EVERY_MS) });
+        if (isOver()) return [];
       }
-      await hasChanged.within(Math.min(leftMs, LOOK_EVERY_MS), signal);
+    } finally {
+      this.#leave(poll);
     }
   }
 
-  /** Registers a wait; to be called before `take`, so that no request in between is missed. */
-  #change(): { cancel(): void; within(ms: number, signal: AbortSignal): Promise<void> } {
-    if (this.#waiting.size >= MOST) {
+  #enter(): Poll {
+    if (this.#polls.size >= MOST) {
       throw new MillraceError("too_many_waiters", `${MOST} programs are waiting for work on this instance already`, {
         headers: { "retry-after": "1" },
       });
     }
-    const woken = new AbortController();
-    const wake = () => woken.abort();
-    this.#waiting.add(wake);
-    this.#follow();
-    const cancel = () => {
-      this.#waiting.delete(wake);
-      if (this.#waiting.size === 0) this.#following?.abort();
-    };
-    return {
-      cancel,
-      within: async (ms, signal) => {
-        await pause(ms, AbortSignal.any([signal, woken.signal]));
-        this.#waiting.delete(wake);
-      },
-    };
+    const poll: Poll = { hasNews: false, wake: undefined };
+    this.#polls.add(poll);
+    return poll;
+  }
+
+  #leave(poll: Poll): void {
+    this.#polls.delete(poll);
+    if (this.#polls.size === 0) this.#following?.abort();
+  }
+
+  #wakeAll(): void {
+    for (const poll of this.#polls) {
+      poll.hasNews = true;
+      poll.wake?.();
+    }
   }
 
   #follow(): void {
@@ -75,7 +91,7 @@ export class Arrivals {
             "mark" in entry ||
             entry.types.some((type) => type === "execution.requested" || type === "execution.resumed")
           ) {
-            for (const wake of this.#waiting) wake();
+            this.#wakeAll();
           }
         }
       } catch (error) {
@@ -84,4 +100,13 @@ export class Arrivals {
       if (this.#following === controller) this.#following = undefined;
     })();
   }
+}
+
+/** Waits until something is requested; not at all if that has happened. */
+async function untilNews(poll: Poll, bounds: { signal: AbortSignal; timeoutMs: number }): Promise<void> {
+  if (poll.hasNews) return;
+  await waitFor((done) => {
+    poll.wake = done;
+    return () => poll.wake = undefined;
+  }, bounds);
 }
