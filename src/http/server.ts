@@ -4,6 +4,7 @@
 import { getRequestListener, RequestError } from "@hono/node-server";
 import type { AddressInfo } from "node:net";
 import { createServer, type IncomingMessage, type Server } from "node:http";
+import { MillraceError } from "../lib/errors.ts";
 import type { AppEnv } from "./frame/deps.ts";
 import { problemResponse } from "./protocol/problem.ts";
 import { acceptWebSockets } from "./upgrade.ts";
@@ -130,11 +131,20 @@ function listenOnDeno(deno: DenoHttp, handler: Handler, options: { hostname: str
 
 function denoUpgrade(deno: DenoHttp, request: Request): Upgrade {
   return {
-    accept(onOpen) {
+    accept(onOpen, onFailure) {
       const offered = request.headers.get("sec-websocket-protocol")?.split(/\s*,\s*/) ?? [];
       const protocol = offered.includes(SUBPROTOCOL) ? { protocol: SUBPROTOCOL } : {};
-      const { socket, response } = deno.upgradeWebSocket(request, protocol);
-      socket.onopen = () =>
+      let upgraded: ReturnType<DenoHttp["upgradeWebSocket"]>;
+      try {
+        upgraded = deno.upgradeWebSocket(request, protocol);
+      } catch (error) {
+        onFailure();
+        throw new MillraceError("malformed_request", "The handshake is not that of RFC 6455", { cause: error });
+      }
+      const { socket, response } = upgraded;
+      socket.onerror = onFailure;
+      socket.onopen = () => {
+        socket.onerror = null;
         onOpen({
           send: (text) => socket.send(text),
           get bufferedBytes() {
@@ -144,6 +154,7 @@ function denoUpgrade(deno: DenoHttp, request: Request): Upgrade {
           terminate: () => socket.close(),
           onClose: (listener) => socket.addEventListener("close", listener, { once: true }),
         });
+      };
       return response;
     },
   };

@@ -39,18 +39,24 @@ export function acceptWebSockets(
     if (incoming.method !== "GET" || incoming.headers.upgrade?.toLowerCase() !== "websocket") {
       return withoutOffer(server, incoming, { socket, head });
     }
-    let onOpen: ((socket: MessageSocket) => void) | undefined;
+    let accepted: { onOpen: (socket: MessageSocket) => void; onFailure: () => void } | undefined;
     const upgrade: Upgrade = {
-      accept(open) {
-        onOpen = open;
+      accept(onOpen, onFailure) {
+        accepted = { onOpen, onFailure };
         return new Response();
       },
     };
     answer(incoming, (request) => handler(request, upgrade)).then((response) => {
-      if (onOpen === undefined || response.status !== 200) return write(socket, response);
+      if (accepted === undefined || response.status !== 200) return write(socket, response);
+      const { onOpen } = accepted;
       const { socket: carrier } = incoming;
-      sockets.handleUpgrade(incoming, socket, head, (opened) => onOpen!(messageSocket(opened, carrier)));
-    }).catch(() => socket.destroy());
+      sockets.handleUpgrade(incoming, socket, head, (opened) => {
+        accepted = undefined;
+        onOpen(messageSocket(opened, carrier));
+      });
+    }).catch(() => socket.destroy())
+      // `ws` calls back before it returns, or never.
+      .then(() => accepted?.onFailure());
   });
   return {
     terminate: () => {

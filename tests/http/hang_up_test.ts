@@ -60,7 +60,7 @@ test("what waits for a reader of a WebSocket is gone once the server hangs up", 
     upgrade!.accept((socket) => {
       for (let sent = 0; sent < ENOUGH; sent += PIECE.length) socket.send(PIECE);
       hangUp = () => socket.terminate();
-    });
+    }, () => {});
   const lines = [
     "GET / HTTP/1.1",
     "host: x",

@@ -10,8 +10,8 @@ import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { resumeParameter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
 import { checkPage } from "../frame/same_origin.ts";
-import { type OpenSource, prefetch } from "../protocol/message_source.ts";
-import { sendMessages } from "../protocol/web_socket.ts";
+import { discard, type OpenSource, prefetch } from "../protocol/message_source.ts";
+import { type MessageSocket, sendMessages } from "../protocol/web_socket.ts";
 import type { EntryMessages } from "./entry_messages.ts";
 import { eventFilters } from "./event_filters.ts";
 import { executionMessages } from "./execution_messages.ts";
@@ -36,13 +36,13 @@ async function openSocket(c: Context<AppEnv>, deps: AppDeps, entries: EntryMessa
   }
   const requestId = c.get("requestId");
   const source = await prefetch(open);
-  return upgrade.accept((socket) => {
+  const send = (socket: MessageSocket) =>
     void sendMessages(socket, source, {
       limitBytes: config.followerLimitBytes,
       signal: drainSignal,
       onError: (error) => logger.warn({ error, requestId }, "event socket ended early"),
     });
-  });
+  return upgrade.accept(send, () => discard(source));
 }
 
 function allEvents(c: Context<AppEnv>, { store: { projections } }: AppDeps, entries: EntryMessages): OpenSource {

@@ -53,3 +53,8 @@ export async function prefetch(open: OpenSource): Promise<OpenSource> {
     return rest();
   };
 }
+
+/** Closes a source that {@linkcode prefetch} has opened and that nobody will read. */
+export function discard(source: OpenSource): void {
+  source(AbortSignal.abort());
+}

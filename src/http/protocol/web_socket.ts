@@ -18,8 +18,11 @@ export interface MessageSocket {
 
 /** Upgrades a request to a WebSocket. */
 export interface Upgrade {
-  /** Accepts the upgrade. The handler answers with the response returned, and gets the socket once it is open. */
-  accept(onOpen: (socket: MessageSocket) => void): Response;
+  /**
+   * Accepts the upgrade. The handler answers with the response returned, and is called back in any case: with the
+   * socket once it is open, or by `onFailure` when it will not be, since the handshake is refused or the client is gone.
+   */
+  accept(onOpen: (socket: MessageSocket) => void, onFailure: () => void): Response;
 }
 
 /** The subprotocol (RFC 6455, section 1.9): a client that offers any must offer this one. */

@@ -3,6 +3,7 @@
  */
 import { once } from "node:events";
 import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { apiTokens } from "../../../src/config/api_tokens.ts";
@@ -101,6 +102,49 @@ test("/api/events/ws refuses what the streams refuse, and asks who does not upgr
     assert.is(await refused(`${url}/api/nothing`), 404);
     const response = await app.request("/api/events/ws");
     assert.equal([response.status, response.headers.get("upgrade")], [426, "websocket"]);
+  }));
+
+test("/api/events/ws lets go of what it would have sent when the handshake is refused, or the client goes", () =>
+  withServer({ work: () => "hold" }, async ({ store, claims, url }) => {
+    let [opened, open] = [0, 0];
+    const counted = <A extends unknown[], T>(follow: (...args: A) => AsyncIterable<T>) =>
+      async function* (...args: A): AsyncGenerator<T> {
+        opened++;
+        open++;
+        try {
+          yield* follow(...args);
+        } finally {
+          open--;
+        }
+      };
+    const { projections, log } = store;
+    projections.followFeed = counted(projections.followFeed.bind(projections));
+    log.tail = counted(log.tail.bind(log));
+    const id = uuidv7();
+    await request(store, id);
+    await taken(claims);
+    const [first] = await log.read(id);
+    const key = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    const version = "sec-websocket-version: 13\r\n";
+    const { port, host } = new URL(url);
+    const handshake = (path: string, fields: string) => {
+      const socket = connect(Number(port), "127.0.0.1").on("error", () => {});
+      const head = `GET ${path} HTTP/1.1\r\nhost: ${host}\r\nconnection: Upgrade\r\nupgrade: websocket\r\n`;
+      socket.write(`${head}${fields}\r\n`);
+      return socket;
+    };
+    for (const path of ["/api/events/ws", `/api/events/ws?execution=${id}&from=${first!.id}`]) {
+      const before = opened;
+      for (const fields of [version, key, `${key}${version}sec-websocket-protocol: millrace, millrace\r\n`]) {
+        assert.match(await text(handshake(path, fields)), /^HTTP\/1\.1 400 /);
+      }
+      assert.is(opened, before + 3);
+      await eventually(() => open === 0, "the sources of who was refused");
+      const gone = handshake(path, key + version);
+      await eventually(() => opened === before + 4, "the source of who goes");
+      gone.resetAndDestroy();
+      await eventually(() => open === 0, "the source of who has gone");
+    }
   }));
 
 test("/api/events/ws takes a token as a header or among the subprotocols, and no page of another origin", async () => {
