@@ -2,8 +2,8 @@
  * Webhooks whose answers are kept: `settings.cache`.
  *
  * The key is a digest of the workflow's version, the method, the path, the query, the body, the headers that the
- * workflow names, and the caller: credentials and signatures are always part of it, by their values, so that no caller
- * gets an answer that was made for another.
+ * workflow names, and two kinds that are always part of it, by their values: `Content-Type`, by which the body is read,
+ * and credentials and signatures, so that no caller gets an answer that was made for another.
  */
 import { cacheStatus } from "../../caches/cache_status.ts";
 import { requestUnder } from "../../caches/call_key.ts";
@@ -79,7 +79,7 @@ const UNANSWERED = new Error("The wait ended without an answer");
 
 function keyOf({ request, path, query, body, match: { workflow } }: CachedCall): Uint8Array<ArrayBuffer> {
   const { key = [] } = workflow.definition.settings.cache!;
-  const chosen = new Set(key.map((name) => name.toLowerCase()));
+  const chosen = new Set(["content-type", ...key.map((name) => name.toLowerCase())]);
   // `Headers` gives names in lower case and in order.
   const headers = [...request.headers].filter(([name]) => chosen.has(name) || isCredentialHeader(name));
   const head = encoder.encode(`${JSON.stringify([workflow.version, request.method, path, query, headers])}\n`);

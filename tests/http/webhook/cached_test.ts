@@ -75,7 +75,7 @@ test("a second call alike is answered as the first, with Age and Cache-Status, a
   assert.match((await whole.app.request("/webhook/one?a=1", post({ n: 1 }))).headers.get("cache-status")!, "fwd=miss");
 });
 
-test("method, query, body, the chosen headers and credentials are the key, and nothing else", async () => {
+test("method, query, body, its type, the chosen headers and credentials are the key, and nothing else", async () => {
   await using whole = await open(CACHE);
   const ask = async (
     headers: Record<string, string> = {},
@@ -93,6 +93,7 @@ test("method, query, body, the chosen headers and credentials are the key, and n
       () => ask({}, { query: "?a=1" }),
       () => ask({}, { body: { n: 2 } }),
       () => ask({}, { body: null }),
+      () => ask({ "content-type": "text/plain" }),
       () => ask({ "accept-language": "de" }),
       () => ask({ authorization: "Bearer 1" }),
       () => ask({ authorization: "Bearer 2" }),
