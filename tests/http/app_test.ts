@@ -1,7 +1,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { apiTokens } from "../../src/config/api_tokens.ts";
-import { json, post, withApp } from "./harness.ts";
+import { uuidv7 } from "../../src/lib/uuidv7.ts";
+import { json, post, request, withApp } from "./harness.ts";
 
 test("the API answers a missing or wrong token with 401 and a challenge", () =>
   withApp({ config: { apiTokens: apiTokens.parse("first-token,second-token") } }, async ({ app }) => {
@@ -115,6 +116,19 @@ test("CORS preflights of the API are answered before the token is asked for", ()
       assert.is(refused.headers.get("access-control-allow-origin"), "https://app.example");
     },
   ));
+
+test("with CORS origins a response varies by Origin besides what it varies by itself", () =>
+  withApp({ config: { corsOrigins: ["https://app.example"] } }, async ({ app, store }) => {
+    const id = uuidv7();
+    await request(store, id);
+    for (const caller of [{}, { origin: "https://app.example" }]) {
+      const varies = async (path: string, headers = {}) =>
+        (await app.request(path, { headers: { ...caller, ...headers } })).headers.get("vary");
+      assert.is(await varies("/api/workflows"), "Origin");
+      assert.is(await varies(`/api/executions/${id}/events`), "Accept, Origin");
+      assert.is(await varies("/api/events", { accept: "text/html" }), "Accept, Origin");
+    }
+  }));
 
 test("without CORS origins no response has CORS headers", () =>
   withApp({}, async ({ app }) => {

@@ -47,7 +47,7 @@ export function frame(deps: AppDeps): MiddlewareHandler<AppEnv> {
     for (const [name, value] of Object.entries(SECURITY_HEADERS)) {
       if (!headers.has(name)) headers.set(name, value);
     }
-    if (cors) { for (const [name, value] of Object.entries(cors)) headers.set(name, value); }
+    if (cors) setHeaders(headers, cors);
     headers.set("x-request-id", requestId);
     const executionId = c.get("executionId");
     const token = c.get("token");
@@ -96,6 +96,19 @@ export function corsHeaders(request: Request, origins: readonly string[]): Recor
   const origin = request.headers.get("origin");
   if (origin === null || !origins.includes(origin)) return { vary: "Origin" };
   return { "access-control-allow-origin": origin, "access-control-expose-headers": EXPOSED, vary: "Origin" };
+}
+
+/** Sets headers of a response in place of its own; what it varies by is joined (RFC 9110, section 12.5.5). */
+export function setHeaders(headers: Headers, ours: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(ours)) {
+    if (name !== "vary") headers.set(name, value);
+    else if (!variesBy(headers, value)) headers.append(name, value);
+  }
+}
+
+function variesBy(headers: Headers, name: string): boolean {
+  const names = (headers.get("vary") ?? "").split(",").map((one) => one.trim().toLowerCase());
+  return names.includes("*") || names.includes(name.toLowerCase());
 }
 
 /** True for a CORS preflight. */

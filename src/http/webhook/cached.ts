@@ -13,6 +13,7 @@ import type { CompiledWorkflow } from "../../workflow/definition.ts";
 import type { Reply } from "../../execution/replies.ts";
 import type { WebhookMatch } from "../../workflow/webhook_matcher.ts";
 import type { AppDeps } from "../frame/deps.ts";
+import { setHeaders } from "../frame/frame.ts";
 import { respond, shownTo } from "./respond.ts";
 
 const encoder = new TextEncoder();
@@ -65,7 +66,7 @@ export async function answerCached(
     const answer = await caches.respond(`webhook:${workflow.id}`, { request, load, defaultLifetime: ttlSeconds });
     const { status, headers: given, body } = answer.response;
     const own = new Headers(given);
-    for (const [name, value] of Object.entries(ownHeaders())) own.set(name, value);
+    setHeaders(own, ownHeaders());
     own.set("cache-status", cacheStatus(answer.status));
     return { response: new Response(body, { status, headers: own }) };
   } catch (error) {

@@ -8,7 +8,7 @@ import { Caches } from "../../../src/caches/caches.ts";
 import { createMemoryStore } from "../../../src/storage/memory/store.ts";
 import { Crowd } from "../../caches/crowd.ts";
 import { json, post } from "../harness.ts";
-import { chain, openWholeApp, type WholeApp } from "../whole_app.ts";
+import { chain, openWholeApp, type WholeApp, type WholeAppOptions } from "../whole_app.ts";
 
 /** Answers with a number that each execution has for itself. */
 const COUNT = {
@@ -25,7 +25,7 @@ interface Opened extends WholeApp {
 async function open(
   settings: object,
   nodes: Parameters<typeof chain>[1] = [COUNT],
-  { crowd, fetch }: { crowd?: Crowd; fetch?: typeof globalThis.fetch } = {},
+  { crowd, ...options }: { crowd?: Crowd } & Pick<WholeAppOptions, "config" | "fetch"> = {},
 ): Promise<Opened> {
   const store = createMemoryStore({ instance: "test", maxWaiters: 100 });
   let later = 0;
@@ -38,7 +38,7 @@ async function open(
     now,
     onLookup: (cache, lookup, bytes) => counter.add(cache, lookup, bytes),
   });
-  const whole = await openWholeApp({ store, fetch, deps: { caches } });
+  const whole = await openWholeApp({ store, ...options, deps: { caches } });
   const definition = chain("one", nodes) as { nodes: { parameters: object }[] };
   Object.assign(definition.nodes[0]!.parameters, { methods: ["GET", "POST"] });
   await whole.catalog.put("one", { ...definition, settings });
@@ -155,6 +155,12 @@ test("the workflow's own Cache-Control and Vary are heeded, and failures are kep
     await using whole = await open(CACHE, nodes);
     const ask = async () => await (await whole.app.request("/webhook/one")).text();
     assert.is(await ask() === await ask(), isKept, JSON.stringify(nodes[0]!.parameters));
+  }
+  const config = { corsOrigins: ["https://app.example"] };
+  await using varying = await open(CACHE, reply({ vary: "Accept-Language" }), { config });
+  for (let n = 0; n < 2; n++) {
+    const { headers } = await varying.app.request("/webhook/one");
+    assert.is(headers.get("vary"), "Accept-Language, Origin", headers.get("cache-status")!);
   }
   await using failing = await open(CACHE, [{ id: "no", type: "fail", parameters: { message: "no", code: "no" } }]);
   for (let n = 0; n < 2; n++) {

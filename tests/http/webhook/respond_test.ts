@@ -112,6 +112,22 @@ test("respond() puts what a browser would run into a sandbox, unless the workflo
   assert.match(policyOf({ "content-type": "text/html", "content-security-policy": [own, "img-src *"] })!, own);
 });
 
+test("respond() joins what the caller's response varies by to what the workflow's own does", () => {
+  const ours = { vary: "Origin", "x-a": "ours" };
+  const sent = (headers: ResponseData["headers"]) => {
+    const response = respond(answered({ status: 200, headers: { "x-a": ["1", "2"], ...headers }, body: 1 }), ours);
+    return [response.headers.get("vary"), response.headers.get("x-a"), response.headers.get("content-type")];
+  };
+  const expected = [
+    [{}, "Origin"],
+    [{ Vary: "Accept-Language" }, "Accept-Language, Origin"],
+    [{ vary: ["Accept", "Accept-Language"] }, "Accept, Accept-Language, Origin"],
+    [{ vary: "Accept, origin" }, "Accept, origin"],
+    [{ vary: "*" }, "*"],
+  ] as const;
+  for (const [headers, vary] of expected) assert.equal(sent(headers as never), [vary, "ours", "application/json"]);
+});
+
 test("respond() throws execution_failed with the node's error, and execution_cancelled", () => {
   const error = { code: "http_status", message: "404 from upstream", node: "call" };
   const failed = thrownBy({ executionId: "e1", status: "failed", error });
