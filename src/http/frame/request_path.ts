@@ -33,6 +33,12 @@ export function malformedRequestResponse(detail = "The request has no valid targ
   });
 }
 
+/** The rest of a path without its leading slash: the first segment may be spelled in several ways, `/%77ebhook`. */
+export function behindFirstSegment(path: string): string {
+  const slash = path.indexOf("/", 1);
+  return slash === -1 ? "" : path.slice(slash + 1);
+}
+
 /** Path and query as sent; Hono's `path` is partly decoded. */
 export function splitUrl(url: string): { path: string; query: string } {
   const start = url.indexOf("/", url.indexOf("://") + 3);

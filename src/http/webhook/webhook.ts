@@ -14,7 +14,7 @@ import { REPLAYED_HEADER } from "../protocol/idempotency.ts";
 import { applyPreferences, parsePrefer } from "../protocol/prefer.ts";
 import { problemResponse } from "../protocol/problem.ts";
 import { bodyLimits, readBytes } from "../protocol/request_body.ts";
-import { splitUrl } from "../frame/request_path.ts";
+import { behindFirstSegment, splitUrl } from "../frame/request_path.ts";
 import { allowHeader, methodNotAllowed } from "../frame/resource.ts";
 import { BYPASSED } from "../../caches/cache_status.ts";
 import { answerCached, cachesOf } from "./cached.ts";
@@ -27,7 +27,7 @@ import { executionIdOf } from "../../execution/submit.ts";
 import { submissionOf } from "./submission.ts";
 import { createVerify, type Verified, type Verify } from "./verify/verify.ts";
 
-const PREFIX = "/webhook/";
+const ROUTE = "/webhook/*";
 /** The client disconnected while it waited. Only the log shows this status: it is the one that nginx logs. */
 const CLIENT_CLOSED_REQUEST = 499;
 
@@ -72,7 +72,7 @@ export function webhooks(appDeps: AppDeps, bodies: BodyBudget): CallWebhook {
     };
     const call: Call = {
       request,
-      path: path.slice(PREFIX.length),
+      path: behindFirstSegment(path),
       query,
       startedAt: performance.now(),
       headers,
@@ -96,7 +96,7 @@ export function webhooks(appDeps: AppDeps, bodies: BodyBudget): CallWebhook {
     }
     call.share.close();
     const ms = performance.now() - call.startedAt;
-    deps.metrics?.httpAnswered?.(`${PREFIX}*`, response.status);
+    deps.metrics?.httpAnswered?.(ROUTE, response.status);
     deps.metrics?.webhookAnswered?.(ms / 1000);
     deps.logger.info(
       {

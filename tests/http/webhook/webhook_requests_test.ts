@@ -73,6 +73,21 @@ test("/webhook carries __proto__ as data", () =>
     assert.is(({} as Record<string, unknown>)["polluted"], undefined);
   }));
 
+test("/webhook, however it is spelled, is followed by the webhook's path", () => {
+  const workflows = ["orders", "k/orders", "webhook"].map((path) => webhookWorkflow({ id: `at-${path}`, path }));
+  return withApp({ workflows }, async ({ app }) => {
+    for (const prefix of ["webhook", "%77ebhook", "%77%65%62%68%6f%6f%6b", "web%68ook"]) {
+      for (const { webhooks } of workflows) {
+        const response = await app.request(`/${prefix}/${webhooks[0]!.path}`, post({}));
+        assert.is((await json(response)).path, webhooks[0]!.path);
+      }
+      for (const path of [`/${prefix}`, `/${prefix}/`]) {
+        assert.is((await json(await app.request(path, post({})))).code, "webhook_not_found", path);
+      }
+    }
+  });
+});
+
 test("/webhook answers CORS preflights for the configured origins only", () =>
   withApp({ config: { corsOrigins: ["https://app.example"] } }, async ({ app, claims }) => {
     const ask = (origin: string) =>
