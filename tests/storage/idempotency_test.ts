@@ -120,6 +120,36 @@ for (const driver of drivers()) {
     assert.equal(await takenWithin(store, 100), []);
   });
 
+  test("a key whose execution is gone starts nothing, with a limit or without", async () => {
+    const concurrency = { limit: 100, onOverlap: "queue" as const };
+    const firsts: ExecutionRequest[] = [];
+    for (let n = 0; n < 8; n++) {
+      const first = keyed(store, {
+        ...{ key: `order-${n}`, ttlSeconds: 600, resultTtlSeconds: 1, historyTtlSeconds: 1 },
+        ...(n < 6 ? { concurrency } : {}),
+      });
+      await store.log.request(first);
+      const claim = await takeClaim(store, first.executionId);
+      await store.work.finish(claim, ending(claim));
+      firsts.push(first);
+    }
+    for (const first of firsts) {
+      const { executionId } = first;
+      await eventually(async () => await store.log.meta(executionId) === undefined, "the end of its history");
+      const existing = { executionId, isNew: false };
+      const [key, ttlSeconds] = [first.idempotency!.key, 600];
+      for (const limit of [{ concurrency }, {}]) {
+        assert.equal(await store.log.request(keyed(store, { key, ttlSeconds, ...limit })), existing);
+        assert.equal(await store.shortWay.start(keyed(store, { key, ttlSeconds, ...limit })), existing);
+        const other = keyed(store, { key, ttlSeconds, fingerprint: "f2", ...limit });
+        await refuses(() => store.log.request(other), "idempotency_key_reused");
+      }
+      assert.equal(await store.log.read(executionId), []);
+      assert.equal(await store.log.request(first), existing);
+    }
+    assert.equal(await takenWithin(store, 100), []);
+  });
+
   test("requests that are under way while a limit comes or goes start one execution, which answers its caller", async () => {
     await using other = driver.isShared ? await driver.open("b") : undefined;
     const concurrency = { limit: 100, onOverlap: "queue" as const };

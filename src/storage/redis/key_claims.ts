@@ -5,7 +5,8 @@
  *
  * When both are in one partition, one script does everything. Otherwise the key is claimed first, for the id of the new
  * execution, which is then requested under that id. A request with the same key in the meantime, or after a crash in
- * between, requests the same id, and requests are idempotent by id. So one key never starts two executions.
+ * between, requests the same id, and requests are idempotent by id: while the execution lives, and after it for as long
+ * as the record that its request left in its own partition. So one key never starts two executions.
  */
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";

@@ -4,9 +4,12 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { LogEvent } from "../../../src/execution/event.ts";
 import type { ExecutionRequest } from "../../../src/execution/request.ts";
 import type { Store } from "../../../src/storage/store.ts";
 import { openRedisStore } from "../../../src/storage/redis/store.ts";
+import { RedisConnection } from "../../../src/storage/redis/connection/connection.ts";
+import { claimKey } from "../../../src/storage/redis/key_claims.ts";
 import { Keys } from "../../../src/storage/redis/keys.ts";
 import { placedRequestOf, takenWithin } from "../drivers.ts";
 import { startCuttingProxy } from "../../support/cutting_proxy.ts";
@@ -56,6 +59,37 @@ test("a request with a key that is cut at any command starts one execution, whoe
     taken.push(...await takenWithin(store, 300));
     assert.equal(taken.sort(), expected.sort());
   } finally {
+    await removeKeys(url, prefix);
+  }
+});
+
+test("a key that was claimed for an execution which lies with it starts that, and once", async () => {
+  const prefix = uniquePrefix();
+  const keys = new Keys({ prefix, partitions });
+  const commands = await RedisConnection.open({ url });
+  await using store = await openRedisStore({ url, prefix, partitions, instance: "a" });
+  try {
+    for (const key of ["request", "record"] as const) {
+      const idempotency = { key, fingerprint: "f", ttlSeconds: 600 };
+      const request = { ...placedRequestOf(store, { idempotency }), idempotency };
+      const { executionId } = request;
+      const result = { executionId, status: "completed" as const, output: 7 };
+      const events: LogEvent[] = [{ type: "execution.completed", time: 1, data: { lastNode: "sum" } }];
+      const send = () =>
+        key === "request"
+          ? store.log.request(request)
+          : store.shortWay.record(request, { requestedAt: 1, events, result });
+      // As when the claim for an execution elsewhere was released just before.
+      await claimKey({ keys, commands }, request);
+      assert.equal(await send(), { executionId, isNew: true });
+      assert.is((await store.log.meta(executionId))?.workflowId, "orders");
+      // As when its history has expired.
+      await commands.send(["UNLINK", keys.meta(executionId)]);
+      assert.is((await send()).executionId, executionId);
+      assert.is(await store.log.meta(executionId), undefined);
+    }
+  } finally {
+    commands.close();
     await removeKeys(url, prefix);
   }
 });

@@ -7,7 +7,8 @@ import { LIBRARY, WRITING } from "./script_library.ts";
 
 /** Writes a whole execution. */
 export const RECORD = defineScript(`
--- KEYS  1 meta  2 log  3 feed  4 result  5 values  6 work  7 idempotency record (any key when there is none)
+-- KEYS  1 meta  2 log  3 feed  4 result  5 values  6 work  7 idempotency record (any key when there is none); while
+--       CLAIM_KEY's it has replyTo
 -- ARGV  1 execution id  2 workflow  3 version  4 trigger  5 data of execution.requested (JSON)
 --       6 trigger's output (JSON) when it is large and stands beside the log, or ''  7 time of the request (ms)
 --       8 terminal status  9 result (JSON or gzip)  10 its TTL (s)  11 history TTL (s)  12 types of the events, by comma
@@ -18,9 +19,13 @@ export const RECORD = defineScript(`
 ${LIBRARY}
 ${WRITING}
 if ARGV[14] == '1' and redis.call('EXISTS', KEYS[1]) == 1 then return {'ok', ''} end
+local claimed
 if ARGV[15] ~= '' then
-  local record = redis.call('HMGET', KEYS[7], 'execution', 'fingerprint')
-  if record[1] and record[1] ~= ARGV[1] then
+  local record = redis.call('HMGET', KEYS[7], 'execution', 'fingerprint', 'replyTo')
+  claimed = record[3] and record[1] == ARGV[1]
+  if record[1] and not claimed then
+    -- It was written, and has expired.
+    if record[1] == ARGV[1] then return {'ok', ''} end
     return record[2] == ARGV[15] and {'existing', '', record[1]} or {'reused'}
   end
 end
@@ -51,6 +56,7 @@ redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'ver
   'first', first, 'last', last, 'types', ARGV[12], 'status', ARGV[8], 'requestedAt', ARGV[7], 'endedAt', now,
   'keptUntil', ms(now + ARGV[11] * 1000))
 if ARGV[15] ~= '' then
+  if claimed then redis.call('DEL', KEYS[7]) end
   redis.call('HSET', KEYS[7], 'execution', ARGV[1], 'fingerprint', ARGV[15])
   redis.call('EXPIRE', KEYS[7], ARGV[16])
 end

@@ -13,7 +13,7 @@ import { LIBRARY } from "./script_library.ts";
 /** Appends `execution.requested` and puts the execution on the work stream, or into its workflow's queue. */
 export const REQUEST = defineScript(`
 -- KEYS  1 meta  2 log  3 work  4 feed  5 timers  6 values
---       and where slots, a lock or a key are at stake:  7 idempotency record
+--       and where slots, a lock or a key are at stake:  7 idempotency record; while CLAIM_KEY's it has replyTo
 -- ARGV  1 execution id  2 workflow  3 version  4 trigger  5 data of execution.requested (JSON)
 --       6 instance to reply to, or ''  7 '1' to reply early  8 trigger's output (JSON)
 --       9 result TTL (s)  10 history TTL (s)  11 timeout (ms)
@@ -44,10 +44,12 @@ if known[1] then
   if known[2] == '1' and ARGV[19] == 'cancelPrevious' then return inTheWay(ARGV[22], groups, ARGV[1], limit) end
   return {'ok', ''}
 end
-local idempotent = rich and ARGV[20] ~= ''
+local idempotent, claimed = rich and ARGV[20] ~= '', false
 if idempotent then
-  local record = redis.call('HMGET', KEYS[7], 'execution', 'fingerprint')
-  if record[1] and record[1] ~= ARGV[1] then
+  local record = redis.call('HMGET', KEYS[7], 'execution', 'fingerprint', 'replyTo')
+  claimed = record[3] and record[1] == ARGV[1]
+  -- One of this very id that is no claim: what it started has expired.
+  if record[1] and not claimed then
     return record[2] == ARGV[20] and {'existing', '', record[1]} or {'reused'}
   end
 end
@@ -99,6 +101,7 @@ redis.call('HSET', KEYS[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', 
 redis.call('XADD', KEYS[4], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
   'first', id, 'last', id, 'types', 'execution.requested')
 if idempotent then
+  if claimed then redis.call('DEL', KEYS[7]) end
   redis.call('HSET', KEYS[7], 'execution', ARGV[1], 'fingerprint', ARGV[20])
   redis.call('EXPIRE', KEYS[7], ARGV[21])
 end
