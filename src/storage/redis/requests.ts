@@ -143,7 +143,7 @@ export class RedisRequests implements Pick<ExecutionLog, "makeId" | "request">, 
     request: ExecutionRequest,
     local?: { requestedAt: number; leaseMs: number },
   ): Promise<LocalAcceptance> {
-    const { keys, commands, clock, waiters, locals, cancel } = this.#options;
+    const { keys, commands, clock, waiters, locals } = this.#options;
     const { executionId } = request;
     const { words, bytes } = requestWords(request, { keys });
     const send = this.#sender(request, bytes, { counts: words.admission !== undefined });
@@ -157,11 +157,21 @@ export class RedisRequests implements Pick<ExecutionLog, "makeId" | "request">, 
     if (what === "existing") return { executionId: executionIds[0]!, isNew: false };
     if (what !== "ok" && what !== "local") throw refusal(what, request);
     waiters.appended(executionId);
-    for (const id of executionIds) await cancel(id, { reason: "A newer execution took its place" });
+    await this.#cancelAll(executionIds);
     if (what === "ok") return { executionId, isNew: true };
     const claim = localClaim(request, local!.requestedAt);
     locals.hold(claim);
     return { executionId, isNew: true, claim };
+  }
+
+  /** Cancels what a new execution takes the place of. That one is there, whatever becomes of the cancels. */
+  async #cancelAll(executionIds: readonly string[]): Promise<void> {
+    try {
+      for (const id of executionIds) await this.#options.cancel(id, { reason: "A newer execution took its place" });
+    } catch (error) {
+      if (!(error instanceof UnavailableError)) throw error;
+      throw new UnavailableError(error.message, { cause: error.cause, mayHaveHappened: true });
+    }
   }
 
   async #record(request: ExecutionRequest, run: UnwrittenRun): Promise<Acceptance> {
