@@ -4,6 +4,7 @@
  * Invariants:
  * 1. No more is taken than there is room for, over all partitions together.
  * 2. What this consumer was handed and does not hold is claimed again, under a higher epoch, before anything new.
+ * 3. What is held is handed out: when something else of a take fails, it is in hand for the next one.
  */
 import type { RedisConnection, Reply } from "./connection/connection.ts";
 import type { GroupReader } from "./streams/group_reader.ts";
@@ -86,24 +87,30 @@ export class Taker {
   }
 
   async #takeNew(count: number, blockMs: number): Promise<Claim[]> {
-    const { reader, requeue, maxDeliveries, onDead } = this.#options;
-    const taken = this.#hold(await reader.readNew({ count, blockMs }));
+    const { leases, reader, requeue, maxDeliveries, onDead } = this.#options;
+    const taken = this.#decode(await reader.readNew({ count, blockMs }));
     // It may have lost its last instance while it ran without a work entry.
-    const claims = taken.filter(({ deliveries }) => deliveries < maxDeliveries);
-    for (const claim of taken) if (claim.deliveries >= maxDeliveries) await onDead(claim);
+    const dead = taken.filter(({ deliveries }) => deliveries >= maxDeliveries);
+    const claims = taken.filter((claim) => !dead.includes(claim)).map((claim) => leases.hold(claim));
     // What there is no room for is not kept from others.
     for (const claim of claims.splice(count)) await requeue(claim).catch(() => reader.again());
-    return claims;
+    leases.inHand.push(...claims);
+    try {
+      for (const claim of dead) await onDead(claim);
+    } catch (error) {
+      reader.again();
+      throw error;
+    }
+    return leases.inHand.splice(0, count);
   }
 
-  #hold(reply: Reply): Claim[] {
+  /** What is not held yet. */
+  #decode(reply: Reply): Claim[] {
     const { leases, streams } = this.#options;
     const claims: Claim[] = [];
     for (const [name, entries] of parseStreams(reply)) {
       const partition = streams.indexOf(name);
-      for (const entry of entries) {
-        if (!leases.has(partition, entry.id)) claims.push(leases.hold(decodeClaim(entry)));
-      }
+      for (const entry of entries) if (!leases.has(partition, entry.id)) claims.push(decodeClaim(entry));
     }
     return claims;
   }
