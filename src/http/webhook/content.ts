@@ -38,7 +38,8 @@ export function parseContent(
 export function parseForm(text: string): JsonObject {
   if (text === "") return {};
   if (text.split("&", MAX_FIELDS + 1).length > MAX_FIELDS) throw tooManyFields();
-  return collect(new URLSearchParams(text));
+  // One leading "?" is dropped (WHATWG URL, section 6.2): it must not be the text's own.
+  return collect(new URLSearchParams(`?${text}`));
 }
 
 async function parseMultipart(bytes: Uint8Array, contentType: string): Promise<JsonObject> {

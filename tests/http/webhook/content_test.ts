@@ -28,6 +28,7 @@ test("parseContent() makes values by the content type", async () => {
     [' {"a":[1]}', "application/json; charset=utf-8", { a: [1] }],
     ["\uFEFF1", "application/vnd.api+json", 1],
     ["a=1&b=2&a=3&c=%20x+y&a=4", "application/x-www-form-urlencoded", { a: ["1", "3", "4"], b: "2", c: " x y" }],
+    ["?a=1&?=2", "application/x-www-form-urlencoded", { "?a": "1", "?": "2" }],
     ["héllo", "text/plain", "héllo"],
     ["<a/>", "application/xml", "<a/>"],
     ["<a/>", "image/svg+xml", "<a/>"],
@@ -79,6 +80,12 @@ test("parseContent() refuses what it cannot read", async () => {
     [bytes("a&".repeat(20_000)), "application/x-www-form-urlencoded", "malformed_body"],
   ];
   for (const [body, type, code] of cases) assert.is(await codeOf(() => parseContent(body, type)), code, type);
+});
+
+test("parseForm() takes a query as it is, a leading question mark too", () => {
+  for (const [text, expected] of [["?a=1", { "?a": "1" }], ["??", { "??": "" }], ["a=?", { a: "?" }]] as const) {
+    assert.equal(parseForm(text), expected, text);
+  }
 });
 
 test("parseContent() takes JSON of the allowed depth", async () => {
