@@ -5,6 +5,8 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { ApiCallError, type ApiClient } from "../../src/cli/api_client.ts";
+import { followExecution } from "../../src/cli/follow.ts";
 import { createProgressView } from "../../src/cli/progress.ts";
 import type { StoredEvent } from "../../src/execution/event.ts";
 import { runCommandLine } from "./command_line.ts";
@@ -83,6 +85,44 @@ function cutAfter(bytes: number): TransformStream<Uint8Array, Uint8Array> {
     },
   });
 }
+
+test("followExecution() gives up two minutes after a connection ended, however long nothing came over it", async () => {
+  const { now } = performance;
+  let passedMs = 0;
+  performance.now = () => now.call(performance) + passedMs;
+  /** A connection that brings an event, is silent for three minutes, and drops. */
+  const silent = (type: string) => () => {
+    const parts = [`id: 1-0\ndata: ${JSON.stringify({ type })}\n\n`];
+    const pull = (controller: ReadableStreamDefaultController) => {
+      const part = parts.shift();
+      if (part !== undefined) return controller.enqueue(new TextEncoder().encode(part));
+      passedMs += 180_000;
+      controller.error(new Error("cut"));
+    };
+    return new Response(new ReadableStream({ pull }, { highWaterMark: 0 }));
+  };
+  const refusedAfter = (ms: number) => () => {
+    passedMs += ms;
+    throw new ApiCallError("refused");
+  };
+  const follow = async (...answers: (() => Response)[]) => {
+    const types: string[] = [];
+    const open: ApiClient["open"] = () => new Promise((resolve) => resolve(answers.shift()!()));
+    for await (const { type } of followExecution({ open, call: open }, "it")) types.push(type);
+    return types;
+  };
+  try {
+    const last = silent("execution.completed");
+    assert.equal(await follow(silent("node.started"), refusedAfter(10_000), last), [
+      "node.started",
+      "execution.completed",
+    ]);
+    const gaveUp = await follow(silent("node.started"), refusedAfter(130_000), last).catch((error) => error.message);
+    assert.is(gaveUp, "refused");
+  } finally {
+    performance.now = now;
+  }
+});
 
 test("tail draws bars over themselves on a terminal", () =>
   withApp(async ({ whole, cli }) => {
