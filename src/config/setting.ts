@@ -11,6 +11,7 @@
 import { z } from "zod";
 import { type AddressRange, parseRange } from "../lib/address_ranges.ts";
 import { decodeBase64 } from "../lib/base64.ts";
+import { parseHostRule } from "../lib/host_rule.ts";
 import { parsePointer } from "../lib/json_pointer.ts";
 
 /** Parses a text into a value. */
@@ -168,6 +169,12 @@ export const pointer: TextSchema<string> = z.string().refine(
 export const addressRange: TextSchema<AddressRange> = textOf(
   mustBe("IP addresses or CIDRs such as 10.0.0.0/8"),
   parseRange,
+);
+
+/** A host that may be called, as text. */
+export const hostRule: TextSchema<string> = z.string().refine(
+  (text) => parseHostRule(text) !== undefined,
+  mustBe("host names, IP addresses, CIDRs or host:port"),
 );
 
 /** The name of a header (RFC 9110, section 5.1), made lower case. */

@@ -17,6 +17,7 @@ import {
   flag,
   headerName,
   hostName,
+  hostRule,
   listOf,
   matching,
   oneOf,
@@ -212,7 +213,7 @@ export const SETTINGS = {
   HTTP_ALLOW: setting(
     "",
     "Private hosts that httpRequest may reach: names, IPs, CIDRs, host:port, separated by commas",
-    listOf(matching(/^[^\s/]+(\/\d{1,3})?$/, "host names, IP addresses, CIDRs or host:port")),
+    listOf(hostRule),
   ),
   ALLOWED_HOSTS: setting(
     "",

@@ -10,7 +10,8 @@ import type { LookupFunction } from "node:net";
 import ipaddr from "ipaddr.js";
 import undici from "undici";
 import { TerminalError } from "../lib/errors.ts";
-import { type Address, isPublic, unwrap } from "./public_address.ts";
+import { type HostRule, parseHostRule } from "../lib/host_rule.ts";
+import { isPublic, unwrap } from "../lib/public_address.ts";
 
 /** Options of {@linkcode createGuardedFetch}. */
 export interface GuardedFetchOptions {
@@ -25,9 +26,11 @@ export interface GuardedFetchOptions {
 
 /**
  * Makes a `fetch` that fails with a `TerminalError` `http_blocked` as cause when it would leave the public internet.
+ *
+ * @throws {TypeError} for a rule that `parseHostRule` refuses
  */
 export function createGuardedFetch(options: GuardedFetchOptions): typeof globalThis.fetch {
-  const rules = options.allow.map(parseRule);
+  const rules = options.allow.map(ruleOf);
   const lookup = options.lookup ?? systemLookup as LookupFunction;
   const connectAnywhere = undici.buildConnector({ lookup });
   const dispatcher = new undici.Agent({
@@ -73,37 +76,17 @@ function blocked(host: string): TerminalError {
   );
 }
 
-interface Rule {
-  /** Lower case, without brackets. */
-  readonly host: string;
-  readonly port: number | undefined;
-  readonly range: [Address, number] | undefined;
+function ruleOf(text: string): HostRule {
+  const rule = parseHostRule(text);
+  if (rule === undefined) throw new TypeError(`Cannot allow "${text}": it must be a name, an address or a range`);
+  return rule;
 }
 
-function parseRule(text: string): Rule {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+)|([0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:./]*))(?::(\d{1,5}))?$/i.exec(
-    text.trim(),
-  );
-  const host = (match?.[1] ?? match?.[2] ?? match?.[3])?.toLowerCase();
-  if (host === undefined) throw new TypeError(`Cannot allow "${text}": it must be a name, an address or a range`);
-  const port = match?.[4] === undefined ? undefined : Number(match[4]);
-  if (host.includes("/")) {
-    if (!ipaddr.isValidCIDR(host)) throw new TypeError(`Cannot allow "${text}": it is no range of addresses`);
-    const [address, bits] = ipaddr.parseCIDR(host);
-    const inner = unwrap(address);
-    // A range of IPv4-mapped addresses stands for the IPv4 range.
-    return { host, port, range: inner === address || bits < 96 ? [address, bits] : [inner, bits - 96] };
-  }
-  if (!ipaddr.isValid(host)) return { host, port, range: undefined };
-  const address = unwrap(ipaddr.parse(host));
-  return { host, port, range: [address, address.kind() === "ipv6" ? 128 : 32] };
-}
-
-function matchesPort(rule: Rule, port: number): boolean {
+function matchesPort(rule: HostRule, port: number): boolean {
   return rule.port === undefined || rule.port === port;
 }
 
-function isListed(text: string, options: { rules: readonly Rule[]; port: number }): boolean {
+function isListed(text: string, options: { rules: readonly HostRule[]; port: number }): boolean {
   const address = unwrap(ipaddr.parse(text));
   return options.rules.some(({ range, ...rule }) =>
     range !== undefined && matchesPort({ ...rule, range }, options.port) && address.kind() === range[0].kind() &&

@@ -45,7 +45,7 @@ test("loadConfig() reads what is set", () => {
     ROLES: " http , worker ",
     REDIS_URL: "rediss://user:s%40cret@redis.example:6380/2",
     API_TOKENS: "token-number-1, dG9rZW4tMg==",
-    HTTP_ALLOW: "10.0.0.0/8,fd00::/8,files.example:8443",
+    HTTP_ALLOW: "10.0.0.0/8,fd00::/8,::1,[::1]:65535,10.0.0.1:80,files.example:8443",
     CORS_ORIGINS: "https://a.example,*",
     LOG_LEVEL: "silent",
     INSTANCE_ID: "other",
@@ -56,7 +56,9 @@ test("loadConfig() reads what is set", () => {
   assert.is(config.redis?.url, "rediss://user:s%40cret@redis.example:6380/2");
   assert.is(config.redis?.safeUrl, "rediss://redis.example:6380/2");
   assert.equal(config.apiTokens.map(({ token }) => token), ["token-number-1", "dG9rZW4tMg=="]);
-  assert.equal(config.httpAllow, ["10.0.0.0/8", "fd00::/8", "files.example:8443"]);
+  assert.equal(config.httpAllow, [
+    ...["10.0.0.0/8", "fd00::/8", "::1", "[::1]:65535", "10.0.0.1:80", "files.example:8443"],
+  ]);
   assert.equal(config.corsOrigins, ["https://a.example", "*"]);
   assert.is(config.logLevel, "silent");
   assert.is(config.instance, "other");
@@ -114,6 +116,12 @@ const REFUSALS: [Record<string, string>, string][] = [
     { HTTP_ALLOW: "http://a.example" },
     'HTTP_ALLOW must be host names, IP addresses, CIDRs or host:port, not "http://a.example"',
   ],
+  ...["10.0.0.0/99", "10.0.0.0/8:80", "a/8", "[::1", "[a.example]", ":::", "h:999999", "h:70000", "h:0", "h:"].map((
+    rule,
+  ): [Record<string, string>, string] => [
+    { HTTP_ALLOW: `a.example,${rule}` },
+    `HTTP_ALLOW must be host names, IP addresses, CIDRs or host:port, not "${rule}"`,
+  ]),
   [{ PROCESSES: "two", REDIS_URL }, 'PROCESSES must be a whole number from 1 to 256, or auto, not "two"'],
   [{ PROCESSES: "0", REDIS_URL }, 'PROCESSES must be a whole number from 1 to 256, or auto, not "0"'],
   [

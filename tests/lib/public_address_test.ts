@@ -2,7 +2,7 @@ import fc from "fast-check";
 import ipaddr from "ipaddr.js";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { isPublic, unwrap } from "../../src/nodes/public_address.ts";
+import { isPublic, unwrap } from "../../src/lib/public_address.ts";
 
 /** Every way to write that an IPv6 address leads to an IPv4 one. */
 const WAYS: Record<string, (hex: string) => string> = {

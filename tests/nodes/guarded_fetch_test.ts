@@ -117,7 +117,7 @@ test("reaches nothing beside what is listed", async () => {
   }
 });
 
-for (const rule of ["", "10.0.0.0/99", "http://a", "a/8", "[::1"]) {
+for (const rule of ["", "10.0.0.0/99", "http://a", "a/8", "[::1", ":::", "h:70000", "h:0"]) {
   test(`createGuardedFetch() refuses to allow "${rule}"`, () => {
     assert.throws(() => createGuardedFetch({ allow: [rule] }), /Cannot allow/);
   });
