@@ -7,6 +7,7 @@
  */
 import { pause } from "../lib/delay.ts";
 import { MillraceError } from "../lib/errors.ts";
+import { definitionId } from "../execution/definition_id.ts";
 import type { ExecutionLog, ExecutionMeta } from "../execution/log.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
 import {
@@ -19,7 +20,6 @@ import {
   incomparable,
   withoutTrigger,
 } from "../replay/backtest.ts";
-import { definitionId } from "../replay/definition_id.ts";
 import { identityOf, readRecording, type Recording, timesOf } from "../replay/recording.ts";
 import { type Stub, stubOf } from "../replay/stub.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";

@@ -2,13 +2,13 @@
  * How a fork begins: what it takes from the record, and what runs in place of its nodes.
  */
 import { MillraceError, type NodeErrorData } from "../lib/errors.ts";
+import { definitionId } from "../execution/definition_id.ts";
 import type { ExecutionLog } from "../execution/log.ts";
 import type { RunState } from "../execution/state.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
 import { readRecording, type Recording, timesOf } from "../replay/recording.ts";
 import { stubOf } from "../replay/stub.ts";
 import { type TakenEvent, takenEvents } from "../replay/taken.ts";
-import { definitionId } from "../replay/definition_id.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 
 /** How a fork begins. */

@@ -1,7 +1,7 @@
 /**
  * The id under which an execution's definition is stored.
  */
-import type { ExecutionMeta } from "../execution/log.ts";
+import type { ExecutionMeta } from "./log.ts";
 import { IMPORT_PREFIX } from "../workflow/workflow_store.ts";
 
 /**

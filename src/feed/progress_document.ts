@@ -4,6 +4,7 @@
  */
 import type { JsonValue } from "../lib/json.ts";
 import { type NodeErrorData, UnavailableError } from "../lib/errors.ts";
+import { definitionId } from "../execution/definition_id.ts";
 import { isEnded, type StoredEvent } from "../execution/event.ts";
 import { progressOf } from "../execution/progress.ts";
 import { applyEvent, emptyState, type RunState } from "../execution/state.ts";
@@ -81,6 +82,16 @@ export async function foldOn(
   return folded;
 }
 
+/** The definitions for an execution that may be an imported one, which brought its own. */
+export function definitionsOf(
+  executionId: string,
+  { log, workflows }: { log: Pick<ExecutionLog, "meta">; workflows: Definitions },
+): Definitions {
+  return {
+    get: async (id, version) => await workflows.get(definitionId(id, await log.meta(executionId)), version),
+  };
+}
+
 /** The document of a folded log; `undefined` when there is no log. */
 export async function documentOf(
   executionId: string,
@@ -109,7 +120,7 @@ export async function documentOf(
 
 /** What {@linkcode currentDocument} reads. */
 export interface DocumentSources {
-  readonly log: Pick<ExecutionLog, "pages" | "read">;
+  readonly log: Pick<ExecutionLog, "meta" | "pages" | "read">;
   readonly projections: { progress(executionId: string): Promise<KeptDocument | undefined> };
   readonly workflows: Definitions;
 }
@@ -125,5 +136,6 @@ export async function currentDocument(
       (await log.read(executionId, { after: kept.upTo, limit: 1, values: false })).length === 0;
     if (isCurrent) return kept.document;
   }
-  return (await documentOf(executionId, await foldOn(log, executionId), workflows))?.document;
+  const definitions = definitionsOf(executionId, { log, workflows });
+  return (await documentOf(executionId, await foldOn(log, executionId), definitions))?.document;
 }

@@ -4,13 +4,13 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import type { ExecutionLog } from "../execution/log.ts";
-import { type Definitions, documentOf, expiryOf, foldOn, hasDocument } from "./progress_document.ts";
+import { type Definitions, definitionsOf, documentOf, expiryOf, foldOn, hasDocument } from "./progress_document.ts";
 import type { FeedEntry, Projections } from "./projections.ts";
 
 /** What is rebuilt from what. */
 export interface RebuildSources {
   readonly clock: Clock;
-  readonly log: Pick<ExecutionLog, "pages">;
+  readonly log: Pick<ExecutionLog, "meta" | "pages">;
   readonly projections: Projections;
   readonly workflows: Definitions;
 }
@@ -41,10 +41,11 @@ export async function* rebuild(sources: RebuildSources): AsyncGenerator<Rebuilt>
   }
 }
 
-async function remake({ clock, log, projections, workflows }: RebuildSources, entry: FeedEntry): Promise<void> {
+async function remake(sources: RebuildSources, entry: FeedEntry): Promise<void> {
+  const { clock, log, projections } = sources;
   const { executionId, ended } = entry;
   if (ended !== undefined && (!hasDocument(ended) || expiryOf(ended, clock.now()) <= clock.now())) return;
-  const kept = await documentOf(executionId, await foldOn(log, executionId), workflows);
+  const kept = await documentOf(executionId, await foldOn(log, executionId), definitionsOf(executionId, sources));
   // The assembler makes none before an execution begins.
   if (kept !== undefined && kept.document.status !== "pending") await projections.putProgress(kept, ended);
 }

@@ -3,6 +3,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { rebuild } from "../../src/feed/rebuild.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { createMemoryStore } from "../../src/storage/memory/store.ts";
 import { json, post } from "../http/harness.ts";
@@ -12,17 +13,21 @@ import { drivers } from "./drivers.ts";
 
 const LARGE = "z".repeat(40_000);
 
-/** A bundle of an execution that ran elsewhere, and what it came to. */
-async function madeElsewhere() {
+const call = { id: "call", type: "httpRequest", parameters: { url: "http://x.test/" } };
+const cut = {
+  id: "cut",
+  type: "transform",
+  parameters: { output: { at: "{{ $millis() }}", text: "{{ body.text }}" } },
+};
+// It takes so long that there may be a document of it.
+const wait = { id: "wait", type: "delay", parameters: { seconds: 0.3 } };
+const stop = { id: "stop", type: "fail", parameters: { message: "Stop" } };
+
+/** A bundle of an execution of these nodes that ran elsewhere, and what it came to. */
+async function madeElsewhere(...nodes: Parameters<typeof chain>[1]) {
   const fetch = () => Promise.resolve(Response.json({ text: LARGE }));
   await using whole = await openWholeApp({ fetch, store: createMemoryStore({ instance: "elsewhere" }) });
-  await whole.catalog.put(
-    "orders",
-    chain("orders", [
-      { id: "call", type: "httpRequest", parameters: { url: "http://x.test/" } },
-      { id: "cut", type: "transform", parameters: { output: { at: "{{ $millis() }}", text: "{{ body.text }}" } } },
-    ]),
-  );
+  await whole.catalog.put("orders", chain("orders", nodes));
   const response = await whole.app.request("/webhook/orders", post({ n: 1 }));
   const id = response.headers.get("execution-id")!;
   const output = await json(response);
@@ -30,7 +35,8 @@ async function madeElsewhere() {
   return { id, output, bundle };
 }
 
-const { id, output, bundle } = await madeElsewhere();
+const { id, output, bundle } = await madeElsewhere(call, cut);
+const failed = await madeElsewhere(call, wait, stop, cut);
 const lines = bundle.trimEnd().split("\n");
 
 async function send(whole: WholeApp, body: string) {
@@ -90,6 +96,19 @@ for (const driver of drivers()) {
     assert.equal(await store.workflows.list(), []);
     const current = await whole.app.request(`/api/executions/${id}/replay`, post({ workflow: "current" }));
     assert.is((await json(current)).code, "workflow_not_found");
+  });
+
+  test("how far an import came goes by the workflow that it brought, not by one of the same name here", async () => {
+    await whole.catalog.put("orders", chain("orders", Array.from({ length: 9 }, (_, n) => ({ ...cut, id: `n${n}` }))));
+    assert.is((await send(whole, failed.bundle)).status, 201);
+    const documents = async () => {
+      const { progress } = await json(await whole.app.request(`/api/executions/${failed.id}`));
+      const { state } = await json(await whole.app.request(`/api/workflow-state/${failed.id}`));
+      return [progress, state.progress, state.totalSteps];
+    };
+    assert.equal(await documents(), [80, 80, 5]);
+    for await (const _ of rebuild({ ...store, workflows: whole.catalog }));
+    assert.equal(await documents(), [80, 80, 5]);
   });
 
   test("a bundle with a bad line is refused with the line's number, and nothing of it is kept", async () => {

@@ -4,6 +4,7 @@
  */
 import type { Context, Hono } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
+import { definitionId } from "../../execution/definition_id.ts";
 import { EXECUTION_STATUSES, type ExecutionStatus, isEnded } from "../../execution/event.ts";
 import { showState } from "../../execution/state.ts";
 import { foldUntil, type Moment, parseMoment } from "../../replay/moment.ts";
@@ -70,10 +71,10 @@ async function getExecution(c: Context<AppEnv>, { catalog, store }: AppDeps): Pr
     if (moment !== undefined && await store.log.meta(id) !== undefined) throw beforeItAll(id);
     throw executionNotFound(id);
   }
+  const [meta, forks] = await Promise.all([store.log.meta(id), store.forks.list(id)]);
   // The definition only tells how many nodes there are: the state can be had without it.
-  const workflow = await catalog.get(state.workflowId, state.version).catch(() => undefined);
+  const workflow = await catalog.get(definitionId(state.workflowId, meta), state.version).catch(() => undefined);
   const shown = showState(id, state, workflow ? { nodeIds: [...workflow.graph.keys()] } : {});
-  const forks = await store.forks.list(id);
   return c.json({ ...shown, ...(forks.length > 0 && { forks }), ...(moment !== undefined && { at }) });
 }
 

@@ -3,8 +3,8 @@
  */
 import type { Context, Hono } from "hono";
 import { Gate } from "../../lib/gate.ts";
+import { definitionId } from "../../execution/definition_id.ts";
 import { BUNDLE_TYPE, bundleLines } from "../../replay/bundle.ts";
-import { definitionId } from "../../replay/definition_id.ts";
 import { type ComparedRun, diffRuns } from "../../replay/diff.ts";
 import { readRecording } from "../../replay/recording.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";

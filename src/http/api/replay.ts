@@ -4,8 +4,8 @@
 import type { Context, Hono } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../lib/json.ts";
+import { definitionId } from "../../execution/definition_id.ts";
 import type { ForkOrigin } from "../../execution/fork.ts";
-import { definitionId } from "../../replay/definition_id.ts";
 import { identityOf, readRecording, type Recording } from "../../replay/recording.ts";
 import { isPlace } from "../../replay/taken.ts";
 import { IMPORT_PREFIX } from "../../workflow/workflow_store.ts";
