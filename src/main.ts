@@ -26,6 +26,7 @@ import { runProcesses } from "./start/processes.ts";
 import { keptSeconds, openHistory, openStore, StartError } from "./start/stores.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
 import { createMetrics } from "./telemetry/metrics.ts";
+import type { LocalRunner } from "./execution/short_way.ts";
 import { createSubmit } from "./execution/submit.ts";
 import { createGuardedFetch } from "./nodes/guarded_fetch.ts";
 import { createRunLocked } from "./nodes/run_locked.ts";
@@ -33,7 +34,6 @@ import { createNodeTypes } from "./nodes/registry.ts";
 import { pause } from "./lib/delay.ts";
 import { reasonOf } from "./lib/reason.ts";
 import { ExpressionThreads } from "./expression/threads/expression_threads.ts";
-import type { CompiledWorkflow } from "./workflow/definition.ts";
 import { WorkflowCatalog } from "./workflow/catalog.ts";
 
 /** How long the last answers of a shutdown may take to go out, in milliseconds. */
@@ -119,7 +119,10 @@ async function serve(
     : undefined;
   const local = config.localFirst
     ? {
-      runner: { reserve: (...of: [string, CompiledWorkflow]) => roles.local?.reserve(...of) },
+      runner: {
+        reserve: (...of: Parameters<LocalRunner["reserve"]>) => roles.local?.reserve(...of),
+        wait: (...of: Parameters<LocalRunner["wait"]>) => roles.local?.wait(...of) ?? Promise.resolve(undefined),
+      },
       shortWay: store.shortWay,
     }
     : undefined;

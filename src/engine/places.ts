@@ -1,10 +1,13 @@
 /**
  * The places of a worker: which executions run on it, and how many more may.
  *
- * Invariant: running executions and those that a pending take may return never exceed the number of places.
+ * Invariants:
+ * 1. Running executions and those that a pending take may return never exceed the number of places.
+ * 2. Where who takes from the work stream waits for a place, the next one that comes free is left to it.
  */
 import { FencedError } from "../lib/errors.ts";
 import type { ControlMessage } from "../execution/work_queue.ts";
+import { Pace } from "./pace.ts";
 import type { RunControl } from "./run_control.ts";
 
 /** How many executions run on one worker, and which. */
@@ -14,10 +17,14 @@ export class Places {
   /** Places reserved for takes that are pending. */
   #asked = 0;
   #roomMade: (() => void) | undefined;
+  readonly #pace: Pace;
+  /** Called when one came free, with how many may be taken now. */
+  onFree: ((count: number) => void) | undefined;
 
   /** @param options.places how many executions run at once */
   constructor({ places }: { places: number }) {
     this.#most = places;
+    this.#pace = new Pace({ places });
   }
 
   /** How many executions run. */
@@ -43,12 +50,21 @@ export class Places {
   /** Gives an execution a place. */
   enter(executionId: string, control: RunControl): void {
     this.#running.set(executionId, control);
+    this.#pace.begin();
   }
 
   /** Frees the place. A later claim of the same execution on this worker keeps its own place. */
   leave(executionId: string, control: RunControl): void {
     if (this.#running.get(executionId) === control) this.#running.delete(executionId);
+    this.#pace.end();
+    const kept = this.#roomMade === undefined ? 0 : 1;
     this.#roomMade?.();
+    if (this.free > kept) this.onFree?.(this.free - kept);
+  }
+
+  /** Whether one more may wait behind `waiting` others, for at most `expectedMs` milliseconds. */
+  mayWait(line: { waiting: number; expectedMs: number }): boolean {
+    return this.#pace.mayWait(line);
   }
 
   /** Ends a pending wait for a free place. */

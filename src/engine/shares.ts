@@ -15,12 +15,11 @@
  * ```
  */
 import { waitFor } from "../lib/delay.ts";
+import { Pace, Recent } from "./pace.ts";
 
 /** How long one may wait for a place, and is expected to at most, in milliseconds. */
 const WAIT_MS = 500;
 const EXPECTED_MS = 250;
-/** For how long a workflow that has just become busy may take to show how fast it is, in milliseconds. */
-const GRACE_MS = 500;
 /**
  * For how long it is suspended, at least and at most, and how much longer for each that was within the last five seconds,
  * in milliseconds; in steps, so that those suspended together are taken together.
@@ -30,52 +29,15 @@ const LONGEST_BACK_MS = 5000;
 const LONGER_MS = 2;
 const STEP_MS = 100;
 
-/** Counts what happened within the last `ms`, to about a fifth. */
-class Recent {
-  readonly #ms: number;
-  #since = -Infinity;
-  #now = 0;
-  #before = 0;
-
-  constructor(ms: number) {
-    this.#ms = ms;
-  }
-
-  add(now: number): void {
-    this.#turn(now);
-    this.#now++;
-  }
-
-  count(now: number): number {
-    this.#turn(now);
-    return this.#now + this.#before * Math.max(0, 1 - (now - this.#since) / this.#ms);
-  }
-
-  #turn(now: number): void {
-    const passed = now - this.#since;
-    if (passed < this.#ms) return;
-    this.#before = passed < 2 * this.#ms ? this.#now : 0;
-    this.#now = 0;
-    this.#since = now;
-  }
-}
-
 /** What a worker holds of one workflow. */
 class Share {
-  running = 0;
-  /** When more than half of the share came to run. */
-  busyAt = Infinity;
+  readonly pace: Pace;
   readonly waiting = new Set<() => void>();
-  readonly ended = new Recent(1000);
   readonly putBack = new Recent(5000);
-}
 
-/** Whether one that finds its workflow's share taken may wait for a place. */
-export function mayWait(
-  share: { readonly waiting: number; readonly endedLastSecond: number; readonly busyForMs: number },
-): boolean {
-  const { waiting, endedLastSecond, busyForMs } = share;
-  return busyForMs < GRACE_MS || 1000 * (waiting + 1) <= EXPECTED_MS * endedLastSecond;
+  constructor(places: number) {
+    this.pace = new Pace({ places });
+  }
 }
 
 /** The shares of all workflows on one worker. */
@@ -97,9 +59,9 @@ export class Shares {
   /** Takes a place for an execution of the workflow, to be given up by {@linkcode leave}; false when it has its share. */
   enter(workflowId: string): boolean {
     let share = this.#shares.get(workflowId);
-    if (share === undefined) this.#shares.set(workflowId, share = new Share());
-    if (share.running >= this.#most) return false;
-    this.#begin(share);
+    if (share === undefined) this.#shares.set(workflowId, share = new Share(this.#most));
+    if (share.pace.running >= this.#most) return false;
+    share.pace.begin();
     return true;
   }
 
@@ -109,9 +71,7 @@ export class Shares {
    */
   async wait(workflowId: string, { signal }: { signal: () => AbortSignal }): Promise<number | undefined> {
     const share = this.#shares.get(workflowId)!;
-    const now = performance.now();
-    const line = { waiting: share.waiting.size, endedLastSecond: share.ended.count(now) };
-    if (mayWait({ ...line, busyForMs: now - share.busyAt })) {
+    if (share.pace.mayWait({ waiting: share.waiting.size, expectedMs: EXPECTED_MS })) {
       const ended = signal();
       if (await this.#wait(share, ended)) return undefined;
       ended.throwIfAborted();
@@ -125,17 +85,13 @@ export class Shares {
   /** Gives a place up, to the one that has waited longest. */
   leave(workflowId: string): void {
     const share = this.#shares.get(workflowId)!;
-    share.running--;
-    share.ended.add(performance.now());
-    const [next] = share.waiting;
-    if (next !== undefined) next();
-    if (share.running <= this.#most / 2) share.busyAt = Infinity;
-    if (share.running === 0) this.#shares.delete(workflowId);
-  }
-
-  #begin(share: Share): void {
-    share.running++;
-    if (share.running > this.#most / 2) share.busyAt = Math.min(share.busyAt, performance.now());
+    const { pace, waiting: [next] } = share;
+    if (next === undefined) pace.end();
+    else {
+      pace.passOn();
+      next();
+    }
+    if (pace.running === 0) this.#shares.delete(workflowId);
   }
 
   /** True once it has a place; false when that takes too long, and on abort. */
@@ -144,7 +100,6 @@ export class Shares {
     await waitFor((done) => {
       const begin = () => {
         share.waiting.delete(begin);
-        this.#begin(share);
         hasPlace = true;
         done();
       };

@@ -32,6 +32,7 @@ const [TURN_WAIT_MS, TURN_BACK_MS] = [2000, 500];
 export class Worker {
   /** Runs what this instance accepts. */
   readonly local: LocalRunner;
+  readonly #localRuns: LocalRuns;
   readonly #options: WorkerOptions;
   readonly #places: Places;
   readonly #turns: Turns<Claim>;
@@ -53,7 +54,7 @@ export class Worker {
     this.#shares = new Shares({ places: options.concurrency });
     this.#turns = new Turns({ maxDeliveries: options.maxDeliveries ?? 5 });
     options.store.work.onControl((executionId, message) => this.#places.steer(executionId, message));
-    this.local = new LocalRuns({
+    this.local = this.#localRuns = new LocalRuns({
       places: this.#places,
       shares: this.#shares,
       clock: options.store.clock,
@@ -78,6 +79,7 @@ export class Worker {
   async stop(options: { graceMs?: number } = {}): Promise<void> {
     const { graceMs = 0 } = options;
     this.#stop.abort(new WorkerStoppedError("The worker stopped"));
+    this.#localRuns.close();
     this.#places.wake();
     await this.#loop;
     await this.#places.empty(graceMs);

@@ -65,4 +65,10 @@ export interface LocalPlace {
 export interface LocalRunner {
   /** Takes a place for an execution; `undefined` when there is no room. */
   reserve(executionId: string, workflow: CompiledWorkflow): LocalPlace | undefined;
+
+  /**
+   * After {@linkcode reserve} found none: waits for a place, at most `mostMs` milliseconds; `undefined` when there is
+   * none in time, and at once where places do not come free fast enough. Never rejects.
+   */
+  wait(executionId: string, workflow: CompiledWorkflow, options: { mostMs: number }): Promise<LocalPlace | undefined>;
 }

@@ -26,7 +26,8 @@ import type { ExecutionLog } from "./log.ts";
 import type { Replies, Reply, Waiter } from "./replies.ts";
 import type { ExecutionRequest } from "./request.ts";
 import { locked } from "./workflow_lock.ts";
-import { type Accepted, type ShortWayParts, submitLocally } from "./submit_locally.ts";
+import type { LocalPlace } from "./short_way.ts";
+import { type Accepted, mayRunUnwritten, type ShortWayParts, submitLocally } from "./submit_locally.ts";
 import { waitForResult } from "./wait_on_log.ts";
 
 /** What starts an execution of a workflow. */
@@ -98,14 +99,28 @@ export interface SubmitOptions {
 
 /** Makes the function with which an instance starts executions. */
 export function createSubmit({ log, replies, local, historyTtlSeconds }: SubmitOptions): Submit {
+  /** A place on this instance. Only what may run before it is written waits for one: nothing is accepted meanwhile. */
+  function placeFor(
+    request: ExecutionRequest,
+    workflow: CompiledWorkflow,
+    mostMs: number,
+  ): LocalPlace | undefined | Promise<LocalPlace | undefined> {
+    const { executionId, external } = request;
+    // What another program runs has no place here.
+    if (local === undefined || external !== undefined) return undefined;
+    const place = local.runner.reserve(executionId, workflow);
+    if (place !== undefined || !mayRunUnwritten(request, workflow)) return place;
+    return local.runner.wait(executionId, workflow, { mostMs });
+  }
+
   /** The short way while there is room, else over the work queue. */
   async function append(
     request: ExecutionRequest,
     workflow: CompiledWorkflow,
-    isOver: () => boolean,
+    { isOver, waitMs = 0 }: { isOver: () => boolean; waitMs?: number },
   ): Promise<Accepted> {
-    // What another program runs has no place here.
-    const place = request.external === undefined ? local?.runner.reserve(request.executionId, workflow) : undefined;
+    // The other half of the time is for the way over the work queue.
+    const place = await placeFor(request, workflow, waitMs / 2);
     if (place === undefined) {
       return { ...await appendRequest(() => log.request(request), request, isOver), way: "queue" };
     }
@@ -119,7 +134,7 @@ export function createSubmit({ log, replies, local, historyTtlSeconds }: SubmitO
     const made = lock === undefined ? drawn : await locked(drawn, lock);
     const isOver = () => replies.closed || signal?.().aborted === true;
     if (wait === undefined) {
-      const { executionId, way } = await append(made, workflow, isOver);
+      const { executionId, way } = await append(made, workflow, { isOver });
       return { executionId, replayed: executionId !== made.executionId, way };
     }
     const { timeoutMs, replyEarly = false } = wait;
@@ -131,7 +146,10 @@ export function createSubmit({ log, replies, local, historyTtlSeconds }: SubmitO
       accepted = await beforeDeadline(
         waiter,
         request,
-        append(request, workflow, () => waiter.interrupted !== undefined),
+        append(request, workflow, {
+          isOver: () => waiter.interrupted !== undefined,
+          waitMs: until - performance.now(),
+        }),
       );
     } catch (error) {
       waiter.abandon();

@@ -53,7 +53,7 @@ export async function submitLocally(request: ExecutionRequest, options: LocalSub
  * Nobody is told anything before the end, nothing can be noticed outside, and nothing has to be held while it runs. So
  * nothing is lost when the process dies before it has written.
  */
-function mayRunUnwritten(request: ExecutionRequest, workflow: CompiledWorkflow): boolean {
+export function mayRunUnwritten(request: ExecutionRequest, workflow: CompiledWorkflow): boolean {
   const { replyTo, replyEarly, concurrency, fork } = request;
   if (replyTo === undefined || replyEarly || concurrency !== undefined || fork !== undefined) return false;
   return isPure(workflow);

@@ -64,6 +64,25 @@ test("the way stands in Server-Timing and in the state, and can be turned off", 
   }
 });
 
+test("far more callers than an instance has places are each answered once, whichever way", async () => {
+  const small = await startInstance({ ...env, WORKER_CONCURRENCY: "8" });
+  try {
+    await putWorkflow(small.url, "many", chain("many", [double]));
+    const answers = await Promise.all(Array.from({ length: 300 }, async (_, n) => {
+      const response = await post(`${small.url}/webhook/many`, { n });
+      return { status: response.status, body: await response.json(), id: response.headers.get("execution-id"), n };
+    }));
+    for (const { status, body, n } of answers) assert.equal([status, body], [200, 2 * n]);
+    assert.is(new Set(answers.map(({ id }) => id)).size, 300);
+    for (const { id } of answers) {
+      const events = await readEvents(`${small.url}/api/executions/${id}/events`);
+      assert.is(events.filter(({ event }) => event === "node.completed").length, 1, id!);
+    }
+  } finally {
+    await small.stop();
+  }
+});
+
 test("what a killed instance ran of its own goes on elsewhere, and answers who asks again with its key", async () => {
   await putWorkflow(a.url, "kept", chain("kept", [{ ...double, id: "first" }, gates.node("kept"), double]));
   const headers = { "idempotency-key": "order-1" };

@@ -5,7 +5,8 @@
  */
 import { suite, test } from "uvu";
 import * as assert from "uvu/assert";
-import { mayWait, Shares } from "../../src/engine/shares.ts";
+import { mayWait } from "../../src/engine/pace.ts";
+import { Shares } from "../../src/engine/shares.ts";
 import { pause } from "../../src/lib/delay.ts";
 import { drivers } from "../storage/drivers.ts";
 import { eventually } from "../support/eventually.ts";
@@ -24,12 +25,12 @@ function withoutStandstill<T>(make: () => T): T {
 }
 
 test("mayWait() lets wait for what is fast, and for what may yet show that it is", () => {
-  const waiting = 31;
-  assert.is(mayWait({ waiting, endedLastSecond: 0, busyForMs: 100 }), true);
-  assert.is(mayWait({ waiting, endedLastSecond: 0, busyForMs: 1000 }), false);
-  assert.is(mayWait({ waiting, endedLastSecond: 500, busyForMs: 60_000 }), true);
-  assert.is(mayWait({ waiting, endedLastSecond: 20, busyForMs: 60_000 }), false);
-  assert.is(mayWait({ waiting: 0, endedLastSecond: 20, busyForMs: 60_000 }), true);
+  const [waiting, expectedMs] = [31, 250];
+  assert.is(mayWait({ waiting, expectedMs, endedLastSecond: 0, busyForMs: 100 }), true);
+  assert.is(mayWait({ waiting, expectedMs, endedLastSecond: 0, busyForMs: 1000 }), false);
+  assert.is(mayWait({ waiting, expectedMs, endedLastSecond: 500, busyForMs: 60_000 }), true);
+  assert.is(mayWait({ waiting, expectedMs, endedLastSecond: 20, busyForMs: 60_000 }), false);
+  assert.is(mayWait({ waiting: 0, expectedMs, endedLastSecond: 20, busyForMs: 60_000 }), true);
 });
 
 test("Shares keeps an eighth of the places from one workflow, and gives its own on in order", async () => {
