@@ -204,7 +204,7 @@ export class RedisRequests implements Pick<ExecutionLog, "makeId" | "request">, 
     // Another request with the same key may have requested the same id.
     let again = !this.#made.delete(executionId) || idempotency !== undefined;
     return async (send) => {
-      const answer = await resend(commands, () => {
+      const sendOnce = () => {
         const limit = this.#room.limitOf(partition, { counts });
         // Whether the key has been used is still to be said: with a limit of 0 the script starts nothing. What runs
         // here without a work entry counts too.
@@ -212,7 +212,9 @@ export class RedisRequests implements Pick<ExecutionLog, "makeId" | "request">, 
         const sending = { again, queueLimit };
         again = true;
         return send(sending).catch(refuseWhenFull);
-      });
+      };
+      let answer = await resend(commands, sendOnce);
+      if (answer.what === "late") answer = await resend(commands, sendOnce);
       if (hasRoom && answer.length !== undefined) this.#room.counted(partition, answer.length);
       if (answer.what === "full" && !hasRoom) throw storageFull();
       return answer;

@@ -39,20 +39,30 @@ test("an execution of pure nodes costs at most 18 commands in all its scripts, t
   await call(0);
   const taken = { count: 10 * EXECUTIONS, blockMs: 5000, signal };
   for (let left = 2; left > 0;) left -= (await store.projections.takeFeed(taken)).length;
-  const scripts = await watchScripts(redis.url, {
-    request: REQUEST,
-    append: APPEND,
-    finish: APPEND_LAST,
-    assemble: ASSEMBLE,
-  });
+  const measure = async () => {
+    const scripts = await watchScripts(redis.url, {
+      request: REQUEST,
+      append: APPEND,
+      finish: APPEND_LAST,
+      assemble: ASSEMBLE,
+    });
+    try {
+      const outputs = await Promise.all(Array.from({ length: EXECUTIONS }, (_, n) => call(n)));
+      const output = { status: 201, headers: {}, body: { ok: true } };
+      assert.equal(outputs, Array(EXECUTIONS).fill(output));
+      const entries = await store.projections.takeFeed(taken);
+      assert.is(entries.length, 2 * EXECUTIONS);
+      await store.projections.applyFeed(entries);
+      return await scripts.called();
+    } finally {
+      scripts.stop();
+    }
+  };
   try {
-    const outputs = await Promise.all(Array.from({ length: EXECUTIONS }, (_, n) => call(n)));
-    const output = { status: 201, headers: {}, body: { ok: true } };
-    assert.equal(outputs, Array(EXECUTIONS).fill(output));
-    const entries = await store.projections.takeFeed(taken);
-    assert.is(entries.length, 2 * EXECUTIONS);
-    await store.projections.applyFeed(entries);
-    const { request, append, finish, assemble } = await scripts.called();
+    let called = await measure();
+    // After a standstill of a second requests are sent again.
+    while (called.request.includes("XDEL")) called = await measure();
+    const { request, append, finish, assemble } = called;
     assert.equal(append, [], "a pure workflow is written twice: requested, finished");
     const commands = request.length + finish.length + assemble.length;
     const names = [request, finish].map((calls) => calls.slice(-(calls.length / EXECUTIONS)).join(" "));
@@ -61,7 +71,6 @@ test("an execution of pure nodes costs at most 18 commands in all its scripts, t
       `${commands / EXECUTIONS} commands: ${names.join("; ")}; ${assemble.join(" ")}`,
     );
   } finally {
-    scripts.stop();
     await worker.stop();
     await store[Symbol.asyncDispose]();
   }

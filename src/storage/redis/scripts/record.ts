@@ -12,10 +12,11 @@ export const RECORD = defineScript(`
 -- ARGV  1 execution id  2 workflow  3 version  4 trigger  5 data of execution.requested (JSON)
 --       6 trigger's output (JSON) when it is large and stands beside the log, or ''  7 time of the request (ms)
 --       8 terminal status  9 result (JSON or gzip)  10 its TTL (s)  11 history TTL (s)  12 types of the events, by comma
---       13 how many may be queued or run, or '': they are not counted now  14 '1' when it may have been sent before
+--       13 how many may be queued or run, or '': they are not counted now
+--       14 '1' when it may have been sent before; else it is refused as 'late' a second after the time of the request
 --       15 fingerprint, or ''  16 its TTL (s)  17.. the events in the words of WRITING
--- Reply [what, how many were queued or run, or '', id]: 'ok'; 'existing' and the one that the key made; 'reused' or
---       'full' when refused. 'ok' again when it was sent before
+-- Reply [what, how many were queued or run, or '', id]: 'ok'; 'existing' and the one that the key made; 'reused',
+--       'full' or 'late' when refused. 'ok' again when it was sent before
 ${LIBRARY}
 ${WRITING}
 if ARGV[14] == '1' and redis.call('EXISTS', KEYS[1]) == 1 then return {'ok', ''} end
@@ -34,15 +35,16 @@ if ARGV[13] ~= '' then
   length = redis.call('XLEN', KEYS[6])
   if length >= tonumber(ARGV[13]) then return {'full', length} end
 end
-local first, values
-if ARGV[6] ~= '' then
-  redis.call('HSET', KEYS[5], ARGV[4], ARGV[6])
-  values = true
+local first
+local values = ARGV[6] ~= ''
+if values then
   first = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', ARGV[7], 'data', ARGV[5],
     'value', 'input', 'bytes', #ARGV[6])
 else
   first = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', ARGV[7], 'data', ARGV[5])
 end
+if ARGV[14] == '' and isLate(KEYS[2], first, ARGV[7]) then return {'late', length} end
+if values then redis.call('HSET', KEYS[5], ARGV[4], ARGV[6]) end
 local _, last, wrote = write(KEYS[2], KEYS[5], 17, first)
 -- The id of the last event is the time.
 local now = string.match(last, '^%d+')
@@ -110,7 +112,7 @@ export interface RecordOptions {
 
 /** What {@linkcode recordExecution} replies. */
 export interface RecordReply {
-  readonly what: "ok" | "existing" | "reused" | "full";
+  readonly what: "ok" | "existing" | "reused" | "full" | "late";
   /** How many were queued or run, where they were counted. */
   readonly length?: number;
   readonly executionIds: readonly string[];

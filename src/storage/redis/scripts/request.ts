@@ -18,15 +18,15 @@ export const REQUEST = defineScript(`
 --       6 instance to reply to, or ''  7 '1' to reply early  8 trigger's output (JSON)
 --       9 result TTL (s)  10 history TTL (s)  11 timeout (ms)
 --       12 how many may be queued or run; without KEYS 7 it may be '': they are not counted now
---       13 time (ms)  14 '1' when it may have been sent before
+--       13 time (ms)  14 '1' when it may have been sent before; else it is refused as 'late' a second after its time
 --       15 lease (ms) under which the sender runs it, or '': it goes on the work stream
 --       16 '1' when ARGV 8 is large: it does not travel with the work, and stands beside the log
 --       17 '' or, when another program runs it, 'taken' (it is handed out) or 'reported', then base
 --       and with KEYS 7:  18 slots, or ''  19 on overlap  20 fingerprint, or ''  21 its TTL (s)  22 base
 --       23 digest of the value of its lock, or ''
 -- Reply [what, how many were queued or run before, or '', id..]: 'ok', or 'local' when the sender has the lease, and the
---       executions to be cancelled for this one; 'existing' and the one that the key made; 'reused', 'full' or
---       'rejected' when refused. 'ok' or 'local' again when it was sent before
+--       executions to be cancelled for this one; 'existing' and the one that the key made; 'reused', 'full', 'late'
+--       or 'rejected' when refused. 'ok' or 'local' again when it was sent before
 ${LIBRARY}
 ${ADMISSION}
 ${OVERLAP}
@@ -75,12 +75,13 @@ end
 local admitted = into == #groups
 local id
 if large then
-  redis.call('HSET', KEYS[6], ARGV[4], ARGV[8])
   id = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', now, 'data', ARGV[5],
     'value', 'input', 'bytes', #ARGV[8])
 else
   id = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', now, 'data', ARGV[5])
 end
+if ARGV[14] == '' and isLate(KEYS[2], id, now) then return {'late', length} end
+if large then redis.call('HSET', KEYS[6], ARGV[4], ARGV[8]) end
 -- The id of a log's first entry is the time, by Redis's clock.
 local deadline = ms(string.match(id, '^%d+') + ARGV[11])
 local entry, done = '', 'ok'
@@ -198,7 +199,7 @@ export interface Sending {
 
 /** What {@linkcode requestExecution} replies. */
 export interface RequestReply {
-  readonly what: "ok" | "local" | "existing" | "reused" | "full" | "rejected";
+  readonly what: "ok" | "local" | "existing" | "reused" | "full" | "late" | "rejected";
   /** How many were queued or run before this one, where they were counted. */
   readonly length?: number;
   /** The executions that the outcome concerns. */

@@ -15,6 +15,14 @@ end
 local function ms(number)
   return string.format('%.0f', number)
 end
+-- A request that came so long after it was sent that another sending may have come before: a link that is given up may
+-- still deliver. Takes its entry back out of the log.
+local function isLate(log, id, sentAt)
+  if string.match(id, '^%d+') - sentAt <= 1000 then return false end
+  redis.call('XDEL', log, id)
+  if redis.call('XLEN', log) == 0 then redis.call('DEL', log) end
+  return true
+end
 -- Acknowledges and deletes a work entry.
 local function drop(work, group, entry)
   redis.call('XACK', work, group, entry)
