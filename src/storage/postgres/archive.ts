@@ -33,13 +33,15 @@ export interface ArchiveOptions {
   readonly now?: () => number;
   /** Called with the reason for which the database is down, once for each reason. Default: not reported. */
   readonly onError?: (error: unknown) => void;
+  /** After how long upkeep of partitions that others were in the way of is tried again, in milliseconds; default 60,000. */
+  readonly upkeepAgainMs?: number;
 }
 
 /** Opens the archive, and begins to connect. */
 export function openArchive(options: ArchiveOptions): Archive & AsyncDisposable {
   const { url, instance, historyDays, now = () => processClock.now(), onError = () => {} } = options;
   const partitions = new Partitions({ historyDays, now });
-  const database = new Database({ url, instance, partitions, onError });
+  const database = new Database({ url, instance, partitions, onError, upkeepAgainMs: options.upkeepAgainMs });
   return {
     whenReady: (wait: WaitOptions & { timeoutMs: number }) => database.whenReady(wait),
     store: (executionIds, chunks) => store({ database, partitions }, executionIds, chunks),

@@ -3,16 +3,17 @@
  * to be away.
  *
  * Invariants:
- * 1. Nothing is sent before the tables are there: migrations and partitions come first, after every loss.
+ * 1. Nothing is sent before the tables are there: migrations come first, after every loss.
  * 2. While it is away every call fails at once, and none waits longer than its time.
  * 3. What fails by the link is `unavailable`; what fails by its data is `ArchiveRefusedError`.
+ * 4. It is not away because others are in the way of its upkeep: partitions are made days before they are needed, and
+ *    whoever needs one that is missing makes it.
  */
 import pg from "pg";
-import { scrub } from "../../lib/credentials.ts";
 import { UnavailableError } from "../../lib/errors.ts";
-import { reasonOf } from "../../lib/reason.ts";
 import { pause } from "../../lib/delay.ts";
 import { type ArchiveHealth, ArchiveRefusedError } from "../../feed/archive.ts";
+import { isOfData, isPassing, isWrongHere, why } from "./failures.ts";
 import { migrate } from "./migrate.ts";
 import type { Partitions } from "./partitions.ts";
 
@@ -26,10 +27,14 @@ const CONNECT_MS = 3000;
 const READ_MS = 5000;
 const ANSWER_MS = 7000;
 const WRITE_MS = 60_000;
-/** How often it is asked whether it is there, by when it must have said so, and how often partitions are looked after. */
+/**
+ * How often it is asked whether it is there, by when it must have said so, how often partitions are looked after, and
+ * how soon again where others were in the way: everybody else waits behind who waits for the tables.
+ */
 const LOOK_MS = 1000;
 const PING_MS = 1500;
-const MAINTAIN_MS = 600_000;
+const UPKEEP_MS = 600_000;
+const UPKEEP_AGAIN_MS = 60_000;
 
 /** The source of a chunk failed, not the database; its `cause` is rethrown. */
 export class SourceError extends Error {
@@ -46,6 +51,8 @@ export interface DatabaseOptions {
   readonly partitions: Partitions;
   /** Called with errors in the background, after which it tries again. */
   readonly onError: (error: unknown) => void;
+  /** After how long upkeep that others were in the way of is tried again, in milliseconds; default 60,000. */
+  readonly upkeepAgainMs?: number | undefined;
 }
 
 /** A database that may be away. */
@@ -183,17 +190,17 @@ export class Database {
   /** Reconnects while the database is down, and maintains partitions while it is up. */
   async #look(): Promise<void> {
     const { signal } = this.#closed;
-    let maintainAt = 0;
+    let upkeepAt = 0;
     let told = "";
     while (!signal.aborted) {
       const wasAway = this.#away !== undefined;
-      if (wasAway || performance.now() >= maintainAt) {
+      if (wasAway || performance.now() >= upkeepAt) {
         try {
-          await this.#withClient(async (client) => {
+          const againMs = await this.#withClient(async (client) => {
             if (wasAway) await migrate(client);
-            await this.#options.partitions.maintain(client);
+            return await this.#keepUp(client);
           }, WRITE_MS);
-          maintainAt = performance.now() + MAINTAIN_MS;
+          upkeepAt = performance.now() + againMs;
           this.#away = undefined;
           told = "";
           for (const wake of this.#waiting) wake();
@@ -208,26 +215,19 @@ export class Database {
       await pause(LOOK_MS, signal);
     }
   }
-}
 
-/** True for what PostgreSQL says of data, or of a program's limit, by class of SQLSTATE: sent again it fails again. */
-function isOfData(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && /^(21|22|23|54)/.test(error.code ?? "");
-}
-
-/** True for a statement that is wrong; a table that is gone is made again instead. */
-function isWrongHere(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && /^42(?!P01)/.test(error.code ?? "");
-}
-
-/** True for what ends one statement and says nothing of the server: its time was over, or others were in the way. */
-function isPassing(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && /^(40|55|57014)/.test(error.code ?? "");
-}
-
-/** The reason as one line of text, without secrets. */
-function why(error: unknown): string {
-  return scrub(reasonOf(error));
+  /** Looks after the partitions; returns after how many milliseconds it is to be done again. */
+  async #keepUp(client: Client): Promise<number> {
+    const { partitions, onError, upkeepAgainMs = UPKEEP_AGAIN_MS } = this.#options;
+    try {
+      await partitions.maintain(client);
+      return UPKEEP_MS;
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      onError(error);
+      return upkeepAgainMs;
+    }
+  }
 }
 
 /** What `work` comes to within `ms` milliseconds, and before the signal aborts; one that came in a standstill is in time. */
