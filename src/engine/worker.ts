@@ -42,6 +42,8 @@ export class Worker {
   /** How many one take may bring: the rest of the room is for what this instance accepts while the take is under way. */
   readonly #mostTaken: number;
   readonly #stop = new AbortController();
+  /** Those that wait to begin. */
+  readonly #unbegun = new Set<RunControl>();
   /** How many claims were suspended before they began since it took work last. */
   #suspendedUnbegun = 0;
   #loop: Promise<void> | undefined;
@@ -78,12 +80,14 @@ export class Worker {
   /** Stops taking, waits at most `graceMs` for what runs, and requeues the rest for other workers. */
   async stop(options: { graceMs?: number } = {}): Promise<void> {
     const { graceMs = 0 } = options;
-    this.#stop.abort(new WorkerStoppedError("The worker stopped"));
+    const reason = new WorkerStoppedError("The worker stopped");
+    this.#stop.abort(reason);
+    for (const control of this.#unbegun) control.stop(reason);
     this.#localRuns.close();
     this.#places.wake();
     await this.#loop;
     await this.#places.empty(graceMs);
-    this.#places.stop(new WorkerStoppedError("The worker stopped"));
+    this.#places.stop(reason);
     await this.#places.empty(ABORT_GRACE_MS);
   }
 
@@ -122,7 +126,8 @@ export class Worker {
       if (workflow !== undefined && this.#msLeft(claim, workflow) > 0) {
         hasPlace = this.#shares.enter(claim.workflowId);
         if (!hasPlace) {
-          const backMs = await this.#shares.wait(claim.workflowId, { signal: () => this.#signalOf(control) });
+          const ended = { signal: () => control.signal };
+          const backMs = await this.#waiting(control, () => this.#shares.wait(claim.workflowId, ended));
           if (backMs !== undefined) return await this.#suspend(claim, backMs);
           hasPlace = true;
         }
@@ -161,9 +166,16 @@ export class Worker {
     if (result !== undefined) onEnd?.(claim, result, performance.now() - startedAt);
   }
 
-  /** Aborts while a claim waits to begin: its run was stopped, or the worker is. */
-  #signalOf(control: RunControl): AbortSignal {
-    return AbortSignal.any([control.signal, this.#stop.signal]);
+  /** Lets a claim wait to begin: its run is stopped with the worker. */
+  async #waiting<T>(control: RunControl, wait: () => Promise<T>): Promise<T> {
+    const { signal } = this.#stop;
+    if (signal.aborted) control.stop(signal.reason);
+    this.#unbegun.add(control);
+    try {
+      return await wait();
+    } finally {
+      this.#unbegun.delete(control);
+    }
   }
 
   /** How long until an execution's deadline, in milliseconds; from then on no node of it is run, so it harms nobody. */
@@ -187,10 +199,11 @@ export class Worker {
     control: RunControl,
   ): Promise<RunOptions["queue"] | undefined> {
     const { work } = this.#options.store;
-    const signal = this.#signalOf(control);
     const leftMs = this.#msLeft(claim, workflow);
     if (this.#turns.waiting >= this.#mostSuspects && leftMs > 0) return undefined;
-    const begins = await this.#turns.wait(claim, { signal, mostMs: Math.min(TURN_WAIT_MS, leftMs) });
+    const { signal } = control;
+    const mostMs = Math.min(TURN_WAIT_MS, leftMs);
+    const begins = await this.#waiting(control, () => this.#turns.wait(claim, { signal, mostMs }));
     signal.throwIfAborted();
     if (!begins && leftMs > TURN_WAIT_MS) return undefined;
     if (begins) await work.begin(claim);

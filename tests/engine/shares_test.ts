@@ -10,6 +10,7 @@ import { Shares } from "../../src/engine/shares.ts";
 import { pause } from "../../src/lib/delay.ts";
 import { drivers } from "../storage/drivers.ts";
 import { eventually } from "../support/eventually.ts";
+import { watchSignals } from "../support/watched_signals.ts";
 import { chainOf, logToEnd, makeBench } from "./bench_of_work.ts";
 
 const { signal } = new AbortController();
@@ -128,7 +129,8 @@ for (const driver of drivers()) {
     }
   });
 
-  test("a workflow alone is not put back while it is fast", async () => {
+  test("a workflow alone is not put back while it is fast, and leaves nothing with the worker's signals", async () => {
+    using signals = watchSignals();
     const bench = makeBench({ work: () => pause(20).then(() => 1) });
     bench.define("busy", chainOf([{ id: "call", type: "act", parameters: { name: "work" } }]));
     const store = await driver.open("b");
@@ -152,8 +154,52 @@ for (const driver of drivers()) {
       for (const id of ids) await logToEnd(store, id);
       // A machine that stands still for half a second makes fast work look slow; else there is not one.
       assert.ok(suspended <= 100, `${suspended} were put back`);
+      assert.ok(signals.most <= 2, `one signal has ${signals.most} that were made of it`);
     } finally {
       await worker.stop();
+      await store[Symbol.asyncDispose]();
+      await driver.clean();
+    }
+  });
+
+  test("a worker that stops gives back what waits for a place at once, while what runs goes on", async () => {
+    const hanging: (() => void)[] = [];
+    const bench = makeBench({ hang: () => new Promise((resolve) => hanging.push(() => resolve(1))) });
+    bench.define("hangs", chainOf([{ id: "call", type: "act", parameters: { name: "hang" } }]));
+    const store = await driver.open("c");
+    const { take, requeue, suspend } = store.work;
+    const [taken, givenBack, putBack]: string[][] = [[], [], []];
+    store.work.take = async (options) => {
+      const claims = await take.call(store.work, options);
+      taken!.push(...claims.map(({ executionId }) => executionId));
+      return claims;
+    };
+    store.work.requeue = (claim) => {
+      givenBack!.push(claim.executionId);
+      return requeue.call(store.work, claim);
+    };
+    store.work.suspend = (claim, options) => {
+      putBack!.push(claim.executionId);
+      return suspend.call(store.work, claim, options);
+    };
+    try {
+      // Where this process stands still it is put back before the worker stops: then once more.
+      await eventually(async () => {
+        for (const list of [hanging, taken!, givenBack!, putBack!]) list.length = 0;
+        const ids: string[] = [];
+        for (let n = 0; n < 8; n++) ids.push(await bench.request(store, "hangs"));
+        const worker = bench.worker(store, "c", 8);
+        worker.start();
+        await eventually(() => taken!.length >= 8 && hanging.length === 7, "seven run, and one waits");
+        const stopped = worker.stop({ graceMs: 600_000 });
+        await eventually(() => givenBack!.length + putBack!.length > 0, "the end of its wait");
+        const found = givenBack!.length === 1 && putBack!.length === 0;
+        for (const end of hanging) end();
+        await stopped;
+        for (const id of ids) await store.log.cancel(id);
+        return found;
+      }, "one that is given back");
+    } finally {
       await store[Symbol.asyncDispose]();
       await driver.clean();
     }

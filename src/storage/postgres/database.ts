@@ -11,7 +11,7 @@
  */
 import pg from "pg";
 import { UnavailableError } from "../../lib/errors.ts";
-import { pause } from "../../lib/delay.ts";
+import { pause, waitFor } from "../../lib/delay.ts";
 import { type ArchiveHealth, ArchiveRefusedError } from "../../feed/archive.ts";
 import { isOfData, isPassing, isWrongHere, why } from "./failures.ts";
 import { migrate } from "./migrate.ts";
@@ -85,11 +85,10 @@ export class Database {
   /** True once it is there; false after `timeoutMs`, or on abort. */
   async whenReady({ timeoutMs, signal }: { timeoutMs: number; signal: AbortSignal }): Promise<boolean> {
     if (this.#away === undefined) return true;
-    const woken = new AbortController();
-    const wake = () => woken.abort();
-    this.#waiting.add(wake);
-    await pause(timeoutMs, AbortSignal.any([signal, woken.signal]));
-    this.#waiting.delete(wake);
+    await waitFor((done) => {
+      this.#waiting.add(done);
+      return () => void this.#waiting.delete(done);
+    }, { signal, timeoutMs });
     return this.#away === undefined && !signal.aborted;
   }
 
@@ -232,17 +231,15 @@ export class Database {
 
 /** What `work` comes to within `ms` milliseconds, and before the signal aborts; one that came in a standstill is in time. */
 async function within<T>(work: Promise<T>, { ms, signal }: { ms: number; signal: AbortSignal }): Promise<T> {
-  const over = new AbortController();
-  const ends = AbortSignal.any([over.signal, signal]);
-  const late = pause(ms, ends).then(() => pause(1, ends)).then(() => {
-    if (!over.signal.aborted) throw signal.aborted ? signal.reason : new Error(`No answer within ${ms} ms`);
-    return undefined as never;
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    over.abort();
-    // A rejection after the deadline is ignored.
-    work.catch(() => {});
+  let isSettled = false;
+  // A rejection after the deadline is ignored.
+  const settled = work.catch(() => {}).then(() => isSettled = true);
+  for (const timeoutMs of [ms, 1]) {
+    await waitFor((done) => {
+      void settled.then(() => done());
+      return () => {};
+    }, { signal, timeoutMs });
+    if (isSettled) return await work;
   }
+  throw signal.aborted ? signal.reason : new Error(`No answer within ${ms} ms`);
 }

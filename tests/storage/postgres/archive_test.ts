@@ -10,6 +10,7 @@ import { uuidv7 } from "../../../src/lib/uuidv7.ts";
 import { openArchive } from "../../../src/storage/postgres/archive.ts";
 import { eventually, WAIT_LIMIT_MS } from "../../support/eventually.ts";
 import { openDatabase } from "../../support/postgres.ts";
+import { watchSignals } from "../../support/watched_signals.ts";
 import { chunkOf, eventsOf, put, sampleOf } from "./samples.ts";
 
 const database = await openDatabase();
@@ -186,6 +187,15 @@ test("openArchive() fails reads at once while there is no database, and is down"
   }
   assert.is((await archive.health()).status, "down");
   await eventually(() => seen.length > 0, "the reason is told");
+});
+
+databaseTest("neither waits nor statements leave anything with the signals that end them", async () => {
+  using signals = watchSignals();
+  await using archive = openArchive({ url: database.url!, instance: "test", historyDays: 30 });
+  const waits = Array.from({ length: 20 }, () => archive.whenReady({ timeoutMs: WAIT_LIMIT_MS, signal }));
+  assert.equal(new Set(await Promise.all(waits)), new Set([true]));
+  for (let n = 0; n < 20; n++) assert.is(await archive.meta(uuidv7()), undefined);
+  assert.ok(signals.most <= 2, `one signal has ${signals.most} that were made of it`);
 });
 
 test.run();
