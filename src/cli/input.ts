@@ -3,6 +3,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { stdin } from "node:process";
+import { checkJson } from "../lib/json.ts";
 import { UsageError } from "./api_client.ts";
 
 /** The bytes of a file, or of standard input for `-`. Throws {@linkcode UsageError}. */
@@ -21,9 +22,14 @@ export async function readSource(path: string): Promise<Uint8Array> {
 export async function jsonOption(name: string, text: string): Promise<unknown> {
   const isFile = text.startsWith("@") || text === "-";
   const json = isFile ? new TextDecoder().decode(await readSource(text === "-" ? "-" : text.slice(1))) : text;
+  const expected = `Expected JSON${isFile ? "" : ", or @ and a file,"} as ${name}`;
+  let value: unknown;
   try {
-    return JSON.parse(json);
+    value = JSON.parse(json);
   } catch (error) {
-    throw new UsageError(`Expected JSON${isFile ? "" : ", or @ and a file,"} as ${name}: ${(error as Error).message}`);
+    throw new UsageError(`${expected}: ${(error as Error).message}`);
   }
+  // It would be sent as null.
+  if (checkJson(value) === "not_json") throw new UsageError(`${expected}: it has a number larger than a double can be`);
+  return value;
 }

@@ -15,6 +15,7 @@ export type ErrorCode =
   | "malformed_patch"
   | "json_too_deep"
   | "json_too_many_values"
+  | "json_number_too_large"
   | "invalid_execution_id"
   | "invalid_last_event_id"
   | "invalid_parameter"

@@ -42,7 +42,7 @@ export function jsonEqual(a: JsonValue, b: JsonValue): boolean {
     names.every((name) => Object.hasOwn(b, name) && jsonEqual(a[name]!, b[name]!));
 }
 
-/** What {@linkcode checkJson} found wrong. */
+/** What {@linkcode checkJson} found wrong; numbers that are not finite are `not_json` too. */
 export type JsonFault = "too_deep" | "too_large" | "not_json";
 
 /**
@@ -67,8 +67,10 @@ export function checkJson(
     for (const item of layer) {
       size += 2;
       if (typeof item === "string") size += item.length;
-      else if (typeof item === "number") size += 4;
-      else if (Array.isArray(item)) {
+      else if (typeof item === "number") {
+        if (!Number.isFinite(item)) return "not_json";
+        size += 4;
+      } else if (Array.isArray(item)) {
         size += item.length;
         if (size > maxSize) return "too_large";
         for (const child of item) next.push(child);

@@ -55,8 +55,8 @@ export interface HttpRequestOptions {
 
 /**
  * Makes the node type `httpRequest`. It fails with `invalid_url`, `invalid_header`, `http_blocked`, `http_status`,
- * `http_timeout`, `http_error`, `depth_exceeded`, `response_too_large` or `response_too_deep`. Retryable are
- * `http_timeout`, `http_error`, and `http_status` from 500 on and for 408, 425 and 429.
+ * `http_timeout`, `http_error`, `depth_exceeded`, `response_too_large`, `response_too_deep` or `output_not_json`.
+ * Retryable are `http_timeout`, `http_error`, and `http_status` from 500 on and for 408, 425 and 429.
  */
 export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer<typeof parameters>> {
   const { fetch, maxOutputBytes = LIMIT_BYTES, caches } = options;

@@ -46,20 +46,29 @@ function reporter(headers: Headers, progress: NodeContext["progress"]): (bytes: 
   };
 }
 
-/** JSON by its content type, text as a string, nothing as `null`, else `{base64}`. */
+/**
+ * JSON by its content type, text as a string, nothing as `null`, else `{base64}`.
+ *
+ * @throws {TerminalError} `response_too_deep`, or `output_not_json` for a number that would be null in the log
+ */
 export function parseBody(bytes: Uint8Array, headers: Headers): JsonValue {
   if (bytes.byteLength === 0) return null;
   const contentType = headers.get("content-type");
   const type = mediaType(contentType);
   if (isJsonType(type)) {
+    const text = new TextDecoder().decode(bytes);
+    let value: JsonValue;
     try {
-      const value = JSON.parse(new TextDecoder().decode(bytes)) as JsonValue;
-      if (checkJson(value) === undefined) return value;
+      value = JSON.parse(text);
     } catch {
       // Not JSON in spite of its type: text.
-      return new TextDecoder().decode(bytes);
+      return text;
     }
-    throw new TerminalError("response_too_deep", "The answer is JSON that is nested too deeply");
+    const fault = checkJson(value);
+    if (fault === undefined) return value;
+    throw fault === "not_json"
+      ? new TerminalError("output_not_json", "The answer has a number that is larger than a double can be")
+      : new TerminalError("response_too_deep", "The answer is JSON that is nested too deeply");
   }
   if (isTextType(type) || MORE_TEXT.has(type)) return decoderFor(contentType!).decode(bytes);
   return { base64: encodeBase64(bytes) };

@@ -52,6 +52,9 @@ test("run starts a workflow, follows it line by line, prints its output, and exi
     const failed = await cli("run", "bad");
     assert.equal([failed.code, failed.err], [1, "no: No"]);
     assert.is((await cli("run", "nothing")).code, 2);
+    const infinite = await cli("run", "sums", "--input", '{"n":1e400}');
+    assert.is(infinite.code, 2);
+    assert.match(infinite.err, /as --input: it has a number larger than a double can be/);
     const detached = await cli("run", "sums", "--detach", "--json", "--input", '{"n":1}');
     assert.is(JSON.parse(detached.out).executionId.length, 36);
   }));

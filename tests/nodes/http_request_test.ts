@@ -40,6 +40,8 @@ test("reads the answer by its content type", async () => {
   assert.is(cookies.body, null);
   assert.equal((cookies.headers as JsonObject)["set-cookie"], ["a=1", "b=2"]);
   assert.is((await failure({ url: `${origin}/deep` })).code, "response_too_deep");
+  // It would be null in the log, and so for whoever goes on from there.
+  assert.is((await failure({ url: `${origin}/infinite` })).code, "output_not_json");
 });
 
 test("fails by a status from 400 on, and says whether trying again may help", async () => {

@@ -69,6 +69,8 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   } else if (path === "/notjson") response.writeHead(200, { "content-type": "application/json" }).end("{oops");
   else if (path === "/deep") {
     response.writeHead(200, { "content-type": "application/json" }).end("[".repeat(5000) + "]".repeat(5000));
+  } else if (path === "/infinite") {
+    response.writeHead(200, { "content-type": "application/json" }).end('{"n":[1e400]}');
   } else if (path === "/fields") {
     // Answers after a while, with the fields that its query names.
     const fields = Object.fromEntries(new URL(url, "http://x").searchParams);

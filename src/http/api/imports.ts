@@ -10,7 +10,8 @@ import { IMPORT_PREFIX } from "../../workflow/workflow_store.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { resource } from "../frame/resource.ts";
 import type { BodyBudget, BodyShare } from "../protocol/body_budget.ts";
-import { bodyLimits, parseJson, readBytes } from "../protocol/request_body.ts";
+import { parseJson } from "../protocol/json_body.ts";
+import { bodyLimits, readBytes } from "../protocol/request_body.ts";
 
 /** Adds the resource to the app; before `/api/executions/:id`, which would take its path. */
 export function imports(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): void {

@@ -35,7 +35,7 @@ export function sessions(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): 
     ttlSeconds: config.sessionTtlSeconds,
   });
   const withBody = (c: Context<AppEnv>, answer: (read: ReadBody) => Promise<Response>) =>
-    withShare(bodies, (share) => answer(() => readJson(c.req.raw, { ...bodyLimits(config), share })));
+    withShare(bodies, (share) => answer(() => readJson(c.req.raw, { ...bodyLimits(config), share, infinite: true })));
   resource(app, "/api/sessions", {
     GET: (c) => listSessions(c, sessions),
     DELETE: (c) => deleteSessions(c, deps, sessions),

@@ -11,6 +11,7 @@ export const ERROR_STATUS: Readonly<Record<ErrorCode, number>> = {
   malformed_patch: 400,
   json_too_deep: 400,
   json_too_many_values: 413,
+  json_number_too_large: 400,
   invalid_execution_id: 400,
   invalid_last_event_id: 400,
   invalid_parameter: 400,

@@ -1,34 +1,26 @@
 /**
- * Request bodies: read within limits of size and time, and as JSON.
+ * Request bodies: read within limits of size and time.
  *
  * @example
  * ```ts
  * const bytes = await readBytes(request, { limitBytes: 4_194_304, stallMs: 10_000, share });
- * const value = parseJson(bytes, { limitValues: 250_000 });
  * ```
  */
 import type { Config } from "../../config/config.ts";
 import { MillraceError } from "../../lib/errors.ts";
 import type { JsonValue } from "../../lib/json.ts";
 import type { BodyShare } from "./body_budget.ts";
+import { type JsonLimits, parseJson } from "./json_body.ts";
 import { readBounded } from "../../lib/bounded_body.ts";
 import { Deadline } from "../../lib/deadline.ts";
 import { isJsonType, mediaType } from "../../lib/content_type.ts";
-import { scanJson } from "../../lib/json_scan.ts";
-
-/** How deep JSON may nest. */
-const MAX_JSON_DEPTH = 200;
 
 const EMPTY = new Uint8Array(0);
-/** `fatal`: bytes that are not UTF-8 are refused, never replaced. A byte order mark is dropped. */
-const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** Limits of a request body. */
-export interface BodyLimits {
+export interface BodyLimits extends JsonLimits {
   /** Largest body, in bytes. */
   readonly limitBytes: number;
-  /** The most JSON values of one body. */
-  readonly limitValues: number;
   /** Time in which a body must bring at least {@linkcode PROGRESS_BYTES} bytes or end, in milliseconds. */
   readonly stallMs: number;
 }
@@ -160,57 +152,6 @@ export async function readJsonAndBytes(
   if (bytes.length === 0) return { value: undefined, bytes };
   if (contentType === null) throw notJson("");
   return { value: parseJson(bytes, options), bytes };
-}
-
-/**
- * Parses JSON text in UTF-8. `__proto__` becomes an own key like any other.
- *
- * @throws {MillraceError} `malformed_body`, `malformed_json`, `json_too_deep`, `json_too_many_values`
- */
-export function parseJson(bytes: Uint8Array, options: Pick<BodyLimits, "limitValues">): JsonValue {
-  const { limitValues } = options;
-  // A level takes two characters, and so does a value, so a short text cannot exceed the limits.
-  if (bytes.length > 2 * Math.min(MAX_JSON_DEPTH, limitValues)) {
-    const { depth, values } = scanJson(bytes);
-    if (depth > MAX_JSON_DEPTH) {
-      throw new MillraceError("json_too_deep", `The JSON nests deeper than ${MAX_JSON_DEPTH} levels`);
-    }
-    if (values > limitValues) {
-      throw new MillraceError("json_too_many_values", `The JSON has more than ${limitValues} values`, {
-        extensions: { limitValues },
-      });
-    }
-  }
-  const text = decodeText(bytes);
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new MillraceError("malformed_json", `Cannot parse the body as JSON: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
-}
-
-/**
- * Decodes text, strictly.
- *
- * @param charset a label of the Encoding Standard, UTF-8 by default
- * @throws {MillraceError} `malformed_body`, or `unsupported_media_type` for an unknown charset
- */
-export function decodeText(bytes: Uint8Array, charset: string = "utf-8"): string {
-  let decoder = utf8;
-  if (charset.toLowerCase() !== "utf-8") {
-    try {
-      decoder = new TextDecoder(charset, { fatal: true });
-    } catch (error) {
-      throw new MillraceError("unsupported_media_type", `Cannot read the charset "${charset}"`, { cause: error });
-    }
-  }
-  try {
-    return decoder.decode(bytes);
-  } catch (error) {
-    throw new MillraceError("malformed_body", `The body is not valid ${charset}`, { cause: error });
-  }
 }
 
 function tooLarge(limitBytes: number): MillraceError {

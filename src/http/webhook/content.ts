@@ -6,7 +6,7 @@ import { MillraceError } from "../../lib/errors.ts";
 import type { JsonObject, JsonValue } from "../../lib/json.ts";
 import { encodeBase64 } from "../../lib/base64.ts";
 import { charsetOf, isJsonType, isTextType, mediaType } from "../../lib/content_type.ts";
-import { type BodyLimits, decodeText, parseJson } from "../protocol/request_body.ts";
+import { decodeText, type JsonLimits, parseJson } from "../protocol/json_body.ts";
 
 /** The most fields of a form: parsing a body of separators alone would otherwise cost far more than its size. */
 const MAX_FIELDS = 10_000;
@@ -14,13 +14,13 @@ const MAX_FIELDS = 10_000;
 /**
  * Makes a JSON value of a body.
  *
- * @throws {MillraceError} `malformed_json`, `json_too_deep`, `json_too_many_values`, `malformed_body`,
- * `unsupported_media_type`
+ * @throws {MillraceError} `malformed_json`, `json_too_deep`, `json_too_many_values`, `json_number_too_large`,
+ * `malformed_body`, `unsupported_media_type`
  */
 export function parseContent(
   bytes: Uint8Array,
   contentType: string | null,
-  options: Pick<BodyLimits, "limitValues">,
+  options: JsonLimits,
 ): JsonValue | Promise<JsonValue> {
   if (bytes.length === 0) return null;
   const type = mediaType(contentType);

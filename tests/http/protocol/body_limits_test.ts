@@ -3,11 +3,9 @@
  * What the bodies of all calls may cost together, and what one may cost besides its bytes.
  */
 import { connect } from "node:net";
-import fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { BodyBudget } from "../../../src/http/protocol/body_budget.ts";
-import { scanJson } from "../../../src/lib/json_scan.ts";
 import { readBytes } from "../../../src/http/protocol/request_body.ts";
 import { listen } from "../../../src/http/server.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -16,33 +14,6 @@ import { webhookWorkflow } from "../workflows.ts";
 import { chain, openWholeApp } from "../whole_app.ts";
 
 const test = suite("bodies");
-
-test("scanJson() counts values and levels as parsing would find them, or more", () => {
-  const count = (value: unknown): { values: number; depth: number } => {
-    if (typeof value !== "object" || value === null) return { values: 1, depth: 0 };
-    const inner = Object.values(value).map(count);
-    return {
-      values: inner.reduce((sum, { values }) => sum + values, 1),
-      depth: 1 + Math.max(0, ...inner.map(({ depth }) => depth)),
-    };
-  };
-  fc.assert(fc.property(fc.json({ maxDepth: 8 }), fc.constantFrom(0, 2), (text, indent) => {
-    const value = JSON.parse(text);
-    const bytes = new TextEncoder().encode(JSON.stringify(value, null, indent));
-    const { values, depth } = count(value);
-    const scanned = scanJson(bytes);
-    assert.is(scanned.depth, depth);
-    assert.ok(scanned.values >= values && scanned.values <= 2 * values, `${scanned.values} for ${values}`);
-  }));
-});
-
-test("scanJson() looks into no string, and ends for anything", () => {
-  for (const text of ['"[[[,,,"', '"\\"[,"', '"\\\\"', '{"a,b[":"{é,"}']) {
-    JSON.parse(text);
-    assert.ok(scanJson(new TextEncoder().encode(text)).values <= 2, text);
-  }
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => void scanJson(bytes)));
-});
 
 test("a body with too many values is refused before it is parsed", () =>
   withApp({ config: { bodyLimitBytes: 8_000_000 } }, async ({ app, claims }) => {

@@ -61,6 +61,8 @@ test("parseContent() refuses what it cannot read", async () => {
   const cases: [Uint8Array, string, string][] = [
     [bytes("{"), "application/json", "malformed_json"],
     [bytes("undefined"), "application/json", "malformed_json"],
+    [bytes("1e400"), "application/json", "json_number_too_large"],
+    [bytes(`[-${"9".repeat(310)}]`), "application/problem+json", "json_number_too_large"],
     [new Uint8Array([0x22, 0xff, 0x22]), "application/json", "malformed_body"],
     [new Uint8Array([0xc3, 0x28]), "text/plain", "malformed_body"],
     [bytes("[".repeat(5_000) + "]".repeat(5_000)), "application/json", "json_too_deep"],
@@ -80,6 +82,14 @@ test("parseContent() refuses what it cannot read", async () => {
     [bytes("a&".repeat(20_000)), "application/x-www-form-urlencoded", "malformed_body"],
   ];
   for (const [body, type, code] of cases) assert.is(await codeOf(() => parseContent(body, type)), code, type);
+});
+
+test("parseContent() says where a number is that no double can be, and takes all others", async () => {
+  const refused = bytes('{"a":[1e308,{"b/c":-1E+400}]}');
+  const error = await Promise.resolve().then(() => parseContent(refused, "application/json")).catch((error) => error);
+  assert.equal(error.options.extensions.errors.map(({ pointer }: { pointer: string }) => pointer), ["/a/1/b~1c"]);
+  const taken = `[1.7e308,-${"9".repeat(308)},1e-400,0.${"1".repeat(400)},0e999,"1e400"]`;
+  assert.equal(await parseContent(bytes(taken), "application/json"), JSON.parse(taken));
 });
 
 test("parseForm() takes a query as it is, a leading question mark too", () => {
