@@ -43,6 +43,11 @@ export function eventFilters(c: Context<AppEnv>): EventFilters {
   };
 }
 
+/** Whether events of every type and status pass. */
+export function passesAll({ types, statuses }: EventFilters): boolean {
+  return types === undefined && statuses === undefined;
+}
+
 /** Whether an event passes, by its type and by the status that its execution has after it. */
 export function passes({ types, statuses }: EventFilters, type: string): boolean {
   return (types === undefined || types.has(type)) && (statuses === undefined || statuses.has(statusWith(type)));

@@ -47,7 +47,7 @@ async function executionEvents(c: Context<AppEnv>, deps: AppDeps): Promise<Respo
   if (meta === undefined) throw executionNotFound(id);
 
   if (type === JSON_TYPE) {
-    const body = await jsonPage(log, id, { limit, ...from });
+    const body = await jsonPage(log, id, { limit, filters, ...from });
     return c.body(body, 200, { "content-type": JSON_TYPE, vary: "Accept" });
   }
   if (type === LINES_TYPE) {
@@ -55,7 +55,7 @@ async function executionEvents(c: Context<AppEnv>, deps: AppDeps): Promise<Respo
     const headers = { "content-type": LINES_TYPE, vary: "Accept" };
     return c.req.method === "HEAD"
       ? c.body(null, 200, headers)
-      : c.body(textStream(historyLines(log, id, after)), 200, headers);
+      : c.body(textStream(historyLines(log, id, { filters, ...from })), 200, headers);
   }
   if (
     after !== undefined && isEnded(meta.status) && (await log.read(id, { after, limit: 1, values: false })).length === 0

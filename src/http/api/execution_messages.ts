@@ -18,8 +18,8 @@ export interface ExecutionMessagesOptions {
 }
 
 /**
- * Messages behind `after`. A `gap` message, `{executionId, after?, before?}`, stands where events between these two are
- * gone. An end that does not pass the filters is a message without data: its id tells that there is no more to come.
+ * Messages behind `after`, of the events that pass the filters, and of the end. A `gap` message,
+ * `{executionId, after?, before?}`, stands where events between these two are gone.
  */
 export async function* executionMessages(
   log: ExecutionLog,
@@ -28,15 +28,6 @@ export async function* executionMessages(
 ): AsyncGenerator<SourceMessage[]> {
   const { signal, filters = {} } = options;
   let { after } = options;
-  const toMessages = (events: readonly StoredEvent[]) => {
-    const messages: SourceMessage[] = [];
-    for (const event of events) {
-      if (passes(filters, event.type)) messages.push(toMessage(executionId, event));
-      else if (isTerminal(event)) messages.push({ id: event.id });
-    }
-    return messages;
-  };
-
   let isLost = after !== undefined && await startsBehind(log, executionId, after);
   const gapBefore = ({ id }: StoredEvent): SourceMessage => {
     isLost = false;
@@ -45,7 +36,7 @@ export async function* executionMessages(
   for await (const page of log.pages(executionId, after === undefined ? {} : { after })) {
     if (isLost || (after === undefined && !isFirst(page[0]!))) yield [gapBefore(page[0]!)];
     after = page.at(-1)!.id;
-    const messages = toMessages(page);
+    const messages = messagesOf(executionId, page, filters);
     if (messages.length > 0) yield messages;
     if (isTerminal(page.at(-1)!) || signal.aborted) return;
   }
@@ -57,9 +48,27 @@ export async function* executionMessages(
   for await (const event of tail) {
     if (isLost) yield [gapBefore(event)];
     after = event.id;
-    const messages = toMessages([event]);
+    const messages = messagesOf(executionId, [event], filters);
     if (messages.length > 0) yield messages;
   }
+}
+
+/**
+ * The messages of events. An end that does not pass the filters is a message without data: its id tells that there is no
+ * more to come.
+ */
+export function messagesOf(
+  executionId: string,
+  events: readonly StoredEvent[],
+  filters: EventFilters,
+): SourceMessage[] {
+  const messages: SourceMessage[] = [];
+  for (const { id, type, time, node, data } of events) {
+    if (passes(filters, type)) {
+      messages.push({ id, event: type, data: JSON.stringify({ executionId, type, time, node, data }) });
+    } else if (isTerminal({ type })) messages.push({ id });
+  }
+  return messages;
 }
 
 /** Every log begins with the request: one that does not has been trimmed. */
@@ -71,8 +80,4 @@ function isFirst({ type }: StoredEvent): boolean {
 async function startsBehind(log: ExecutionLog, executionId: string, after: string): Promise<boolean> {
   const [first] = await log.read(executionId, { limit: 1, values: false });
   return first !== undefined && !isFirst(first) && compareEntryIds(after, first.id) < 0;
-}
-
-function toMessage(executionId: string, { id, type, time, node, data }: StoredEvent): SourceMessage {
-  return { id, event: type, data: JSON.stringify({ executionId, type, time, node, data }) };
 }

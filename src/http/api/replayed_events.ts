@@ -10,6 +10,8 @@ import { executionIdParameter, resumeParameter } from "../frame/parameters.ts";
 import { negotiate } from "../protocol/accept.ts";
 import type { SourceMessage } from "../protocol/message_source.ts";
 import { EVENT_STREAM_HEADERS, serverSentEvents } from "../protocol/server_sent_events.ts";
+import { type EventFilters, eventFilters } from "./event_filters.ts";
+import { messagesOf } from "./execution_messages.ts";
 import { executionNotFound } from "./executions.ts";
 
 const MAX_SPEED = 1_000_000;
@@ -20,14 +22,16 @@ export function asksForSpeed(c: Context<AppEnv>): boolean {
 }
 
 /**
- * Streams the events from the first on, or after `Last-Event-ID`, each when it is due; an execution that still runs is
- * followed to its end. After that 204 tells an EventSource to stop (WHATWG HTML, section 9.2.2).
+ * Streams the events that pass the filters, from the first on or after `Last-Event-ID`, each when it is due; an
+ * execution that still runs is followed to its end. After that 204 tells an EventSource to stop (WHATWG HTML, section
+ * 9.2.2).
  */
 export async function replayedEvents(c: Context<AppEnv>, deps: AppDeps): Promise<Response> {
   const { log } = deps.store;
   const id = executionIdParameter(c);
   const speed = speedParameter(c);
   const after = resumeParameter(c);
+  const filters = eventFilters(c);
   if (negotiate(c.req.header("accept"), [EVENT_STREAM_HEADERS["content-type"]]) === undefined) {
     throw new MillraceError("not_acceptable", "With a speed, events come as text/event-stream only", {
       headers: { vary: "Accept" },
@@ -39,7 +43,7 @@ export async function replayedEvents(c: Context<AppEnv>, deps: AppDeps): Promise
   if (after !== undefined && await hasEndedBy(log, id, after)) return c.body(null, 204, { vary: "Accept" });
   const requestId = c.get("requestId");
   const body = serverSentEvents(
-    (signal) => messages(log, id, { speed, signal, ...(after !== undefined && { after }) }),
+    (signal) => messages(log, id, { speed, signal, filters, ...(after !== undefined && { after }) }),
     {
       limitBytes: deps.config.followerLimitBytes,
       hangUp: c.env?.hangUp,
@@ -58,12 +62,14 @@ async function hasEndedBy(log: ExecutionLog, id: string, after: string): Promise
 async function* messages(
   log: ExecutionLog,
   executionId: string,
-  options: { speed: number; signal: AbortSignal; after?: string },
+  options: { speed: number; signal: AbortSignal; filters: EventFilters; after?: string },
 ): AsyncGenerator<SourceMessage[]> {
-  const { speed, signal, after } = options;
+  const { speed, signal, filters, after } = options;
   const events = log.tail(executionId, { signal, ...(after !== undefined && { after }) });
-  for await (const { id, type, time, node, data } of paced(events, { speed, signal })) {
-    yield [{ id, event: type, data: JSON.stringify({ executionId, type, time, node, data }) }];
+  // What is left out leaves its time in between.
+  for await (const event of paced(events, { speed, signal })) {
+    const shown = messagesOf(executionId, [event], filters);
+    if (shown.length > 0) yield shown;
   }
 }
 
