@@ -37,7 +37,7 @@ export interface ReadOptions {
   readonly limit?: number;
   /** False: large values are not loaded, and `null` stands for them. */
   readonly values?: boolean;
-  /** For tails: told that events before the next one may be missing, since the store has lost some. */
+  /** For tails: told that events before the next one may be missing, since the store has lost some, or has not got so far. */
   readonly onLoss?: () => void;
 }
 
@@ -74,7 +74,7 @@ export interface ExecutionLog {
 
   /**
    * Events after `after`, history first, then live as they are appended, with no gap and no repeat; ends after the
-   * terminal event, or when the log expires, or by return on abort.
+   * terminal event, or when the log expires, or by return on abort. From ahead of the log it goes on at the log's end.
    */
   tail(executionId: string, options: WaitOptions & Omit<ReadOptions, "limit">): AsyncIterable<StoredEvent>;
 

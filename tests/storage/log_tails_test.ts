@@ -5,7 +5,11 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Store } from "../../src/storage/store.ts";
 import { awaitReply, completed, drivers, ending, requestOf, takeClaim } from "./drivers.ts";
+import { eventually } from "../support/eventually.ts";
 import { refuses } from "./expectations.ts";
+
+/** An id that no entry has yet. */
+const AHEAD = "999999999999999";
 
 for (const driver of drivers()) {
   const test = suite(`Tails on ${driver.name}`);
@@ -17,6 +21,7 @@ for (const driver of drivers()) {
     store = await driver.open("a", { maxWaiters: 3 });
   });
   test.after(async () => {
+    live.abort();
     await store[Symbol.asyncDispose]();
     await driver.clean();
   });
@@ -69,6 +74,42 @@ for (const driver of drivers()) {
     await store.work.finish(claim, ending(claim, { sequence: 5 }));
     const expected = ["n1", "n2", "n3", "n4", "end"];
     assert.equal(await Promise.all(readers), [0, 1, 2, 3].map((from) => expected.slice(from)));
+  });
+
+  test("tail() tells who is ahead of a log so, and goes on with what comes", async () => {
+    const request = requestOf();
+    await store.log.request(request);
+    const claim = await takeClaim(store, request.executionId);
+    const seen: string[] = [];
+    const onLoss = () => void seen.push("loss");
+    const tailing = (async () => {
+      for await (const event of store.log.tail(request.executionId, { signal, after: AHEAD, onLoss })) {
+        seen.push(event.node ?? event.type);
+      }
+    })();
+    await eventually(() => seen.length === 1, "the loss");
+    await store.work.append(claim, { sequence: 1, events: [completed("n1", 1)] });
+    await store.work.finish(claim, ending(claim, { sequence: 2 }));
+    await tailing;
+    assert.equal(seen, ["loss", "n1", "execution.completed"]);
+  });
+
+  test("tail() ends at once for who has had the end, or is ahead of it", async () => {
+    // Longer than the test waits: a log that expires ends its tails too.
+    const request = requestOf({ historyTtlSeconds: 3600 });
+    await store.log.request(request);
+    const claim = await takeClaim(store, request.executionId);
+    await store.work.finish(claim, ending(claim));
+    const end = (await store.log.read(request.executionId)).at(-1)!;
+    const seen: string[] = [];
+    for (const after of [end.id, AHEAD]) {
+      void (async () => {
+        for await (const event of store.log.tail(request.executionId, { signal, after })) seen.push(event.type);
+        seen.push("the end");
+      })();
+    }
+    await eventually(() => seen.length === 2, "both");
+    assert.equal(seen, ["the end", "the end"]);
   });
 
   test("tail() returns on abort, and for an execution that does not exist", async () => {

@@ -31,7 +31,9 @@ export async function* executionMessages(
   let isLost = after !== undefined && await startsBehind(log, executionId, after);
   const gapBefore = ({ id }: StoredEvent): SourceMessage => {
     isLost = false;
-    return { event: "gap", data: JSON.stringify({ executionId, after, before: id }) };
+    // Who is ahead of the log has had events that it lost: where the gap ends, nobody knows.
+    const before = after !== undefined && compareEntryIds(id, after) <= 0 ? undefined : id;
+    return { event: "gap", data: JSON.stringify({ executionId, after, before }) };
   };
   for await (const page of log.pages(executionId, after === undefined ? {} : { after })) {
     if (isLost || (after === undefined && !isFirst(page[0]!))) yield [gapBefore(page[0]!)];

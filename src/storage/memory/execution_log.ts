@@ -2,6 +2,7 @@
  * The memory driver's log: one process, no server; the same promises for as long as the process lives.
  */
 import { processClock } from "../../lib/clock.ts";
+import { compareEntryIds } from "../../lib/entry_id.ts";
 import { isEnded, type StoredEvent } from "../../execution/event.ts";
 import type { Acceptance, ExecutionRequest } from "../../execution/request.ts";
 import {
@@ -81,11 +82,17 @@ export class MemoryLog implements ExecutionLog {
     executionId: string,
     options: WaitOptions & Omit<ReadOptions, "limit">,
   ): AsyncIterable<StoredEvent> {
-    const { signal, values = true } = options;
+    const { signal, values = true, onLoss } = options;
     let after = options.after;
     while (!signal.aborted) {
       const execution = this.#state.find(executionId);
       if (execution === undefined) return;
+      const lastId = execution.events.at(-1)?.id;
+      if (after !== undefined && lastId !== undefined && compareEntryIds(lastId, after) < 0) {
+        if (isEnded(execution.status)) return;
+        after = lastId;
+        onLoss?.();
+      }
       const events = execution.events.slice(indexAfter(execution.events, after));
       if (events.length === 0) {
         if (isEnded(execution.status)) return;

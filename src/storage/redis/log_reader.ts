@@ -57,6 +57,12 @@ export class LogReader {
     }
   }
 
+  /** The newest event, without its value; `undefined` where there is no log. */
+  async last(executionId: string): Promise<StoredEvent | undefined> {
+    const newest = await this.#send(["XREVRANGE", this.#keys.log(executionId), "+", "-", "COUNT", "1"]);
+    return (await this.#decode(executionId, parseEntries(newest), { values: false })).at(-1);
+  }
+
   /** Makes events of entries that came another way, with their values. */
   async *decodeAll(
     executionId: string,

@@ -3,6 +3,7 @@
  */
 import { UnavailableError } from "../../lib/errors.ts";
 import { pause } from "../../lib/delay.ts";
+import { compareEntryIds } from "../../lib/entry_id.ts";
 import type { Subscriptions } from "./streams/subscriptions.ts";
 import { isTerminal, type StoredEvent } from "../../execution/event.ts";
 import type { LogReader } from "./log_reader.ts";
@@ -36,8 +37,9 @@ export interface FollowOptions {
 }
 
 /**
- * Events after `after`. Ends after the terminal event, when the log has expired, and on abort. It outlives an outage
- * of Redis, which only its first read tells of: it throws `UnavailableError`.
+ * Events after `after`, or after the log's end if that comes before. Ends after the terminal event, when the log has
+ * expired, and on abort. It outlives an outage of Redis, which only its first read tells of: it throws
+ * `UnavailableError`.
  */
 export async function* followLog(options: FollowOptions): AsyncIterable<StoredEvent> {
   const { signal, stream, subscriptions, executionId, reader, values, exists } = options;
@@ -49,8 +51,19 @@ export async function* followLog(options: FollowOptions): AsyncIterable<StoredEv
       if (isTerminal(event) || signal.aborted) return;
     }
   }
-  // Nothing may be all that there will ever be.
-  if (after === options.after && !signal.aborted && !(await mayExist(exists))) return;
+  if (after === options.after && !signal.aborted) {
+    const last = await unlessAway(() => reader.last(executionId));
+    // Nothing may be all that there will ever be.
+    if (last === undefined) return;
+    if (last !== "away" && after !== undefined) {
+      const order = compareEntryIds(last.id, after);
+      if (order <= 0 && isTerminal(last)) return;
+      if (order < 0) {
+        after = last.id;
+        options.onLoss?.();
+      }
+    }
+  }
   const live = subscriptions.subscribe(stream, after ?? "0-0");
   try {
     while (!signal.aborted) {
@@ -72,19 +85,19 @@ export async function* followLog(options: FollowOptions): AsyncIterable<StoredEv
       }
       const isLost = live.takeLoss();
       if (isLost) options.onLoss?.();
-      if ((entries.length === 0 || isLost) && !signal.aborted && !(await mayExist(exists))) return;
+      // While Redis is away, nobody knows.
+      if ((entries.length === 0 || isLost) && !signal.aborted && await unlessAway(exists) === false) return;
     }
   } finally {
     live.close();
   }
 }
 
-/** While Redis is away, nobody knows. */
-async function mayExist(exists: () => Promise<boolean>): Promise<boolean> {
+async function unlessAway<T>(ask: () => Promise<T>): Promise<T | "away"> {
   try {
-    return await exists();
+    return await ask();
   } catch (error) {
-    if (error instanceof UnavailableError) return true;
+    if (error instanceof UnavailableError) return "away";
     throw error;
   }
 }

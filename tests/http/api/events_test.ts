@@ -62,6 +62,18 @@ test("GET .../events resumes behind Last-Event-ID, and answers 204 to who has ha
     assert.is((await get(last!.id)).status, 204);
   }));
 
+test("GET .../events says gap to who is ahead of the log, and goes on to the end", () =>
+  withApp({ work: () => "hold" }, async ({ app, store, claims }) => {
+    const id = uuidv7();
+    await request(store, id);
+    await taken(claims);
+    const messages = readMessages(await app.request(`/api/executions/${id}/events?from=999999999999999`, STREAM));
+    await finish(store, claims[0]!, { status: "completed", output: 7 });
+    const [gap, end, ...more] = await messages;
+    assert.equal([gap!.event, gap!.data], ["gap", { executionId: id, after: "999999999999999" }]);
+    assert.equal([end!.event, more], ["execution.completed", []]);
+  }));
+
 test("GET .../events refuses a Last-Event-ID that is none, and types that it does not have", () =>
   withApp({}, async ({ app, store }) => {
     const id = uuidv7();

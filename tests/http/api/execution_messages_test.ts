@@ -57,6 +57,11 @@ test("executionMessages() says that events may be missing when the store lost so
   assert.equal(gaps(await messages(lossy)), [{ executionId: "e", after: "2-0", before: "4-0" }]);
 });
 
+test("executionMessages() names no end of a gap to who is ahead of the log", async () => {
+  const shorter = logOf(LOG.slice(0, 2), LOG.slice(2), true);
+  assert.equal(gaps(await messages(shorter, { after: "9-0" })), [{ executionId: "e", after: "9-0" }]);
+});
+
 test("executionMessages() gives the types and statuses asked for, and where the end is all the same", async () => {
   const log = logOf(LOG.slice(0, 2), LOG.slice(2));
   const types = new Set(["node.started"]);
