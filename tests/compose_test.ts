@@ -56,6 +56,15 @@ test("the Redis of compose.yaml keeps what it is given, within bounds, for whoev
   assert.not.match(redis, "ports:");
 });
 
+test("the load balancer names callers, and waits for longer than a webhook may", async () => {
+  const config = await readFile(new URL("../scripts/compose/haproxy.cfg", import.meta.url), "utf8");
+  assert.match(config, /^ {2}option forwardfor$/m);
+  for (const side of ["client", "server"]) {
+    const minutes = Number(new RegExp(`^ {2}timeout ${side} (\\d+)m$`, "m").exec(config)?.[1]);
+    assert.ok(minutes * 60 > 3600, side);
+  }
+});
+
 test("the PostgreSQL of compose.yaml comes with its profile only, and its password is not written here", () => {
   const postgres = block("postgres", block("services"));
   assert.match(postgres, "profiles:\n      - history");

@@ -42,7 +42,7 @@ export type Role = (typeof ROLES)[number];
 /** Every variable that is read, by name, in the order of the help. */
 export const SETTINGS = {
   PORT: setting("8080", "Port to listen on; 0 is any free one", wholeNumber(0, 65535)),
-  HOST: setting("127.0.0.1", "Address to listen on; any but loopback needs API_TOKENS", anyText),
+  HOST: setting("127.0.0.1", "Address to listen on; with the role http, any but loopback needs API_TOKENS", anyText),
   API_TOKENS: setting(
     "",
     "Tokens for /api by commas: name:token:scopes (read, run, write, admin), or a token alone",
