@@ -35,13 +35,15 @@ export interface ArchiveOptions {
   readonly onError?: (error: unknown) => void;
   /** After how long upkeep of partitions that others were in the way of is tried again, in milliseconds; default 60,000. */
   readonly upkeepAgainMs?: number;
+  /** How long one statement of a transaction may take, in milliseconds; default 60,000. */
+  readonly writeMs?: number;
 }
 
 /** Opens the archive, and begins to connect. */
 export function openArchive(options: ArchiveOptions): Archive & AsyncDisposable {
-  const { url, instance, historyDays, now = () => processClock.now(), onError = () => {} } = options;
+  const { historyDays, now = () => processClock.now(), onError = () => {}, ...rest } = options;
   const partitions = new Partitions({ historyDays, now });
-  const database = new Database({ url, instance, partitions, onError, upkeepAgainMs: options.upkeepAgainMs });
+  const database = new Database({ ...rest, partitions, onError });
   return {
     whenReady: (wait: WaitOptions & { timeoutMs: number }) => database.whenReady(wait),
     store: (executionIds, chunks) => store({ database, partitions }, executionIds, chunks),

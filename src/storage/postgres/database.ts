@@ -11,22 +11,23 @@
  */
 import pg from "pg";
 import { UnavailableError } from "../../lib/errors.ts";
-import { pause, waitFor } from "../../lib/delay.ts";
+import { pause, unlessAborted, waitFor } from "../../lib/delay.ts";
 import { type ArchiveHealth, ArchiveRefusedError } from "../../feed/archive.ts";
+import { type Client, timed } from "./client.ts";
 import { isOfData, isPassing, isWrongHere, why } from "./failures.ts";
 import { migrate } from "./migrate.ts";
 import type { Partitions } from "./partitions.ts";
 
-/** One connection of the pool. */
-export type Client = pg.ClientBase;
-
 /** How many connections an instance has at most. */
 const CONNECTIONS = 4;
 const CONNECT_MS = 3000;
-/** How long a statement that reads may take there, and here; and a whole transaction, in milliseconds. */
+/**
+ * How long a statement that reads, and one of a transaction, may take there, and how much later its answer may be here,
+ * in milliseconds. A transaction has no time of its own: however much it stores, it goes on while it is answered.
+ */
 const READ_MS = 5000;
-const ANSWER_MS = 7000;
 const WRITE_MS = 60_000;
+const ANSWER_MS = 2000;
 /**
  * How often it is asked whether it is there, by when it must have said so, how often partitions are looked after, and
  * how soon again where others were in the way: everybody else waits behind who waits for the tables.
@@ -53,12 +54,15 @@ export interface DatabaseOptions {
   readonly onError: (error: unknown) => void;
   /** After how long upkeep that others were in the way of is tried again, in milliseconds; default 60,000. */
   readonly upkeepAgainMs?: number | undefined;
+  /** How long one statement of a transaction may take, in milliseconds; default 60,000. */
+  readonly writeMs?: number | undefined;
 }
 
 /** A database that may be away. */
 export class Database {
   readonly #options: DatabaseOptions;
   readonly #pool: pg.Pool;
+  readonly #writeMs: number;
   readonly #closed = new AbortController();
   /** Aborts what is under way when the database is lost: it would wait for an answer that does not come. */
   #link = new AbortController();
@@ -69,6 +73,7 @@ export class Database {
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
+    this.#writeMs = options.writeMs ?? WRITE_MS;
     this.#pool = new pg.Pool({
       connectionString: options.url,
       application_name: `millrace:${options.instance}`.slice(0, 63),
@@ -96,7 +101,7 @@ export class Database {
   async read<Row extends pg.QueryResultRow>(text: string, values: readonly unknown[]): Promise<Row[]> {
     this.#refuseWhileAway();
     return await this.#guarded(() =>
-      this.#withClient(async (client) => (await client.query<Row>(text, [...values])).rows, ANSWER_MS)
+      this.#withClient(async (client) => (await client.query<Row>(text, [...values])).rows, READ_MS + ANSWER_MS)
     );
   }
 
@@ -106,18 +111,18 @@ export class Database {
     return await this.#guarded(() =>
       this.#withClient(async (client) => {
         await client.query("BEGIN");
-        await client.query("SET LOCAL statement_timeout = 0");
+        await client.query(`SET LOCAL statement_timeout = ${this.#writeMs}`);
         const result = await work(client);
         await client.query("COMMIT");
         return result;
-      }, WRITE_MS)
+      }, this.#writeMs + ANSWER_MS)
     );
   }
 
   /** Runs `work` with a connection of its own, outside of a transaction. Throws `unavailable`. */
   async use<T>(work: (client: Client) => Promise<T>): Promise<T> {
     this.#refuseWhileAway();
-    return await this.#guarded(() => this.#withClient(work, WRITE_MS));
+    return await this.#guarded(() => this.#withClient(work, this.#writeMs + ANSWER_MS));
   }
 
   async health(): Promise<ArchiveHealth> {
@@ -156,20 +161,21 @@ export class Database {
     }
   }
 
+  /** Runs `work` with a connection, each of whose statements has `ms` milliseconds. */
   async #withClient<T>(work: (client: Client) => Promise<T>, ms: number): Promise<T> {
-    const client = await this.#pool.connect();
+    const connection = await this.#pool.connect();
     let broken = true;
     // A connection that is lost between two statements emits its error here.
     const onError = () => {};
-    client.on("error", onError);
+    connection.on("error", onError);
     try {
-      const result = await within(work(client), { ms, signal: this.#link.signal });
+      const result = await unlessAborted(this.#link.signal, () => work(timed(connection, ms)));
       broken = false;
       return result;
     } finally {
-      client.removeListener("error", onError);
+      connection.removeListener("error", onError);
       // A connection that failed is not used again: nobody knows what it still does.
-      client.release(broken);
+      connection.release(broken);
     }
   }
 
@@ -198,7 +204,7 @@ export class Database {
           const againMs = await this.#withClient(async (client) => {
             if (wasAway) await migrate(client);
             return await this.#keepUp(client);
-          }, WRITE_MS);
+          }, this.#writeMs + ANSWER_MS);
           upkeepAt = performance.now() + againMs;
           this.#away = undefined;
           told = "";
@@ -227,19 +233,4 @@ export class Database {
       return upkeepAgainMs;
     }
   }
-}
-
-/** What `work` comes to within `ms` milliseconds, and before the signal aborts; one that came in a standstill is in time. */
-async function within<T>(work: Promise<T>, { ms, signal }: { ms: number; signal: AbortSignal }): Promise<T> {
-  let isSettled = false;
-  // A rejection after the deadline is ignored.
-  const settled = work.catch(() => {}).then(() => isSettled = true);
-  for (const timeoutMs of [ms, 1]) {
-    await waitFor((done) => {
-      void settled.then(() => done());
-      return () => {};
-    }, { signal, timeoutMs });
-    if (isSettled) return await work;
-  }
-  throw signal.aborted ? signal.reason : new Error(`No answer within ${ms} ms`);
 }

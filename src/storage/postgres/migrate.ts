@@ -1,7 +1,7 @@
 /**
  * Brings the tables of the archive up to date.
  */
-import type { Client } from "./database.ts";
+import type { Client } from "./client.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import { SCHEMA_LOCK } from "./partitions.ts";
 

@@ -3,7 +3,7 @@
  * is dropped whole, and what is read by id looks into one partition.
  */
 import { firstIdOf, timeOfId } from "../../lib/uuidv7.ts";
-import type { Client } from "./database.ts";
+import type { Client } from "./client.ts";
 
 /** The tables that are partitioned. */
 const TABLES = ["executions", "logs", "values"] as const;

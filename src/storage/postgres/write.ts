@@ -8,7 +8,7 @@
  */
 import type { ArchiveChunk, ArchivedExecution, ArchivedValue, LogPart } from "../../feed/archive.ts";
 import { searchText } from "../../feed/search.ts";
-import type { Client } from "./database.ts";
+import type { Client } from "./client.ts";
 
 /** How many rows one statement has. */
 const ROWS = 500;

@@ -3,11 +3,12 @@
 /** The archive in PostgreSQL among others who use it: what waits for them, and what goes on. */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { Archive } from "../../../src/feed/archive.ts";
+import type { Archive, ArchiveChunk } from "../../../src/feed/archive.ts";
 import { type ArchiveOptions, openArchive } from "../../../src/storage/postgres/archive.ts";
+import { pause } from "../../../src/lib/delay.ts";
 import { eventually, WAIT_LIMIT_MS } from "../../support/eventually.ts";
 import { openDatabase, withClient } from "../../support/postgres.ts";
-import { put, sampleOf } from "./samples.ts";
+import { chunkOf, put, sampleOf } from "./samples.ts";
 
 const database = await openDatabase();
 const test = suite(`Archive in PostgreSQL, among others${database.skipped}`);
@@ -52,6 +53,41 @@ databaseTest("upkeep that a reader of all tables is in the way of is tried again
     await dump.query("COMMIT");
     await eventually(() => hasDay(last), "the last day has its partitions");
   });
+});
+
+databaseTest("store() takes as long as it takes, while each statement has its answer in time", async () => {
+  const writeMs = 2000;
+  await using archive = await open({ writeMs });
+  const samples = Array.from({ length: 5 }, () => sampleOf());
+  const ids = samples.map(({ execution }) => execution.executionId);
+  /** Takes longer than any statement may, its time to answer included. */
+  async function* slow(): AsyncIterable<ArchiveChunk> {
+    for (const sample of samples) {
+      yield* chunkOf([sample]);
+      await pause(writeMs / 2);
+    }
+  }
+  await eventually(() => archive.store(ids, slow()).then(() => true, () => false), "all are stored");
+  for (const id of ids) await eventually(() => archive.meta(id).catch(() => undefined), "each is read");
+});
+
+databaseTest("store() that others are in the way of is refused for now, and the database is there", async () => {
+  const seen: unknown[] = [];
+  await using archive = await open({ writeMs: 200, onError: (error) => seen.push(error) });
+  const sample = sampleOf();
+  const attempt = () => put(archive, [sample]).then(() => "stored", (error) => error);
+  await withClient(database.url!, async (other) => {
+    await other.query("BEGIN");
+    await other.query("LOCK TABLE millrace.executions IN SHARE MODE");
+    const error = await eventually(async () => {
+      const refused = await attempt();
+      return refused.cause?.code === "57014" && refused;
+    }, "its time is over");
+    assert.is(error.code, "unavailable");
+    assert.not.ok(seen.includes(error.cause), "it is not lost by that");
+    await other.query("COMMIT");
+  });
+  await eventually(async () => await attempt() === "stored", "it is stored");
 });
 
 test.run();
