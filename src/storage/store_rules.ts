@@ -17,6 +17,11 @@ export interface StoreOptions {
   readonly logLimitBytes?: number;
   /** Longest time that the history of executions is kept, in seconds; default 86,400, a day. */
   readonly historyTtlSeconds?: number;
+  /**
+   * How long an archived execution is kept from its end on, in seconds; by default as long as any other. Executions that
+   * are to be archived must be requested with a longer time.
+   */
+  readonly archivedTtlSeconds?: number;
   /** Largest cache, in bytes, past which it drops what was stored first; default 64 MiB. */
   readonly cacheLimitBytes?: number;
   /** The most entries of one mailbox; default 1000. */
@@ -38,7 +43,7 @@ export const STORE_DEFAULTS = {
   mailboxEntries: 1000,
   mailboxBytes: 2 ** 20,
   auditLimit: 10_000,
-} as const satisfies Required<Omit<StoreOptions, "instance">>;
+} as const satisfies Required<Omit<StoreOptions, "instance" | "archivedTtlSeconds">>;
 
 /** The error of an execution that ended one worker after the other. */
 export function endedWorkers(deliveries: number): { code: string; message: string } {

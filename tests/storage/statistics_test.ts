@@ -161,7 +161,36 @@ for (const driver of drivers()) {
     }
   });
 
+  test("sweep() forgets what was archived when it has expired, whoever had heard of its end first", async () => {
+    await using archiving = await driver.open("archiving", { archivedTtlSeconds: 1, historyTtlSeconds: 600 });
+    const today = dayOf(store.clock.now());
+    for (const archivedFirst of [false, true]) {
+      const request = requestOf({ historyTtlSeconds: 600 });
+      await archiving.log.request(request);
+      await end(archiving, request.executionId);
+      if (!archivedFirst) await apply(archiving, 2);
+      await archive(archiving, request.executionId);
+      if (archivedFirst) await apply(archiving, 2);
+    }
+    await eventually(async () => {
+      await archiving.projections.sweep();
+      return (await archiving.statistics.countByStatus()).completed === 0;
+    }, "both are forgotten");
+    assert.is((await archiving.statistics.days("orders", [today]))[0]!.completed, 2);
+  });
+
   test.run();
+}
+
+/** Archives what has ended, that execution too. */
+async function archive(store: Store, id: string): Promise<void> {
+  const signal = AbortSignal.timeout(60_000);
+  for (let found = false; !found && !signal.aborted;) {
+    const entries = await store.archiveFeed.take({ count: 100, blockMs: 200, signal });
+    const archived = entries.filter(({ ended }) => ended !== undefined);
+    await store.archiveFeed.done(entries, { archived });
+    found = archived.some(({ executionId }) => executionId === id);
+  }
 }
 
 /** So many more entries of the feed, applied. */

@@ -11,13 +11,16 @@ import type { MemoryState } from "./state.ts";
 /** {@linkcode ArchiveFeed} in memory, for one archiver. */
 export class MemoryArchiveFeed implements ArchiveFeed {
   readonly #state: MemoryState;
+  readonly #historyTtlMs: number;
   /** How many entries of all that the feed ever had are done, and how many were taken. */
   #done = 0;
   #taken = 0;
   #missed = 0;
 
-  constructor(state: MemoryState) {
+  /** @param options.historyTtlSeconds how long an archived execution is kept from its end on */
+  constructor(state: MemoryState, options: { historyTtlSeconds: number }) {
     this.#state = state;
+    this.#historyTtlMs = options.historyTtlSeconds * 1000;
   }
 
   /** The feed keeps what it has room for, whoever reads it, and {@linkcode MemoryArchiveFeed.backlog} counts the rest. */
@@ -38,8 +41,13 @@ export class MemoryArchiveFeed implements ArchiveFeed {
     this.#taken = this.#done;
   }
 
-  done(entries: readonly FeedEntry[]): Promise<void> {
+  done(entries: readonly FeedEntry[], { archived }: { archived: readonly FeedEntry[] }): Promise<void> {
     this.#done += entries.length;
+    for (const { executionId, ended } of archived) {
+      const execution = this.#state.find(executionId);
+      if (execution?.expiresAt === undefined) continue;
+      execution.expiresAt = Math.min(execution.expiresAt, ended!.endedAt + this.#historyTtlMs);
+    }
     return Promise.resolve();
   }
 

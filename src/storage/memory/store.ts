@@ -72,7 +72,7 @@ export function createMemoryStore(options: MemoryStoreOptions): MemoryStore {
     projections: new MemoryProjections(state, statistics),
     statistics,
     external: new MemoryExternalWork({ state, dispatcher, deadLetters, maxDeliveries, logLimitBytes }),
-    archiveFeed: new MemoryArchiveFeed(state),
+    archiveFeed: new MemoryArchiveFeed(state, { historyTtlSeconds: options.archivedTtlSeconds ?? historyTtlSeconds }),
     workflows: new MemoryWorkflowStore({ historyTtlSeconds }),
     deadLetters,
     forks: new MemoryForks(state),

@@ -7,6 +7,7 @@ import { forgetConsumers, makeGroup } from "./streams/consumer_group.ts";
 import { readGroups } from "./streams/stream_info.ts";
 import { parseEntries } from "./streams/stream_replies.ts";
 import type { Keys } from "./keys.ts";
+import { expiryMember } from "./expiry_member.ts";
 import { letExpire } from "./scripts/let_expire.ts";
 import { entryTime } from "../../lib/entry_id.ts";
 import type { WaitOptions } from "../../execution/log.ts";
@@ -92,10 +93,10 @@ export class RedisArchiveFeed implements ArchiveFeed {
         group: HISTORY,
         base: keys.base(partition),
         entryIds,
-        executions: executions.map(({ executionId, workflowId, ended }) => ({
-          executionId,
-          keptUntil: ended!.endedAt + historyTtlSeconds * 1000,
-          member: `${executionId} ${ended!.status} ${workflowId}`,
+        executions: executions.map((entry) => ({
+          executionId: entry.executionId,
+          keptUntil: entry.ended!.endedAt + historyTtlSeconds * 1000,
+          member: expiryMember(entry, entry.ended!),
         })),
       })
     ));

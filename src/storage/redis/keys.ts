@@ -134,7 +134,7 @@ export class Keys {
 
   /**
    * Sorted set of `<id> <status> <workflow> <day> <duration> <bucket>`, scored with the time at which the indexes forget
-   * it: while an execution is in it, it is counted.
+   * it: while an execution is in it, it is counted. Of one that was imported, the first three: it is not counted.
    */
   expiry(partition: number): string {
     return `${this.#prefix}{${partition}}:index-expiry`;

@@ -5,6 +5,7 @@ import type { Clock } from "../../lib/clock.ts";
 import type { RedisConnection } from "./connection/connection.ts";
 import { forgetConsumers } from "./streams/consumer_group.ts";
 import type { Documents } from "./connection/documents.ts";
+import { expiryMember } from "./expiry_member.ts";
 import type { Keys } from "./keys.ts";
 import { assemble, type EndedEntry } from "./scripts/assemble.ts";
 import { forget } from "./scripts/forget.ts";
@@ -45,6 +46,8 @@ export interface RedisProjectionsOptions {
   readonly instance: string;
   /** Name of the consumer group. */
   readonly group: string;
+  /** Whether executions expire sooner than the entries of their ends say, once they are archived. */
+  readonly expiresSooner: boolean;
   /** How long the feed is kept for readers who were away, in milliseconds, 60,000 by default. */
   readonly feedKeptMs?: number;
 }
@@ -131,7 +134,7 @@ export class RedisProjections implements Projections {
   }
 
   async #apply(partition: number, entries: readonly FeedEntry[], held: ReadonlySet<FeedEntry>): Promise<void> {
-    const { keys, commands, group, instance } = this.#options;
+    const { keys, commands, group, instance, expiresSooner } = this.#options;
     const plain: string[] = [];
     const active = new Map<string, string>();
     const ended: EndedEntry[] = [];
@@ -151,7 +154,7 @@ export class RedisProjections implements Projections {
         id,
         executionId,
         keptUntil,
-        member: [executionId, status, workflowId, day, durationMs, bucket].join(" "),
+        member: expiryMember(entry, entry.ended),
         workflowId,
         status,
         durationMs,
@@ -164,6 +167,7 @@ export class RedisProjections implements Projections {
       consumer: instance,
       dailyTtlSeconds: DAILY_TTL_SECONDS,
       base: keys.base(partition),
+      expiresSooner,
       entryIds: plain,
       active,
       ended,

@@ -60,6 +60,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
   const { leaseSeconds = 10, feedBacklogSeconds = 3600, connectTimeoutMs } = options;
   const bounds = { ...STORE_DEFAULTS, ...options };
   const { maxWaiters, queueLimit, maxDeliveries, logLimitBytes, historyTtlSeconds, cacheLimitBytes } = bounds;
+  const { archivedTtlSeconds = historyTtlSeconds } = options;
   const keys = new Keys({ prefix, partitions });
   const opened: RedisConnection[] = [];
   /** What was started, to be ended in reverse; at the last the connections. */
@@ -124,6 +125,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       openBlocked: () => open("assembler"),
       instance,
       group: ASSEMBLER,
+      expiresSooner: archivedTtlSeconds < historyTtlSeconds,
       ...(options.feedKeptMs === undefined ? {} : { feedKeptMs: options.feedKeptMs }),
     });
     started.push(() => projections.close());
@@ -139,7 +141,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       clock,
       openBlocked: () => open("history"),
       instance,
-      historyTtlSeconds: options.archivedTtlSeconds ?? historyTtlSeconds,
+      historyTtlSeconds: archivedTtlSeconds,
     });
     started.push(() => archiveFeed.close());
     const probe = new Probe({

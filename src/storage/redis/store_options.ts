@@ -15,11 +15,6 @@ export interface RedisStoreOptions extends StoreOptions {
   readonly maxFollowers?: number;
   /** Seconds without a renewal after which another worker takes over an execution; default 10. */
   readonly leaseSeconds?: number;
-  /**
-   * How long an archived execution is kept from its end on, in seconds; by default as long as any other. Executions that
-   * are to be archived must be requested with a longer time.
-   */
-  readonly archivedTtlSeconds?: number;
   /** How long the feed is kept for a consumer group that is away, in seconds; default 3600. */
   readonly feedBacklogSeconds?: number;
   /** How long the feed is kept for followers that were away, in milliseconds; default 60,000. */

@@ -64,6 +64,7 @@ function apply(consumer: string, entries: readonly EndedEntry[], entryIds: reado
     consumer,
     dailyTtlSeconds: 100_000,
     base: keys.base(0),
+    expiresSooner: false,
     entryIds,
     active: new Map(),
     ended: entries,

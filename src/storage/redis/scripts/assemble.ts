@@ -9,7 +9,7 @@ export const ASSEMBLE = defineScript(`
 -- KEYS  1 feed  2 index of all  3 index of the active  4 index of the pending  5 expiry  6 expiry before the
 --       rebuild  7.. indexes of workflows and statuses, daily counters
 -- ARGV  1 group  2 consumer  3 TTL of daily counters (s)  4 how many entries end nothing  5 how many executions are active
---       6 base
+--       6 base  7 '1' when executions may expire sooner than ARGV says
 --       then the ids of those entries
 --       then for each active execution: id, number of its workflow's index in KEYS
 --       then for each ended one: id of its feed entry or '', id, numbers in KEYS of workflow's index, status's index and
@@ -36,8 +36,8 @@ local function send(command, lists, ...)
     end
   end
 end
-for i = 7, 6 + plain do put(done, KEYS[1], ARGV[i]) end
-local at = 7 + plain
+for i = 8, 7 + plain do put(done, KEYS[1], ARGV[i]) end
+local at = 8 + plain
 for _ = 1, active do
   -- Another assembler may have been told its end already, and have forgotten it: it must not come back.
   local status = redis.call('HGET', ARGV[6] .. 'meta:' .. ARGV[at], 'status')
@@ -66,6 +66,12 @@ for i = at, #ARGV, WIDTH * 1000 do
   for j = i, math.min(i + WIDTH * 999, #ARGV), WIDTH do members[#members + 1] = ARGV[j + 6] end
   for j, score in ipairs(redis.call('ZMSCORE', KEYS[5], unpack(members))) do known[members[j]] = score and true end
 end
+-- When the indexes forget an execution; at once when the archive has let it expire already.
+local function expiryOf(id, keptUntil)
+  if ARGV[7] == '' then return keptUntil end
+  local expires = redis.call('PEXPIRETIME', ARGV[6] .. 'meta:' .. id)
+  return expires == -2 and 0 or math.min(expires, tonumber(keptUntil))
+end
 local counted, days = 0, {}
 while at <= #ARGV do
   local id, member = ARGV[at + 1], ARGV[at + 6]
@@ -74,7 +80,7 @@ while at <= #ARGV do
   put(scored, KEYS[2], 0, id)
   put(scored, KEYS[tonumber(ARGV[at + 2])], 0, id)
   put(scored, KEYS[tonumber(ARGV[at + 3])], 0, id)
-  put(scored, KEYS[5], ARGV[at + 5], member)
+  put(scored, KEYS[5], expiryOf(id, ARGV[at + 5]), member)
   put(gone, KEYS[6], member)
   local counts = ARGV[at] == '' or pending[ARGV[at]]
   if ARGV[at] ~= '' then
@@ -127,6 +133,8 @@ export interface AssembleOptions {
   readonly dailyTtlSeconds: number;
   /** What the names of the partition's keys begin with. */
   readonly base: string;
+  /** Whether executions may expire sooner than `keptUntil` says. */
+  readonly expiresSooner: boolean;
   /** Entries of the feed that end nothing. */
   readonly entryIds: readonly string[];
   /** Active executions, and the key of the index of their workflow. */
@@ -159,7 +167,7 @@ export interface EndedEntry {
 
 /** Applies a batch; replies with how many ended executions were counted. */
 export function assemble(connection: RedisConnection, options: AssembleOptions): Promise<number> {
-  const { keys, group, consumer, dailyTtlSeconds, base, entryIds, active, ended } = options;
+  const { keys, group, consumer, dailyTtlSeconds, base, expiresSooner, entryIds, active, ended } = options;
   const names = [keys.feed, keys.all, keys.active, keys.pending, keys.expiry, keys.expiryBefore];
   const numbers = new Map<string, string>();
   const numberOf = (name: string): string => {
@@ -174,6 +182,7 @@ export function assemble(connection: RedisConnection, options: AssembleOptions):
     String(entryIds.length),
     String(active.size),
     base,
+    expiresSooner ? "1" : "",
     ...entryIds,
   ];
   for (const [executionId, index] of active) args.push(executionId, numberOf(index));

@@ -1,0 +1,14 @@
+/**
+ * What an execution that has ended is called in the set of what the lists forget; see `Keys.expiry`.
+ */
+import type { FeedEntry } from "../../feed/projections.ts";
+import { countsOf } from "../../feed/statistics.ts";
+
+/** Its member of that set: the same from whatever entry it is made. */
+export function expiryMember(
+  { executionId, workflowId }: Pick<FeedEntry, "executionId" | "workflowId">,
+  ended: NonNullable<FeedEntry["ended"]>,
+): string {
+  const { day, status, durationMs, bucket } = countsOf(ended);
+  return [executionId, status, workflowId, day, durationMs, bucket].join(" ");
+}
