@@ -38,17 +38,23 @@ export function shortWayRig(test: Test, driver: Driver, take: (store: Store) => 
     return claim!;
   };
 
-  const runOf = ({ executionId }: ExecutionRequest, options: Partial<UnwrittenRun> = {}): UnwrittenRun => {
-    const time = store.clock.now();
-    const events: LogEvent[] = [
-      { type: "execution.started", time, data: { epoch: 1, worker: "w", way: "single-write" } },
-      { type: "node.started", time, node: "sum", data: { attempt: 1 } },
-      completed("sum", 7),
-      { type: "execution.completed", time, data: { lastNode: "sum" } },
-    ];
-    return { requestedAt: time - 5, events, result: { executionId, status: "completed", output: 7 }, ...options };
-  };
+  const runOf = (request: ExecutionRequest, options: Partial<UnwrittenRun> = {}): UnwrittenRun => ({
+    ...unwrittenRun(request, store),
+    ...options,
+  });
 
   const metaOf = async (id: string, through = store) => (await through.log.meta(id))?.status;
   return { open, started, runOf, metaOf };
+}
+
+/** A run of a request that completed, and of which nothing is written. */
+export function unwrittenRun({ executionId }: ExecutionRequest, { clock }: Pick<Store, "clock">): UnwrittenRun {
+  const time = clock.now();
+  const events: LogEvent[] = [
+    { type: "execution.started", time, data: { epoch: 1, worker: "w", way: "single-write" } },
+    { type: "node.started", time, node: "sum", data: { attempt: 1 } },
+    completed("sum", 7),
+    { type: "execution.completed", time, data: { lastNode: "sum" } },
+  ];
+  return { requestedAt: time - 5, events, result: { executionId, status: "completed", output: 7 } };
 }

@@ -61,7 +61,7 @@ export async function* scanExecutions(
   }
 }
 
-const FIELDS = ["workflow", "version", "status", "requestedAt", "endedAt", "historyTtl"];
+const FIELDS = ["workflow", "version", "status", "requestedAt", "endedAt"];
 
 /** An execution as its last feed entry would have it, but for its events; `undefined` when it has expired meanwhile. */
 async function entryOf(
@@ -69,9 +69,12 @@ async function entryOf(
   keys: Keys,
   { id: executionId, partition }: { id: string; partition: number },
 ): Promise<FeedEntry | undefined> {
-  const [workflowId, version, status, requestedAt, endedAt, historyTtl] = await commands.send<(string | null)[]>(
-    ["HMGET", keys.meta(executionId), ...FIELDS],
-  );
+  const name = keys.meta(executionId);
+  // Whoever wrote it, and the archive, which lets it go sooner: they all tell Redis when it expires.
+  const [[workflowId, version, status, requestedAt, endedAt], keptUntil] = await Promise.all([
+    commands.send<(string | null)[]>(["HMGET", name, ...FIELDS]),
+    commands.send<number>(["PEXPIRETIME", name]),
+  ]);
   if (typeof workflowId !== "string" || typeof status !== "string") return undefined;
   const entry = {
     id: "",
@@ -90,7 +93,7 @@ async function entryOf(
       status: status as ExecutionStatus,
       requestedAt: Number(requestedAt),
       endedAt: Number(endedAt),
-      keptUntil: Number(endedAt) + Number(historyTtl) * 1000,
+      keptUntil,
     },
   };
 }
