@@ -9,6 +9,8 @@
  *    runs that become late by this are caught up as the trigger says.
  * 4. Every instance compares the definitions with the stored schedules at its start, after each change, and twice a
  *    minute, so a change is not lost when the instance that made it dies.
+ * 5. No schedule is removed, or moved on without its run, by a definition that is not the newest in the store: an
+ *    instance may hear of changes late.
  */
 import type { Clock } from "../lib/clock.ts";
 import { waitFor } from "../lib/delay.ts";
@@ -39,6 +41,8 @@ export interface SchedulerOptions {
   /** The definitions, and what changes of them. */
   readonly workflows: {
     get(id: string): Promise<CompiledWorkflow | undefined>;
+    /** As the store has it now, whether this instance has heard of it or not. */
+    newest(id: string): Promise<CompiledWorkflow | undefined>;
     list(): readonly CompiledWorkflow[];
     onChange(listener: (id: string) => void): void;
   };
@@ -114,8 +118,11 @@ export class Scheduler {
     const move = { workflowId, node, from: { next: time, trigger } };
     try {
       const now = clock.now();
-      const workflow = await workflows.get(workflowId);
-      if (workflow?.schedules.some(({ nodeId }) => nodeId === node) !== true || !workflow.definition.active) {
+      const hasTrigger = (workflow: CompiledWorkflow | undefined): workflow is CompiledWorkflow =>
+        schedulesOf(workflow).some(({ nodeId }) => nodeId === node);
+      let workflow = await workflows.get(workflowId);
+      if (!hasTrigger(workflow)) workflow = await workflows.newest(workflowId);
+      if (!hasTrigger(workflow)) {
         // The trigger was removed or deactivated, and the store does not know that yet.
         this.#sync(workflowId);
         return { ...move, ...nextDue(due, trigger, Math.max(now, time)), last: due.last, notes: [] };
@@ -182,24 +189,25 @@ export class Scheduler {
     for (const id of new Set([...stored.map(({ workflowId }) => workflowId), ...wanted])) {
       if (this.#stop.signal.aborted) return;
       const there = stored.filter(({ workflowId }) => workflowId === id).map(({ trigger }) => trigger);
-      if (sorted(there) !== sorted(await this.#wanted(id))) await this.#syncOne(id);
+      if (sorted(there) !== sorted(schedulesOf(await workflows.get(id)))) await this.#syncOne(id);
     }
   }
 
   async #syncOne(id: string): Promise<void> {
-    const { store: { schedules, clock } } = this.#options;
+    const { workflows, store: { schedules, clock } } = this.#options;
+    const triggers = schedulesOf(await workflows.newest(id));
     const now = clock.now();
-    const wanted = (await this.#wanted(id)).map((trigger) => ({
+    const wanted = triggers.map((trigger) => ({
       trigger,
       ...nextDue({ workflowId: id, node: trigger.nodeId }, trigger, now),
     }));
     await schedules.sync(id, wanted);
   }
+}
 
-  async #wanted(id: string): Promise<CompiledWorkflow["schedules"]> {
-    const workflow = await this.#options.workflows.get(id);
-    return workflow?.definition.active ? workflow.schedules : [];
-  }
+/** The triggers that a workflow is started by; none of one that is inactive, or gone. */
+function schedulesOf(workflow: CompiledWorkflow | undefined): readonly Schedule[] {
+  return workflow?.definition.active ? workflow.schedules : [];
 }
 
 /** A canonical text of triggers, for comparison. */

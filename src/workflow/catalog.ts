@@ -83,6 +83,12 @@ export class WorkflowCatalog {
     return await loading;
   }
 
+  /** The newest version in the store, which this instance may not have heard of yet. Throws as {@linkcode WorkflowCatalog.get}. */
+  async newest(id: string): Promise<CompiledWorkflow | undefined> {
+    await this.#refresh(id);
+    return await this.get(id);
+  }
+
   /**
    * Finds the active workflow whose webhook takes this method and path (without leading slash, still
    * percent-encoded). `allow` names the methods of a known path that does not take this one.

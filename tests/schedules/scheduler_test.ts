@@ -5,12 +5,14 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { MillraceError } from "../../src/lib/errors.ts";
+import { overlay } from "../../src/lib/overlay.ts";
 import { createSubmit, type Submission } from "../../src/execution/submit.ts";
 import { createNodeTypes } from "../../src/nodes/registry.ts";
 import type { ScheduleNote, ScheduleRun } from "../../src/schedules/schedule_store.ts";
 import { Scheduler } from "../../src/schedules/scheduler.ts";
 import { nextTime } from "../../src/schedules/occurrences.ts";
 import type { Store } from "../../src/storage/store.ts";
+import type { WorkflowStore } from "../../src/workflow/workflow_store.ts";
 import { WorkflowCatalog } from "../../src/workflow/catalog.ts";
 import type { Schedule } from "../../src/workflow/definition.ts";
 import { eventually } from "../support/eventually.ts";
@@ -31,7 +33,11 @@ for (const driver of drivers()) {
   });
 
   /** Instances that schedule: on a driver that shares nothing, all on one store. */
-  const site = async (count: number, submitting?: (submission: Submission) => void) => {
+  const site = async (
+    count: number,
+    submitting?: (submission: Submission) => void,
+    hears: (workflows: WorkflowStore) => WorkflowStore = (workflows) => workflows,
+  ) => {
     const heard: (ScheduleRun | ScheduleNote)[] = [];
     let store: Store | undefined;
     const instances = [];
@@ -40,7 +46,7 @@ for (const driver of drivers()) {
         store = await driver.open(`s${i}`);
         open.push(store);
       }
-      const catalog = new WorkflowCatalog({ store: store.workflows, nodeTypes: createNodeTypes({ fetch }) });
+      const catalog = new WorkflowCatalog({ store: hears(store.workflows), nodeTypes: createNodeTypes({ fetch }) });
       await catalog.start();
       const submit = createSubmit({ ...store, historyTtlSeconds: 60 });
       const scheduler = new Scheduler({
@@ -182,6 +188,21 @@ for (const driver of drivers()) {
     await eventually(async () => (await schedules()).length === 1, "it is active again");
     await first.catalog.delete(NAME.workflowId);
     await eventually(async () => (await schedules()).length === 0, "it is gone");
+  });
+
+  test("a scheduler that has not heard of a change yet neither removes what is new nor passes over its run", async () => {
+    const deaf = (workflows: WorkflowStore) => overlay(workflows, { onChange: () => {} });
+    const { first, heard, start } = await site(1, undefined, deaf);
+    await first.catalog.put(NAME.workflowId, define({ cron: "0 0 1 1 *" }, { ...free, active: false }));
+    // As an instance does that stores the change, and the schedule with it.
+    const other = new WorkflowCatalog({ store: first.store.workflows, nodeTypes: createNodeTypes({ fetch }) });
+    await other.put(NAME.workflowId, define({ cron: "0 0 1 1 *" }, free));
+    const time = await awayFor(10, { store: first.store, catalog: other });
+    start();
+    await eventually(() => Promise.resolve(runsOf(heard).length === 1), "the run");
+    assert.is(runsOf(heard)[0]!.time, time);
+    await eventually(async () => (await first.store.schedules.list())[0]?.next !== time, "the next time");
+    assert.is((await first.store.schedules.list()).length, 1);
   });
 
   test("what the store does not take for now stays due, and is started when it does", async () => {

@@ -133,6 +133,17 @@ test("WorkflowCatalog.start() loads what is stored and follows changes", async (
   assert.equal(catalog.list().map(({ id, version }) => [id, version]), [["a", 2], ["c", 1]]);
 });
 
+test("WorkflowCatalog.newest() gives what the store has, whether the change was heard of or not", async () => {
+  const { store, options, catalog } = setUp();
+  await catalog.put("a", hook("one"));
+  await new WorkflowCatalog(options).put("a", hook("two"));
+  assert.is((await catalog.get("a"))?.version, 1);
+  assert.is((await catalog.newest("a"))?.version, 2);
+  assert.is((await catalog.get("a"))?.version, 2);
+  await store.delete("a");
+  assert.is(await catalog.newest("a"), undefined);
+});
+
 test("WorkflowCatalog.get() gives the version asked for, and reads it once", async () => {
   const { store, options, catalog } = setUp();
   await new WorkflowCatalog(options).put("a", hook("one"));
