@@ -14,6 +14,7 @@ import { MillraceError } from "../lib/errors.ts";
 import type { JsonValue } from "../lib/json.ts";
 import { isExecutionId } from "../lib/uuidv7.ts";
 import { isTerminal, type StoredEvent } from "../execution/event.ts";
+import { EXTERNAL_NODE } from "../execution/external_event.ts";
 import { compareEntryIds } from "../lib/entry_id.ts";
 import { applyEvent, emptyState, type RunState } from "../execution/state.ts";
 import { endSchema, eventSchema, headSchema, workflowSchema } from "./bundle_schema.ts";
@@ -126,10 +127,12 @@ function checkEvent(
   if (last !== undefined && compareEntryIds(event.id, last.id) <= 0) {
     throw bundleFault(line, "/id", `must come after ${last.id}`);
   }
-  const made = event.type === "execution.requested" ? event.data.trigger : event.node;
-  if (event.type === "execution.requested" || event.type === "node.completed") {
-    if (completed.has(made!)) throw bundleFault(line, "/node", `has completed before: ${made}`);
-    completed.add(made!);
+  // The result of an execution that another program ran may stand under the name of its trigger.
+  if (event.type === "execution.requested" && event.data.trigger !== EXTERNAL_NODE) completed.add(event.data.trigger);
+  if (event.type === "node.completed") {
+    const node = event.node!;
+    if (completed.has(node)) throw bundleFault(line, "/node", `has completed before: ${node}`);
+    completed.add(node);
   }
   return event;
 }

@@ -80,7 +80,20 @@ export const eventSchema = z.discriminatedUnion("type", [
       startedBy: z.string().max(64).optional(),
     }),
   ),
-  event("execution.started", z.looseObject({ epoch: count, worker: z.string().max(256) })),
+  event(
+    "execution.started",
+    z.looseObject({ epoch: count, worker: z.string().max(256), totalSteps: count.optional() }),
+  ),
+  event(
+    "execution.progress",
+    z.looseObject({
+      percent: z.number().min(0).max(100).optional(),
+      totalSteps: count.optional(),
+      completedSteps: z.int().min(0).optional(),
+      currentStep: z.string().max(256).optional(),
+      data: json.optional(),
+    }),
+  ),
   event("execution.paused", empty),
   event("execution.resumed", empty),
   event("execution.completed", z.looseObject({ lastNode: nodeId, responseNode: nodeId.optional() })),

@@ -37,7 +37,37 @@ async function madeElsewhere(...nodes: Parameters<typeof chain>[1]) {
 
 const { id, output, bundle } = await madeElsewhere(call, cut);
 const failed = await madeElsewhere(call, wait, stop, cut);
+const external = await ranElsewhere();
 const lines = bundle.trimEnd().split("\n");
+
+/** Bundles of executions that other programs ran elsewhere, with their state there: a created one, and a webhook's. */
+async function ranElsewhere() {
+  await using whole = await openWholeApp({ store: createMemoryStore({ instance: "elsewhere" }) });
+  const request = (path: string, body: object) => whole.app.request(path, post(body as never));
+  const report = async (executionId: string, work: object) => {
+    const events = [
+      { type: "started", totalSteps: 4 },
+      { type: "progress", completedSteps: 1, currentStep: "parse", data: { rows: 10 } },
+      { type: "progress", progress: 62.5 },
+      { type: "completed", result: { rows: 40, text: LARGE } },
+    ];
+    assert.is((await request(`/api/executions/${executionId}/events`, { ...work, events })).status, 200);
+  };
+  const created = await json(await request("/api/executions", { workflowId: "rows", input: { file: "a" } }));
+  await report(created.executionId, {});
+  const definition = chain("orders", []) as { nodes: { parameters: object }[] };
+  Object.assign(definition.nodes[0]!.parameters, { executor: "external" });
+  await whole.catalog.put("orders", definition);
+  const called = request("/webhook/orders", { n: 1 });
+  const { executions: [{ executionId, epoch }] } = await json(await request("/api/work/take", { waitSeconds: 60 }));
+  await report(executionId, { epoch });
+  assert.equal(await json(await called), { rows: 40, text: LARGE });
+  return await Promise.all([created.executionId, executionId].map(async (id: string) => ({
+    id,
+    state: await json(await whole.app.request(`/api/executions/${id}`)),
+    bundle: await (await whole.app.request(`/api/executions/${id}/export`)).text(),
+  })));
+}
 
 async function send(whole: WholeApp, body: string) {
   const response = await whole.app.request("/api/executions/import", { method: "POST", body });
@@ -109,6 +139,29 @@ for (const driver of drivers()) {
     assert.equal(await documents(), [80, 80, 5]);
     for await (const _ of rebuild({ ...store, workflows: whole.catalog }));
     assert.equal(await documents(), [80, 80, 5]);
+  });
+
+  test("what other programs ran and reported is taken too, and reads as it did where it ran", async () => {
+    for (const { id, state, bundle } of external) {
+      const taken = await send(whole, bundle);
+      assert.is(taken.status, 201, JSON.stringify(taken.body));
+      assert.equal(await json(await whole.app.request(`/api/executions/${id}`)), state);
+      assert.equal([state.status, state.progress], ["completed", 100]);
+      assert.equal((await json(await whole.app.request(`/api/executions/${id}/result`))).output, {
+        rows: 40,
+        text: LARGE,
+      });
+      const again = await (await whole.app.request(`/api/executions/${id}/export`)).text();
+      assert.equal(again.split("\n").slice(1), bundle.split("\n").slice(1));
+      const reported = bundle.split("\n").find((line) => line.includes('"percent":62.5'))!;
+      const then = await whole.app.request(`/api/executions/${id}?at=${JSON.parse(reported).id}`);
+      assert.is((await json(then)).progress, 62);
+      assert.is((await json(await whole.app.request(`/api/workflow-state/${id}`))).state.totalSteps, 4);
+      assert.ok((await json(await whole.app.request(`/api/executions/${id}/diff/${id}`))).same);
+    }
+    const [created] = external;
+    const replayed = await whole.app.request(`/api/executions/${created!.id}/replay`, post({}));
+    assert.is((await json(replayed)).code, "workflow_not_found");
   });
 
   test("a bundle with a bad line is refused with the line's number, and nothing of it is kept", async () => {
