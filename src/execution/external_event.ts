@@ -9,6 +9,8 @@ import type { ExecutionResult } from "./result.ts";
 
 /** The node under whose name the result stands in the log, so that it is read, compared and kept like any other's. */
 export const EXTERNAL_NODE = "external";
+/** The node under whose name the input of one stands that no webhook began: values are kept by the names of their nodes. */
+export const CREATED_NODE = "created";
 
 const name = z.string().regex(/^[\x21-\x7e]{1,128}$/, "Expected 1 to 128 printable ASCII characters");
 const steps = z.number().int().min(0).max(1_000_000);

@@ -127,7 +127,7 @@ function checkEvent(
   if (last !== undefined && compareEntryIds(event.id, last.id) <= 0) {
     throw bundleFault(line, "/id", `must come after ${last.id}`);
   }
-  // The result of an execution that another program ran may stand under the name of its trigger.
+  // Where an older log has a created execution, its input and its result stand under the same name.
   if (event.type === "execution.requested" && event.data.trigger !== EXTERNAL_NODE) completed.add(event.data.trigger);
   if (event.type === "node.completed") {
     const node = event.node!;

@@ -3,6 +3,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { uuidv7 } from "../../src/lib/uuidv7.ts";
 import { rebuild } from "../../src/feed/rebuild.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { createMemoryStore } from "../../src/storage/memory/store.ts";
@@ -53,7 +54,7 @@ async function ranElsewhere() {
     ];
     assert.is((await request(`/api/executions/${executionId}/events`, { ...work, events })).status, 200);
   };
-  const created = await json(await request("/api/executions", { workflowId: "rows", input: { file: "a" } }));
+  const created = await json(await request("/api/executions", { workflowId: "rows", input: { file: LARGE } }));
   await report(created.executionId, {});
   const definition = chain("orders", []) as { nodes: { parameters: object }[] };
   Object.assign(definition.nodes[0]!.parameters, { executor: "external" });
@@ -159,9 +160,14 @@ for (const driver of drivers()) {
       assert.is((await json(await whole.app.request(`/api/workflow-state/${id}`))).state.totalSteps, 4);
       assert.ok((await json(await whole.app.request(`/api/executions/${id}/diff/${id}`))).same);
     }
-    const [created] = external;
-    const replayed = await whole.app.request(`/api/executions/${created!.id}/replay`, post({}));
+    const created = external[0]!;
+    const replayed = await whole.app.request(`/api/executions/${created.id}/replay`, post({}));
     assert.is((await json(replayed)).code, "workflow_not_found");
+    const older = created.bundle.replaceAll(created.id, uuidv7()).replace(
+      '"trigger":"created"',
+      '"trigger":"external"',
+    );
+    assert.is((await send(whole, older)).status, 201);
   });
 
   test("a bundle with a bad line is refused with the line's number, and nothing of it is kept", async () => {

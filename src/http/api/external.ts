@@ -4,7 +4,7 @@
  */
 import type { Context, Hono } from "hono";
 import { z } from "zod";
-import { EXTERNAL_NODE } from "../../execution/external_event.ts";
+import { CREATED_NODE, EXTERNAL_NODE } from "../../execution/external_event.ts";
 import { WORKFLOW_ID } from "../../workflow/schema.ts";
 import { unknownWorkflow } from "../../workflow/unknown_workflow.ts";
 import { readChecked } from "../frame/checked_body.ts";
@@ -50,7 +50,7 @@ export async function createExternal(c: Context<AppEnv>, deps: AppDeps, bodies: 
   });
   const { executionId, replayed } = await submit({
     workflow,
-    trigger: EXTERNAL_NODE,
+    trigger: CREATED_NODE,
     input: value.input as never,
     external: { timeoutSeconds: value.timeoutSeconds },
     idempotency,
