@@ -18,10 +18,8 @@ import { UnavailableError } from "../../src/lib/errors.ts";
 import { WAIT_LIMIT_MS } from "../support/eventually.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 
-/** What a test may set of a store; only Redis has leases, a feed that is trimmed, and keys that it lets expire. */
-export type OpenOptions =
-  & Omit<StoreOptions, "instance">
-  & Pick<RedisStoreOptions, "leaseSeconds" | "feedKeptMs" | "archivedTtlSeconds">;
+/** What a test may set of a store; only Redis has leases, and a feed that is trimmed by time. */
+export type OpenOptions = Omit<StoreOptions, "instance"> & Pick<RedisStoreOptions, "leaseSeconds" | "feedKeptMs">;
 
 /** A driver under test. */
 export interface Driver {

@@ -15,8 +15,15 @@ const AHEAD_DAYS = 3;
 const MOST_AHEAD_DAYS = 366;
 /** How long a change of partitions waits for those who use the table, in milliseconds. */
 const LOCK_MS = 3000;
+/** How many hours' counts one statement drops. */
+const HOURS = 10_000;
 /** The lock under which partitions change, and migrations run. */
 export const SCHEMA_LOCK = 0x6d696c6c;
+
+const DROP_HOURS = `
+  DELETE FROM millrace.hourly WHERE (workflow_id, hour) IN (
+    SELECT workflow_id, hour FROM millrace.hourly WHERE hour < to_timestamp($1::bigint / 1000.0) LIMIT ${HOURS}
+  )`;
 
 /** The day of an execution, counted from 1970-01-01. */
 export function dayOf(executionId: string): number {
@@ -28,6 +35,8 @@ export class Partitions {
   readonly #historyDays: number;
   readonly #now: () => number;
   readonly #made = new Set<number>();
+  /** The first day whose hours are kept, as of the last time that others were dropped. */
+  #hoursFrom: number | undefined;
 
   constructor(options: { historyDays: number; now: () => number }) {
     this.#historyDays = options.historyDays;
@@ -76,10 +85,11 @@ export class Partitions {
     for (const day of missing) this.#made.add(day);
   }
 
-  /** Makes the next days' partitions, and drops those of days that are no longer kept. */
+  /** Makes the next days' partitions, and drops those of days that are no longer kept, and their hourly counts. */
   async maintain(client: Client): Promise<void> {
     const today = Math.floor(this.#now() / DAY_MS);
     await this.provide(client, Array.from({ length: AHEAD_DAYS + 2 }, (_, i) => today - 1 + i));
+    await this.#dropHours(client, today - this.#historyDays);
     const { rows } = await client.query<{ name: string }>(
       `SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
        WHERE i.inhparent = ANY ($1::regclass[])`,
@@ -98,6 +108,14 @@ export class Partitions {
         await client.query("RESET lock_timeout");
       }
     }
+  }
+
+  /** Drops the counts of hours before a day: once for each day, since they are looked for among all. */
+  async #dropHours(client: Client, day: number): Promise<void> {
+    if (this.#hoursFrom === day) return;
+    let dropped: number | null;
+    do ({ rowCount: dropped } = await client.query(DROP_HOURS, [day * DAY_MS])); while (dropped === HOURS);
+    this.#hoursFrom = day;
   }
 }
 

@@ -11,7 +11,7 @@ import { openArchive } from "../../../src/storage/postgres/archive.ts";
 import { eventually, WAIT_LIMIT_MS } from "../../support/eventually.ts";
 import { openDatabase } from "../../support/postgres.ts";
 import { watchSignals } from "../../support/watched_signals.ts";
-import { chunkOf, eventsOf, put, sampleOf } from "./samples.ts";
+import { chunkOf, eventsOf, put, type Sample, sampleOf } from "./samples.ts";
 
 const database = await openDatabase();
 const test = suite(`Archive in PostgreSQL${database.skipped}`);
@@ -149,6 +149,26 @@ databaseTest("partitions are made for days that are kept, and dropped when these
   );
   const last = new Date(now + 5 * DAY_MS).toISOString().slice(0, 10).replaceAll("-", "");
   assert.is(ahead.at(-1)!.name, `executions_${last}`);
+});
+
+databaseTest("hourly counts are dropped with the days that are no longer kept", async () => {
+  const now = Date.now();
+  const [old, young] = [5, 1].map((days) => sampleOf({ workflowId: "hours", requestedAt: now - days * DAY_MS }));
+  const hours = async () => {
+    const rows = await database.query<{ ms: string }>(
+      "SELECT extract(epoch FROM hour) * 1000 AS ms FROM millrace.hourly WHERE workflow_id = 'hours' ORDER BY hour",
+    );
+    return rows.map(({ ms }) => Number(ms));
+  };
+  const hourOf = (sample: Sample) => sample.execution.endedAt - sample.execution.endedAt % 3_600_000;
+  {
+    await using archive = await open({ historyDays: 6 });
+    await put(archive, [old!, young!]);
+    assert.equal(await hours(), [hourOf(old!), hourOf(young!)]);
+  }
+  await using _later = await open({ historyDays: 6, now: () => now + 2 * DAY_MS });
+  await eventually(async () => (await hours()).length === 1, "the old ones are dropped");
+  assert.equal(await hours(), [hourOf(young!)]);
 });
 
 databaseTest("workflow() gives the versions that were stored", async () => {
