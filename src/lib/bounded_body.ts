@@ -7,13 +7,15 @@
  * ```
  */
 
-/** The size at which the buffer begins, in bytes. */
+/** The size at which the buffer begins, in bytes, at most. */
 const BEGINNING_BYTES = 65_536;
 
 /** What {@linkcode readBounded} takes. */
 export interface BoundedReadOptions {
   /** The largest body, in bytes. */
   readonly limitBytes: number;
+  /** How many bytes are said to come; unknown by default. */
+  readonly expectedBytes?: number | undefined;
   /** Makes the error for a larger one. */
   readonly tooLarge: () => Error;
   /** Ends the read; its reason is thrown. */
@@ -27,10 +29,10 @@ export async function readBounded(
   body: ReadableStream<Uint8Array> | null,
   options: BoundedReadOptions,
 ): Promise<Uint8Array> {
-  const { limitBytes, tooLarge, signal, onPart } = options;
+  const { limitBytes, expectedBytes = BEGINNING_BYTES, tooLarge, signal, onPart } = options;
   if (body === null) return new Uint8Array();
   // One buffer that grows: each of a million parts of a byte would cost a hundred as an object.
-  let bytes = new Uint8Array(Math.min(BEGINNING_BYTES, limitBytes));
+  let bytes = new Uint8Array(Math.min(expectedBytes, BEGINNING_BYTES, limitBytes));
   let length = 0;
   const reader = body.getReader();
   // Not awaited: what does not come may not answer this either.

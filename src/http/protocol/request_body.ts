@@ -35,7 +35,7 @@ export function bodyLimits(
   return { limitBytes: bodyLimitBytes, limitValues: bodyLimitValues, stallMs: bodyStallSeconds * 1000 };
 }
 
-/** A body of at most this many declared bytes is read in one piece, and must be complete within `stallMs`. */
+/** A body of at most this many declared bytes may be there with the head. */
 const SMALL_BYTES = 65_536;
 /** A body that brings fewer bytes within `stallMs`, and does not end, gets `body_timeout`. */
 const PROGRESS_BYTES = 1_024;
@@ -68,19 +68,23 @@ export async function readBytes(
   if (declared === 0) return EMPTY;
   if (declared > limitBytes) throw tooLarge(limitBytes);
   try {
-    if (declared > 0 && declared <= SMALL_BYTES) {
-      share.add(declared);
-      if (take !== undefined) {
-        // What has come with the head is there after a turn.
-        await undefined;
-        const taken = take(declared);
-        if (taken !== undefined) return taken;
+    if (take !== undefined && declared <= SMALL_BYTES) {
+      // What has come with the head is there after a turn.
+      await undefined;
+      const taken = take(declared);
+      if (taken !== undefined) {
+        share.add(declared);
+        return taken;
       }
+    }
+    if (declared <= PROGRESS_BYTES) {
+      // In one piece, which is cheaper: it ends within the time, or has brought too little.
+      share.add(declared);
       const bytes = new Uint8Array(await within(request.arrayBuffer(), stallMs));
       if (bytes.length > limitBytes) throw tooLarge(limitBytes);
       return bytes;
     }
-    return await readStream(request.body, options);
+    return await readStream(request.body, { ...options, declared });
   } catch (error) {
     if (error instanceof MillraceError) throw error;
     throw new MillraceError("malformed_body", "The body ended before it was complete", { cause: error });
@@ -90,9 +94,9 @@ export async function readBytes(
 /** Reserves bytes as they arrive, so that a declared length that never arrives takes no share of the budget. */
 async function readStream(
   stream: ReadableStream<Uint8Array> | null,
-  options: Pick<BodyLimits, "limitBytes" | "stallMs"> & { share: BodyShare },
+  options: Pick<BodyLimits, "limitBytes" | "stallMs"> & { share: BodyShare; declared: number },
 ): Promise<Uint8Array> {
-  const { limitBytes, stallMs, share } = options;
+  const { limitBytes, stallMs, share, declared } = options;
   const stall = new AbortController();
   let length = 0;
   let seen = 0;
@@ -103,6 +107,7 @@ async function readStream(
   try {
     return await readBounded(stream, {
       limitBytes,
+      expectedBytes: declared > 0 ? declared : undefined,
       tooLarge: () => tooLarge(limitBytes),
       signal: stall.signal,
       onPart: (bytes) => {
