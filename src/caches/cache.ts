@@ -13,7 +13,7 @@
 import type { CacheStore, FoundResponse } from "./cache_store.ts";
 import { freshnessOf, type StoringOptions, usabilityOf } from "./freshness.ts";
 import { checkResponse, matchesRequest, mayBeStored, refuseDuplicates, toLookedFor, toStorable } from "./requests.ts";
-import { storedUrl, tooLarge, toRequest, toResponse, toStored } from "./stored_response.ts";
+import { notCached, storedUrl, toRequest, toResponse, toStored } from "./stored_response.ts";
 
 /** The longest that a response is kept, in milliseconds: 30 days. */
 const MAX_TTL_MS = 30 * 86_400_000;
@@ -126,7 +126,7 @@ export class WebCache implements Cache {
    * shared cache must not store (RFC 9111, section 3) is read and dropped.
    *
    * @throws {TypeError} for a request that is no GET over HTTP, a partial response (206), `Vary: *`, and a used body
-   * @throws a `QuotaExceededError` (`DOMException`) when it is too large
+   * @throws a `QuotaExceededError` (`DOMException`) when it is too large, or Redis too full
    */
   async put(input: RequestInfo | URL, response: Response): Promise<void> {
     const request = toStorable(input);
@@ -228,7 +228,7 @@ export class WebCache implements Cache {
     try {
       for (let next = await reader.read(); !next.done; next = await reader.read()) {
         bytes += next.value.length;
-        if (bytes > maxBodyBytes) throw tooLarge(`its body has more than ${maxBodyBytes} bytes`);
+        if (bytes > maxBodyBytes) throw notCached(`its body has more than ${maxBodyBytes} bytes`);
         yield next.value;
       }
     } finally {

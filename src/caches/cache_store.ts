@@ -51,7 +51,10 @@ export interface CacheDay extends CacheCounts {
   readonly day: string;
 }
 
-/** Stores caches. A name is any string. Past its limit of bytes a cache drops the responses that were stored first. */
+/**
+ * Stores caches. A name is any string. Past its limit of bytes a cache drops the responses that were stored first, and
+ * past 50 under one URL the first of these: who calls chooses what they vary by.
+ */
 export interface CacheStore {
   /** Creates a cache unless it exists. */
   open(name: string): Promise<void>;
@@ -68,6 +71,7 @@ export interface CacheStore {
    * Stores a response after its body has been read to the end. When reading fails, nothing changes.
    *
    * @param response everything but its `bytes`, which are counted while the body is read
+   * @throws a `QuotaExceededError` (`DOMException`) where the room that is left is for executions; nothing changes then
    */
   put(
     name: string,

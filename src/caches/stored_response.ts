@@ -26,7 +26,7 @@ export async function toStored(
   // `keys()` must not show the credentials of those who asked.
   const requestHeaders = [...request.headers].filter(([name]) => !isCredentialHeader(name));
   const size = [...headers, ...requestHeaders].reduce((sum, [name, value]) => sum + name.length + value.length, 0);
-  if (size > MAX_HEADER_BYTES) throw tooLarge(`its fields have more than ${MAX_HEADER_BYTES} bytes`);
+  if (size > MAX_HEADER_BYTES) throw notCached(`its fields have more than ${MAX_HEADER_BYTES} bytes`);
   return {
     id: crypto.randomUUID(),
     url: storedUrl(request),
@@ -54,7 +54,7 @@ export function toRequest({ url, requestHeaders }: StoredResponse): Request {
   return new Request(url, { headers: requestHeaders as [string, string][] });
 }
 
-/** The error for a response that is too large to be stored. */
-export function tooLarge(why: string): DOMException {
+/** The error for a response for which there is no room. */
+export function notCached(why: string): DOMException {
   return new DOMException(`The response is not cached: ${why}`, "QuotaExceededError");
 }

@@ -45,6 +45,9 @@ export const STORE_DEFAULTS = {
   auditLimit: 10_000,
 } as const satisfies Required<Omit<StoreOptions, "instance" | "archivedTtlSeconds">>;
 
+/** The most responses that a cache keeps under one URL; what was stored first goes first. */
+export const MOST_VARIANTS = 50;
+
 /** The error of an execution that ended one worker after the other. */
 export function endedWorkers(deliveries: number): { code: string; message: string } {
   return { code: "dead_letter", message: `The execution ended ${deliveries} workers without progress` };

@@ -70,6 +70,19 @@ for (const driver of drivers()) {
     assert.equal(urls(await rig.cache.keys()), [A]);
   });
 
+  test("put() keeps fifty responses under one URL, and lets go first what was stored first", async () => {
+    const asked = (n: number) => new Request(A, { headers: { "x-n": String(n) } });
+    await rig.cache.put(`${A}?other`, new Response("other"));
+    for (let n = 0; n < 60; n++) {
+      await rig.cache.put(asked(n), new Response(n % 2 === 0 ? null : `${n}`, { headers: { vary: "x-n" } }));
+    }
+    const left = await rig.cache.keys(A, { ignoreVary: true });
+    assert.equal(left.map(({ headers }) => Number(headers.get("x-n"))), Array.from({ length: 50 }, (_, n) => 10 + n));
+    assert.is(await rig.cache.match(asked(9)), undefined);
+    assert.is(await text(asked(11)), "11");
+    assert.is(await text(`${A}?other`), "other");
+  });
+
   test("put() refuses what is no Response, no GET and no HTTP", async () => {
     for (const wrong of ["text", null, undefined, {}]) {
       assert.is(await refused(rig.cache.put(A, wrong as unknown as Response)), "TypeError");

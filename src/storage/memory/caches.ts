@@ -1,8 +1,10 @@
 /**
- * Caches in memory: those of one process.
+ * Caches in memory: those of one process. Each has a limit of bytes, and so have all of them together: past either, what
+ * was stored first goes first.
  */
 import { processClock } from "../../lib/clock.ts";
 import type { CacheDay, CacheStore, FoundResponse, PutOptions, StoredResponse } from "../../caches/cache_store.ts";
+import { MOST_VARIANTS } from "../store_rules.ts";
 
 /** How many caches there may be; what has not been opened for longest goes. */
 const MAX_CACHES = 1000;
@@ -19,11 +21,51 @@ interface Kept {
   readonly size: number;
 }
 
+/** How much there may be, in bytes. */
+interface Limits {
+  readonly limitBytes: number;
+  /** Of all caches together. */
+  readonly totalBytes: number;
+}
+
+/** What all caches keep, in the order in which it was stored. */
+class AllResponses {
+  readonly limits: Limits;
+  readonly #caches = new Map<Kept, KeptResponses>();
+  #size = 0;
+
+  constructor(limits: Limits) {
+    this.limits = limits;
+  }
+
+  add(kept: Kept, cache: KeptResponses): void {
+    this.#caches.set(kept, cache);
+    this.#size += kept.size;
+  }
+
+  /** Lets the oldest go, from whatever cache, until the others fit. */
+  bound(): void {
+    for (const [oldest, cache] of this.#caches) {
+      if (this.#size <= this.limits.totalBytes) return;
+      cache.delete(oldest.response.id);
+    }
+  }
+
+  gone(kept: Kept): void {
+    if (this.#caches.delete(kept)) this.#size -= kept.size;
+  }
+}
+
 /** What is kept of one cache, in the order in which it was stored. */
 class KeptResponses {
+  readonly #all: AllResponses;
   readonly #byId = new Map<string, Kept>();
   readonly #byUrl = new Map<string, Set<string>>();
   #size = 0;
+
+  constructor(all: AllResponses) {
+    this.#all = all;
+  }
 
   /** The unexpired responses of one URL, or of all. */
   *current(url?: string): Iterable<Kept> {
@@ -35,16 +77,23 @@ class KeptResponses {
     }
   }
 
-  add(kept: Kept, limitBytes: number): void {
+  add(kept: Kept): void {
     const { id, url } = kept.response;
     this.#byId.set(id, kept);
     const ids = this.#byUrl.get(url) ?? new Set();
     this.#byUrl.set(url, ids.add(id));
     this.#size += kept.size;
+    this.#all.add(kept, this);
+    if (ids.size > MOST_VARIANTS) this.delete(ids.values().next().value!);
     for (const oldest of this.#byId.keys()) {
-      if (this.#size <= limitBytes) return;
+      if (this.#size <= this.#all.limits.limitBytes) break;
       this.delete(oldest);
     }
+    this.#all.bound();
+  }
+
+  clear(): void {
+    for (const id of [...this.#byId.keys()]) this.delete(id);
   }
 
   delete(id: string): boolean {
@@ -53,6 +102,7 @@ class KeptResponses {
     const { url } = kept.response;
     this.#byId.delete(id);
     this.#size -= kept.size;
+    this.#all.gone(kept);
     const ids = this.#byUrl.get(url)!;
     ids.delete(id);
     if (ids.size === 0) this.#byUrl.delete(url);
@@ -65,16 +115,15 @@ export class MemoryCaches implements CacheStore {
   readonly #caches = new Map<string, KeptResponses>();
   readonly #claims = new Map<string, number>();
   readonly #days = new Map<string, Map<string, CacheDay>>();
-  readonly #limitBytes: number;
+  readonly #all: AllResponses;
 
-  /** @param options.limitBytes of each cache */
-  constructor({ limitBytes }: { limitBytes: number }) {
-    this.#limitBytes = limitBytes;
+  constructor(limits: Limits) {
+    this.#all = new AllResponses(limits);
   }
 
   open(name: string): Promise<void> {
-    if (!this.#caches.has(name)) this.#caches.set(name, new KeptResponses());
-    if (this.#caches.size > MAX_CACHES) this.#caches.delete(this.#caches.keys().next().value!);
+    if (!this.#caches.has(name)) this.#caches.set(name, new KeptResponses(this.#all));
+    if (this.#caches.size > MAX_CACHES) this.#drop(this.#caches.keys().next().value!);
     return Promise.resolve();
   }
 
@@ -83,7 +132,7 @@ export class MemoryCaches implements CacheStore {
   }
 
   drop(name: string): Promise<boolean> {
-    return Promise.resolve(this.#caches.delete(name));
+    return Promise.resolve(this.#drop(name));
   }
 
   names(): Promise<string[]> {
@@ -118,7 +167,7 @@ export class MemoryCaches implements CacheStore {
       bytes: body === null ? null : chunks,
       until: processClock.now() + ttlMs,
       size: bytes + JSON.stringify(response).length,
-    }, this.#limitBytes);
+    });
   }
 
   remove(name: string, responses: readonly Pick<StoredResponse, "id" | "url">[]): Promise<number> {
@@ -155,6 +204,11 @@ export class MemoryCaches implements CacheStore {
 
   counts(days: readonly string[]): Promise<CacheDay[]> {
     return Promise.resolve(days.flatMap((day) => [...this.#days.get(day)?.values() ?? []]));
+  }
+
+  #drop(name: string): boolean {
+    this.#caches.get(name)?.clear();
+    return this.#caches.delete(name);
   }
 }
 

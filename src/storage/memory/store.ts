@@ -79,7 +79,7 @@ export function createMemoryStore(options: MemoryStoreOptions): MemoryStore {
     rateLimits: new MemoryRateLimits(),
     imports: new MemoryImports(state),
     locks,
-    caches: new MemoryCaches({ limitBytes: bounds.cacheLimitBytes }),
+    caches: new MemoryCaches({ limitBytes: bounds.cacheLimitBytes, totalBytes: retentionBytes / 4 }),
     sessions: new MemorySessionStore({ budget }),
     mailboxes,
     designer: new MemorySessionStore({ budget, followed: { mailboxes, box: "designer" } }),

@@ -10,6 +10,15 @@ const PIECE_BYTES = 262_144;
 /** How long a body may take from one piece to the next while it is written, in milliseconds. */
 const WRITING_MS = 60_000;
 
+/** Where a body is written, and by what leave. */
+export interface BodyWriting {
+  readonly connection: RedisConnection;
+  /** A name that nobody knows yet. */
+  readonly key: string;
+  /** Called with the bytes that come next, before they are written. Throws when there is no room for them. */
+  readonly makeRoom: (bytes: number) => void;
+}
+
 /** A body that was written, or is small. */
 export interface WrittenBody {
   readonly bytes: number;
@@ -22,9 +31,8 @@ export interface WrittenBody {
  * expires.
  */
 export async function writeBody(
-  connection: RedisConnection,
-  key: string,
   body: AsyncIterable<Uint8Array>,
+  { connection, key, makeRoom }: BodyWriting,
 ): Promise<WrittenBody> {
   let pending: Uint8Array[] = [];
   let waiting = 0;
@@ -43,6 +51,7 @@ export async function writeBody(
   };
   try {
     for await (const chunk of body) {
+      makeRoom(chunk.length);
       pending.push(chunk);
       waiting += chunk.length;
       if (waiting >= PIECE_BYTES) await flush();

@@ -14,9 +14,12 @@ import type {
   PutOptions,
   StoredResponse,
 } from "../../caches/cache_store.ts";
+import { notCached } from "../../caches/stored_response.ts";
 import type { Clock } from "../../lib/clock.ts";
+import { MOST_VARIANTS } from "../store_rules.ts";
 import { readBody, streamOf, writeBody } from "./cached_body.ts";
 import type { RedisConnection, Reply } from "./connection/connection.ts";
+import type { MemoryWatch } from "./connection/memory_watch.ts";
 import type { Keys } from "./keys.ts";
 import { cacheClaim, cacheDay, cacheKeys, cacheNames } from "./cache_keys.ts";
 import { countCached } from "./scripts/count_cached.ts";
@@ -40,6 +43,8 @@ export interface RedisCachesOptions {
   readonly connection: RedisConnection;
   /** The store's clock. */
   readonly clock: Clock;
+  /** Keeps the room that executions need from being filled by answers that could be had anew. */
+  readonly memory: MemoryWatch;
   /** The most bytes of one cache. */
   readonly limitBytes: number;
 }
@@ -120,7 +125,9 @@ export class RedisCaches implements CacheStore {
     const { keys, connection, clock, limitBytes } = this.#options;
     const cache = cacheKeys(keys, name);
     const digest = digestOf(response.url);
-    const written = body === null ? undefined : await writeBody(connection, cache.body + response.id, body);
+    const makeRoom = (bytes: number) => this.#makeRoom(bytes);
+    const key = cache.body + response.id;
+    const written = body === null ? undefined : await writeBody(body, { connection, key, makeRoom });
     const kept: Kept = {
       ...response,
       bytes: written?.bytes ?? null,
@@ -128,6 +135,7 @@ export class RedisCaches implements CacheStore {
       ...(written?.inline === undefined && written !== undefined && { apart: true }),
     };
     const text = JSON.stringify(kept);
+    makeRoom(text.length);
     await this.open(name);
     await putCached(connection, {
       keys: cache,
@@ -138,6 +146,7 @@ export class RedisCaches implements CacheStore {
       size: text.length + (written?.bytes ?? 0),
       ttlMs,
       limitBytes,
+      variants: MOST_VARIANTS,
     });
   }
 
@@ -181,6 +190,13 @@ export class RedisCaches implements CacheStore {
       return [...byCache].map(([cache, counts]): CacheDay => ({ ...NONE, ...counts, cache, day }));
     }));
     return found.flat();
+  }
+
+  /** Counts what is written. */
+  #makeRoom(bytes: number): void {
+    const { memory } = this.#options;
+    if (!memory.hasRoomFor(bytes, { spare: true })) throw notCached("Redis has no room for it at the moment");
+    memory.count(bytes);
   }
 
   #found(name: string, { apart = false, ...response }: Omit<Kept, "until">, inline?: Uint8Array): FoundResponse {

@@ -188,7 +188,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
       rateLimits: new RedisRateLimits({ keys, commands, memory }),
       imports: new RedisImports({ keys, connection: reads, memory }),
       locks,
-      caches: new RedisCaches({ keys, connection: reads, clock, limitBytes: cacheLimitBytes }),
+      caches: new RedisCaches({ keys, connection: reads, clock, memory, limitBytes: cacheLimitBytes }),
       ...sessions,
       schedules: new RedisSchedules({ keys, commands }),
       audit: new RedisAudit({ keys, commands, limit: bounds.auditLimit }),

@@ -6,6 +6,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { Caches } from "../../../src/caches/caches.ts";
 import { createSubmit } from "../../../src/execution/submit.ts";
 import { createApp } from "../../../src/http/app.ts";
 import { loadConfig } from "../../../src/config/config.ts";
@@ -117,6 +118,42 @@ test("a workflow whose output does not fit fails with storage_full, and its call
   const { status, code } = await pending;
   assert.equal([status, code], [500, "execution_failed"]);
   await eventually(async () => (await site.control.send<number>(["XLEN", "mr:{0}:work"])) === 0, "it ended");
+});
+
+test("past three fifths caches keep nothing more and answer from the call, while new work is taken as ever", async () => {
+  await using redis = await startFaultyRedis();
+  await using site = await openSite(redis.url);
+  const { store, control, errors } = site;
+  const onError = (error: unknown) => void errors.push(error);
+  const caches = new Caches({ store: store.caches, now: () => store.clock.now(), onError });
+  const cache = await caches.open("pages");
+  const put = (path: string, body: BodyInit) =>
+    cache.put(`http://a.test/${path}`, new Response(body)).then(() => "kept", (error) => error.name);
+  await control.send(["SETRANGE", "ballast", String(20 * MB), "x"]);
+  await site.limit(await used(control));
+  // At a half there is room for what is small. Of what begins to fill the rest nothing stays.
+  assert.is(await put("small", "small"), "kept");
+  let left = 60;
+  const large = new ReadableStream({
+    pull: (controller) => left-- > 0 ? controller.enqueue(new Uint8Array(100_000)) : controller.close(),
+  });
+  assert.is(await put("large", large), "QuotaExceededError");
+  assert.ok(left > 0, "it is not read to its end");
+  assert.equal(await control.send(["KEYS", "*cache-body*"]), []);
+  await site.limit(Math.floor(await used(control) * 3 / 7));
+  assert.is(await put("another", "another"), "QuotaExceededError");
+  const request = new Request("http://a.test/called");
+  const load = () => Promise.resolve(new Response("called"));
+  const { response } = await caches.respond("pages", { request, load, defaultLifetime: 60 });
+  assert.is(await response.text(), "called");
+  await eventually(() => errors.length > 0, "it is reported");
+  assert.is((errors[0] as Error).name, "QuotaExceededError");
+  assert.equal((await cache.keys()).map(({ url }) => url), ["http://a.test/small"]);
+  assert.is(await (await cache.match("http://a.test/small"))!.text(), "small");
+  assert.is(store.ready().ready, true);
+  assert.is((await site.post("echo", "x".repeat(1000))).status, 200);
+  await site.limit(1000 * MB);
+  assert.is(await put("another", "another"), "kept");
 });
 
 test.run();

@@ -3,6 +3,7 @@
  *
  * Invariants:
  * 1. Nothing new is begun once {@linkcode SHARE} of `maxmemory` is used: the rest is for what runs, so that it can end.
+ *    What can do without keeps nothing past {@linkcode SPARE_SHARE}: it never takes the room of what is begun.
  * 2. What is sent counts at once; it is known to be in the server's own number when that was asked for afterwards, over
  *    the same connection.
  * 3. Without `maxmemory`, or where it may not be asked for, there is always room.
@@ -18,6 +19,8 @@ import type { RedisConnection } from "./connection.ts";
 
 /** The share of `maxmemory` that new work may fill. */
 const SHARE = 0.8;
+/** The share that may be filled by what only saves work, such as kept answers. */
+const SPARE_SHARE = 0.6;
 /** What a byte takes: allocations are rounded up, by a quarter at most (jemalloc's size classes). */
 const ROUNDED_UP = 1.25;
 /** How often the server is asked, in milliseconds. */
@@ -40,9 +43,10 @@ export class MemoryWatch {
     options.connection.onReady(() => this.look());
   }
 
-  /** Whether so many bytes more would leave the share for what runs. */
-  hasRoomFor(bytes: number): boolean {
-    return this.#used + ROUNDED_UP * (this.#sent - this.#known + bytes) <= SHARE * this.#limit;
+  /** Whether so many bytes more would leave the share for what runs; `spare`: and that for new work too. */
+  hasRoomFor(bytes: number, { spare = false }: { spare?: boolean } = {}): boolean {
+    const share = spare ? SPARE_SHARE : SHARE;
+    return this.#used + ROUNDED_UP * (this.#sent - this.#known + bytes) <= share * this.#limit;
   }
 
   /** Counts what is about to be sent over the connection. */
