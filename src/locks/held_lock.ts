@@ -12,7 +12,10 @@
 import { LONGEST_DELAY_MS } from "../lib/delay.ts";
 import type { Grant, LockMode, LockStore } from "./lock_store.ts";
 
-/** A lock that is held (the `Lock` of the Web Locks API, with a fence and a signal). */
+/**
+ * A lock that is held (the `Lock` of the Web Locks API, with a fence and a signal). Disposing of it releases it and never
+ * rejects, so that what was done under the lock counts: a release that fails is left to the end of the lease.
+ */
 export interface Lock extends AsyncDisposable {
   readonly name: string;
   readonly mode: LockMode;
@@ -20,7 +23,11 @@ export interface Lock extends AsyncDisposable {
   readonly fence: number;
   /** Aborts when the lock is lost: work under the lock must stop. */
   readonly signal: AbortSignal;
-  /** Releases the lock; false when it had been lost before. A second call does nothing. */
+  /**
+   * Releases the lock; false when it had been lost before. A second call does nothing.
+   *
+   * @throws {MillraceError} `unavailable`: then it ends with its lease
+   */
   release(): Promise<boolean>;
 }
 
@@ -38,6 +45,8 @@ export interface HeldLockOptions {
   readonly grant: Grant;
   /** Called once, when the lock is released or lost. */
   readonly onEnd: () => void;
+  /** Called with the error of a release that fails when the lock is disposed of. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** A lease is renewed this many times in its duration; a failed renewal is tried again after 1/`RETRIES` of it. */
@@ -74,8 +83,8 @@ export class HeldLock implements Lock {
     return this.#released ??= this.#release();
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.release().then(() => {});
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release().catch(this.#options.onError);
   }
 
   /** Marks the lock as lost and aborts the signal. */

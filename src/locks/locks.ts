@@ -58,23 +58,31 @@ export interface LocksOptions {
   readonly store: LockStore;
   /** Owner of the locks that are requested here, as others see it. */
   readonly clientId: string;
+  /**
+   * Called with the error of a release that fails after what was done under the lock: it ends with its lease. Default
+   * nobody.
+   */
+  readonly onError?: (error: unknown) => void;
 }
 
 /** Named locks (the `LockManager` of the Web Locks API). */
 export class Locks {
   readonly #store: LockStore;
   readonly #clientId: string;
+  readonly #onError: (error: unknown) => void;
   /** Locks held by this instance, by token. */
   readonly #held = new Map<string, HeldLock>();
 
-  constructor({ store, clientId }: LocksOptions) {
+  constructor({ store, clientId, onError = () => {} }: LocksOptions) {
     this.#store = store;
     this.#clientId = clientId;
+    this.#onError = onError;
     store.onLost((token) => this.#held.get(token)?.lose("it was stolen"));
   }
 
   /**
-   * Runs `callback` while the lock is held, and releases the lock when the callback has ended or failed.
+   * Runs `callback` while the lock is held, and releases the lock when the callback has ended or failed. What it came to
+   * counts, though the release fails: then the lock ends with its lease.
    *
    * @returns what the callback returns
    * @throws the callback's error; an `AbortError` when the lock is lost while it runs (`lock.signal` aborts too); the
@@ -92,13 +100,9 @@ export class Locks {
     options: LockOptions | LockCallback<Lock, T>,
     callback: LockCallback<Lock, T> | LockCallback<Lock | null, T> = options as LockCallback<Lock, T>,
   ): Promise<T> {
-    const lock = await this.#take(name, typeof options === "function" ? {} : options);
+    await using lock = await this.#take(name, typeof options === "function" ? {} : options);
     if (lock === undefined) return await (callback as LockCallback<Lock | null, T>)(null);
-    try {
-      return await unlessAborted(lock.signal, async () => await (callback as LockCallback<Lock, T>)(lock));
-    } finally {
-      await lock.release();
-    }
+    return await unlessAborted(lock.signal, async () => await (callback as LockCallback<Lock, T>)(lock));
   }
 
   /**
@@ -131,7 +135,7 @@ export class Locks {
     }
     const { token } = grant;
     const onEnd = () => void this.#held.delete(token);
-    const lock = new HeldLock({ store: this.#store, name, mode, ttlMs, grant, onEnd });
+    const lock = new HeldLock({ store: this.#store, name, mode, ttlMs, grant, onEnd, onError: this.#onError });
     this.#held.set(token, lock);
     return lock;
   }

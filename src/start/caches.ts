@@ -21,7 +21,11 @@ export function openWings(
   const { store, instance, metrics, logger } = parts;
   const now = () => store.clock.now();
   const onError = (error: unknown) => logger.warn({ error }, "cache");
-  const locks = new Locks({ store: store.locks, clientId: instance });
+  const locks = new Locks({
+    store: store.locks,
+    clientId: instance,
+    onError: (error) => logger.warn({ error }, "lock not released: it ends with its lease"),
+  });
   const counter = new CacheCounter({ store: store.caches, now, onError });
   const caches = new Caches({
     store: store.caches,

@@ -46,6 +46,28 @@ test("request() releases the lock and throws on when the callback throws", async
   assert.is(await locks.request("a", { ifAvailable: true }, (lock) => lock?.mode), "exclusive");
 });
 
+test("what a callback came to counts though the release fails; onError is told of that, and release() rejects", async () => {
+  const away = new UnavailableError("away");
+  class Away extends MemoryLocks {
+    override release(): Promise<boolean> {
+      return Promise.reject(away);
+    }
+  }
+  const told: unknown[] = [];
+  const locks = new Locks({ store: new Away(), clientId: "test", onError: (error) => told.push(error) });
+  assert.is(await locks.request("a", () => 7), 7);
+  assert.is((await thrown(locks.request("b", () => Promise.reject(new Error("no"))))).message, "no");
+  let kept: Lock;
+  {
+    await using lock = await locks.acquire("c");
+    kept = lock;
+  }
+  assert.equal(told, [away, away, away]);
+  assert.is(await thrown(kept.release()), away);
+  // Nobody has to listen.
+  assert.is(await new Locks({ store: new Away(), clientId: "test" }).request("a", () => 7), 7);
+});
+
 test("request() with ifAvailable gives null instead of waiting", async () => {
   const { locks } = open();
   await locks.request("a", async () => {

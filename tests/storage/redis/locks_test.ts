@@ -3,7 +3,10 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { TerminalError, UnavailableError } from "../../../src/lib/errors.ts";
 import type { Grant, LockRequest } from "../../../src/locks/lock_store.ts";
+import { Locks } from "../../../src/locks/locks.ts";
+import { createRunLocked } from "../../../src/nodes/run_locked.ts";
 import { RedisConnection } from "../../../src/storage/redis/connection/connection.ts";
 import { Keys } from "../../../src/storage/redis/keys.ts";
 import { lockIndex, lockKeys, lockWakes } from "../../../src/storage/redis/lock_keys.ts";
@@ -12,6 +15,7 @@ import { openRedisStore } from "../../../src/storage/redis/store.ts";
 import type { Store } from "../../../src/storage/store.ts";
 import { eventually } from "../../support/eventually.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../../support/redis.ts";
+import { startProxy } from "../../support/tcp_proxy.ts";
 
 const NAME = "nightly";
 const { url } = redisVariants()[0]!;
@@ -139,6 +143,46 @@ test("waiters outlive a lost link", async () => {
   for (const [, id] of links.map((line) => /^id=(\d+)/.exec(line)!)) await commands.send(["CLIENT", "KILL", "ID", id!]);
   await eventually(async () => await store.locks.release(NAME, held.token).catch(() => false), "the release");
   assert.ok((await waiting)!.fence > held.fence);
+});
+
+test("what was done under a lock counts though Redis is away at its release, which is left to the end of the lease", async () => {
+  await using proxy = await startProxy(Number(new URL(url).port));
+  await using behind = await openRedisStore({ url: proxy.url, prefix, instance: `behind-${prefix}` });
+  const told: unknown[] = [];
+  const locks = new Locks({ store: behind.locks, clientId: "behind", onError: (error) => told.push(error) });
+  const away = () => {
+    proxy.newLinks("refused");
+    proxy.cut();
+  };
+  const back = async () => {
+    proxy.newLinks("work");
+    await eventually(() => behind.ready().ready, "Redis is back");
+  };
+  const thrown = (work: Promise<unknown>) => work.then(() => undefined, (error) => error);
+  const options = { ttlMs: 60_000, waitMs: 60_000, signal: new AbortController().signal };
+  const runLocked = createRunLocked(locks);
+  const refused = new TerminalError("refused", "It was refused");
+  const waysOf = (work: () => Promise<string>) => [
+    () => locks.request(crypto.randomUUID(), options, work),
+    () => runLocked(crypto.randomUUID(), options, work),
+  ];
+  for (const way of waysOf(() => (away(), Promise.resolve("done")))) {
+    assert.is(await way(), "done");
+    await back();
+  }
+  for (const way of waysOf(() => (away(), Promise.reject(refused)))) {
+    assert.is(await thrown(way()), refused);
+    await back();
+  }
+  assert.is(told.length, 4);
+  for (const error of told) assert.instance(error, UnavailableError);
+  // Who releases a lock by hand is told.
+  const lock = await locks.acquire(NAME, options);
+  away();
+  assert.instance(await thrown(lock.release()), UnavailableError);
+  await back();
+  assert.is((await store.locks.inspect(NAME)).holders.length, 1);
+  assert.is(told.length, 4);
 });
 
 test("nothing of a lock stays without a time to live", async () => {
