@@ -14,6 +14,7 @@ import { pause } from "../lib/delay.ts";
 import type { Mutable } from "../lib/mutable.ts";
 import { type FallbackCounts, type FallbackReport, handOver } from "./hand_over.ts";
 import type { Arrivals } from "./arrivals.ts";
+import { LosableCall } from "./losable_call.ts";
 import { mayFallBack } from "./may_fall_back.ts";
 import type { Interruption, Reply } from "./replies.ts";
 import { executionIdOf, type Submission, type SubmissionWait, type Submit, type Submitted } from "./submit.ts";
@@ -65,8 +66,8 @@ export class Fallback {
   /** Those that hand over what they have. */
   readonly #leaving = new Set<FallbackSession>();
   #awaySince: number | undefined;
-  /** Aborts when what the store has is to be taken for lost. */
-  #lost = new AbortController();
+  /** What the store has, or may have, and nobody has heard the end of. */
+  readonly #calls = new Set<LosableCall>();
   #loop: Promise<void> | undefined;
   #handingOver: Promise<void> | undefined;
 
@@ -114,32 +115,35 @@ export class Fallback {
     const { submit, isAway } = this.#options;
     if (!mayFallBack(submission)) return await submit(submission);
     if (isAway()) return await this.#inMemory(submission);
-    const lost = this.#lost.signal;
+    this.#noticeBack();
     const startedAt = performance.now();
-    const { signal: gone } = submission;
-    let signal: AbortSignal | undefined;
-    const either = () => signal ??= gone === undefined ? lost : AbortSignal.any([gone(), lost]);
+    const call = new LosableCall(submission.signal);
+    this.#calls.add(call);
     try {
-      const submitted = await submit({ ...submission, signal: either });
-      if (submitted.reply === undefined) return submitted;
-      return this.#watched(submitted, submission, { lost, startedAt });
+      const submitted = await submit({ ...submission, signal: () => call.signal });
+      if (submitted.reply !== undefined) return this.#watched(submitted, submission, { call, startedAt });
+      this.#calls.delete(call);
+      return submitted;
     } catch (error) {
-      if (submission.signal?.().aborted || !(lost.aborted || isAwayError(error))) throw error;
+      this.#calls.delete(call);
+      if (submission.signal?.().aborted || !(call.isLost || isAwayError(error))) throw error;
       return await this.#inMemory(submission, { executionId: executionIdOf(error), startedAt });
     }
   };
 
   /** Callers that wait for the store's reply get it from memory once the store is lost. */
-  #watched(submitted: Submitted, submission: Submission, since: { lost: AbortSignal; startedAt: number }): Submitted {
+  #watched(submitted: Submitted, submission: Submission, since: { call: LosableCall; startedAt: number }): Submitted {
+    const { call, startedAt } = since;
     const watched: Mutable<Submitted> = { ...submitted };
     const wait = async (): Promise<Reply> => {
       try {
         const reply = await submitted.reply!;
-        if (reply.interrupted !== "caller gone" || !since.lost.aborted || submission.signal?.().aborted) return reply;
+        if (reply.interrupted !== "caller gone" || !call.isLost || submission.signal?.().aborted) return reply;
       } catch (error) {
-        if (submission.signal?.().aborted || !(since.lost.aborted && isAwayError(error))) throw error;
+        if (submission.signal?.().aborted || !(call.isLost && isAwayError(error))) throw error;
+      } finally {
+        this.#calls.delete(call);
       }
-      const { startedAt } = since;
       const again = await this.#inMemory(submission, { executionId: submitted.executionId, startedAt });
       watched.durability = "memory";
       return await again.reply!;
@@ -179,7 +183,7 @@ export class Fallback {
     { timeoutMs, replyEarly = false, endWait }: SubmissionWait & { readonly endWait: () => void },
   ): Promise<Reply> {
     const until = performance.now() + timeoutMs;
-    const first = await Promise.race([reply!, session.moved(executionId)]).finally(() => session.stay(executionId));
+    const first = await session.settled(executionId, reply!);
     if (first !== "moved") return first;
     endWait();
     return await this.#options.follow(executionId, { timeoutMs: Math.max(1, until - performance.now()), replyEarly });
@@ -200,13 +204,10 @@ export class Fallback {
       if (isAway()) {
         if (this.#awaySince === undefined) onReport({ what: "away" });
         this.#awaySince ??= performance.now();
-        if (performance.now() - this.#awaySince >= LOST_AFTER_MS) this.#lost.abort();
+        const areLost = performance.now() - this.#awaySince >= LOST_AFTER_MS;
+        if (areLost) { for (const call of this.#calls) call.lose(); }
       } else {
-        if (this.#awaySince !== undefined) {
-          this.#awaySince = undefined;
-          if (this.#lost.signal.aborted) this.#lost = new AbortController();
-          onReport({ what: "back" });
-        }
+        this.#noticeBack();
         if (this.#session !== undefined) this.#leave();
         if (this.#leaving.size > 0) {
           this.#handingOver ??= this.#handOver().finally(() => this.#handingOver = undefined);
@@ -215,6 +216,13 @@ export class Fallback {
       await pause(LOOK_MS, signal);
     }
     await this.#handingOver;
+  }
+
+  /** Called by whoever sees first that the store is there: the next outage is one of its own. */
+  #noticeBack(): void {
+    if (this.#awaySince === undefined) return;
+    this.#awaySince = undefined;
+    this.#options.onReport({ what: "back" });
   }
 
   #leave(): void {
@@ -236,11 +244,6 @@ function isAwayError(error: unknown): boolean {
 }
 
 function noRoomInMemory(): MillraceError {
-  return new MillraceError(
-    "unavailable",
-    "The store is away, and the memory of this instance is full: nothing was started",
-    {
-      headers: { "retry-after": "5" },
-    },
-  );
+  const message = "The store is away, and the memory of this instance is full: nothing was started";
+  return new MillraceError("unavailable", message, { headers: { "retry-after": "5" } });
 }

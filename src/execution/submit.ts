@@ -28,7 +28,7 @@ import type { ExecutionRequest } from "./request.ts";
 import { locked } from "./workflow_lock.ts";
 import type { LocalPlace } from "./short_way.ts";
 import { type Accepted, mayRunUnwritten, type ShortWayParts, submitLocally } from "./submit_locally.ts";
-import { waitForResult } from "./wait_on_log.ts";
+import { type LogPorts, type ResultWait, waitForResult } from "./wait_on_log.ts";
 
 /** What starts an execution of a workflow. */
 export interface Submission extends Omit<RequestParts, "historyTtlSeconds"> {
@@ -163,7 +163,6 @@ export function createSubmit({ log, replies, local, historyTtlSeconds }: SubmitO
       signal: signal?.(),
       replyEarly,
     });
-    reply.catch(() => {});
     return { executionId, replayed: true, way, reply };
   };
 }
@@ -179,14 +178,13 @@ function beforeDeadline(waiter: Waiter, request: ExecutionRequest, append: Promi
   });
 }
 
-/** Waits for the answer of an execution that an earlier request had started. */
-async function waitForEarlier(
-  ports: { log: ExecutionLog; replies: Replies },
-  executionId: string,
-  options: { timeoutMs: number; signal: AbortSignal | undefined; replyEarly: boolean },
-): Promise<Reply> {
-  const reply = await waitForResult(ports, executionId, options);
-  if (reply === undefined) throw resultNotFound(executionId);
+/** Waits for the answer of an execution that an earlier request had started; see {@linkcode Submitted.reply}. */
+export function waitForEarlier(ports: LogPorts, executionId: string, options: ResultWait): Promise<Reply> {
+  const reply = waitForResult(ports, executionId, options).then((reply) => {
+    if (reply === undefined) throw resultNotFound(executionId);
+    return reply;
+  });
+  reply.catch(() => {});
   return reply;
 }
 

@@ -8,6 +8,7 @@ import type { FallbackReport } from "../execution/hand_over.ts";
 import type { RateLimits } from "../execution/rate_limits.ts";
 import { MemoryRateLimits } from "../storage/memory/rate_limits.ts";
 import { FallbackSession } from "../execution/fallback_session.ts";
+import { fallbackTail } from "../execution/fallback_tail.ts";
 import { resultNotFound, type Submit } from "../execution/submit.ts";
 import { waitForResult } from "../execution/wait_on_log.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
@@ -55,6 +56,9 @@ export function openFallback({ submit, ...parts }: FallbackParts): Fallback | un
   });
 }
 
+/** How often what has expired in memory is dropped, in milliseconds. */
+const SWEEP_MS = 1000;
+
 /** A store of its own for each outage, with a worker. */
 function openSession(parts: Omit<FallbackParts, "submit"> & { bytes: number }): FallbackSession {
   const { bytes, config, logger, store, catalog, limits } = parts;
@@ -67,6 +71,7 @@ function openSession(parts: Omit<FallbackParts, "submit"> & { bytes: number }): 
     historyTtlSeconds: keptSeconds(config),
     retentionBytes: bytes,
     keepsEnded: true,
+    onGone: (executionId) => session.drop(executionId),
   });
   const worker = new Worker({
     store: memory,
@@ -79,25 +84,31 @@ function openSession(parts: Omit<FallbackParts, "submit"> & { bytes: number }): 
     onError: (error, claim) => logger.warn({ error, executionId: claim?.executionId }, "worker of the fallback"),
   });
   worker.start();
-  return new FallbackSession({
+  const sweeping = setInterval(() => void memory.projections.sweep(), SWEEP_MS);
+  const session = new FallbackSession({
     log: memory.log,
     replies: memory.replies,
     bytes: () => memory.bytes(),
     makeId: (options) => store.log.makeId(options),
     historyTtlSeconds: keptSeconds(config),
     stopWorker: () => worker.stop({ graceMs: config.drainSeconds * 1000 }),
-    [Symbol.asyncDispose]: () => memory[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => {
+      clearInterval(sweeping);
+      return memory[Symbol.asyncDispose]();
+    },
   });
+  return session;
 }
 
 /** The store, whose reads of what is in memory go there; each instance counts calls for itself meanwhile. */
 export function withFallback<T extends Pick<Store, "away" | "log" | "rateLimits">>(store: T, fallback: Fallback): T {
   const logOf = (executionId: string) => fallback.sessionOf(executionId)?.log ?? store.log;
+  const ports = { log: store.log, sessionOf: (executionId: string) => fallback.sessionOf(executionId) };
   const log = overlay(store.log, {
     meta: (id) => logOf(id).meta(id),
     pages: (id, options) => logOf(id).pages(id, options),
     read: (id, options) => logOf(id).read(id, options),
-    tail: (id, options) => logOf(id).tail(id, options),
+    tail: (id, options) => fallbackTail(ports, id, options),
     result: (id) => logOf(id).result(id),
     cancel: (id, options) => logOf(id).cancel(id, options),
     pause: (id) => logOf(id).pause(id),

@@ -65,7 +65,7 @@ export interface WorkflowSettings {
    * limit. Default `queue`, for schedules `skip`, which to a caller is the same as `reject`.
    */
   onOverlap?: "queue" | "reject" | "cancelPrevious" | "skip" | undefined;
-  /** Whether it may run in this instance's memory while Redis is away; by default where that can do no harm. */
+  /** Whether its workers may run it in memory while Redis is away; by default where that can do no harm. */
   fallback?: boolean | undefined;
   /** Words to find its executions by: templates by name, evaluated over the trigger's output when one starts. */
   tags?: Record<string, string> | undefined;

@@ -7,10 +7,11 @@ import { createSubmit } from "../../src/execution/submit.ts";
 import { openFallback, withFallback } from "../../src/start/fallback.ts";
 import { openRedisStore } from "../../src/storage/redis/store.ts";
 import type { Store } from "../../src/storage/store.ts";
-import { openWholeApp, type WholeApp } from "../http/whole_app.ts";
+import { chain, openWholeApp, type WholeApp } from "../http/whole_app.ts";
 import { eventually, WAIT_LIMIT_MS } from "../support/eventually.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { startProxy, type TcpProxy } from "../support/tcp_proxy.ts";
+import type { Gates } from "./gates.ts";
 
 /** How long Redis is away in the last test, in seconds: the proof has 600. */
 export const OUTAGE_SECONDS = Number(process.env.FALLBACK_OUTAGE_SECONDS ?? 3);
@@ -80,4 +81,16 @@ export async function openRig(env: Record<string, string> = {}): Promise<Rig> {
       await removeKeys(url, prefix);
     },
   };
+}
+
+/** A workflow that waits at a gate, in Redis and in memory, until the test has seen that Redis is away, or back. */
+export async function putGated(
+  { catalog }: WholeApp,
+  gates: Gates,
+  { name, ...settings }: { name: string; timeoutSeconds?: number },
+) {
+  const sum = { id: "sum", type: "transform", parameters: { output: { total: "{{ $trigger.body.n + 1 }}" } } };
+  const gated = chain(name, [sum, gates.node(name), { ...sum, id: "last" }]) as { nodes: { parameters: object }[] };
+  gated.nodes[0]!.parameters = { path: name, timeoutSeconds: 600 };
+  await catalog.put(name, { ...gated, settings: { ...settings, fallback: true } });
 }

@@ -8,8 +8,8 @@ import { pause } from "../../src/lib/delay.ts";
 import { json, post } from "../http/harness.ts";
 import { chain, type WholeApp } from "../http/whole_app.ts";
 import { eventually } from "../support/eventually.ts";
-import { type Gates, openGates } from "./gates.ts";
-import { openRig, OUTAGE_SECONDS, type Rig } from "./fallback_rig.ts";
+import { openGates } from "./gates.ts";
+import { openRig, OUTAGE_SECONDS, putGated, type Rig } from "./fallback_rig.ts";
 
 /** What executions may take by default. */
 const DEADLINE_MS = 300_000;
@@ -29,18 +29,6 @@ async function putWorkflows({ catalog }: WholeApp): Promise<void> {
     i === 0 ? { ...node, parameters: { path: "kept", responseMode: "onReceived" } } : node
   );
   await catalog.put("kept", { ...received, name: "kept", nodes, settings: { fallback: true } });
-}
-
-/** A workflow that waits at a gate, in Redis and in memory, until the test has seen that Redis is away, or back. */
-async function putGated(
-  { catalog }: WholeApp,
-  gates: Gates,
-  { name, ...settings }: { name: string; timeoutSeconds?: number },
-) {
-  const sum = { id: "sum", type: "transform", parameters: { output: { total: "{{ $trigger.body.n + 1 }}" } } };
-  const gated = chain(name, [sum, gates.node(name), { ...sum, id: "last" }]) as { nodes: { parameters: object }[] };
-  gated.nodes[0]!.parameters = { path: name, timeoutSeconds: 600 };
-  await catalog.put(name, { ...gated, settings: { ...settings, fallback: true } });
 }
 
 /** Resolves when Redis has accepted the next execution. */

@@ -59,6 +59,18 @@ export interface MemoryExecution {
   };
 }
 
+/** Options of a {@linkcode MemoryState}. */
+export interface MemoryStateOptions {
+  /** Bytes that executions may take. */
+  readonly retentionBytes: number;
+  /** Whether what has ended stays until it expires. Default false. */
+  readonly keepsEnded?: boolean | undefined;
+  /** Called with each execution that is removed. Default nobody. */
+  readonly onGone?: ((executionId: string) => void) | undefined;
+  /** They count against the bytes. */
+  readonly deadLetters: MemoryDeadLetters;
+}
+
 /** The shared state of the memory driver's ports. */
 export class MemoryState {
   readonly executions = new Map<string, MemoryExecution>();
@@ -78,10 +90,12 @@ export class MemoryState {
   #trimmedTo = this.fedTo;
   #isWhole = true;
   readonly #changed = new Map<string, Set<() => void>>();
+  readonly #onGone: MemoryStateOptions["onGone"];
   #lastMs = 0;
   #lastCount = 0;
 
-  constructor(options: { retentionBytes: number; keepsEnded?: boolean | undefined; deadLetters: MemoryDeadLetters }) {
+  constructor(options: MemoryStateOptions) {
+    this.#onGone = options.onGone;
     this.retention = new Retention({
       limitBytes: options.retentionBytes,
       keepsEnded: options.keepsEnded,
@@ -166,6 +180,7 @@ export class MemoryState {
     this.listed.delete(executionId);
     this.retention.gone(execution);
     this.wake(executionId);
+    this.#onGone?.(executionId);
   }
 
   /** Wakes those who wait on a topic: an execution id, `work` or `feed`. */

@@ -39,6 +39,8 @@ export interface MemoryStoreOptions extends StoreOptions {
   readonly retentionBytes?: number;
   /** True: ended executions stay until they expire, and past `retentionBytes` requests are refused; default false. */
   readonly keepsEnded?: boolean;
+  /** Called with each execution that is removed. Default nobody. */
+  readonly onGone?: (executionId: string) => void;
 }
 
 /** A store that knows how much it holds. */
@@ -55,7 +57,7 @@ export function createMemoryStore(options: MemoryStoreOptions): MemoryStore {
   const budget = new MemoryBudget({ limitBytes: retentionBytes / 4 });
   const mailboxes = new MemoryMailboxes({ budget, entries: bounds.mailboxEntries, bytes: bounds.mailboxBytes });
   const deadLetters = new MemoryDeadLetters();
-  const state = new MemoryState({ retentionBytes, keepsEnded: options.keepsEnded, deadLetters });
+  const state = new MemoryState({ ...options, retentionBytes, deadLetters });
   const waiters = new Waiters({ instance, limit: maxWaiters });
   const dispatcher = new Dispatcher(state, waiters);
   const requests = new MemoryRequests({ state, dispatcher, queueLimit, logLimitBytes });

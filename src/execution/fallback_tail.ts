@@ -1,0 +1,43 @@
+/**
+ * Follows an execution that runs in memory, and on in the store when it has moved there.
+ */
+import { isTerminal, type StoredEvent } from "./event.ts";
+import type { FallbackSession } from "./fallback_session.ts";
+import { entryIdBefore } from "../lib/entry_id.ts";
+import type { ExecutionLog, ReadOptions, WaitOptions } from "./log.ts";
+
+/** Where an execution is followed. */
+export interface FallbackTailPorts {
+  /** The store's log. */
+  readonly log: Pick<ExecutionLog, "read" | "tail">;
+  /** The session that has the execution now, if one has. */
+  readonly sessionOf: (executionId: string) => FallbackSession | undefined;
+}
+
+/**
+ * As {@linkcode ExecutionLog.tail}. Ids stay the same when a log is written into the store, so its tail goes on there
+ * after the event that it had last. Where the store ran the execution too, its own log is what counts: it is followed
+ * from its beginning, after a word that events are missing.
+ */
+export async function* fallbackTail(
+  { log, sessionOf }: FallbackTailPorts,
+  executionId: string,
+  options: WaitOptions & Omit<ReadOptions, "limit">,
+): AsyncIterable<StoredEvent> {
+  const session = sessionOf(executionId);
+  let last: StoredEvent | undefined;
+  if (session !== undefined) {
+    for await (const event of session.tail(executionId, options)) {
+      yield event;
+      last = event;
+    }
+    const isOver = last !== undefined && isTerminal(last);
+    if (isOver || options.signal.aborted || session.has(executionId)) return;
+  }
+  if (last === undefined) return yield* log.tail(executionId, options);
+  const [same] = await log.read(executionId, { after: entryIdBefore(last.id), limit: 1, values: false });
+  if (same?.id === last.id) return yield* log.tail(executionId, { ...options, after: last.id });
+  options.onLoss?.();
+  const { after: _after, ...whole } = options;
+  yield* log.tail(executionId, whole);
+}
