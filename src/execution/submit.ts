@@ -120,7 +120,8 @@ export function createSubmit({ log, replies, local, historyTtlSeconds }: SubmitO
     { isOver, waitMs = 0 }: { isOver: () => boolean; waitMs?: number },
   ): Promise<Accepted> {
     // The other half of the time is for the way over the work queue.
-    const place = await placeFor(request, workflow, waitMs / 2);
+    const found = placeFor(request, workflow, waitMs / 2);
+    const place = found instanceof Promise ? await found : found;
     if (place === undefined) {
       return { ...await appendRequest(() => log.request(request), request, isOver), way: "queue" };
     }
