@@ -6,25 +6,19 @@
  */
 import { z } from "zod";
 import { isEntryId } from "../lib/entry_id.ts";
-import { IMPORT_PREFIX } from "../workflow/workflow_store.ts";
 import { isExecutionId } from "../lib/uuidv7.ts";
 import type { JsonValue } from "../lib/json.ts";
-import { NODE_ID, WORKFLOW_ID } from "../workflow/schema.ts";
+import { isWorkflowId, MAX_VERSION, NODE_ID, WORKFLOW_ID } from "../workflow/schema.ts";
 import { BUNDLE_FORMAT, BUNDLE_KIND } from "./bundle.ts";
 
 const time = z.int().min(0);
 const count = z.int().min(1);
-/** The workflow of an imported execution has a prefix, which is not part of the id that is checked. */
-const workflowId = z.string().refine((id) => WORKFLOW_ID.test(importedName(id)), `must match ${WORKFLOW_ID.source}`);
+const version = count.max(MAX_VERSION);
+const workflowId = z.string().refine(isWorkflowId, `must match ${WORKFLOW_ID.source}`);
 const nodeId = z.string().regex(NODE_ID).refine((id) => id !== "__proto__", "is reserved");
 /** Any JSON value. It was parsed from JSON, so only its presence is checked. */
 const json = z.custom<JsonValue>((value) => value !== undefined, "must be there");
 const statuses = ["pending", "running", "paused", "completed", "failed", "cancelled"] as const;
-
-/** The id without the prefix of an imported execution's workflow. */
-function importedName(id: string): string {
-  return id.startsWith(IMPORT_PREFIX) ? id.slice(IMPORT_PREFIX.length) : id;
-}
 
 /** The first line. */
 export const headSchema = z.strictObject({
@@ -32,7 +26,7 @@ export const headSchema = z.strictObject({
   format: z.literal(BUNDLE_FORMAT),
   executionId: z.string().refine(isExecutionId, "must be a UUID of version 7, in lower case"),
   workflowId,
-  version: count,
+  version,
   status: z.enum(statuses),
   requestedAt: time,
   millrace: z.string().max(64),
@@ -43,7 +37,7 @@ export const headSchema = z.strictObject({
 export const workflowSchema = z.strictObject({
   kind: z.literal("workflow"),
   id: workflowId,
-  version: count,
+  version,
   updatedAt: time,
   definition: z.unknown(),
 });
@@ -74,7 +68,7 @@ export const eventSchema = z.discriminatedUnion("type", [
     "execution.requested",
     z.looseObject({
       workflowId,
-      version: count,
+      version,
       trigger: nodeId,
       input: json,
       startedBy: z.string().max(64).optional(),

@@ -8,15 +8,24 @@ import type { Fault } from "../lib/errors.ts";
 import { checkJson, isJsonObject, type JsonObject } from "../lib/json.ts";
 import type { Connection, NodeDefinition, WorkflowDefinition } from "./definition.ts";
 import { pointerSegment } from "../expression/template.ts";
+import { IMPORT_PREFIX } from "./workflow_store.ts";
 
 /** The form of a workflow's id. */
 export const WORKFLOW_ID = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+
+/** The highest number of a version: the history keeps no higher one. */
+export const MAX_VERSION = 2 ** 31 - 1;
 
 /** The form of a node's id. */
 export const NODE_ID = /^[A-Za-z_][A-Za-z0-9_-]{0,63}$/;
 
 /** The largest definition: numbers of nodes and connections, levels of nesting, characters of JSON. */
 const DEFINITION_LIMITS = { nodes: 200, connections: 1000, depth: 64, characters: 1 << 20 } as const;
+
+/** True for the id of a workflow, and for what {@linkcode IMPORT_PREFIX} makes of one. */
+export function isWorkflowId(id: string): boolean {
+  return WORKFLOW_ID.test(id.startsWith(IMPORT_PREFIX) ? id.slice(IMPORT_PREFIX.length) : id);
+}
 
 const seconds = (max: number) => z.number().int().min(1).max(max);
 

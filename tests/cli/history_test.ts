@@ -80,6 +80,14 @@ databaseTest("export writes every execution as a bundle, compressed too, and pur
     assert.equal(left, []);
     const wrong = await run(["export", "--before", "soon"], whole.app);
     assert.equal([wrong.code, /"before" to be epoch milliseconds/.test(wrong.errors)], [1, true]);
+    for (const action of ["export", "purge"]) {
+      const { code, errors } = await run([action, "--before", before, "--workflow", "\0"], whole.app);
+      assert.equal([code, /"workflow" to be the id of one.* invalid_parameter/s.test(errors)], [1, true], errors);
+    }
+    const listed = await whole.app.request("/api/executions?workflow=%00");
+    assert.is(listed.status, 400);
+    assert.is((await whole.app.request("/api/workflows/plain?version=2147483647")).status, 404);
+    assert.is((await whole.app.request("/api/workflows/plain?version=2147483648")).status, 400);
   } finally {
     await archiver.stop();
     await rm(dir, { recursive: true });

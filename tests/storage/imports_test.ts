@@ -177,6 +177,7 @@ for (const driver of drivers()) {
       [1, ["{}", ...lines.slice(1)].join("\n")],
       [1, [lines[0]!.replace('"format":1', '"format":2'), ...lines.slice(1)].join("\n")],
       [1, [lines[0]!.replace('"version":1', '"version":2'), ...lines.slice(1)].join("\n")],
+      [1, bundle.replaceAll('"version":1', '"version":2147483648')],
       [2, [lines[0], lines[1]!.replace('"httpRequest"', '"nope"'), ...lines.slice(2)].join("\n")],
       [event, [...lines.slice(0, event - 1), "{", ...lines.slice(event)].join("\n")],
       [event, [...lines.slice(0, event - 1), '{"kind":"event"}', ...lines.slice(event)].join("\n")],

@@ -9,6 +9,7 @@ import { isExecutionId } from "../../lib/uuidv7.ts";
 import { isEnded } from "../../execution/event.ts";
 import type { Projections } from "../../feed/projections.ts";
 import type { BacktestItem, Backtests } from "../../replay/backtest.ts";
+import { MAX_VERSION } from "../../workflow/schema.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { workflowIdParameter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
@@ -134,7 +135,7 @@ function parseBody(body: JsonValue | undefined): Wanted {
   if (definition !== undefined && version !== undefined) {
     throw invalid("version", 'Expected "definition" or "version", not both');
   }
-  if (version !== undefined && !isWhole(version, Number.MAX_SAFE_INTEGER)) {
+  if (version !== undefined && !isWhole(version, MAX_VERSION)) {
     throw invalid("version", 'Expected "version" to be the number of a version');
   }
   if (last !== undefined && executions !== undefined) {

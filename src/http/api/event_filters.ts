@@ -5,6 +5,7 @@ import type { Context } from "hono";
 import { MillraceError } from "../../lib/errors.ts";
 import { type EventType, EXECUTION_STATUSES, type ExecutionStatus, isEnded } from "../../execution/event.ts";
 import type { AppEnv } from "../frame/deps.ts";
+import { workflowFilter } from "../frame/parameters.ts";
 
 const EVENT_TYPES: ReadonlySet<string> = new Set<EventType>([
   "execution.requested",
@@ -33,7 +34,7 @@ export interface EventFilters {
 
 /** Reads the filters of a call. Throws `invalid_parameter` for an unknown type or status. */
 export function eventFilters(c: Context<AppEnv>): EventFilters {
-  const workflowId = c.req.query("workflow");
+  const workflowId = workflowFilter(c);
   const types = words(c, "type", EVENT_TYPES);
   const statuses = words(c, "status", new Set<string>(EXECUTION_STATUSES));
   return {

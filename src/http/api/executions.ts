@@ -18,6 +18,7 @@ import {
   limitParameter,
   textParameter,
   timeParameter,
+  workflowFilter,
 } from "../frame/parameters.ts";
 import { createExternal } from "./external.ts";
 import { applyPreferences, MAX_WAIT_SECONDS, parsePrefer } from "../protocol/prefer.ts";
@@ -46,7 +47,7 @@ export function executions(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget)
 async function listExecutions(c: Context<AppEnv>, { store }: AppDeps): Promise<Response> {
   const limit = limitParameter(c);
   const status = choiceParameter(c, "status", EXECUTION_STATUSES);
-  const workflowId = c.req.query("workflow");
+  const workflowId = workflowFilter(c);
   const cursor = cursorParameter(c);
   const q = textParameter(c, "q", { maxLength: MAX_SEARCH });
   const [from, to] = [timeParameter(c, "from"), timeParameter(c, "to")];

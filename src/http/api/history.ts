@@ -6,7 +6,7 @@ import type { Archive } from "../../feed/archive.ts";
 import { MillraceError } from "../../lib/errors.ts";
 import { BUNDLE_TYPE, bundleLines } from "../../replay/bundle.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
-import { timeParameter } from "../frame/parameters.ts";
+import { timeParameter, workflowFilter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
 import { textStream } from "../protocol/text_stream.ts";
 
@@ -73,7 +73,7 @@ function spanOf(c: Context<AppEnv>): Span {
     throw new MillraceError("invalid_parameter", 'Expected "before", a time', { extensions: { parameter: "before" } });
   }
   const from = timeParameter(c, "from");
-  const workflowId = c.req.query("workflow");
+  const workflowId = workflowFilter(c);
   return { to, ...(from !== undefined && { from }), ...(workflowId !== undefined && { workflowId }) };
 }
 

@@ -10,7 +10,7 @@ import { runKey, startScheduled } from "../../schedules/start_scheduled.ts";
 import type { CompiledWorkflow, Schedule } from "../../workflow/definition.ts";
 import { invalidBody, readChecked } from "../frame/checked_body.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
-import { integerParameter } from "../frame/parameters.ts";
+import { integerParameter, workflowFilter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
 import type { BodyBudget } from "../protocol/body_budget.ts";
 import { idempotencyOf, REPLAYED_HEADER } from "../protocol/idempotency.ts";
@@ -47,7 +47,7 @@ export function schedules(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget):
 async function listSchedules(c: Context<AppEnv>, deps: AppDeps): Promise<Response> {
   const limit = integerParameter(c, "limit", { min: 1, max: 500, defaultValue: 50 });
   const cursor = c.req.query("cursor") ?? "";
-  const all = await deps.store.schedules.list(c.req.query("workflow"));
+  const all = await deps.store.schedules.list(workflowFilter(c));
   const rest = all.filter((schedule) => placeOf(schedule) > cursor);
   const page = await Promise.all(rest.slice(0, limit).map((schedule) => show(deps, schedule)));
   const last = rest[limit - 1];

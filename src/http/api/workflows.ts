@@ -5,6 +5,7 @@ import type { Context, Hono } from "hono";
 import { InvalidWorkflowError, MillraceError } from "../../lib/errors.ts";
 import { isJsonObject, type JsonValue } from "../../lib/json.ts";
 import type { CompiledWorkflow } from "../../workflow/definition.ts";
+import { MAX_VERSION } from "../../workflow/schema.ts";
 import { type BodyBudget, type BodyShare, withShare } from "../protocol/body_budget.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { etag, evaluateGuards, evaluateIfMatch, matchesIfNoneMatch } from "../protocol/entity_tag.ts";
@@ -44,7 +45,7 @@ function listWorkflows(c: Context<AppEnv>, { catalog }: AppDeps): Response {
 
 async function getWorkflow(c: Context<AppEnv>, { catalog }: AppDeps): Promise<Response> {
   const id = workflowIdParameter(c);
-  const version = integerParameter(c, "version", { min: 0, max: Number.MAX_SAFE_INTEGER, defaultValue: 0 });
+  const version = integerParameter(c, "version", { min: 0, max: MAX_VERSION, defaultValue: 0 });
   const workflow = await catalog.get(id, version || undefined);
   if (!workflow) throw workflowNotFound(id, version || undefined);
   const headers = { etag: etag(workflow.version), "cache-control": "no-cache" };

@@ -8,7 +8,7 @@ import { isExecutionId } from "../../lib/uuidv7.ts";
 import { isEntryId } from "../../lib/entry_id.ts";
 import { parsePointer } from "../../lib/json_pointer.ts";
 import { isSessionId } from "../../sessions/session.ts";
-import { WORKFLOW_ID } from "../../workflow/schema.ts";
+import { isWorkflowId, WORKFLOW_ID } from "../../workflow/schema.ts";
 import type { AppEnv } from "./deps.ts";
 
 /** A whole number from the query. Throws `invalid_parameter` outside `min` to `max`. */
@@ -142,6 +142,15 @@ export function workflowIdParameter(c: Context<AppEnv>): string {
     `Expected a workflow id of 1 to 128 letters, digits, "_", "." and "-": received "${id}"`,
     { extensions: { parameter: "id" } },
   );
+}
+
+/** The workflow of which a list is wanted, from the query, or `undefined`. Throws `invalid_parameter` for an invalid id. */
+export function workflowFilter(c: Context<AppEnv>): string | undefined {
+  const id = c.req.query("workflow");
+  if (id === undefined || isWorkflowId(id)) return id;
+  throw new MillraceError("invalid_parameter", `Expected "workflow" to be the id of one: received "${id}"`, {
+    extensions: { parameter: "workflow" },
+  });
 }
 
 /**

@@ -197,6 +197,7 @@ test("a backtest refuses a bad body, and names every fault of a draft by its pla
     [{ definition: {}, version: 1 }, "version"],
     [{ version: 0 }, "version"],
     [{ version: "1" }, "version"],
+    [{ version: 2 ** 31 }, "version"],
     [{ last: 0 }, "last"],
     [{ last: 1001 }, "last"],
     [{ last: 1, executions: [uuidv7()] }, "last"],

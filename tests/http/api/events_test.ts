@@ -147,6 +147,13 @@ test("HEAD .../events opens no stream", () =>
     assert.is(opened, 0);
   }));
 
+test("GET /api/events refuses to filter by what can be no workflow's id", () =>
+  withApp({}, async ({ app }) => {
+    const response = await app.request("/api/events?workflow=%00");
+    assert.is(response.status, 400);
+    assert.is((await json(response)).parameter, "workflow");
+  }));
+
 test("GET /api/events streams the events of all executions, by filter", () =>
   withApp({ work: echo }, async ({ app, store }) => {
     const all = readMessages(await app.request("/api/events"), 4);

@@ -154,13 +154,19 @@ test("GET /api/executions validates its filters and hands them on", () =>
     const page = await app.request(`/api/executions?workflow=w&status=failed&limit=500&cursor=${cursor}`);
     assert.equal(await json(page), { executions: [], nextCursor: "next" });
     await app.request("/api/executions");
-    assert.equal(seen, [{ workflowId: "w", status: "failed", limit: 500, cursor }, { limit: 50 }]);
-    for (const query of ["limit=0", "limit=501", "limit=", "status=done", "status=", "cursor=x"]) {
+    await app.request(`/api/executions?workflow=import:${cursor}`);
+    assert.equal(seen, [
+      { workflowId: "w", status: "failed", limit: 500, cursor },
+      { limit: 50 },
+      { workflowId: `import:${cursor}`, limit: 50 },
+    ]);
+    const workflows = ["workflow=", "workflow=%00", "workflow=a/b", "workflow=import:"];
+    for (const query of ["limit=0", "limit=501", "limit=", "status=done", "status=", "cursor=x", ...workflows]) {
       const response = await app.request(`/api/executions?${query}`);
       assert.is(response.status, 400, query);
       assert.is((await json(response)).code, "invalid_parameter");
     }
-    assert.is(seen.length, 2);
+    assert.is(seen.length, 3);
   }));
 
 test.run();

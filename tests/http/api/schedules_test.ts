@@ -57,6 +57,7 @@ test("the list shows what each schedule is, and its next five times, page by pag
   assert.is(second.body.nextCursor, undefined);
   const one = await call("/api/schedules?workflow=second");
   assert.is(one.body.schedules.length, 1);
+  assert.is((await call("/api/schedules?workflow=%00")).status, 400);
 });
 
 test("pause stops it, and resume notes what was left out", async () => {

@@ -83,6 +83,8 @@ test("GET /api/workflows/<id> answers 304 to the version that the client has", (
     assert.is((await app.request("/api/workflows/w1?version=3")).status, 200);
     assert.is((await app.request("/api/workflows/w1?version=2")).status, 404);
     assert.is((await app.request("/api/workflows/w1?version=two")).status, 400);
+    assert.is((await app.request("/api/workflows/w1?version=2147483647")).status, 404);
+    assert.is((await app.request("/api/workflows/w1?version=2147483648")).status, 400);
   }));
 
 test("DELETE /api/workflows/<id> answers 204, then 404, and is guarded by If-Match", () =>
