@@ -14,7 +14,7 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import { waitFor } from "../lib/delay.ts";
-import { MillraceError } from "../lib/errors.ts";
+import { InvalidWorkflowError, MillraceError } from "../lib/errors.ts";
 import type { Submit } from "../execution/submit.ts";
 import type { CompiledWorkflow, Schedule } from "../workflow/definition.ts";
 import { dueTime, MISSED_AFTER_MS, nextDue, plan } from "./occurrences.ts";
@@ -183,13 +183,19 @@ export class Scheduler {
   }
 
   async #syncAll(): Promise<void> {
-    const { store, workflows } = this.#options;
+    const { store, workflows, onError } = this.#options;
     const stored = await store.schedules.list();
     const wanted = workflows.list().filter(({ schedules }) => schedules.length > 0).map(({ id }) => id);
     for (const id of new Set([...stored.map(({ workflowId }) => workflowId), ...wanted])) {
       if (this.#stop.signal.aborted) return;
       const there = stored.filter(({ workflowId }) => workflowId === id).map(({ trigger }) => trigger);
-      if (sorted(there) !== sorted(schedulesOf(await workflows.get(id)))) await this.#syncOne(id);
+      try {
+        if (sorted(there) !== sorted(schedulesOf(await workflows.get(id)))) await this.#syncOne(id);
+      } catch (error) {
+        // Another release stored what this one does not take: that keeps its schedules, and the others come after it.
+        if (!(error instanceof InvalidWorkflowError)) throw error;
+        onError?.(error);
+      }
     }
   }
 

@@ -205,6 +205,19 @@ for (const driver of drivers()) {
     assert.is((await first.store.schedules.list()).length, 1);
   });
 
+  test("a definition that this release does not take keeps its schedule, and others do not wait for it", async () => {
+    const { first, start } = await site(1);
+    const { workflow } = await first.catalog.put(NAME.workflowId, define({ cron: "0 0 1 1 *" }));
+    const { definition, schedules: [trigger] } = workflow;
+    const later = { ...definition, nodes: [{ id: NAME.node, type: "of a later release", parameters: {} }] };
+    await first.store.workflows.put("later", later as never, { routes: [] });
+    await first.store.schedules.sync("later", [{ trigger: trigger!, next: 8e15, dueAt: 8e15 }]);
+    start();
+    const names = async () => (await first.store.schedules.list()).map(({ workflowId }) => workflowId);
+    await eventually(async () => (await names()).includes(NAME.workflowId), "the other one");
+    assert.equal(await names(), ["later", NAME.workflowId]);
+  });
+
   test("what the store does not take for now stays due, and is started when it does", async () => {
     let isFull = true;
     const { first, heard, start } = await site(1, () => {

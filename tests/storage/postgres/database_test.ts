@@ -73,7 +73,7 @@ databaseTest("store() takes as long as it takes, while each statement has its an
 
 databaseTest("store() that others are in the way of is refused for now, and the database is there", async () => {
   const seen: unknown[] = [];
-  await using archive = await open({ writeMs: 200, onError: (error) => seen.push(error) });
+  await using archive = await open({ writeMs: 1000, onError: (error) => seen.push(error) });
   const sample = sampleOf();
   const attempt = () => put(archive, [sample]).then(() => "stored", (error) => error);
   await withClient(database.url!, async (other) => {
