@@ -9,7 +9,7 @@
  */
 import { type Fault, InvalidWorkflowError } from "../lib/errors.ts";
 import type { WebhookRoute } from "./workflow_store.ts";
-import type { CompileTools, NodeTypes } from "./node_type.ts";
+import type { CompileTools, NodeType, NodeTypes } from "./node_type.ts";
 import type {
   CompiledWorkflow,
   NodeDefinition,
@@ -24,7 +24,7 @@ import type { Template } from "../expression/scope.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
 import { buildGraph, type GraphInput } from "./graph.ts";
 import { ParseBudget } from "../expression/parse_budget.ts";
-import { guarded } from "./node_guards.ts";
+import { compileGuards } from "./node_guards.ts";
 import type { RunLocked } from "./node_lock.ts";
 import type { TakeTurn } from "./node_rate_limit.ts";
 import { addIssues, parseDefinition, WORKFLOW_ID } from "./schema.ts";
@@ -72,10 +72,9 @@ export function compileDefinition(raw: unknown, options: CompileOptions): Compil
     }
     const compiled = compileNode(definition, { ...options, index, faults, budget });
     inputs.push({ index, id, definition, kind: compiled.kind, outputs: compiled.outputs });
-    if (compiled.run !== undefined) {
-      const { callsOut } = compiled;
-      run.set(id, guarded(compiled.run, definition, { ...options, callsOut, index, faults, budget }));
-    }
+    // Also of a node whose parameters have faults, and of one that is never run: each fault is named.
+    const guard = compileGuards(definition, { ...options, kind: compiled.kind, index, faults, budget });
+    if (compiled.run !== undefined) run.set(id, guard(compiled.run));
     if (compiled.webhook !== undefined) webhooks.push({ webhook: compiled.webhook, index });
     if (compiled.schedule !== undefined) schedules.push(compiled.schedule);
     if (compiled.kind?.starts === "manual") {
@@ -182,10 +181,9 @@ function checkWebhooks(webhooks: readonly { webhook: Webhook; index: number }[],
 }
 
 interface CompiledNode {
-  readonly kind?: GraphInput["kind"];
+  readonly kind?: NodeType;
   readonly outputs?: readonly string[] | undefined;
   readonly run?: NodeRun | undefined;
-  readonly callsOut?: boolean | undefined;
   readonly webhook?: Webhook | undefined;
   readonly schedule?: Schedule | undefined;
 }
@@ -226,7 +224,6 @@ function compileNode(
     kind: type,
     outputs: type.outputs?.(parsed.data) ?? ["main"],
     run: type.compile?.(parsed.data, tools),
-    callsOut: type.callsOut,
     webhook: type.webhook?.(parsed.data, tools),
     schedule: type.schedule?.(parsed.data, node.id),
   };

@@ -153,6 +153,39 @@ for (const path of ["", "a//b", "a/*", "a b", "a/..", ":a/:a", "/", ":__proto__"
   });
 }
 
+test("compileDefinition() refuses on a trigger what says how a node is run", () => {
+  const guards = {
+    lock: { name: "a" },
+    rateLimit: { limit: 5, perSeconds: 60 },
+    retry: { maxAttempts: 2 },
+    timeoutSeconds: 5,
+  };
+  for (
+    const trigger of [hook, { id: "run", type: "manual" }, {
+      id: "tick",
+      type: "schedule",
+      parameters: { cron: "* * * * *" },
+    }]
+  ) {
+    for (const [member, value] of Object.entries(guards)) {
+      assert.equal(Object.keys(faultsOf({ nodes: [{ ...trigger, [member]: value }] })), [`/nodes/0/${member}`]);
+    }
+  }
+  assert.match(faultsOf({ nodes: [{ ...hook, ...guards }] })["/nodes/0/rateLimit"] ?? "", "among its parameters");
+});
+
+test("compileDefinition() names the faults of a lock and a rate limit beside those of the parameters", () => {
+  const guards = { lock: { name: "{{ ( }}" }, rateLimit: { limit: 5, perSeconds: 60, key: "{{ ( }}" } };
+  const faulty = (type: string, parameters: object) =>
+    Object.keys(faultsOf({
+      nodes: [hook, { id: "a", type, parameters, ...guards }],
+      connections: [to("hook", "a")],
+    })).map((pointer) => pointer.slice("/nodes/1/".length)).sort();
+  assert.equal(faulty("httpRequest", {}), ["lock/name", "parameters/url", "rateLimit/key"]);
+  assert.equal(faulty("transform", {}), ["lock/name", "parameters/output", "rateLimit", "rateLimit/key"]);
+  assert.equal(faulty("teleport", {}), ["lock/name", "rateLimit/key", "type"]);
+});
+
 test("compileDefinition() refuses unknown keys by name", () => {
   const faults = faultsOf({ nodes: [{ ...hook, parameter: {}, parameters: { path: "a", mehtod: "GET" } }] });
   assert.equal(Object.keys(faults), ["/nodes/0/parameter"]);
