@@ -12,6 +12,16 @@ import undici from "undici";
 import { TerminalError } from "../lib/errors.ts";
 import { type HostRule, parseHostRule } from "../lib/host_rule.ts";
 import { isPublic, unwrap } from "../lib/public_address.ts";
+import { OriginPools } from "./origin_pools.ts";
+
+/** The most origins to which connections are kept. */
+const MAX_ORIGINS = 256;
+
+/**
+ * How long making a connection may take, in milliseconds. The caller's signal ends the wait for it, but not the
+ * connection, which would stay for as long as somebody says nothing to its TLS.
+ */
+const CONNECT_MS = 10_000;
 
 /** Options of {@linkcode createGuardedFetch}. */
 export interface GuardedFetchOptions {
@@ -26,29 +36,31 @@ export interface GuardedFetchOptions {
 
 /**
  * Makes a `fetch` that fails with a `TerminalError` `http_blocked` as cause when it would leave the public internet.
+ * Once it is connected, a call takes as long as its signal lets it.
  *
  * @throws {TypeError} for a rule that `parseHostRule` refuses
  */
 export function createGuardedFetch(options: GuardedFetchOptions): typeof globalThis.fetch {
   const rules = options.allow.map(ruleOf);
   const lookup = options.lookup ?? systemLookup as LookupFunction;
-  const connectAnywhere = undici.buildConnector({ lookup });
-  const dispatcher = new undici.Agent({
-    connect(target, callback) {
-      const hostname = target.hostname.replace(/^\[|\]$/g, "").toLowerCase();
-      const port = Number(target.port) || (target.protocol === "https:" ? 443 : 80);
-      if (rules.some((rule) => rule.host === hostname && matchesPort(rule, port))) {
-        return connectAnywhere(target, callback);
-      }
-      const isAllowed = (address: string) => isPublic(address) || isListed(address, { rules, port });
-      // A literal address is connected to without a lookup.
-      if (ipaddr.isValid(hostname)) {
-        if (!isAllowed(hostname)) return callback(blocked(hostname), null);
-        return connectAnywhere(target, callback);
-      }
-      return undici.buildConnector({ lookup: guardLookup(lookup, isAllowed) })(target, callback);
-    },
-  });
+  const connectorOf = (lookup: LookupFunction) => undici.buildConnector({ lookup, timeout: CONNECT_MS });
+  const connectAnywhere = connectorOf(lookup);
+  const connect: undici.buildConnector.connector = (target, callback) => {
+    const hostname = target.hostname.replace(/^\[|\]$/g, "").toLowerCase();
+    const port = Number(target.port) || (target.protocol === "https:" ? 443 : 80);
+    if (rules.some((rule) => rule.host === hostname && matchesPort(rule, port))) {
+      return connectAnywhere(target, callback);
+    }
+    const isAllowed = (address: string) => isPublic(address) || isListed(address, { rules, port });
+    // A literal address is connected to without a lookup.
+    if (ipaddr.isValid(hostname)) {
+      if (!isAllowed(hostname)) return callback(blocked(hostname), null);
+      return connectAnywhere(target, callback);
+    }
+    return connectorOf(guardLookup(lookup, isAllowed))(target, callback);
+  };
+  const open = (origin: string) => new undici.Pool(origin, { connect, headersTimeout: 0, bodyTimeout: 0 });
+  const dispatcher = new OriginPools({ max: MAX_ORIGINS, open });
   // undici's own: the built-in fetch of some runtimes takes no dispatcher.
   const guarded = (input: string, init?: undici.RequestInit) => undici.fetch(input, { ...init, dispatcher });
   return guarded as unknown as typeof globalThis.fetch;

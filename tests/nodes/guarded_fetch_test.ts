@@ -1,8 +1,27 @@
+import { once } from "node:events";
+import { createServer, type ServerResponse } from "node:http";
+import { type AddressInfo, createServer as createSilent } from "node:net";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { RetryableError } from "../../src/lib/errors.ts";
 import { createGuardedFetch } from "../../src/nodes/guarded_fetch.ts";
 import { answer, failure, openSite, resolver, seen } from "./http_site.ts";
+
+/** Calls of the timer by which undici counts its own timeouts: about half a second each. */
+let tick: (() => void) | undefined;
+globalThis.setTimeout = new Proxy(globalThis.setTimeout, {
+  apply(target, self, rest) {
+    const [run, ms] = rest;
+    if (ms === 499) tick ??= run;
+    return Reflect.apply(target, self, rest);
+  },
+});
+
+/** Ten minutes pass for undici. */
+function passTime(): void {
+  assert.type(tick, "function");
+  for (let times = 0; times < 1200; times++) tick!();
+}
 
 const test = suite("httpRequest, guarded");
 const { port, origin, close } = await openSite();
@@ -122,5 +141,41 @@ for (const rule of ["", "10.0.0.0/99", "http://a", "a/8", "[::1", ":::", "h:7000
     assert.throws(() => createGuardedFetch({ allow: [rule] }), /Cannot allow/);
   });
 }
+
+test("createGuardedFetch() waits for the answer and for its body for as long as its signal lets it", async () => {
+  const held: ServerResponse[] = [];
+  const late = createServer((_request, response) => void held.push(response)).listen(0, "127.0.0.1");
+  try {
+    await once(late, "listening");
+    const { port } = late.address() as AddressInfo;
+    const answered = createGuardedFetch({ allow: ["127.0.0.1"] })(`http://127.0.0.1:${port}/`);
+    answered.catch(() => {});
+    await once(late, "request");
+    passTime();
+    held[0]!.writeHead(200).write("a");
+    const response = await answered;
+    passTime();
+    held[0]!.end("b");
+    assert.is(await response.text(), "ab");
+  } finally {
+    late.closeAllConnections();
+    late.close();
+  }
+});
+
+test("createGuardedFetch() gives up a connection that is not made", async () => {
+  const silent = createSilent((socket) => socket.on("error", () => {}).resume()).listen(0, "127.0.0.1");
+  try {
+    await once(silent, "listening");
+    const { port } = silent.address() as AddressInfo;
+    const answered = createGuardedFetch({ allow: ["127.0.0.1"] })(`https://127.0.0.1:${port}/`);
+    const failed = answered.then(() => undefined, (error: Error) => error.cause as { code?: string });
+    await once(silent, "connection");
+    passTime();
+    assert.is((await failed)?.code, "UND_ERR_CONNECT_TIMEOUT");
+  } finally {
+    silent.close();
+  }
+});
 
 test.run();
