@@ -38,7 +38,8 @@ export function lockedRun(
   run: NodeRun,
   { lock, name, runLocked }: { lock: NodeLock; name: Template; runLocked: RunLocked },
 ): NodeRun {
-  const times = { ttlMs: lock.ttlSeconds * 1000, waitMs: lock.waitSeconds * 1000 };
+  // Whole milliseconds, as leases have: 1.001 s are 1000.9999999999999 ms.
+  const times = { ttlMs: Math.round(lock.ttlSeconds * 1000), waitMs: Math.round(lock.waitSeconds * 1000) };
   return async function runUnderLock(context): Promise<NodeResult | NodeWait> {
     if (context.isStub) return await run(context);
     const value = await name(context.scope);

@@ -133,6 +133,14 @@ test("a node that is stopped while it waits, or runs, gives its lock back and th
   assert.equal((await store.inspect("a")).holders, []);
 });
 
+test("a lease is of whole milliseconds, whatever the seconds that the definition names", async () => {
+  // Times a thousand, they are 1000.9999999999999 ms and 100.4 ms.
+  for (const ttlSeconds of [1.001, 0.1004]) {
+    const { run } = open({ name: "a", ttlSeconds }, () => Promise.resolve());
+    assert.equal(await run(1), { output: "1 e:work" });
+  }
+});
+
 test("what is wrong with a lock is a fault of the definition", () => {
   for (const lock of [{}, { name: "" }, { name: "{{ ( }}" }, { name: "a", ttlSeconds: 0 }, { name: "a", x: 1 }]) {
     assert.throws(
