@@ -13,8 +13,9 @@ export interface CacheControl {
   readonly noCache: boolean;
   readonly isPrivate: boolean;
   readonly isPublic: boolean;
-  /** `must-revalidate` or, since the cache is shared, `proxy-revalidate`. */
   readonly mustRevalidate: boolean;
+  /** What `must-revalidate` is, for shared caches alone (section 5.2.2.8); unlike that, it permits nothing. */
+  readonly proxyRevalidate: boolean;
   readonly maxAge: number | undefined;
   readonly sMaxAge: number | undefined;
   /** RFC 5861, section 3. */
@@ -54,7 +55,8 @@ export function parseCacheControl(field: string | null | undefined): CacheContro
     noCache: found.has("no-cache"),
     isPrivate: found.has("private"),
     isPublic: found.has("public"),
-    mustRevalidate: found.has("must-revalidate") || found.has("proxy-revalidate"),
+    mustRevalidate: found.has("must-revalidate"),
+    proxyRevalidate: found.has("proxy-revalidate"),
     maxAge: seconds("max-age"),
     sMaxAge: seconds("s-maxage"),
     staleWhileRevalidate: seconds("stale-while-revalidate"),

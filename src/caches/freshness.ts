@@ -57,8 +57,8 @@ export function freshnessOf(
   const lifetime = explicit ?? defaultLifetime;
   const apparentAge = date === undefined ? 0 : Math.max(0, (now - date) / 1000);
   const age = Math.max(apparentAge, secondsOf(headers.get("age")));
-  // With s-maxage as with must-revalidate, what is stale is not used (sections 5.2.2.2 and 5.2.2.10).
-  const mayBeStale = !control.mustRevalidate && control.sMaxAge === undefined;
+  // With s-maxage as with must-revalidate, what is stale is not used (sections 5.2.2.2, 5.2.2.8 and 5.2.2.10).
+  const mayBeStale = !control.mustRevalidate && !control.proxyRevalidate && control.sMaxAge === undefined;
   const staleFor = mayBeStale ? control.staleWhileRevalidate ?? 0 : 0;
   return age < lifetime + staleFor ? { age, lifetime, staleFor } : undefined;
 }

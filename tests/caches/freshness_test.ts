@@ -92,6 +92,8 @@ test("freshnessOf() stores answers to who is authorized only where they say that
   const request = { authorization: "Bearer 1" };
   assert.is(stored({ "cache-control": "max-age=60" }, { request }), undefined);
   assert.is(stored({}, { request }), undefined);
+  // It says what to do with what is stale, and not that others may have it.
+  assert.is(stored({ "cache-control": "proxy-revalidate, max-age=60" }, { request }), undefined);
   for (const control of ["public, max-age=60", "s-maxage=60", "must-revalidate, max-age=60"]) {
     assert.is(stored({ "cache-control": control }, { request })?.lifetime, 60, control);
   }
