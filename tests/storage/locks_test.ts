@@ -182,6 +182,16 @@ for (const driver of drivers()) {
     assert.ok(await take(store));
   });
 
+  test("a wait may be longer than timers can be", async () => {
+    const held = (await take(store))!;
+    const waiting = waitFor(other, { waitMs: 2 ** 31 });
+    await queued(1);
+    // A timer that is too long comes at once.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await store.locks.release(NAME, held.token);
+    assert.ok((await waiting)!.fence > held.fence);
+  });
+
   test("who leaves the queue lets those behind it share", async () => {
     const held = (await take(store, { mode: "shared" }))!;
     const controller = new AbortController();

@@ -2,6 +2,7 @@
  * Locks in memory: those of one process.
  */
 import { processClock } from "../../lib/clock.ts";
+import { Deadline } from "../../lib/deadline.ts";
 import { MillraceError, UnavailableError } from "../../lib/errors.ts";
 import { LOCK_CROWD, lockCrowded, SHOWN_WAITERS } from "../../locks/lock_rules.ts";
 import type { Grant, LockMode, LockRequest, LockState, LockStore } from "../../locks/lock_store.ts";
@@ -100,12 +101,12 @@ export class MemoryLocks implements LockStore {
         waiter.settle(undefined);
         this.#settle(request.name, entry);
       };
-      const timer = request.waitMs === Infinity ? undefined : setTimeout(giveUp, request.waitMs);
+      const deadline = request.waitMs === Infinity ? undefined : new Deadline(request.waitMs, giveUp);
       const waiter: Waiter = {
         request,
         settle: (grant) => {
           entry.queue.delete(waiter);
-          clearTimeout(timer);
+          deadline?.leave();
           signal?.removeEventListener("abort", giveUp);
           resolve(grant);
         },

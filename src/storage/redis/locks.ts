@@ -5,6 +5,7 @@
  * kept, and `lock_waits.ts` for how those who wait are woken. Leases run by Redis's clock.
  */
 import type { Clock } from "../../lib/clock.ts";
+import { Deadline } from "../../lib/deadline.ts";
 import { pause } from "../../lib/delay.ts";
 import { UnavailableError } from "../../lib/errors.ts";
 import { LOCK_CROWD, lockCrowded, SHOWN_WAITERS } from "../../locks/lock_rules.ts";
@@ -131,7 +132,7 @@ export class RedisLocks implements LockStore {
     const wait = new LockWait({ name, member });
     using _ = this.#waits.add(token, wait);
     const onAbort = () => wait.wake("aborted");
-    const timer = waitMs === Infinity ? undefined : setTimeout(() => wait.wake("over"), waitMs);
+    const deadline = waitMs === Infinity ? undefined : new Deadline(waitMs, () => wait.wake("over"));
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
       for (let ticket = "";;) {
@@ -157,7 +158,7 @@ export class RedisLocks implements LockStore {
         }
       }
     } finally {
-      clearTimeout(timer);
+      deadline?.leave();
       signal?.removeEventListener("abort", onAbort);
     }
   }
