@@ -9,9 +9,9 @@ import { pointerSegment } from "../expression/template.ts";
 import type { Caches } from "../caches/caches.ts";
 import { createCachedFetch } from "./cached_fetch.ts";
 import { fetchFollowing } from "./follow_redirects.ts";
-import { checkHeaderName, DEPTH_HEADER } from "../lib/header.ts";
+import { DEPTH_HEADER } from "../lib/header.ts";
 import type { NodeType } from "../workflow/node_type.ts";
-import { jsonSchema, objectSchema, sendableValues } from "./parameter.ts";
+import { checkHeaders, jsonSchema, objectSchema, sendableValues } from "./parameter.ts";
 import { parseBody, readBody } from "./response_body.ts";
 
 const DEFAULT_MAX_BYTES = 4 << 20;
@@ -74,13 +74,11 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
       if (cache !== undefined && method !== "GET" && method !== "HEAD") {
         tools.fault("/cache", `must not be given with the method ${method}`);
       }
-      const chosen = new Set(Object.keys(parameters.headers).map((name) => name.toLowerCase()));
+      checkHeaders(parameters.headers, tools);
+      const chosen = new Set<string>();
       for (const name of Object.keys(parameters.headers)) {
-        const problem = checkHeaderName(name);
-        if (problem !== undefined) tools.fault(`/headers${pointerSegment(name)}`, problem);
-        else if (name.toLowerCase() === DEPTH_HEADER) {
-          tools.fault(`/headers${pointerSegment(name)}`, "is counted alone");
-        }
+        chosen.add(name.toLowerCase());
+        if (name.toLowerCase() === DEPTH_HEADER) tools.fault(`/headers${pointerSegment(name)}`, "is counted alone");
       }
       const urlTemplate = tools.template(parameters.url, "/url");
       const queryTemplate = tools.template(parameters.query, "/query");

@@ -2,11 +2,17 @@
 import { z } from "zod";
 import { TerminalError } from "../lib/errors.ts";
 import type { JsonObject, JsonValue } from "../lib/json.ts";
-import { hasExpression, pointerSegment } from "../expression/template.ts";
-import { checkHeaderName, headerValues } from "../lib/header.ts";
+import { hasExpression } from "../expression/template.ts";
 import { whenReady } from "../lib/when_ready.ts";
-import type { CompileTools, NodeType } from "../workflow/node_type.ts";
-import { integerOrExpression, jsonSchema, objectSchema, sendableValues } from "./parameter.ts";
+import type { NodeType } from "../workflow/node_type.ts";
+import {
+  checkHeaders,
+  checkHeaderValue,
+  integerOrExpression,
+  jsonSchema,
+  objectSchema,
+  sendableValues,
+} from "./parameter.ts";
 
 const parameters = z.strictObject({
   status: integerOrExpression(200, 599).default(200),
@@ -30,7 +36,7 @@ export const httpResponse: NodeType<z.infer<typeof parameters>> = {
   parameters,
   compile({ status, headers, body, contentType, bodyBase64 }, tools) {
     checkHeaders(headers, tools);
-    if (contentType !== undefined) checkValue(contentType, "/contentType", tools);
+    if (contentType !== undefined) checkHeaderValue(contentType, "/contentType", tools);
     if (bodyBase64 !== undefined && !hasExpression(bodyBase64) && !isBase64(bodyBase64)) {
       tools.fault("/bodyBase64", "must be base64");
     }
@@ -57,26 +63,6 @@ function toOutput({ status, headers, contentType, body, bodyBase64 }: Made): Jso
   if (body !== undefined) output.body = body;
   if (bodyBase64 !== undefined) output.bodyBase64 = toBase64(bodyBase64);
   return output;
-}
-
-/** Header names are literal, and always checked here; a value only where it has no expression. */
-function checkHeaders(headers: JsonObject, tools: CompileTools): void {
-  const seen = new Set<string>();
-  for (const name of Object.keys(headers)) {
-    const pointer = `/headers${pointerSegment(name)}`;
-    const problem = checkHeaderName(name);
-    if (problem !== undefined) tools.fault(pointer, problem);
-    if (seen.has(name.toLowerCase())) tools.fault(pointer, "is given twice: header names ignore case");
-    seen.add(name.toLowerCase());
-    const value = headers[name] as JsonValue;
-    const values = Array.isArray(value) ? value : [value];
-    values.forEach((item, index) => checkValue(item, Array.isArray(value) ? `${pointer}/${index}` : pointer, tools));
-  }
-}
-
-function checkValue(value: JsonValue, pointer: string, tools: CompileTools): void {
-  if (hasExpression(value) || headerValues(value) !== undefined) return;
-  tools.fault(pointer, "must be a string without line breaks or other control characters");
 }
 
 function toStatus(value: JsonValue): number {

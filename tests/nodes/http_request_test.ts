@@ -2,7 +2,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { RetryableError } from "../../src/lib/errors.ts";
+import { InvalidWorkflowError, RetryableError } from "../../src/lib/errors.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 import type { NodeReport } from "../../src/workflow/definition.ts";
 import { answer, call, drip, failure, openSite, seen } from "./http_site.ts";
@@ -126,5 +126,21 @@ test("refuses headers that would break the request", async () => {
     assert.throws(() => call({ url: origin, headers: { [name]: "x" } }));
   }
 });
+
+for (
+  const [headers, pointer] of [
+    [{ "x-a": "a\r\nb: c" }, "x-a"],
+    [{ "x-a": ["a", "\u2603"] }, "x-a/1"],
+    [{ "x-a": { a: "{{ b }}" } }, "x-a"],
+    [{ accept: "a", Accept: "b" }, "Accept"],
+  ] as const
+) {
+  test(`takes no headers that it could never send: ${JSON.stringify(headers)}`, () => {
+    const isFault = (error: unknown) =>
+      error instanceof InvalidWorkflowError &&
+      error.faults.map(({ pointer }) => pointer).join() === `/nodes/1/parameters/headers/${pointer}`;
+    assert.throws(() => call({ url: origin, headers }), isFault);
+  });
+}
 
 test.run();
