@@ -113,7 +113,7 @@ async function serve(
       feed: store.archiveFeed,
       log: store.log,
       archive,
-      workflows: catalog,
+      workflows: readStore.workflows,
       onError: (error) => logger.warn({ error }, "history"),
     })
     : undefined;

@@ -7,13 +7,14 @@
  * 3. No workflow takes all of its places (see {@linkcode Shares}).
  * 4. What has lost a worker begins when its turn comes (see {@linkcode Turns}), and has not begun before.
  */
-import { type NodeErrorData, UnavailableError } from "../lib/errors.ts";
+import { InvalidWorkflowError, UnavailableError } from "../lib/errors.ts";
 import type { Claim } from "../execution/claim.ts";
 import type { LocalRunner } from "../execution/short_way.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { failureOf } from "./outcome.ts";
 import { type LocalRun, LocalRuns } from "./local_runs.ts";
 import { Places } from "./places.ts";
+import { refusalOf } from "./refusal.ts";
 import { runExecution } from "./run.ts";
 import type { RunOptions } from "./run_options.ts";
 import { RunControl, WorkerStoppedError } from "./run_control.ts";
@@ -21,10 +22,8 @@ import { Shares } from "./shares.ts";
 import { Turns } from "./suspects.ts";
 import type { WorkerOptions } from "./worker_options.ts";
 
-/** How long one blocked take waits, in milliseconds. */
-const BLOCK_MS = 5000;
-/** How long a stop waits for what it aborted, in milliseconds. */
-const ABORT_GRACE_MS = 3000;
+/** How long one blocked take waits, and a stop for what it aborted, in milliseconds. */
+const [BLOCK_MS, ABORT_GRACE_MS] = [5000, 3000];
 /** How long a suspect waits for its turn here, and for how long it is then suspended, in milliseconds. */
 const [TURN_WAIT_MS, TURN_BACK_MS] = [2000, 500];
 
@@ -37,6 +36,7 @@ export class Worker {
   readonly #places: Places;
   readonly #turns: Turns<Claim>;
   readonly #shares: Shares;
+  readonly #maxDeliveries: number;
   /** How many may wait for their turn: the rest of the room is for work that need not wait. */
   readonly #mostSuspects: number;
   /** How many one take may bring: the rest of the room is for what this instance accepts while the take is under way. */
@@ -54,7 +54,8 @@ export class Worker {
     this.#mostSuspects = Math.ceil(options.concurrency / 4);
     this.#mostTaken = options.localFirst ? Math.ceil(options.concurrency / 4) : options.concurrency;
     this.#shares = new Shares({ places: options.concurrency });
-    this.#turns = new Turns({ maxDeliveries: options.maxDeliveries ?? 5 });
+    this.#maxDeliveries = options.maxDeliveries ?? 5;
+    this.#turns = new Turns({ maxDeliveries: this.#maxDeliveries });
     options.store.work.onControl((executionId, message) => this.#places.steer(executionId, message));
     this.local = this.#localRuns = new LocalRuns({
       places: this.#places,
@@ -220,29 +221,29 @@ export class Worker {
 
   async #giveUp(claim: Claim, error: unknown): Promise<void> {
     const { store: { work }, onError } = this.#options;
-    if (!(error instanceof WorkerStoppedError)) {
-      work.release(claim, { cutOff: error instanceof UnavailableError });
-      return onError?.(error, claim);
+    const report = (error: unknown) => onError?.(error, claim);
+    if (error instanceof WorkerStoppedError) {
+      return await work.requeue(claim).catch((error) => {
+        work.release(claim);
+        report(error);
+      });
     }
-    await work.requeue(claim).catch((error) => {
-      work.release(claim);
-      onError?.(error, claim);
-    });
+    if (error instanceof InvalidWorkflowError) await this.#countInvalid(claim, error).catch(report);
+    work.release(claim, { cutOff: error instanceof UnavailableError });
+    report(error);
+  }
+
+  /** Leaves what this release does not take to workers of another one, as a delivery that failed; the last one ends it. */
+  async #countInvalid(claim: Claim, error: InvalidWorkflowError): Promise<void> {
+    if (claim.deliveries + 1 < this.#maxDeliveries) await this.#options.store.work.begin(claim);
+    else await this.#refuse(claim, error);
   }
 
   /** Ends an execution that is not to be run: its caller gets an answer all the same. */
-  async #refuse(claim: Claim): Promise<void> {
-    const { last, result } = failureOf(claim.executionId, refusalOf(claim), this.#options.store.clock.now());
-    await this.#options.store.work.finish(claim, { sequence: claim.sequence, events: [last], result });
-    this.#options.onEnd?.(claim, result, 0);
+  async #refuse(claim: Claim, invalid?: InvalidWorkflowError): Promise<void> {
+    const { store: { clock, work }, onEnd } = this.#options;
+    const { last, result } = failureOf(claim.executionId, refusalOf(claim, invalid), clock.now());
+    await work.finish(claim, { sequence: claim.sequence, events: [last], result, deadLetter: invalid !== undefined });
+    onEnd?.(claim, result, 0);
   }
-}
-
-/** Why: another program has not ended it in time, or its workflow's version is gone. */
-function refusalOf({ external, version, workflowId }: Claim): NodeErrorData {
-  if (external) {
-    return { code: "execution_timeout", message: "The program that runs the execution did not end it in time" };
-  }
-  const detail = `Version ${version} of the workflow "${workflowId}" no longer exists`;
-  return { code: "workflow_not_found", message: "The version of the workflow no longer exists", detail };
 }

@@ -79,4 +79,6 @@ export interface SuspendOptions extends Omit<AppendOptions, "reply"> {
 export interface FinishOptions extends Omit<AppendOptions, "reply"> {
   /** The end of the execution: stored with its TTL and sent to the caller who waits. */
   readonly result: ExecutionResult;
+  /** Keeps the request as a dead letter, with the error of the result; false by default. */
+  readonly deadLetter?: boolean;
 }

@@ -7,10 +7,12 @@
  * 3. While the archive is unavailable nothing is taken: the backlog stays in the feed, which is held from the start on,
  *    and nothing else is affected.
  * 4. An execution that the archive refuses for good does not block others: it is reported, counted and skipped.
+ * 5. Definitions are archived as they are stored, whether this release takes them or not.
  */
 import type { ExecutionLog } from "../execution/log.ts";
 import { pause } from "../lib/delay.ts";
-import type { CompiledWorkflow, StoredWorkflow } from "../workflow/definition.ts";
+import type { StoredWorkflow } from "../workflow/definition.ts";
+import type { WorkflowStore } from "../workflow/workflow_store.ts";
 import { type Archive, ArchiveRefusedError } from "./archive.ts";
 import type { ArchiveFeed } from "./archive_feed.ts";
 import { archiveChunks } from "./archive_chunks.ts";
@@ -36,7 +38,7 @@ export interface ArchiverOptions {
   /** The database that takes them. */
   readonly archive: Archive;
   /** Finds the definitions that are archived with their executions. */
-  readonly workflows: { get(id: string, version: number): Promise<CompiledWorkflow | undefined> };
+  readonly workflows: Pick<WorkflowStore, "get">;
   /** Called with errors in the background, after which the archiver tries again. */
   readonly onError?: (error: unknown) => void;
 }
@@ -102,10 +104,11 @@ export class Archiver {
 
   async #archive(entries: readonly FeedEntry[]): Promise<void> {
     const { feed } = this.#options;
-    const saved = new Map<FeedEntry, CompiledWorkflow>();
+    const saved = new Map<FeedEntry, StoredWorkflow>();
+    const versions = new Map<string, Promise<StoredWorkflow | undefined>>();
     for (const entry of entries) {
       if (entry.ended === undefined) continue;
-      const workflow = await this.#workflow(entry);
+      const workflow = await this.#workflow(entry, versions);
       if (workflow?.definition.settings.saveExecutionToDatabase) saved.set(entry, workflow);
     }
     for (const workflow of new Set(saved.values())) await this.#storeWorkflow(workflow);
@@ -117,8 +120,14 @@ export class Archiver {
    * The version that the execution ran. Without it `saveExecutionToDatabase` is unknown, and the execution is not
    * saved.
    */
-  async #workflow({ workflowId, version, executionId }: FeedEntry): Promise<CompiledWorkflow | undefined> {
-    const workflow = await this.#options.workflows.get(workflowId, version);
+  async #workflow(
+    { workflowId, version, executionId }: FeedEntry,
+    versions: Map<string, Promise<StoredWorkflow | undefined>>,
+  ): Promise<StoredWorkflow | undefined> {
+    const name = `${workflowId}@${version}`;
+    const asked = versions.get(name) ?? this.#options.workflows.get(workflowId, version);
+    versions.set(name, asked);
+    const workflow = await asked;
     if (workflow === undefined) {
       this.#counts.lost++;
       const message = `Execution ${executionId} is not archived: version ${version} of "${workflowId}" is gone`;
@@ -130,7 +139,7 @@ export class Archiver {
   /** Stores what can be stored and returns it; one by one where together they were refused. */
   async #store(
     entries: readonly FeedEntry[],
-    workflows: ReadonlyMap<FeedEntry, CompiledWorkflow>,
+    workflows: ReadonlyMap<FeedEntry, StoredWorkflow>,
   ): Promise<readonly FeedEntry[]> {
     if (entries.length === 0) return [];
     const { archive, log, onError } = this.#options;
@@ -160,23 +169,17 @@ export class Archiver {
     return entries.filter((entry) => !lost.has(entry));
   }
 
-  async #storeWorkflow({ id, version, definition, updatedAt, changedBy }: CompiledWorkflow): Promise<void> {
+  async #storeWorkflow(workflow: StoredWorkflow): Promise<void> {
+    const { id, version, updatedAt } = workflow;
     const name = `${id}@${version}@${updatedAt}`;
     if (this.#stored.has(name)) return;
-    const stored: StoredWorkflow = {
-      id,
-      version,
-      definition,
-      updatedAt,
-      ...(changedBy !== undefined && { changedBy }),
-    };
-    await this.#options.archive.storeWorkflow(stored);
+    await this.#options.archive.storeWorkflow(workflow);
     if (this.#stored.size >= KNOWN_VERSIONS) this.#stored.clear();
     this.#stored.add(name);
   }
 }
 
 /** True where callers of the trigger are answered by the first node that responds. */
-function repliesEarly(workflow: CompiledWorkflow | undefined, trigger: string): boolean {
-  return workflow?.webhooks.find(({ nodeId }) => nodeId === trigger)?.responseMode === "responseNode";
+function repliesEarly(workflow: StoredWorkflow | undefined, trigger: string): boolean {
+  return workflow?.definition.nodes.find(({ id }) => id === trigger)?.parameters.responseMode === "responseNode";
 }

@@ -53,7 +53,7 @@ databaseTest("export writes every execution as a bundle, compressed too, and pur
   await using whole = await openWholeApp({ store: withArchive(store, archive), workStore: store });
   const node = { id: "sum", type: "transform", parameters: { output: "{{ body.n }}" } };
   await whole.catalog.put("plain", chain("plain", [node]));
-  const archiver = new Archiver({ feed: store.archiveFeed, log: store.log, archive, workflows: whole.catalog });
+  const archiver = new Archiver({ feed: store.archiveFeed, log: store.log, archive, workflows: store.workflows });
   archiver.start();
   const dir = await mkdtemp(join(tmpdir(), "millrace-history-"));
   try {

@@ -1,9 +1,11 @@
-/** When the archiver turns to its feed, with an archive and a feed that the test controls. */
+/** When the archiver turns to its feed, and what it takes from a store, with an archive that the test controls. */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import type { Archive } from "../../src/feed/archive.ts";
 import type { ArchiveFeed } from "../../src/feed/archive_feed.ts";
 import { Archiver } from "../../src/feed/archiver.ts";
+import type { StoredWorkflow } from "../../src/workflow/definition.ts";
+import { drivers, ending, requestOf, takeClaim } from "../storage/drivers.ts";
 import { eventually } from "../support/eventually.ts";
 
 const unused = (): never => {
@@ -44,5 +46,56 @@ test("Archiver holds the feed before it waits for the archive, and again wheneve
   }
   assert.equal(seen.slice(0, expected.length), expected);
 });
+
+for (const driver of drivers()) {
+  test(`Archiver saves, on ${driver.name}, what ran a version that this release does not take, and what comes with it`, async () => {
+    await using store = await driver.open("a");
+    const nodes = [{
+      id: "hook",
+      type: "novel",
+      parameters: { responseMode: "responseNode" },
+      onError: "fail" as const,
+    }];
+    const settings = { saveExecutionToDatabase: true, timeoutSeconds: 300, resultTtlSeconds: 60 };
+    const definition = { name: "novel", active: true, settings, nodes, connections: [] };
+    const ids: string[] = [];
+    for (const workflowId of ["novel", "orders"]) {
+      await store.workflows.put(workflowId, definition, { routes: [] });
+      const { executionId } = await store.log.request(requestOf({ workflowId }));
+      const claim = await takeClaim(store, executionId);
+      await store.work.finish(claim, ending(claim));
+      ids.push(executionId);
+    }
+    const versions: StoredWorkflow[] = [];
+    const archived = new Set<string>();
+    const archiver = new Archiver({
+      feed: store.archiveFeed,
+      archive: {
+        whenReady: () => Promise.resolve(true),
+        storeWorkflow: (workflow) => Promise.resolve(void versions.push(workflow)),
+        store: async (_, chunks) => {
+          for await (const { executions } of chunks) {
+            for (const { executionId } of executions) archived.add(executionId);
+          }
+        },
+      } as Pick<Archive, "whenReady" | "storeWorkflow" | "store"> as Archive,
+      log: store.log,
+      workflows: store.workflows,
+    });
+    archiver.start();
+    try {
+      await eventually(() => ids.every((id) => archived.has(id)), "both are archived");
+    } finally {
+      await archiver.stop();
+      await driver.clean();
+    }
+    const stored = versions.map(({ id, version, definition }) => ({ id, version, definition }));
+    assert.equal(stored.sort((a, b) => a.id < b.id ? -1 : 1), [
+      { id: "novel", version: 1, definition },
+      { id: "orders", version: 1, definition },
+    ]);
+    assert.equal(archiver.counts, { lost: 0, refused: 0 });
+  });
+}
 
 test.run();

@@ -27,8 +27,8 @@ function open(url = database.url!): Archive & AsyncDisposable {
   return openArchive({ url, instance: "test", historyDays: 30 });
 }
 
-function archiverOf(whole: WholeApp, store: Store, archive: Archive): Archiver {
-  return new Archiver({ feed: store.archiveFeed, log: store.log, archive, workflows: whole.catalog });
+function archiverOf(store: Store, archive: Archive): Archiver {
+  return new Archiver({ feed: store.archiveFeed, log: store.log, archive, workflows: store.workflows });
 }
 
 /** Workflows of every outcome: a value past what stands in a log, a response before a failure, a failure. */
@@ -100,7 +100,7 @@ for (const driver of drivers()) {
       return metas.every((meta) => meta?.endedAt !== undefined);
     }, "all have ended");
     const before = await Promise.all(ids.map((id) => readings(whole, id)));
-    const archiver = archiverOf(whole, store, archive);
+    const archiver = archiverOf(store, archive);
     archiver.start();
     try {
       await archivedAll(archive, ids);
@@ -130,7 +130,7 @@ for (const driver of drivers()) {
       await using store = await driver.open("c");
       await using whole = await openWholeApp({ store, workStore: store });
       await putWorkflows(whole);
-      const archiver = archiverOf(whole, store, archive);
+      const archiver = archiverOf(store, archive);
       archiver.start();
       try {
         const canary = (word: string) => `canary${word}${driver.name.length}x${Math.random().toString(36).slice(2)}`;
@@ -167,7 +167,7 @@ for (const driver of drivers()) {
       }, "one takes some of them");
       assert.ok(left.length > 0);
       assert.ok((await store.archiveFeed.backlog()).entries >= left.length);
-      const archiver = archiverOf(whole, store, archive);
+      const archiver = archiverOf(store, archive);
       archiver.start();
       try {
         await archivedAll(archive, ids);
@@ -208,7 +208,7 @@ for (
       deps: { historyHealth: historyOf },
     });
     await putWorkflows(whole);
-    const archiver = archiverOf(whole, store, archive);
+    const archiver = archiverOf(store, archive);
     archiver.start();
     try {
       const first = await call(whole, "plain");

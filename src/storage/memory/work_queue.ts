@@ -6,7 +6,7 @@
  * 2. An append that was sent before changes nothing; it is recognized by its sequence and its writer.
  */
 import { processClock } from "../../lib/clock.ts";
-import { FencedError } from "../../lib/errors.ts";
+import { FencedError, type NodeErrorData } from "../../lib/errors.ts";
 import { isTerminal, type LogEvent } from "../../execution/event.ts";
 import type { Claim } from "../../execution/claim.ts";
 import type {
@@ -95,7 +95,9 @@ export class MemoryWorkQueue implements WorkQueue {
     const execution = this.#held(claim);
     if (!this.#isNew(execution, claim, options)) return;
     const events = this.#keep(execution, options.events);
-    this.#options.dispatcher.end(execution, { events, result: options.result, writer: claim.epoch });
+    const { result, deadLetter = false } = options;
+    if (deadLetter) this.#keepLetter(execution, { diedAt: events.at(-1)!.time, error: result.error! });
+    this.#options.dispatcher.end(execution, { events, result, writer: claim.epoch });
   }
 
   release(claim: Claim): void {
@@ -166,15 +168,19 @@ export class MemoryWorkQueue implements WorkQueue {
 
   /** Ends an execution as a dead letter. */
   #bury(execution: MemoryExecution): void {
-    const { request, requestedAt, deliveries } = execution;
-    const { executionId, workflowId, version, trigger } = request;
     const diedAt = processClock.now();
-    const error = endedWorkers(deliveries);
-    const what = { executionId, workflowId, version, trigger, requested: execution.events[0]! };
-    this.#options.deadLetters.add({ ...what, requestedAt, diedAt, deliveries, error });
+    const error = endedWorkers(execution.deliveries);
+    this.#keepLetter(execution, { diedAt, error });
     this.#options.dispatcher.end(execution, {
       events: this.#options.state.keep([{ type: "execution.failed", time: diedAt, data: { error } }]),
-      result: { executionId, status: "failed", error },
+      result: { executionId: execution.request.executionId, status: "failed", error },
     });
+  }
+
+  #keepLetter(execution: MemoryExecution, death: { diedAt: number; error: NodeErrorData }): void {
+    const { request, requestedAt, deliveries, events } = execution;
+    const { executionId, workflowId, version, trigger } = request;
+    const what = { executionId, workflowId, version, trigger, requested: events[0]! };
+    this.#options.deadLetters.add({ ...what, requestedAt, deliveries, ...death });
   }
 }

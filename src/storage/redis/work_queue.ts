@@ -150,15 +150,15 @@ export class RedisWorkQueue implements WorkQueue {
     return "suspended";
   }
 
-  async finish(claim: Claim, options: FinishOptions, deadLetter = ""): Promise<void> {
-    const { sequence } = options;
+  async finish(claim: Claim, options: FinishOptions): Promise<void> {
+    const { sequence, deadLetter = false } = options;
     const events = encodeEvents(options.events);
     const { stored, large } = await encodeResult(options.result, this.#values.storedAs(claim, events));
     await this.#send(claim, { sequence, events }, {
       reply: claim.replyTo === undefined || claim.way === "local" ? "" : large ? "stored" : "result",
       outcome: options.result.status,
       payload: stored,
-      deadLetter,
+      deadLetter: deadLetter ? JSON.stringify(options.result.error) : "",
     });
     this.#leases.drop(claim);
     if (claim.way === "local") this.#options.waiters.reply(options.result);
@@ -215,7 +215,7 @@ export class RedisWorkQueue implements WorkQueue {
     const error = endedWorkers(deliveries);
     const result: ExecutionResult = { executionId: claim.executionId, status: "failed", error };
     const events = [{ type: "execution.failed", time: this.#options.clock.now(), data: { error } } as const];
-    await this.finish(claim, { sequence: claim.sequence, events, result }, JSON.stringify(error)).catch((error) => {
+    await this.finish(claim, { sequence: claim.sequence, events, result, deadLetter: true }).catch((error) => {
       // It has ended, or another worker has it.
       if (!(error instanceof FencedError)) throw error;
     });
