@@ -21,7 +21,7 @@ import type { Store } from "./storage/store.ts";
 import { createRoles } from "./start/roles.ts";
 import { openWings } from "./start/caches.ts";
 import { openFallback, withFallback } from "./start/fallback.ts";
-import { announce, askForMetrics, processNumber, stopSignal } from "./start/own_process.ts";
+import { announce, askForMetrics, processNumber, stopSignal, tellCounted } from "./start/own_process.ts";
 import { runProcesses } from "./start/processes.ts";
 import { keptSeconds, openHistory, openStore, StartError } from "./start/stores.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
@@ -74,6 +74,7 @@ async function serve(
 ): Promise<void> {
   const { config, logger, store, version, count } = parts;
   const metrics = createMetrics({ ofAll: askForMetrics() });
+  tellCounted(metrics.counted);
   metrics.watchWaiters(() => store.replies.size);
   await using wings = openWings({ store, instance: config.instance, metrics, logger });
   await using audit = new AuditTrail({

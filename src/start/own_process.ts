@@ -4,7 +4,7 @@
  */
 import cluster from "node:cluster";
 import { UnavailableError } from "../lib/errors.ts";
-import type { MetricsText } from "../telemetry/metrics.ts";
+import type { Counted, MetricsText } from "../telemetry/metrics.ts";
 
 /** The signals that ask for an end. */
 export type Signal = "SIGTERM" | "SIGINT";
@@ -14,11 +14,15 @@ export type Told =
   /** It serves: what is to be printed when all do. */
   | { readonly serves: string }
   /** It asks for the metrics of all, under this number. */
-  | { readonly asks: number };
+  | { readonly asks: number }
+  /** What it has counted, as it was asked under this number. */
+  | { readonly counts: number; readonly counted?: Counted; readonly error?: string };
 
 /** What the first says to another. */
 export type Tells =
   | { readonly stop: Signal }
+  /** It is to tell what it has counted, under this number. */
+  | { readonly count: number }
   /** What was asked for under this number. */
   | { readonly answers: number; readonly metrics?: MetricsText; readonly error?: string };
 
@@ -78,6 +82,18 @@ export function askForMetrics(): (() => Promise<MetricsText>) | undefined {
     if (metrics === undefined) throw new UnavailableError(`Not every process told its metrics: ${error}`);
     return metrics;
   };
+}
+
+/** Tells the first process what this one has counted, whenever it asks. */
+export function tellCounted(counted: () => Promise<Counted>): void {
+  if (processNumber === undefined) return;
+  process.on("message", (what: Tells) => {
+    if (!("count" in what)) return;
+    counted().then(
+      (counted) => tell({ counts: what.count, counted }),
+      (error) => tell({ counts: what.count, error: String(error) }),
+    );
+  });
 }
 
 function tell(what: Told): void {

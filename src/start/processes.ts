@@ -11,12 +11,14 @@ import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
 import { pause } from "../lib/delay.ts";
 import type { Logger } from "../telemetry/logger.ts";
-import { metricsOfProcesses } from "../telemetry/metrics.ts";
+import { addUp, type Counted, type MetricsText } from "../telemetry/metrics.ts";
 import { type Signal, stopSignal, type Tells, type Told } from "./own_process.ts";
 import { StartError } from "./stores.ts";
 
 /** How long a process that ended by itself stays away, in milliseconds. */
 const REPLACE_AFTER_MS = 1000;
+/** How long one that serves has to tell what it has counted, in milliseconds. */
+const COUNTED_WITHIN_MS = 8000;
 
 /** What {@linkcode runProcesses} takes. */
 export interface ProcessesOptions {
@@ -45,12 +47,22 @@ export async function runProcesses(options: ProcessesOptions): Promise<number> {
   return await Promise.race([asked, started]) ?? await asked;
 }
 
+/** What a process was asked for. */
+interface Question {
+  readonly worker: Worker;
+  /** Takes what it has counted; nothing where it has ended. */
+  readonly answer: (counted: Counted | undefined) => void;
+  readonly fail: (error: Error) => void;
+}
+
 class Processes {
   readonly #options: ProcessesOptions;
   readonly #running = new Set<Worker>();
   /** Those that serve. */
   readonly #serving = new Set<Worker>();
-  readonly #metrics = metricsOfProcesses();
+  /** What has not been answered yet, by number. */
+  readonly #questions = new Map<number, Question>();
+  #asked = 0;
   #stopping: Promise<number> | undefined;
   /** Of those that ended after they had been asked to. */
   #code = 0;
@@ -78,7 +90,7 @@ class Processes {
   async #stopAll(signal: Signal): Promise<number> {
     await Promise.all([...this.#running].map(async (worker) => {
       const ended = once(worker, "exit");
-      // What does not serve yet has accepted nothing, and does not listen yet.
+      // What does not serve yet has accepted nothing, and may not listen yet.
       if (this.#serving.has(worker)) tell(worker, { stop: signal });
       else worker.process.kill("SIGKILL");
       await ended;
@@ -103,12 +115,15 @@ class Processes {
           this.#serving.add(worker);
           resolve({ banner: told.serves });
         } else if ("asks" in told) void this.#answer(worker, told.asks);
+        else if (told.counted !== undefined) this.#questions.get(told.counts)?.answer(told.counted);
+        else this.#questions.get(told.counts)?.fail(new Error(told.error));
       });
       // What is sent to one that has just died fails: its exit says so.
       worker.on("error", () => {});
       worker.once("exit", (code, signal) => {
         this.#running.delete(worker);
         const hasServed = this.#serving.delete(worker);
+        for (const question of this.#questions.values()) if (question.worker === worker) question.answer(undefined);
         resolve(code ?? 1);
         if (this.#stopping !== undefined) { if (hasServed) this.#code ||= code ?? 1; }
         else if (hasServed) void this.#replace(worker, { code, signal });
@@ -129,6 +144,27 @@ class Processes {
   async #answer(worker: Worker, asks: number): Promise<void> {
     const answer = await this.#metrics().then((metrics) => ({ metrics }), (error) => ({ error: String(error) }));
     tell(worker, { answers: asks, ...answer });
+  }
+
+  /** Of all that serve: what does not yet has counted nothing, and what has ended meanwhile counts no more. */
+  async #metrics(): Promise<MetricsText> {
+    const counted = await Promise.all([...this.#serving].map((worker) => this.#counted(worker)));
+    return await addUp(counted.filter((each) => each !== undefined));
+  }
+
+  async #counted(worker: Worker): Promise<Counted | undefined> {
+    const number = ++this.#asked;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    try {
+      return await new Promise((answer, fail) => {
+        this.#questions.set(number, { worker, answer, fail });
+        timer = setTimeout(() => fail(new Error(`Process ${worker.id} does not answer`)), COUNTED_WITHIN_MS);
+        tell(worker, { count: number });
+      });
+    } finally {
+      clearTimeout(timer);
+      this.#questions.delete(number);
+    }
   }
 }
 

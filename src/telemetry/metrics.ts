@@ -8,13 +8,24 @@
  * const { contentType, body } = await metrics.text();
  * ```
  */
-import { AggregatorRegistry, collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import {
+  AggregatorRegistry,
+  collectDefaultMetrics,
+  Counter,
+  Gauge,
+  Histogram,
+  type PrometheusContentType,
+  Registry,
+} from "prom-client";
 
 /** Metrics as text, and its media type. */
 export interface MetricsText {
   readonly contentType: string;
   readonly body: string;
 }
+
+/** What one process has counted, as JSON. */
+export type Counted = Awaited<ReturnType<Registry["getMetricsAsJSON"]>>;
 
 /** The instance's counters. A call costs well under a microsecond. */
 export interface Metrics {
@@ -37,6 +48,8 @@ export interface Metrics {
   watchArchive(read: () => Promise<{ entries: number; missed: number } | undefined>): void;
   /** The metrics as text, for `GET /metrics`. */
   text(): Promise<MetricsText>;
+  /** What this process alone has counted. */
+  counted(): Promise<Counted>;
 }
 
 /**
@@ -54,20 +67,15 @@ export interface MetricsOptions {
   readonly ofAll?: (() => Promise<MetricsText>) | undefined;
 }
 
-/** Gives the metrics of all processes that the first one has started: added up, but where that says nothing. */
-export function metricsOfProcesses(): () => Promise<MetricsText> {
-  const registry = new AggregatorRegistry();
-  return async () => ({ contentType: registry.contentType, body: await registry.clusterMetrics() });
+/** The metrics of several processes: added up, but where that says nothing. */
+export async function addUp(counted: readonly Counted[]): Promise<MetricsText> {
+  const registry = AggregatorRegistry.aggregate<PrometheusContentType>([...counted]);
+  return { contentType: registry.contentType, body: await registry.metrics() };
 }
 
 /** Makes the metrics in a registry of their own, together with those of the process. */
 export function createMetrics({ ofAll }: MetricsOptions = {}): Metrics {
   const registry = new Registry();
-  if (ofAll !== undefined) {
-    AggregatorRegistry.setRegistries(registry);
-    // It listens for the first process, which asks.
-    new AggregatorRegistry();
-  }
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
 
@@ -174,5 +182,6 @@ export function createMetrics({ ofAll }: MetricsOptions = {}): Metrics {
       watch.workInProgress = read;
     },
     text: ofAll ?? (async () => ({ contentType: registry.contentType, body: await registry.metrics() })),
+    counted: () => registry.getMetricsAsJSON(),
   };
 }

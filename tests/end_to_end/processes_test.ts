@@ -9,6 +9,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Client } from "undici";
 import { eventually } from "../support/eventually.ts";
+import { startProxy } from "../support/tcp_proxy.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { type Gates, openGates } from "./gates.ts";
 import {
@@ -99,8 +100,8 @@ async function callerOf(instance: string): Promise<Caller> {
 }
 
 /** The id of a process, as the first one has logged it. */
-function pidOf(number: number): number {
-  return Number(new RegExp(`"process":${number},"pid":(\\d+)`).exec(mill.output())![1]);
+function pidOf(number: number, { output }: Instance = mill): number {
+  return Number(new RegExp(`"process":${number},"pid":(\\d+)`).exec(output())![1]);
 }
 
 test("both answer on one port, under names of their own, and the banner says how many there are", async () => {
@@ -162,6 +163,23 @@ test("asked to end, as a terminal asks, all answer who waits, and then are gone,
   }
   assert.is(await stopped, 0, mill.output());
   for (const number of [2, 3]) assert.throws(() => process.kill(pidOf(number), 0), /ESRCH/);
+});
+
+test("GET /metrics is what the others have counted while one that was killed does not come up again", async () => {
+  await using proxy = await startProxy(Number(new URL(redisUrl).port));
+  const two = await startInstance({ ...env, REDIS_URL: proxy.url });
+  try {
+    proxy.newLinks("silent");
+    const { accepted } = proxy;
+    process.kill(pidOf(1, two), "SIGKILL");
+    await eventually(() => proxy.accepted > accepted, "the third asks for Redis");
+    const response = await fetch(`${two.url}/metrics`);
+    assert.is(response.status, 200, await response.clone().text());
+    assert.match(await response.text(), /^millrace_waiters 0$/m);
+  } finally {
+    proxy.newLinks("work");
+    assert.is(await two.stop(), 0, two.output());
+  }
 });
 
 test("what is wrong with the port is said once, and ends it all", async () => {
