@@ -21,7 +21,7 @@ import type { Store } from "./storage/store.ts";
 import { createRoles } from "./start/roles.ts";
 import { openWings } from "./start/caches.ts";
 import { openFallback, withFallback } from "./start/fallback.ts";
-import { announce, askForMetrics, processNumber, stopSignal, tellCounted } from "./start/own_process.ts";
+import { announce, askForMetrics, endAtSignals, processNumber, stopSignal, tellCounted } from "./start/own_process.ts";
 import { runProcesses } from "./start/processes.ts";
 import { keptSeconds, openHistory, openStore, StartError } from "./start/stores.ts";
 import { createLogger, type Logger } from "./telemetry/logger.ts";
@@ -44,6 +44,7 @@ async function main(args: readonly string[]): Promise<number> {
   const { version } = JSON.parse(await readFile(new URL("../package.json", import.meta.url), "utf8"));
   const code = await runCommand(args);
   if (code !== undefined) return code;
+  endAtSignals();
   const [argument] = args;
   if (argument !== undefined) {
     const isHelp = argument === "-h" || argument === "--help";

@@ -35,12 +35,28 @@ export function announce(banner: string): void {
   else tell({ serves: banner });
 }
 
+const SIGNALS = ["SIGTERM", "SIGINT"] as const;
+
+/**
+ * Has a signal end this process at once, until {@linkcode stopSignal} waits for one: what does not serve yet has accepted
+ * nothing. The system would do the same, but not to process 1 of a container (pid_namespaces(7)), which is never one of
+ * several.
+ */
+export function endAtSignals(): void {
+  if (processNumber !== undefined) return;
+  for (const signal of SIGNALS) process.on(signal, endNow);
+}
+
+function endNow(): void {
+  process.exit(0);
+}
+
 /**
  * Resolves with what asks this process to end. A second signal exits at once. One of several is asked by the first: the
  * terminal's SIGINT goes to all of them, and must not count twice.
  */
 export function stopSignal(): Promise<Signal> {
-  if (processNumber === undefined) return firstOf(["SIGTERM", "SIGINT"]);
+  if (processNumber === undefined) return firstOf(SIGNALS);
   process.on("SIGINT", () => {});
   const told = new Promise<Signal>((resolve) => {
     process.on("message", (what: Tells) => {
@@ -55,6 +71,7 @@ function firstOf(signals: readonly Signal[]): Promise<Signal> {
   return new Promise((resolve) => {
     let asked = false;
     for (const signal of signals) {
+      process.off(signal, endNow);
       process.on(signal, () => {
         if (asked) process.exit(1);
         asked = true;

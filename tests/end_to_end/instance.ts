@@ -92,7 +92,8 @@ export async function runMain(
   return { code, stdout, stderr };
 }
 
-function spawnMain(args: readonly string[], env: Record<string, string>, runtime?: Runtime): ChildProcess {
+/** Starts `millrace` and waits for nothing. */
+export function spawnMain(args: readonly string[], env: Record<string, string>, runtime?: Runtime): ChildProcess {
   const source = runtime ?? (PROGRAM === undefined ? "node" : undefined);
   const [command, ...rest] = source === undefined
     ? [process.execPath, PROGRAM!]

@@ -4,7 +4,7 @@
  */
 import { createServer } from "node:http";
 import { once } from "node:events";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Client } from "undici";
@@ -19,6 +19,7 @@ import {
   putWorkflow,
   readEvents,
   runMain,
+  spawnMain,
   startInstance,
   untilServed,
 } from "./instance.ts";
@@ -181,6 +182,24 @@ test("GET /metrics is what the others have counted while one that was killed doe
     assert.is(await two.stop(), 0, two.output());
   }
 });
+
+for (const PROCESSES of ["1", "2"]) {
+  test(`asked to end while Redis does not answer, PROCESSES=${PROCESSES} are gone at once, with exit code 0`, async () => {
+    const silent = createTcpServer((socket) => socket.on("error", () => {}).resume()).listen(0, "127.0.0.1");
+    await once(silent, "listening");
+    const { port } = silent.address() as AddressInfo;
+    const child = spawnMain([], { ...env, PROCESSES, REDIS_URL: `redis://127.0.0.1:${port}` });
+    try {
+      const ended = once(child, "exit");
+      await Promise.race([once(silent, "connection"), ended]);
+      child.kill("SIGTERM");
+      assert.equal(await ended, [0, null]);
+    } finally {
+      child.kill("SIGKILL");
+      silent.close();
+    }
+  });
+}
 
 test("what is wrong with the port is said once, and ends it all", async () => {
   const taken = createServer().listen(0, "127.0.0.1");
