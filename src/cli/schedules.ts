@@ -10,7 +10,7 @@ const HELP = `Usage: millrace schedules [list]
        millrace schedules pause <workflow> <node>
        millrace schedules resume <workflow> <node>
        millrace schedules run <workflow> <node>
-       millrace schedules backfill <workflow> <node> <from> <to>
+       millrace schedules backfill <workflow> <node> <from> <to> [--again]
 
   list       All of them: when they run next, and what did not go by the clock
   show       One, with its next and last five times, as JSON
@@ -18,9 +18,11 @@ const HELP = `Usage: millrace schedules [list]
   resume     Goes on with the next time to come
   run        Starts one execution now
   backfill   Starts what the time from <from> on and before <to> has and what has not run yet; both are
-             epoch milliseconds, or ISO 8601 with an offset such as 2026-11-26T00:00:00Z
+             epoch milliseconds, or ISO 8601 with an offset such as 2026-11-26T00:00:00Z. What has run is
+             remembered for IDEMPOTENCY_TTL_SECONDS, a day by default: earlier times take --again
 
-Options:`;
+Options:
+  --again       Backfill: start earlier times too, which run again if they have run before`;
 
 /** The most that one page of the list has. */
 const PAGE = 500;
@@ -36,9 +38,11 @@ export const schedules = command({
   summary: "Schedules: list, show, pause, resume, run, backfill",
   help: HELP,
   trouble: 1,
-  async run({ positionals: [word = "list", ...rest], json }, { api, context: { print } }) {
+  options: { again: { type: "boolean", default: false } },
+  async run({ values: { again }, positionals: [word = "list", ...rest], json }, { api, context: { print } }) {
     const action = ACTIONS.find((known) => known === word);
     if (action === undefined) throw new UsageError(`Unknown command "${word}"`);
+    if (again && action !== "backfill") throw new UsageError("--again goes with backfill");
     if (action === "list") {
       exactArguments(rest, []);
       const all = await listAll(api);
@@ -50,7 +54,7 @@ export const schedules = command({
     const path = `/api/schedules/${encodeURIComponent(workflow)}/${encodeURIComponent(node)}`;
     if (action === "show") print(toJson(await api.call("GET", path)));
     else if (action === "backfill") {
-      const body = { from: timeOf(from), to: timeOf(to) };
+      const body = { from: timeOf(from), to: timeOf(to), ...(again && { again }) };
       const answer: Answer = await api.call("POST", `${path}/backfill`, { json: body });
       const { started, existing, skipped } = answer;
       print(json ? toJson(answer) : `Started ${started}, ${existing} had run before, ${skipped} skipped`);

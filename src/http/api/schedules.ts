@@ -31,6 +31,7 @@ const BACKFILL = z.strictObject({
   from: time,
   to: time,
   onOverlap: z.enum(["queue", "reject", "cancelPrevious", "skip"]).optional(),
+  again: z.boolean().default(false),
 }).refine(({ from, to }) => from < to, { path: ["to"], message: "Must be later than from" });
 
 /** Adds the resources to the app. */
@@ -95,11 +96,15 @@ async function runSchedule(c: Context<AppEnv>, deps: AppDeps): Promise<Response>
   });
 }
 
-/** Starts the runs of a time span. A time that has been run already is not run again, by its idempotency key. */
+/**
+ * Starts the runs of a time span. A time that has been run already is not run again, by its idempotency key; times whose
+ * keys may have been forgotten take `again`.
+ */
 async function backfill(c: Context<AppEnv>, deps: AppDeps, bodies: BodyBudget): Promise<Response> {
   const schedule = await find(c, deps);
-  const { from, to, onOverlap } = await readChecked(c, BACKFILL, { deps, bodies, action: "backfill" });
-  if (to > deps.store.clock.now()) {
+  const { from, to, onOverlap, again } = await readChecked(c, BACKFILL, { deps, bodies, action: "backfill" });
+  const now = deps.store.clock.now();
+  if (to > now) {
     throw invalidBody("backfill", [{ pointer: "/to", detail: "Must not be in the future" }]);
   }
   const { workflow, trigger } = await workflowOf(deps, schedule);
@@ -110,6 +115,13 @@ async function backfill(c: Context<AppEnv>, deps: AppDeps, bodies: BodyBudget): 
       detail: `The time span has more than ${BACKFILLED} runs: ask for less at once`,
     }]);
   }
+  const ttlSeconds = deps.config.idempotencyTtlSeconds;
+  const forgottenUntil = now - ttlSeconds * 1000;
+  if (!again && times.some((time) => time <= forgottenUntil && mayHaveRun(workflow, time))) {
+    const since = new Date(forgottenUntil).toISOString();
+    const detail = `Must be true for times up to ${since}: whether they have run is not remembered, and they run again`;
+    throw invalidBody("backfill", [{ pointer: "/again", detail }]);
+  }
   c.set("changed", { from, to });
   const executions: object[] = [];
   const counts = { started: 0, existing: 0, skipped: 0 };
@@ -118,7 +130,7 @@ async function backfill(c: Context<AppEnv>, deps: AppDeps, bodies: BodyBudget): 
     try {
       const { executionId, replayed } = await startScheduled(deps.submit, {
         ...{ workflow, trigger, time, key: runKey(schedule.node, time) },
-        ttlSeconds: deps.config.idempotencyTtlSeconds,
+        ttlSeconds,
         startedBy: c.get("token"),
         onOverlap: onOverlap ?? workflow.definition.settings.onOverlap ?? "queue",
       });
@@ -131,6 +143,11 @@ async function backfill(c: Context<AppEnv>, deps: AppDeps, bodies: BodyBudget): 
   }
   c.set("changed", { from, to, ...counts });
   return c.json({ ...counts, executions });
+}
+
+/** False for times before the workflow was there, as far as its first version tells. */
+function mayHaveRun({ version, updatedAt }: CompiledWorkflow, time: number): boolean {
+  return version > 1 || time >= updatedAt;
 }
 
 async function find(c: Context<AppEnv>, deps: AppDeps): Promise<StoredSchedule> {

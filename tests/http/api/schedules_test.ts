@@ -3,6 +3,7 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { runCommandLine } from "../../cli/command_line.ts";
 import { openWholeApp, type WholeApp } from "../whole_app.ts";
 
 const AT = "/api/schedules/report/nightly";
@@ -102,6 +103,37 @@ test("a backfill starts each time of a span once, however often it is asked for"
   assert.equal([first.status, first.body.started, first.body.existing], [200, 4, 0]);
   const again = await call(`${AT}/backfill`, json(body));
   assert.equal([again.body.started, again.body.existing], [0, 4]);
+});
+
+test("a backfill of times that may have run, and are not remembered, takes a word", async () => {
+  // Before its first version it ran nothing; from the second one on nobody knows when that was.
+  await whole.catalog.put("report", { ...DEFINITION, name: "second" });
+  const body = { from: "2026-03-28T00:00:00Z", to: "2026-04-01T00:00:00Z" };
+  const refused = await call(`${AT}/backfill`, json(body));
+  assert.equal([refused.status, refused.body.code, refused.body.parameter], [400, "invalid_parameter", "again"]);
+  const [{ pointer, detail }] = refused.body.errors;
+  assert.is(pointer, "/again");
+  assert.match(detail, /^Must be true for times up to \d{4}-\S+Z: whether they have run is not remembered/);
+  assert.equal((await call("/api/executions")).body.executions, []);
+  const counts = async (more: object) => {
+    const { started, existing } = (await call(`${AT}/backfill`, json({ ...body, ...more }))).body;
+    return [started, existing];
+  };
+  assert.equal(await counts({ again: true }), [4, 0]);
+  assert.equal(await counts({ again: true }), [0, 4]);
+  const command = ["schedules", "backfill", "report", "nightly", body.from, body.to];
+  const { code, err } = await runCommandLine(command, whole);
+  assert.is(code, 1);
+  assert.match(err, /again: Must be true/);
+  assert.is((await runCommandLine([...command, "--again"], whole)).out, "Started 0, 4 had run before, 0 skipped");
+  assert.is((await runCommandLine(["schedules", "list", "--again"], whole)).code, 2);
+  const often = { id: "often", type: "schedule", parameters: { everySeconds: 10 } };
+  await whole.catalog.put("often", { ...DEFINITION, nodes: [often], connections: [] });
+  const { workflow } = await whole.catalog.put("often", { ...DEFINITION, name: "2", nodes: [often], connections: [] });
+  await whole.store.schedules.sync("often", [{ trigger: workflow.schedules[0]!, next: now(), dueAt: now() }]);
+  const to = now();
+  const recent = await call("/api/schedules/often/often/backfill", json({ from: to - 20_000, to }));
+  assert.equal([recent.status, recent.body.started], [200, 2]);
 });
 
 test("what makes no sense is refused, and names the field", async () => {
