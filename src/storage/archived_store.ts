@@ -12,14 +12,21 @@ import type { Store } from "./store.ts";
 /** A store, and the archive in which its reads go on. */
 export type ArchivedStore = Store & { readonly archive: Archive };
 
-/** The same store, whose log, lists and versions of workflows go on in the archive. */
+/** The same store, whose log, lists and versions of workflows go on in the archive, and which imports nothing over it. */
 export function withArchive(store: Store, archive: Archive): ArchivedStore {
-  const { log, projections } = store;
+  const { projections, imports } = store;
+  const log = archivedLog(store.log, archive);
   return {
     ...store,
     archive,
-    log: archivedLog(log, archive),
-    projections: overlay(projections, { list: (options) => searchExecutions({ log, projections, archive }, options) }),
+    log,
+    projections: overlay(projections, {
+      list: (options) => searchExecutions({ log: store.log, projections, archive }, options),
+    }),
+    imports: {
+      put: async (imported, options) =>
+        await log.meta(imported.executionId) === undefined && await imports.put(imported, options),
+    },
     workflows: archivedWorkflows(store.workflows, archive),
   };
 }

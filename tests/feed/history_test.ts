@@ -111,6 +111,9 @@ for (const driver of drivers()) {
     // A store that never heard of them, as after their time there.
     const empty = createMemoryStore({ instance: "b" });
     await using later = await openWholeApp({ store: withArchive(empty, archive), workStore: empty });
+    const bundle = await (await later.app.request(`/api/executions/${ids[0]}/export`)).text();
+    const taken = await later.app.request("/api/executions/import", { method: "POST", body: bundle });
+    assert.equal([taken.status, (await taken.json()).code], [409, "execution_exists"]);
     for (const [i, id] of ids.entries()) assert.equal(await readings(later, id), before[i], id);
     const wanted = post({ from: "reply" }, { prefer: "wait=60" });
     assert.is((await json(await later.app.request(`/api/executions/${ids[0]}/replay`, wanted))).status, "completed");
