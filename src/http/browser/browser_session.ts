@@ -38,6 +38,7 @@ export class BrowserSession {
   #id: string | undefined;
   /** The id of a destroyed session that has not been deleted yet. */
   #destroyed: string | undefined;
+  #wasDestroyed = false;
 
   constructor(options: BrowserSessionOptions) {
     const { id, session } = options.found ?? {};
@@ -55,6 +56,11 @@ export class BrowserSession {
   /** True while no request has stored anything. */
   get isNew(): boolean {
     return this.#storedAs === undefined;
+  }
+
+  /** True once this request has called `destroy()`. */
+  get wasDestroyed(): boolean {
+    return this.#wasDestroyed;
   }
 
   /** Reads a value. It must not be changed in place. */
@@ -87,6 +93,7 @@ export class BrowserSession {
     for (const name of Object.keys(this.#data)) delete this.#data[name];
     this.#changes.clear();
     this.#destroyed ??= this.#storedAs;
+    this.#wasDestroyed = true;
     this.#end();
   }
 

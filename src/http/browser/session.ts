@@ -100,9 +100,11 @@ export function session(options: SessionOptions): MiddlewareHandler<SessionEnv> 
   async function close(c: Context<SessionEnv>, session: BrowserSession, hadCookie: boolean): Promise<void> {
     // The changes of a failed request are not stored.
     if (c.error !== undefined) return;
-    if (await session.save() && session.id !== undefined) {
+    await session.save();
+    // Where another request has ended the session, its answer alone says what the cookie is: it may have come before.
+    if (session.id !== undefined) {
       await setSignedCookie(c, cookieName, session.id, secret, { ...cookie, maxAge: ttlSeconds });
-    } else if (hadCookie) deleteCookie(c, cookieName, cookie);
+    } else if (hadCookie && session.wasDestroyed) deleteCookie(c, cookieName, cookie);
   }
 
   return async function withSession(c, next) {
