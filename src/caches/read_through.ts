@@ -7,7 +7,9 @@
  * 2. A response that may not be stored answers one request only: those that waited then call for themselves, at once.
  * 3. A stale response that may still be used is returned at once, while one caller revalidates it.
  * 4. Errors of the cache fail no request: when a lookup or storing fails, the answer comes from the call.
+ * 5. Nobody waits longer for the call of another than it may: past that it calls for itself.
  */
+import { waitFor } from "../lib/delay.ts";
 import { sha256 } from "../lib/digest.ts";
 import type { Locks } from "../locks/locks.ts";
 import type { Lookup, UsableResponse, WebCache } from "./cache.ts";
@@ -42,6 +44,11 @@ export interface ReadThroughOptions extends Pick<StoringOptions, "defaultLifetim
   readonly request: Request;
   /** Makes the call; used on a miss and to revalidate. */
   readonly load: () => Promise<Response>;
+  /**
+   * The longest wait for the call of another request, in milliseconds; no limit by default but {@linkcode FLIGHT_MS} for
+   * that of another instance.
+   */
+  readonly waitMs?: number | undefined;
 }
 
 /** Options of {@linkcode ReadThrough}. */
@@ -66,7 +73,7 @@ export class ReadThrough {
 
   /** Answers a request. Rejects with the error of `load`. */
   async respond(options: ReadThroughOptions): Promise<CachedAnswer> {
-    const { cache, request } = options;
+    const { cache, request, waitMs } = options;
     const match = await this.#lookUp(options);
     if (match !== undefined) {
       cache.count(match);
@@ -75,7 +82,7 @@ export class ReadThrough {
     }
     const key = `${cache.name} ${storedUrl(request)}`;
     const flight = this.#flights.get(key);
-    if (flight !== undefined && await flight) {
+    if (flight !== undefined && await within(flight, waitMs)) {
       const stored = await this.#lookUp(options);
       cache.count(stored);
       if (stored !== undefined) return this.#answer(stored, { collapsed: true });
@@ -95,7 +102,7 @@ export class ReadThrough {
       land(isStored);
     };
     const lock = await this.#parts.locks?.acquire(`cache ${await digestOf(key)}`, {
-      waitMs: FLIGHT_MS,
+      waitMs: Math.min(FLIGHT_MS, options.waitMs ?? Infinity),
       ttlMs: FLIGHT_MS,
     })
       .catch(() => undefined);
@@ -160,6 +167,19 @@ export class ReadThrough {
     const ttl = Math.floor(found.response.lifetime) - Number(response.headers.get("age"));
     return { response, status: { lookup: usability === "fresh" ? "hit" : "stale", ttl, ...how } };
   }
+}
+
+/** What the flight comes to; false when it takes longer than `waitMs`. */
+async function within(flight: Promise<boolean>, waitMs: number | undefined): Promise<boolean> {
+  let isStored = false;
+  await waitFor((done) => {
+    void flight.then((stored) => {
+      isStored = stored;
+      done();
+    });
+    return () => {};
+  }, { timeoutMs: waitMs });
+  return isStored;
 }
 
 async function digestOf(text: string): Promise<string> {

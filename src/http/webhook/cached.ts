@@ -32,6 +32,8 @@ export interface CachedCall {
 export interface CachedCallOptions {
   /** Runs the workflow. */
   readonly start: (body: Uint8Array) => Promise<Partial<Reply>>;
+  /** How long this caller may wait for the answer to another, in milliseconds; then its own call starts the workflow. */
+  readonly waitMs: number;
   /** The headers that this caller's response has besides the workflow's own. */
   readonly headers: () => Readonly<Record<string, string>>;
 }
@@ -50,7 +52,7 @@ export function cachesOf({ caches }: AppDeps, { definition }: CompiledWorkflow):
 export async function answerCached(
   caches: Caches,
   call: CachedCall,
-  { start, headers: ownHeaders }: CachedCallOptions,
+  { start, waitMs, headers: ownHeaders }: CachedCallOptions,
 ): Promise<Partial<Reply> & { response?: Response }> {
   const { request: { headers }, match: { workflow, webhook } } = call;
   const { ttlSeconds } = workflow.definition.settings.cache!;
@@ -63,7 +65,8 @@ export async function answerCached(
     throw UNANSWERED;
   };
   try {
-    const answer = await caches.respond(`webhook:${workflow.id}`, { request, load, defaultLifetime: ttlSeconds });
+    const options = { request, load, defaultLifetime: ttlSeconds, waitMs };
+    const answer = await caches.respond(`webhook:${workflow.id}`, options);
     const { status, headers: given, body } = answer.response;
     const own = new Headers(given);
     setHeaders(own, ownHeaders());

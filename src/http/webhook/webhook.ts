@@ -139,11 +139,11 @@ async function answer(deps: VerifyingDeps, call: Call): Promise<Response> {
   const isPlain = preferenceApplied === undefined && !request.headers.has("idempotency-key");
   const caches = isAsync ? undefined : cachesOf(deps, match.workflow);
   if (caches && !isPlain) headers["cache-status"] = BYPASSED;
+  const leftSeconds = () => Math.max(0.001, waitSeconds - waited(call));
   const { response, result, interrupted } = caches && isPlain
     ? await answerCached(caches, { ...call, match, body: admitted.body ?? await readBody(deps, call) }, {
-      // The time spent waiting for another call's answer counts.
-      start: (body) =>
-        start(deps, call, { ...admitted, match, body, waitSeconds: Math.max(0.001, waitSeconds - waited(call)) }),
+      start: (body) => start(deps, call, { ...admitted, match, body, waitSeconds: leftSeconds() }),
+      waitMs: leftSeconds() * 1000,
       headers: () => finish(call),
     })
     : { response: undefined, ...await start(deps, call, { ...admitted, match, waitSeconds }) };
@@ -233,7 +233,7 @@ async function start(
 const readBody = ({ config }: AppDeps, { request, share, takeBody: take }: Call): Promise<Uint8Array> =>
   readBytes(request, { ...bodyLimits(config), share, take });
 
-/** Seconds since the call came. */
+/** Seconds since the call came, what it waited for the answer to another among them. */
 const waited = ({ startedAt }: Call): number => (performance.now() - startedAt) / 1000;
 
 /** Completes the headers: those that every webhook's response has. */

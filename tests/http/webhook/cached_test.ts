@@ -5,8 +5,10 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { CacheCounter } from "../../../src/caches/cache_counter.ts";
 import { Caches } from "../../../src/caches/caches.ts";
+import type { Locks } from "../../../src/locks/locks.ts";
 import { createMemoryStore } from "../../../src/storage/memory/store.ts";
 import { Crowd } from "../../caches/crowd.ts";
+import { eventually } from "../../support/eventually.ts";
 import { json, post } from "../harness.ts";
 import { chain, openWholeApp, type WholeApp, type WholeAppOptions } from "../whole_app.ts";
 
@@ -25,7 +27,9 @@ interface Opened extends WholeApp {
 async function open(
   settings: object,
   nodes: Parameters<typeof chain>[1] = [COUNT],
-  { crowd, ...options }: { crowd?: Crowd } & Pick<WholeAppOptions, "config" | "fetch"> = {},
+  { crowd, locks, timeoutSeconds = 300, ...options }:
+    & { crowd?: Crowd; locks?: Pick<Locks, "acquire">; timeoutSeconds?: number }
+    & Pick<WholeAppOptions, "config" | "fetch"> = {},
 ): Promise<Opened> {
   const store = createMemoryStore({ instance: "test", maxWaiters: 100 });
   let later = 0;
@@ -36,11 +40,12 @@ async function open(
   const caches = new Caches({
     store: crowd?.before(store.caches) ?? store.caches,
     now,
+    ...(locks && { locks: locks as Locks }),
     onLookup: (cache, lookup, bytes) => counter.add(cache, lookup, bytes),
   });
   const whole = await openWholeApp({ store, ...options, deps: { caches } });
   const definition = chain("one", nodes) as { nodes: { parameters: object }[] };
-  Object.assign(definition.nodes[0]!.parameters, { methods: ["GET", "POST"] });
+  Object.assign(definition.nodes[0]!.parameters, { methods: ["GET", "POST"], timeoutSeconds });
   await whole.catalog.put("one", { ...definition, settings });
   return {
     ...whole,
@@ -135,6 +140,30 @@ test("a hundred calls at once start one execution", async () => {
     responses.filter((it) => it.headers.get("cache-status") === "Millrace; fwd=miss; collapsed; ttl=60").length,
     99,
   );
+});
+
+test("a call waits for another's no longer than its caller does, though an instance died with the lock", async () => {
+  const waits: unknown[] = [];
+  let giveUp!: (error: Error) => void;
+  const acquire: Locks["acquire"] = (_name, options) => {
+    waits.push(options?.waitMs);
+    return new Promise((_, reject) => giveUp = reject);
+  };
+  const nap = { id: "nap", type: "delay", parameters: { seconds: 3600 } };
+  await using whole = await open(CACHE, [nap], { locks: { acquire }, timeoutSeconds: 1 });
+  const answers: Response[] = [];
+  const ask = async () => void answers.push(await whole.app.request("/webhook/one", post({ n: 1 })));
+  void ask();
+  await eventually(() => waits.length === 1, "the first waits for the lock");
+  void ask();
+  await eventually(() => answers.length === 1, "the second does not wait for the first for longer than a second");
+  giveUp(new DOMException("It did not become free", "TimeoutError"));
+  await eventually(() => answers.length === 2, "the first ends with its wait for the lock");
+  assert.ok(waits.every((waitMs) => waitMs as number <= 1000), String(waits));
+  for (const answer of answers) {
+    assert.is(answer.status, 504);
+    assert.is(answer.headers.get("location"), `/api/executions/${(await json(answer)).executionId}`);
+  }
 });
 
 test("the workflow's own Cache-Control and Vary are heeded, and failures are kept for nobody", async () => {
