@@ -3,6 +3,7 @@
  */
 import { ApiCallError } from "./api_client.ts";
 import { command, exactArguments } from "./command.ts";
+import { linesOf } from "./event_lines.ts";
 
 /** How wide the bar is, in characters. */
 const WIDTH = 40;
@@ -26,11 +27,17 @@ as often as one likes.
     exactArguments(positionals, []);
     const response = await api.open("POST", "/api/workflow-state/rebuild");
     let last: Line | undefined;
-    for await (const line of lines(response)) {
-      last = JSON.parse(line) as Line;
-      if (!json && context.terminal !== undefined) context.terminal.write(`\r${bar(last)}`);
+    try {
+      for await (const line of linesOf(response.body)) {
+        last = JSON.parse(line) as Line;
+        if (!json) context.terminal?.write(`\r${bar(last)}`);
+      }
+    } catch (error) {
+      const reason = (error as Error).message;
+      throw new ApiCallError(`The rebuild broke off: ${reason}; it can be begun again`, { cause: error });
+    } finally {
+      if (!json) context.terminal?.write("\n");
     }
-    if (!json && context.terminal !== undefined) context.terminal.write("\n");
     if (last?.success !== true) throw new ApiCallError("The rebuild broke off: it can be begun again");
     context.print(json ? JSON.stringify(last) : `Rebuilt from ${last.done} executions`);
     return 0;
@@ -41,14 +48,4 @@ function bar({ done, total }: Line): string {
   const part = total === 0 ? 1 : Math.min(1, done / total);
   const filled = Math.round(part * WIDTH);
   return `${"█".repeat(filled)}${"░".repeat(WIDTH - filled)} ${String(Math.floor(part * 100)).padStart(3)} %  ${done}`;
-}
-
-async function* lines(response: Response): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let text = "";
-  for await (const bytes of response.body ?? []) {
-    const parts = (text += decoder.decode(bytes as Uint8Array, { stream: true })).split("\n");
-    text = parts.pop()!;
-    yield* parts.filter((line) => line !== "");
-  }
 }
