@@ -54,7 +54,8 @@ async function runBacktest(
   ]);
   let items: AsyncIterable<BacktestItem>;
   try {
-    const wanted = parseBody(await readJson(c.req.raw, { ...bodyLimits(deps.config), share }));
+    const options = { ...bodyLimits(deps.config), share, take: c.env?.takeBody };
+    const wanted = parseBody(await readJson(c.req.raw, options));
     const executions = wanted.executions ?? newest(deps.store.projections, workflowId, wanted.last);
     const { definition, version } = wanted;
     items = await deps.backtests.start({ workflowId, definition, version, executions, signal });

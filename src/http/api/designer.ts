@@ -46,7 +46,7 @@ async function putState(
 ): Promise<Response> {
   const id = workflowIdParameter(c);
   return await withShare(bodies, async (share) => {
-    const data = await readJson(c.req.raw, { ...bodyLimits(config), share, infinite: true });
+    const data = await readJson(c.req.raw, { ...bodyLimits(config), share, take: c.env?.takeBody, infinite: true });
     if (data === undefined) throw new MillraceError("malformed_json", "Expected a state: the body is empty");
     const guards = await evaluateGuards(c.req.raw.headers, async () => (await states.get(id))?.version);
     const { session, created } = await states.put(id, { data }, guards);

@@ -39,7 +39,7 @@ async function postToBox(
   address: Address,
 ): Promise<Response> {
   return await withShare(bodies, async (share) => {
-    const body = await readJson(c.req.raw, { ...bodyLimits(config), share, infinite: true });
+    const body = await readJson(c.req.raw, { ...bodyLimits(config), share, take: c.env?.takeBody, infinite: true });
     if (body === undefined) throw new MillraceError("malformed_json", "Expected what to post: the body is empty");
     const fault = checkDocument(body, []);
     if (fault !== undefined) throw invalid([fault]);

@@ -29,7 +29,8 @@ export function replay(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): vo
     POST: async (c) => {
       const share = bodies.open();
       try {
-        const { value, bytes } = await readJsonAndBytes(c.req.raw, { ...bodyLimits(deps.config), share });
+        const options = { ...bodyLimits(deps.config), share, take: c.env?.takeBody };
+        const { value, bytes } = await readJsonAndBytes(c.req.raw, options);
         return await startFork(c, deps, { wanted: parseBody(value), bytes });
       } finally {
         share.close();

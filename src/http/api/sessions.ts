@@ -35,7 +35,10 @@ export function sessions(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): 
     ttlSeconds: config.sessionTtlSeconds,
   });
   const withBody = (c: Context<AppEnv>, answer: (read: ReadBody) => Promise<Response>) =>
-    withShare(bodies, (share) => answer(() => readJson(c.req.raw, { ...bodyLimits(config), share, infinite: true })));
+    withShare(bodies, (share) => {
+      const options = { ...bodyLimits(config), share, take: c.env?.takeBody, infinite: true };
+      return answer(() => readJson(c.req.raw, options));
+    });
   resource(app, "/api/sessions", {
     GET: (c) => listSessions(c, sessions),
     DELETE: (c) => deleteSessions(c, deps, sessions),

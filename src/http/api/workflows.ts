@@ -56,7 +56,7 @@ async function getWorkflow(c: Context<AppEnv>, { catalog }: AppDeps): Promise<Re
 async function putWorkflow(c: Context<AppEnv>, deps: AppDeps, share: BodyShare): Promise<Response> {
   const { catalog, config } = deps;
   const id = workflowIdParameter(c);
-  const body = await readJson(c.req.raw, { ...bodyLimits(config), share });
+  const body = await readJson(c.req.raw, { ...bodyLimits(config), share, take: c.env?.takeBody });
   if (body === undefined) {
     throw new MillraceError("malformed_json", "Expected a workflow definition: the body is empty");
   }
@@ -87,7 +87,11 @@ async function runWorkflow(
 ): Promise<Response> {
   const { catalog, config, submit } = deps;
   const id = workflowIdParameter(c);
-  const { value: body, bytes } = await readJsonAndBytes(c.req.raw, { ...bodyLimits(config), share });
+  const { value: body, bytes } = await readJsonAndBytes(c.req.raw, {
+    ...bodyLimits(config),
+    share,
+    take: c.env?.takeBody,
+  });
   if (body !== undefined && !isJsonObject(body)) {
     throw new MillraceError("invalid_parameter", "Expected an object with the member `input`");
   }

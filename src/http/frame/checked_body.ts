@@ -26,7 +26,7 @@ export async function readChecked<S extends z.ZodType>(
 ): Promise<z.output<S>> {
   const share = bodies.open();
   try {
-    const body = await readJson(c.req.raw, { ...bodyLimits(deps.config), share });
+    const body = await readJson(c.req.raw, { ...bodyLimits(deps.config), share, take: c.env?.takeBody });
     const parsed = schema.safeParse(body ?? {});
     if (parsed.success) return parsed.data;
     throw invalidBody(

@@ -25,6 +25,13 @@ export interface BodyLimits extends JsonLimits {
   readonly stallMs: number;
 }
 
+/** Where the bytes of a body come from, and where they are counted. */
+interface BodySource {
+  readonly share: BodyShare;
+  /** Gives the body if all its bytes, this many, are there already: reading it costs less; default: it is read. */
+  readonly take?: ((bytes: number) => Uint8Array | undefined) | undefined;
+}
+
 /** The configured limits. */
 export function bodyLimits(
   { bodyLimitBytes, bodyLimitValues, bodyStallSeconds }: Pick<
@@ -44,16 +51,12 @@ const PROGRESS_BYTES = 1_024;
  * Reads a body of at most `limitBytes`, whose bytes are reserved in `share`. A larger one is refused before it is read
  * if it declares its length, and otherwise (chunked) as soon as more has arrived.
  *
- * @param options.take gives the body if all of it is there already, where that can be told
  * @throws {MillraceError} `body_too_large`, `unsupported_media_type` (content encodings), `malformed_body`,
  * `body_timeout`, `bodies_full`
  */
 export async function readBytes(
   request: Request,
-  options: Pick<BodyLimits, "limitBytes" | "stallMs"> & {
-    share: BodyShare;
-    take?: ((bytes: number) => Uint8Array | undefined) | undefined;
-  },
+  options: Pick<BodyLimits, "limitBytes" | "stallMs"> & BodySource,
 ): Promise<Uint8Array> {
   const { limitBytes, stallMs, share, take } = options;
   const { method, headers } = request;
@@ -141,7 +144,7 @@ function within<T>(promise: Promise<T>, ms: number): Promise<T> {
  */
 export async function readJson(
   request: Request,
-  options: BodyLimits & { share: BodyShare },
+  options: BodyLimits & BodySource,
 ): Promise<JsonValue | undefined> {
   return (await readJsonAndBytes(request, options)).value;
 }
@@ -149,7 +152,7 @@ export async function readJson(
 /** Does what {@linkcode readJson} does, and returns the bytes as they were sent too. */
 export async function readJsonAndBytes(
   request: Request,
-  options: BodyLimits & { share: BodyShare },
+  options: BodyLimits & BodySource,
 ): Promise<{ value: JsonValue | undefined; bytes: Uint8Array }> {
   const contentType = request.headers.get("content-type");
   if (contentType !== null && !isJsonType(mediaType(contentType))) throw notJson(contentType);

@@ -5,6 +5,7 @@
 import { connect } from "node:net";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { uuidv7 } from "../../../src/lib/uuidv7.ts";
 import { BodyBudget } from "../../../src/http/protocol/body_budget.ts";
 import { readBytes } from "../../../src/http/protocol/request_body.ts";
 import { listen } from "../../../src/http/server.ts";
@@ -138,6 +139,32 @@ for (
       }
     }));
 }
+
+test("a body that came with the head is taken from there, at the API too", async () => {
+  await using whole = await openWholeApp();
+  const [sent, came] = ["x".repeat(2_000), new TextEncoder().encode(`[${" ".repeat(1_998)}]`)];
+  const headers = { "content-type": "application/json", "content-length": "2000" };
+  for (
+    const [method, path] of [
+      ["PUT", "/api/workflows/x"],
+      ["POST", "/api/workflows/x/run"],
+      ["POST", "/api/workflows/x/backtest"],
+      ["POST", `/api/executions/${uuidv7()}/replay`],
+      ["POST", "/api/executions"],
+      ["PUT", "/api/sessions/u"],
+      ["POST", "/api/sessions/u/events"],
+      ["PUT", "/api/designer/d"],
+    ] as const
+  ) {
+    let taken = 0;
+    const takeBody = () => {
+      taken++;
+      return came;
+    };
+    const response = await whole.app.request(path, { method, headers, body: sent }, { takeBody });
+    assert.equal([taken, (await json(response)).code === "malformed_json"], [1, false], path);
+  }
+});
 
 for (const size of [60_000, 90_000]) {
   test(`a body of ${size} bytes that comes slowly, but comes, is taken`, async () => {
