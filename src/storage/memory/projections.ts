@@ -114,18 +114,17 @@ export class MemoryProjections implements Projections {
   async *followFeed(options: WaitOptions & { after?: string }): AsyncIterable<FollowedEntry | FeedMark> {
     const { signal, after: asked } = options;
     if (asked !== undefined) decodeFeedCursor(asked, 1);
-    let after = asked === undefined || compareEntryIds(asked, this.#state.fedTo) > 0 ? this.#state.fedTo : asked;
+    let after = asked ?? this.#state.fedTo;
     if (asked === undefined) yield { mark: "at", cursor: after };
-    else if (this.#state.isTrimmed(asked)) {
-      const before = this.#state.feed[0]?.id;
-      yield {
-        mark: "gap",
-        after: asked,
-        ...(before !== undefined && compareEntryIds(before, asked) > 0 && { before }),
-      };
-    }
     while (!signal.aborted) {
-      const { feed } = this.#state;
+      const { feed, fedTo, trimmedTo } = this.#state;
+      if (this.#state.isTrimmed(after)) {
+        const isAhead = compareEntryIds(after, fedTo) > 0;
+        const before = isAhead ? undefined : feed[0]?.id;
+        yield { mark: "gap", after, ...(before !== undefined && { before }) };
+        after = isAhead ? fedTo : trimmedTo;
+        continue;
+      }
       const entries = feed.slice(indexAfter(feed, after));
       if (entries.length === 0) await this.#state.change("feed", { signal });
       for (const entry of entries) {

@@ -87,7 +87,7 @@ export class MemoryState {
   /** Of the newest entry of the feed; before any, of the time when it began. */
   fedTo: string = `${processClock.now()}-0`;
   /** Of the newest entry that is no longer in the feed; before any is, of the time when it began. */
-  #trimmedTo = this.fedTo;
+  trimmedTo: string = this.fedTo;
   #isWhole = true;
   readonly #changed = new Map<string, Set<() => void>>();
   readonly #onGone: MemoryStateOptions["onGone"];
@@ -139,7 +139,7 @@ export class MemoryState {
     this.fedTo = this.feed.at(-1)!.id;
     if (this.feed.length > 2 * FEED_LENGTH) {
       this.#isWhole = false;
-      this.#trimmedTo = this.feed.at(-FEED_LENGTH - 1)!.id;
+      this.trimmedTo = this.feed.at(-FEED_LENGTH - 1)!.id;
       this.trimmed += this.feed.length - FEED_LENGTH;
       this.feed = this.feed.slice(-FEED_LENGTH);
     }
@@ -151,7 +151,7 @@ export class MemoryState {
   /** Whether entries of the feed after an id are gone, or it is of another process's feed. */
   isTrimmed(after: string): boolean {
     if (compareEntryIds(after, "0-0") === 0) return !this.#isWhole;
-    return compareEntryIds(after, this.#trimmedTo) < 0 || compareEntryIds(after, this.fedTo) > 0;
+    return compareEntryIds(after, this.trimmedTo) < 0 || compareEntryIds(after, this.fedTo) > 0;
   }
 
   /** The execution of that id, unless it is unknown or has expired. */

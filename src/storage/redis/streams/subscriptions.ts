@@ -5,7 +5,7 @@
  * 1. A stream that several follow is read once.
  * 2. The shared cursor is set back to the slowest subscriber's; the others drop entries that they have had.
  * 3. Nobody holds more than `BUFFER` entries, or `BUFFER_CHARACTERS` of them and one entry: who is slower than the
- *    stream drops what comes, and reads it again.
+ *    stream drops what comes, and reads it again; or hears of a loss, where it has been trimmed meanwhile.
  */
 import { waitFor } from "../../../lib/delay.ts";
 import { MillraceError } from "../../../lib/errors.ts";
@@ -34,6 +34,8 @@ class Taker {
   isLost = false;
   /** Entries were dropped: they must be read again. */
   isBehind = false;
+  /** The first that was dropped, with which it goes on. */
+  dropped: string | undefined;
   wake: (() => void) | undefined;
 
   constructor(cursor: string) {
@@ -44,7 +46,12 @@ class Taker {
     for (const [i, entry] of entries.entries()) {
       if (compareEntryIds(entry.id, this.cursor) <= 0) continue;
       this.isBehind ||= this.buffer.length >= BUFFER || this.characters >= BUFFER_CHARACTERS;
-      if (this.isBehind) break;
+      if (this.isBehind) {
+        this.dropped ??= entry.id;
+        break;
+      }
+      this.isLost ||= this.dropped !== undefined && this.dropped !== entry.id;
+      this.dropped = undefined;
       this.cursor = entry.id;
       this.buffer.push(entry);
       this.characters += sizes[i]!;
@@ -62,6 +69,7 @@ class Taker {
 
   lose(cursor: string): void {
     this.isLost = true;
+    this.dropped = undefined;
     if (compareEntryIds(cursor, this.cursor) < 0) this.cursor = cursor;
     this.wake?.();
   }
