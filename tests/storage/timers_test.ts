@@ -9,7 +9,7 @@ import type { Claim } from "../../src/execution/claim.ts";
 import type { ExecutionRequest } from "../../src/execution/request.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { awaitReply, completed, drivers, ending, requestOf, takeClaim, takenWithin } from "./drivers.ts";
-import { endsOnce, rejects } from "./expectations.ts";
+import { endsOnce, refuses, rejects } from "./expectations.ts";
 
 for (const driver of drivers()) {
   const test = suite(`Timers on ${driver.name}`);
@@ -38,6 +38,17 @@ for (const driver of drivers()) {
     assert.equal([next.trigger, next.version, next.requestedAt], [claim.trigger, claim.version, claim.requestedAt]);
     await store.work.finish(next, ending(next));
     await endsOnce(store, claim.executionId);
+  });
+
+  test("suspend() makes room in the queue", async () => {
+    await using narrow = await driver.open("narrow", { queueLimit: 1 });
+    const claim = await claimed(narrow);
+    // Each partition has a limit of its own.
+    if (!driver.name.includes("partitions")) await refuses(() => narrow.log.request(requestOf()), "queue_full");
+    await narrow.work.suspend(claim, { sequence: 1, events: [], delayMs: 200_000 });
+    const request = requestOf();
+    await narrow.log.request(request);
+    for (const id of [claim.executionId, request.executionId]) assert.is(await narrow.log.cancel(id), true);
   });
 
   test("suspend() keeps who waits for the reply", async () => {

@@ -15,8 +15,11 @@ import type { ControlMessage } from "../../execution/work_queue.ts";
 import type { Waiters } from "../../execution/waiters.ts";
 import { keep, type KeptEvent, sizeOf } from "./kept.ts";
 import { Slots } from "./slots.ts";
-import type { MemoryExecution, MemoryState } from "./state.ts";
+import type { MemoryExecution, MemoryState, Place } from "./state.ts";
 import { Timers } from "./timers.ts";
+
+/** What counts for the limit of the queue. */
+const QUEUED: ReadonlySet<Place> = new Set(["in line", "queued", "held"]);
 
 /** How an execution ends; the last event is the terminal one. */
 export interface Ending {
@@ -46,7 +49,7 @@ export class Dispatcher {
   start(execution: MemoryExecution): void {
     const { concurrency } = execution.request;
     if (concurrency === undefined) return this.requeue(execution);
-    execution.place = "in line";
+    this.#place(execution, "in line");
     this.slots.join(execution);
     this.#wakeAt(execution, deadlineOf(execution));
     this.#admit(execution);
@@ -59,14 +62,14 @@ export class Dispatcher {
   /** Takes executions off the work queue, to a worker. */
   take(count: number): MemoryExecution[] {
     const taken = this.#queue.splice(0, count);
-    for (const execution of taken) execution.place = "held";
+    for (const execution of taken) this.#place(execution, "held");
     return taken;
   }
 
   /** Gives an execution that is on the work queue to the worker of its submitter. */
   hold(execution: MemoryExecution): void {
     this.#leaveQueue(execution);
-    execution.place = "held";
+    this.#place(execution, "held");
   }
 
   /** True when there is nothing to take. */
@@ -81,7 +84,7 @@ export class Dispatcher {
     if (execution.external !== undefined && processClock.now() < deadline) return this.#handOut(execution, deadline);
     this.#timers.clear(execution.request.executionId);
     execution.epoch++;
-    execution.place = "queued";
+    this.#place(execution, "queued");
     this.#queue.push(execution);
     this.#state.wake("work");
   }
@@ -100,7 +103,7 @@ export class Dispatcher {
 
   /** Suspends an execution until `until` (epoch milliseconds), or until its deadline if that comes first. */
   suspend(execution: MemoryExecution, until: number): void {
-    execution.place = "suspended";
+    this.#place(execution, "suspended");
     this.#wakeAt(execution, Math.min(until, deadlineOf(execution)));
   }
 
@@ -124,14 +127,13 @@ export class Dispatcher {
     if (those?.delete(execution) && those.size === 0) this.handedOut.delete(workflowId);
     this.#timers.clear(executionId);
     this.slots.leave(execution);
-    execution.place = "ended";
+    this.#place(execution, "ended");
     execution.writer = writer;
     execution.status = result.status as MemoryExecution["status"];
     execution.endedAt = events.at(-1)!.time;
     execution.expiresAt = now + historyTtlSeconds * 1000;
     const value = keep(JSON.stringify(result));
     execution.result = { value, expiresAt: now + resultTtlSeconds * 1000 };
-    this.#state.underWay--;
     this.#state.retention.grow(execution, sizeOf(value));
     this.#state.append(execution, events);
     this.#state.retention.ended(execution);
@@ -159,6 +161,11 @@ export class Dispatcher {
   /** Stops every timer. */
   close(): void {
     this.#timers.close();
+  }
+
+  #place(execution: MemoryExecution, place: Place): void {
+    this.#state.queued += Number(QUEUED.has(place)) - Number(QUEUED.has(execution.place));
+    execution.place = place;
   }
 
   /** Lets in who waits for what this execution has had, or waited for. */

@@ -23,7 +23,7 @@ export interface MemoryRequestsOptions {
   readonly state: MemoryState;
   /** The queue of what is to run. */
   readonly dispatcher: Dispatcher;
-  /** How many executions may be under way. */
+  /** How many executions may be in line, on the work queue, or with a worker. */
   readonly queueLimit: number;
   /** The largest log of an execution. */
   readonly logLimitBytes: number;
@@ -98,7 +98,6 @@ export class MemoryRequests implements Pick<ExecutionLog, "makeId" | "request">,
     if (kept.length > 1 && bytes > logLimitBytes) throw logLimit(logLimitBytes);
     state.retention.admit(EXECUTION_BYTES + bytes);
     state.executions.set(executionId, execution);
-    state.underWay++;
     state.retention.grow(execution, EXECUTION_BYTES);
     state.append(execution, [requested]);
     state.keys.remember(request, requestedAt);
@@ -108,7 +107,7 @@ export class MemoryRequests implements Pick<ExecutionLog, "makeId" | "request">,
   #refuseExcess(request: ExecutionRequest): void {
     const { workflowId, concurrency } = request;
     const { state, dispatcher, queueLimit } = this.#options;
-    if (state.underWay >= queueLimit) throw queueFull();
+    if (state.queued >= queueLimit) throw queueFull();
     if (concurrency?.onOverlap !== "reject" || dispatcher.slots.isFree(request)) return;
     throw concurrencyExceeded(workflowId, concurrency);
   }

@@ -76,8 +76,8 @@ export class MemoryState {
   readonly executions = new Map<string, MemoryExecution>();
   readonly keys = new IdempotencyKeys();
   readonly retention: Retention;
-  /** Number of executions that have not ended. */
-  underWay = 0;
+  /** Number of executions in line, on the work queue, or with a worker. */
+  queued = 0;
   /** The newest entries of the feed, oldest first. */
   feed: FeedEntry[] = [];
   /** How many entries are no longer in it. */
