@@ -19,7 +19,9 @@ import { WAIT_LIMIT_MS } from "../support/eventually.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 
 /** What a test may set of a store; only Redis has leases, and a feed that is trimmed by time. */
-export type OpenOptions = Omit<StoreOptions, "instance"> & Pick<RedisStoreOptions, "leaseSeconds" | "feedKeptMs">;
+export type OpenOptions =
+  & Omit<StoreOptions, "instance">
+  & Pick<RedisStoreOptions, "leaseSeconds" | "feedKeptMs" | "sweepMs">;
 
 /** A driver under test. */
 export interface Driver {

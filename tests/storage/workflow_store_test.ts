@@ -164,6 +164,14 @@ for (const driver of drivers()) {
       await store.workflows.put("orders", definition, { routes: [] });
       await eventually(() => Promise.resolve(heard.includes("orders")), "the change of orders");
     });
+
+    test("onChange() says now and then that any may have changed, whatever it was told", async () => {
+      await using other = await driver.open("other", { sweepMs: 20 });
+      const heard: (string | undefined)[] = [];
+      other.workflows.onChange((id) => heard.push(id));
+      await eventually(() => heard.length >= 2, "two looks");
+      assert.ok(heard.every((id) => id === undefined));
+    });
   }
 
   test.run();

@@ -51,13 +51,10 @@ import { RedisWorkflowStore } from "./workflow_store.ts";
 
 const WORKERS = "workers";
 const ASSEMBLER = "assembler";
-/** How often an instance sees to it that feeds without readers and lists of workers stay bounded, in milliseconds. */
-const SWEEP_EVERY_MS = 60_000;
-
 /** Connects. Throws when Redis cannot be reached, cannot be trusted, or was set up with other partitions. */
 export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
   const { instance, prefix = "mr:", partitions = 1, maxFollowers = 1000, onError = () => {} } = options;
-  const { leaseSeconds = 10, feedBacklogSeconds = 3600, connectTimeoutMs } = options;
+  const { leaseSeconds = 10, feedBacklogSeconds = 3600, connectTimeoutMs, sweepMs = 60_000 } = options;
   const bounds = { ...STORE_DEFAULTS, ...options };
   const { maxWaiters, queueLimit, maxDeliveries, logLimitBytes, historyTtlSeconds, cacheLimitBytes } = bounds;
   const { archivedTtlSeconds = historyTtlSeconds } = options;
@@ -154,10 +151,12 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     });
     started.push(() => probe.stop());
     const sweeper = setInterval(() => {
+      // The control stream is short: an instance that stood still may have missed what it said, and not know.
+      if (commands.ready) workflows.changed(undefined);
       Promise.all([boundFeeds({ keys, commands, clock }, { mostMs: feedBacklogSeconds * 1000 }), work.sweep()]).catch(
         onError,
       );
-    }, SWEEP_EVERY_MS);
+    }, sweepMs);
     started.push(() => clearInterval(sweeper), () => inbox.close());
     await inbox.open();
     await followControl({ keys, commands, reader: inboxes, workflows, work });

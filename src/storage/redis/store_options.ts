@@ -19,6 +19,11 @@ export interface RedisStoreOptions extends StoreOptions {
   readonly feedBacklogSeconds?: number;
   /** How long the feed is kept for followers that were away, in milliseconds; default 60,000. */
   readonly feedKeptMs?: number;
+  /**
+   * How often this instance bounds feeds without readers and lists of workers, and says that definitions may have
+   * changed, in milliseconds; default 60,000.
+   */
+  readonly sweepMs?: number;
   /** Called with lost links and errors in the background; by default nobody is told. */
   readonly onError?: (error: unknown) => void;
   /** How long the first connection is tried for, in milliseconds; default 10,000. */
