@@ -73,6 +73,7 @@ export function compileExpression(source: string, limits: ExpressionLimits = {})
   const { timeoutMs = 1000, maxDepth = 20_000, maxSize = MAX_WEIGHT, runner, workLimit } = limits;
   const { path, direct, use, start } = parse(source, maxDepth);
   const inline = new InlineLimits();
+  const transforms = source.includes("|");
   const limitOf = workLimit ?? (() => runner === undefined ? inlineToTheEnd(timeoutMs) : inline.next());
 
   async function evaluateSlowly(scope: Scope): Promise<JsonValue> {
@@ -83,7 +84,7 @@ export function compileExpression(source: string, limits: ExpressionLimits = {})
     const nodes = usedNodes(scope, use);
     const meter = new Meter(limitOf(), now);
     try {
-      return cleanResult(await start(input, { trigger, nodes, execution }, meter), { maxSize, meter });
+      return cleanResult(await start(input, { trigger, nodes, execution }, meter), { maxSize, meter, transforms });
     } catch (failure) {
       if (runner === undefined || (failure as JsonataFailure).code !== ESCALATE) {
         throw toTerminalError(failure, { source, timeoutMs });

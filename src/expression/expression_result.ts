@@ -9,12 +9,22 @@ import { isFunctionValue, type JsonataFailure } from "./jsonata_internals.ts";
 /** Deepest nesting of a result. */
 const MAX_RESULT_DEPTH = 200;
 
+/** Options of {@linkcode cleanResult}. */
+export interface CleanOptions {
+  /** The largest result, in characters and 4 for each value. */
+  readonly maxSize: number;
+  /** What the work is charged to. */
+  readonly meter: Pick<Meter, "work">;
+  /** The expression has a transform (`|…|…|`), which sets members on lists too; default false. */
+  readonly transforms?: boolean;
+}
+
 /**
  * Makes a result plain JSON, in place: sequences become plain arrays, numbers that are not finite `null`. Parts of the
  * input are left unchanged: only values that the evaluation made need it.
  */
-export function cleanResult(result: unknown, options: { maxSize: number; meter: Pick<Meter, "work"> }): JsonValue {
-  const { maxSize, meter } = options;
+export function cleanResult(result: unknown, options: CleanOptions): JsonValue {
+  const { maxSize, meter, transforms = false } = options;
   let size = 0;
   let visits = 0;
   function clean(value: unknown, depth: number): JsonValue | undefined {
@@ -31,7 +41,8 @@ export function cleanResult(result: unknown, options: { maxSize: number; meter: 
     }
     if (depth > MAX_RESULT_DEPTH) throw { code: "limit", message: "its result is nested too deeply" };
     if (Array.isArray(value)) {
-      const list: unknown[] = isMarked(value) ? value.slice() : value;
+      const isPlain = !isMarked(value) && !(transforms && Object.keys(value).length > value.length);
+      const list: unknown[] = isPlain ? value : value.slice();
       for (let index = 0; index < list.length; index++) {
         const item = clean(list[index], depth + 1) ?? null;
         if (item !== list[index]) list[index] = item;

@@ -188,6 +188,22 @@ test("compileExpression() gives the outputs that there are, not those to come", 
   }
 });
 
+test("compileExpression() gives lists without members, though a transform has set some", async () => {
+  for (
+    const source of [
+      "[[1, 2]] ~> |$|{'n': 1}|",
+      "([[1], [2]] ~> |$|{'n': $count}|)",
+      "{'a': [[1, 2]] ~> |$|{'n': $count}|}",
+    ]
+  ) {
+    const value = await compileExpression(source).evaluate(scopeOf(null));
+    assert.equal(structuredClone(value), JSON.parse(JSON.stringify(value)), source);
+    for (const list of [value, ...Object.values(value as object)].filter(Array.isArray)) {
+      assert.is(Object.keys(list).length, list.length, source);
+    }
+  }
+});
+
 for (const source of ["a +", "(", "$eval('1')", "/(?=a)/", "/(a)\\1/", "items#$i^(price)", "x".repeat(20_000)]) {
   test(`compileExpression() refuses to parse ${source.slice(0, 20)}`, () => {
     assert.throws(() => compileExpression(source), (error: unknown) => error instanceof ExpressionSyntaxError);
