@@ -8,7 +8,7 @@ import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { Client } from "undici";
-import { eventually } from "../support/eventually.ts";
+import { eventually, WAIT_LIMIT_MS } from "../support/eventually.ts";
 import { startProxy } from "../support/tcp_proxy.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../support/redis.ts";
 import { type Gates, openGates } from "./gates.ts";
@@ -171,10 +171,12 @@ test("GET /metrics is what the others have counted while one that was killed doe
   const two = await startInstance({ ...env, REDIS_URL: proxy.url });
   try {
     proxy.newLinks("silent");
-    const { accepted } = proxy;
     process.kill(pidOf(1, two), "SIGKILL");
+    // Before that the first process may give calls to the one that is gone.
+    await eventually(() => two.output().includes(`"process":3,`), "a third is started");
+    const { accepted } = proxy;
     await eventually(() => proxy.accepted > accepted, "the third asks for Redis");
-    const response = await fetch(`${two.url}/metrics`);
+    const response = await fetch(`${two.url}/metrics`, { signal: AbortSignal.timeout(WAIT_LIMIT_MS) });
     assert.is(response.status, 200, await response.clone().text());
     assert.match(await response.text(), /^millrace_waiters 0$/m);
   } finally {
