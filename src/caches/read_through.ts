@@ -9,7 +9,7 @@
  * 4. Errors of the cache fail no request: when a lookup or storing fails, the answer comes from the call.
  * 5. Nobody waits longer for the call of another than it may: past that it calls for itself.
  */
-import { waitFor } from "../lib/delay.ts";
+import { settles } from "../lib/delay.ts";
 import { sha256 } from "../lib/digest.ts";
 import type { Locks } from "../locks/locks.ts";
 import type { Lookup, UsableResponse, WebCache } from "./cache.ts";
@@ -82,7 +82,7 @@ export class ReadThrough {
     }
     const key = `${cache.name} ${storedUrl(request)}`;
     const flight = this.#flights.get(key);
-    if (flight !== undefined && await within(flight, waitMs)) {
+    if (flight !== undefined && await settles(flight, { timeoutMs: waitMs }) && await flight) {
       const stored = await this.#lookUp(options);
       cache.count(stored);
       if (stored !== undefined) return this.#answer(stored, { collapsed: true });
@@ -167,19 +167,6 @@ export class ReadThrough {
     const ttl = Math.floor(found.response.lifetime) - Number(response.headers.get("age"));
     return { response, status: { lookup: usability === "fresh" ? "hit" : "stale", ttl, ...how } };
   }
-}
-
-/** What the flight comes to; false when it takes longer than `waitMs`. */
-async function within(flight: Promise<boolean>, waitMs: number | undefined): Promise<boolean> {
-  let isStored = false;
-  await waitFor((done) => {
-    void flight.then((stored) => {
-      isStored = stored;
-      done();
-    });
-    return () => {};
-  }, { timeoutMs: waitMs });
-  return isStored;
 }
 
 async function digestOf(text: string): Promise<string> {

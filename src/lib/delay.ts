@@ -48,6 +48,20 @@ export async function waitFor(enter: (done: () => void) => () => void, bounds: W
   }
 }
 
+/** Waits until `work` has settled; false where its time is over, or the signal aborts, before. Never rejects. */
+export async function settles(work: Promise<unknown>, bounds: WaitBounds): Promise<boolean> {
+  let isSettled = false;
+  await waitFor((done) => {
+    const settle = () => {
+      isSettled = true;
+      done();
+    };
+    work.then(settle, settle);
+    return () => {};
+  }, bounds);
+  return isSettled;
+}
+
 /** Resolves after `ms` milliseconds, or as soon as the signal aborts; never rejects. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return waitFor(() => () => {}, { signal, timeoutMs: ms });

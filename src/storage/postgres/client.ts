@@ -2,7 +2,7 @@
  * One connection as whoever sends statements has it.
  */
 import type pg from "pg";
-import { waitFor } from "../../lib/delay.ts";
+import { settles } from "../../lib/delay.ts";
 
 /** One connection, each of whose statements has its time. */
 export interface Client {
@@ -19,15 +19,6 @@ export function timed(connection: pg.ClientBase, ms: number): Client {
 
 /** What `work` comes to within `ms` milliseconds; one that came in a standstill is in time. */
 async function within<T>(work: Promise<T>, ms: number): Promise<T> {
-  let isSettled = false;
-  // A rejection after the deadline is ignored.
-  const settled = work.catch(() => {}).then(() => isSettled = true);
-  for (const timeoutMs of [ms, 1]) {
-    await waitFor((done) => {
-      void settled.then(() => done());
-      return () => {};
-    }, { timeoutMs });
-    if (isSettled) return await work;
-  }
+  for (const timeoutMs of [ms, 1]) if (await settles(work, { timeoutMs })) return await work;
   throw new Error(`No answer within ${ms} ms`);
 }
