@@ -3,7 +3,7 @@
  */
 import type { Command, RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { LIBRARY, WRITING } from "./script_library.ts";
+import { LIBRARY, REQUESTING, WRITING } from "./script_library.ts";
 
 /** Writes a whole execution. */
 export const RECORD = defineScript(`
@@ -18,6 +18,7 @@ export const RECORD = defineScript(`
 -- Reply [what, how many were queued or run, or '', id]: 'ok'; 'existing' and the one that the key made; 'reused',
 --       'full' or 'late' when refused. 'ok' again when it was sent before
 ${LIBRARY}
+${REQUESTING}
 ${WRITING}
 if ARGV[14] == '1' and redis.call('EXISTS', KEYS[1]) == 1 then return {'ok', ''} end
 local claimed
@@ -35,16 +36,9 @@ if ARGV[13] ~= '' then
   length = redis.call('XLEN', KEYS[6])
   if length >= tonumber(ARGV[13]) then return {'full', length} end
 end
-local first
-local values = ARGV[6] ~= ''
-if values then
-  first = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', ARGV[7], 'data', ARGV[5],
-    'value', 'input', 'bytes', #ARGV[6])
-else
-  first = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', ARGV[7], 'data', ARGV[5])
-end
-if ARGV[14] == '' and isLate(KEYS[2], first, ARGV[7]) then return {'late', length} end
-if values then redis.call('HSET', KEYS[5], ARGV[4], ARGV[6]) end
+local large = ARGV[6] ~= '' and ARGV[6] or nil
+local first = begin(KEYS[2], KEYS[5], ARGV[4], ARGV[5], large, ARGV[7], ARGV[14] == '1')
+if not first then return {'late', length} end
 local _, last, wrote = write(KEYS[2], KEYS[5], 17, first)
 -- The id of the last event is the time.
 local now = string.match(last, '^%d+')
@@ -52,7 +46,7 @@ redis.call('HSET', KEYS[1], 'workflow', ARGV[2], 'version', ARGV[3], 'status', A
   'requestedAt', ARGV[7], 'endedAt', now)
 redis.call('EXPIRE', KEYS[1], ARGV[11])
 redis.call('EXPIRE', KEYS[2], ARGV[11])
-if values or wrote then redis.call('EXPIRE', KEYS[5], ARGV[11]) end
+if large or wrote then redis.call('EXPIRE', KEYS[5], ARGV[11]) end
 redis.call('SET', KEYS[4], ARGV[9], 'EX', ARGV[10])
 redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
   'first', first, 'last', last, 'types', ARGV[12], 'status', ARGV[8], 'requestedAt', ARGV[7], 'endedAt', now,

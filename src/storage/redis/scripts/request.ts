@@ -8,7 +8,7 @@
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
 import { ADMISSION, OVERLAP } from "./admission_library.ts";
-import { LIBRARY } from "./script_library.ts";
+import { LIBRARY, REQUESTING } from "./script_library.ts";
 
 /** Appends `execution.requested` and puts the execution on the work stream, or into its workflow's queue. */
 export const REQUEST = defineScript(`
@@ -28,6 +28,7 @@ export const REQUEST = defineScript(`
 --       executions to be cancelled for this one; 'existing' and the one that the key made; 'reused', 'full', 'late'
 --       or 'rejected' when refused. 'ok' or 'local' again when it was sent before
 ${LIBRARY}
+${REQUESTING}
 ${ADMISSION}
 ${OVERLAP}
 local rich, large = #KEYS > 6, ARGV[16] == '1'
@@ -73,15 +74,8 @@ if #groups > 0 then
   if into < #groups and queued >= tonumber(ARGV[12]) then return {'full', length} end
 end
 local admitted = into == #groups
-local id
-if large then
-  id = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', now, 'data', ARGV[5],
-    'value', 'input', 'bytes', #ARGV[8])
-else
-  id = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', now, 'data', ARGV[5])
-end
-if ARGV[14] == '' and isLate(KEYS[2], id, now) then return {'late', length} end
-if large then redis.call('HSET', KEYS[6], ARGV[4], ARGV[8]) end
+local id = begin(KEYS[2], KEYS[6], ARGV[4], ARGV[5], large and ARGV[8] or nil, now, ARGV[14] == '1')
+if not id then return {'late', length} end
 -- The id of a log's first entry is the time, by Redis's clock.
 local deadline = ms(string.match(id, '^%d+') + ARGV[11])
 local entry, done = '', 'ok'

@@ -15,14 +15,6 @@ end
 local function ms(number)
   return string.format('%.0f', number)
 end
--- A request that came so long after it was sent that another sending may have come before: a link that is given up may
--- still deliver. Takes its entry back out of the log.
-local function isLate(log, id, sentAt)
-  if string.match(id, '^%d+') - sentAt <= 1000 then return false end
-  redis.call('XDEL', log, id)
-  if redis.call('XLEN', log) == 0 then redis.call('DEL', log) end
-  return true
-end
 -- Acknowledges and deletes a work entry.
 local function drop(work, group, entry)
   redis.call('XACK', work, group, entry)
@@ -60,6 +52,29 @@ local function requeue(base, id)
     redis.call('HSET', meta, 'waits', '1')
   end
   redis.call('HSET', meta, 'inLine', '', 'entry', redis.call('XADD', base .. 'work', '*', unpack(words)))
+end
+`;
+
+/** Begins a log. */
+export const REQUESTING = `
+-- Appends the request, whose trigger's output stands beside the log where it is large (nil where not). Returns its id;
+-- nil, and nothing is left of it, when it is no resend and came a second after it was sent: a link that was given up may
+-- still deliver, and another sending may have come before.
+local function begin(log, values, trigger, data, large, sentAt, isResend)
+  local id
+  if large then
+    id = redis.call('XADD', log, '*', 'type', 'execution.requested', 'time', sentAt, 'data', data,
+      'value', 'input', 'bytes', #large)
+  else
+    id = redis.call('XADD', log, '*', 'type', 'execution.requested', 'time', sentAt, 'data', data)
+  end
+  if not isResend and string.match(id, '^%d+') - sentAt > 1000 then
+    redis.call('XDEL', log, id)
+    if redis.call('XLEN', log) == 0 then redis.call('DEL', log) end
+    return nil
+  end
+  if large then redis.call('HSET', values, trigger, large) end
+  return id
 end
 `;
 
