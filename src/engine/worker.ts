@@ -22,16 +22,17 @@ import { Shares } from "./shares.ts";
 import { Turns } from "./suspects.ts";
 import type { WorkerOptions } from "./worker_options.ts";
 
-/** How long one blocked take waits, and a stop for what it aborted, in milliseconds. */
-const [BLOCK_MS, ABORT_GRACE_MS] = [5000, 3000];
+/** How long one blocked take waits, in milliseconds. */
+const BLOCK_MS = 5000;
+/** How long a stop waits for what it aborted, in milliseconds. */
+const ABORT_GRACE_MS = 3000;
 /** How long a suspect waits for its turn here, and for how long it is then suspended, in milliseconds. */
 const [TURN_WAIT_MS, TURN_BACK_MS] = [2000, 500];
 
 /** Takes and runs executions until it is stopped. */
 export class Worker {
   /** Runs what this instance accepts. */
-  readonly local: LocalRunner;
-  readonly #localRuns: LocalRuns;
+  readonly local: LocalRunner & Pick<LocalRuns, "close">;
   readonly #options: WorkerOptions;
   readonly #places: Places;
   readonly #turns: Turns<Claim>;
@@ -57,7 +58,7 @@ export class Worker {
     this.#maxDeliveries = options.maxDeliveries ?? 5;
     this.#turns = new Turns({ maxDeliveries: this.#maxDeliveries });
     options.store.work.onControl((executionId, message) => this.#places.steer(executionId, message));
-    this.local = this.#localRuns = new LocalRuns({
+    this.local = new LocalRuns({
       places: this.#places,
       shares: this.#shares,
       clock: options.store.clock,
@@ -84,7 +85,7 @@ export class Worker {
     const reason = new WorkerStoppedError("The worker stopped");
     this.#stop.abort(reason);
     for (const control of this.#unbegun) control.stop(reason);
-    this.#localRuns.close();
+    this.local.close();
     this.#places.wake();
     await this.#loop;
     await this.#places.empty(graceMs);
