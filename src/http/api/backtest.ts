@@ -10,12 +10,13 @@ import { isEnded } from "../../execution/event.ts";
 import type { Projections } from "../../feed/projections.ts";
 import type { BacktestItem, Backtests } from "../../replay/backtest.ts";
 import { MAX_VERSION } from "../../workflow/schema.ts";
+import { bodyOptions } from "../frame/body_options.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { workflowIdParameter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
 import { negotiate } from "../protocol/accept.ts";
 import type { BodyBudget } from "../protocol/body_budget.ts";
-import { bodyLimits, readJson } from "../protocol/request_body.ts";
+import { readJson } from "../protocol/request_body.ts";
 import { EVENT_STREAM_HEADERS, serverSentEvents } from "../protocol/server_sent_events.ts";
 import { textStream } from "../protocol/text_stream.ts";
 
@@ -54,8 +55,7 @@ async function runBacktest(
   ]);
   let items: AsyncIterable<BacktestItem>;
   try {
-    const options = { ...bodyLimits(deps.config), share, take: c.env?.takeBody };
-    const wanted = parseBody(await readJson(c.req.raw, options));
+    const wanted = parseBody(await readJson(c.req.raw, bodyOptions(c, deps, share)));
     const executions = wanted.executions ?? newest(deps.store.projections, workflowId, wanted.last);
     const { definition, version } = wanted;
     items = await deps.backtests.start({ workflowId, definition, version, executions, signal });

@@ -7,13 +7,14 @@ import { MillraceError } from "../../lib/errors.ts";
 import { BOX_TTL_MS, type Mailboxes } from "../../sessions/mailbox.ts";
 import type { Session } from "../../sessions/session.ts";
 import { Sessions } from "../../sessions/sessions.ts";
+import { bodyOptions } from "../frame/body_options.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { eventStream, negotiateType } from "../frame/event_stream.ts";
 import { resumeParameter, workflowIdParameter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
 import { type BodyBudget, withShare } from "../protocol/body_budget.ts";
 import { etag, evaluateGuards, evaluateIfMatch, matchesIfNoneMatch } from "../protocol/entity_tag.ts";
-import { bodyLimits, readJson } from "../protocol/request_body.ts";
+import { readJson } from "../protocol/request_body.ts";
 import type { SourceMessage } from "../protocol/message_source.ts";
 
 /** Adds the resources to the app. */
@@ -41,12 +42,12 @@ async function getState(c: Context<AppEnv>, states: Sessions): Promise<Response>
 /** The body is the state itself, any JSON. */
 async function putState(
   c: Context<AppEnv>,
-  { config }: AppDeps,
+  deps: AppDeps,
   { states, bodies }: { states: Sessions; bodies: BodyBudget },
 ): Promise<Response> {
   const id = workflowIdParameter(c);
   return await withShare(bodies, async (share) => {
-    const data = await readJson(c.req.raw, { ...bodyLimits(config), share, take: c.env?.takeBody, infinite: true });
+    const data = await readJson(c.req.raw, { ...bodyOptions(c, deps, share), infinite: true });
     if (data === undefined) throw new MillraceError("malformed_json", "Expected a state: the body is empty");
     const guards = await evaluateGuards(c.req.raw.headers, async () => (await states.get(id))?.version);
     const { session, created } = await states.put(id, { data }, guards);

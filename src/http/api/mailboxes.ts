@@ -9,13 +9,14 @@ import { isJsonObject } from "../../lib/json.ts";
 import { checkDocument } from "../../sessions/document_check.ts";
 import { type Address, type MailboxEntry, type Mailboxes, SESSION_BOXES } from "../../sessions/mailbox.ts";
 import { invalid } from "../../sessions/session.ts";
+import { bodyOptions } from "../frame/body_options.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { eventStream, negotiateType } from "../frame/event_stream.ts";
 import { integerParameter, resumeParameter, sessionIdParameter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
 import { type BodyBudget, withShare } from "../protocol/body_budget.ts";
 import { applyPreferences, MAX_WAIT_SECONDS, parsePrefer } from "../protocol/prefer.ts";
-import { bodyLimits, readJson } from "../protocol/request_body.ts";
+import { readJson } from "../protocol/request_body.ts";
 import type { SourceMessage } from "../protocol/message_source.ts";
 
 /** The longest `type` that names a server-sent event. */
@@ -34,16 +35,16 @@ export function mailboxes(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget):
 
 async function postToBox(
   c: Context<AppEnv>,
-  { config, store }: AppDeps,
+  deps: AppDeps,
   bodies: BodyBudget,
   address: Address,
 ): Promise<Response> {
   return await withShare(bodies, async (share) => {
-    const body = await readJson(c.req.raw, { ...bodyLimits(config), share, take: c.env?.takeBody, infinite: true });
+    const body = await readJson(c.req.raw, { ...bodyOptions(c, deps, share), infinite: true });
     if (body === undefined) throw new MillraceError("malformed_json", "Expected what to post: the body is empty");
     const fault = checkDocument(body, []);
     if (fault !== undefined) throw invalid([fault]);
-    const id = await store.mailboxes.post(address, JSON.stringify(body));
+    const id = await deps.store.mailboxes.post(address, JSON.stringify(body));
     return c.json({ id, time: entryTime(id) }, 201);
   });
 }

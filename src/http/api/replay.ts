@@ -10,13 +10,14 @@ import { identityOf, readRecording, type Recording } from "../../replay/recordin
 import { isPlace } from "../../replay/taken.ts";
 import { IMPORT_PREFIX } from "../../workflow/workflow_store.ts";
 import type { CompiledWorkflow } from "../../workflow/definition.ts";
+import { bodyOptions } from "../frame/body_options.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { executionIdParameter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
 import type { BodyBudget } from "../protocol/body_budget.ts";
 import { idempotencyOf, REPLAYED_HEADER } from "../protocol/idempotency.ts";
 import { applyPreferences, MAX_WAIT_SECONDS, parsePrefer } from "../protocol/prefer.ts";
-import { bodyLimits, readJsonAndBytes } from "../protocol/request_body.ts";
+import { readJsonAndBytes } from "../protocol/request_body.ts";
 import { executionNotFound } from "./executions.ts";
 import { workflowNotFound } from "./workflows.ts";
 
@@ -29,8 +30,7 @@ export function replay(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): vo
     POST: async (c) => {
       const share = bodies.open();
       try {
-        const options = { ...bodyLimits(deps.config), share, take: c.env?.takeBody };
-        const { value, bytes } = await readJsonAndBytes(c.req.raw, options);
+        const { value, bytes } = await readJsonAndBytes(c.req.raw, bodyOptions(c, deps, share));
         return await startFork(c, deps, { wanted: parseBody(value), bytes });
       } finally {
         share.close();

@@ -9,12 +9,13 @@ import { formatPointer, valueAt } from "../../lib/json_pointer.ts";
 import { SealedParts } from "../../sessions/sealed_parts.ts";
 import { type Guards, isSessionId, type Session, sessionNotFound, toDocument } from "../../sessions/session.ts";
 import { Sessions } from "../../sessions/sessions.ts";
+import { bodyOptions } from "../frame/body_options.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { integerParameter, pointerParameter, sessionIdParameter } from "../frame/parameters.ts";
 import { resource } from "../frame/resource.ts";
 import { type BodyBudget, withShare } from "../protocol/body_budget.ts";
 import { etag, evaluateGuards, evaluateIfMatch, matchesIfNoneMatch } from "../protocol/entity_tag.ts";
-import { bodyLimits, readJson } from "../protocol/request_body.ts";
+import { readJson } from "../protocol/request_body.ts";
 
 /** How each type of patch (RFC 5789) is applied. */
 const PATCHES = {
@@ -35,10 +36,7 @@ export function sessions(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): 
     ttlSeconds: config.sessionTtlSeconds,
   });
   const withBody = (c: Context<AppEnv>, answer: (read: ReadBody) => Promise<Response>) =>
-    withShare(bodies, (share) => {
-      const options = { ...bodyLimits(config), share, take: c.env?.takeBody, infinite: true };
-      return answer(() => readJson(c.req.raw, options));
-    });
+    withShare(bodies, (share) => answer(() => readJson(c.req.raw, { ...bodyOptions(c, deps, share), infinite: true })));
   resource(app, "/api/sessions", {
     GET: (c) => listSessions(c, sessions),
     DELETE: (c) => deleteSessions(c, deps, sessions),

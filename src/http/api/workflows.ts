@@ -7,12 +7,13 @@ import { isJsonObject, type JsonValue } from "../../lib/json.ts";
 import type { CompiledWorkflow } from "../../workflow/definition.ts";
 import { MAX_VERSION } from "../../workflow/schema.ts";
 import { type BodyBudget, type BodyShare, withShare } from "../protocol/body_budget.ts";
+import { bodyOptions } from "../frame/body_options.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
 import { etag, evaluateGuards, evaluateIfMatch, matchesIfNoneMatch } from "../protocol/entity_tag.ts";
 import { idempotencyOf, REPLAYED_HEADER } from "../protocol/idempotency.ts";
 import { integerParameter, limitParameter, workflowIdParameter } from "../frame/parameters.ts";
 import { applyPreferences, MAX_WAIT_SECONDS, parsePrefer } from "../protocol/prefer.ts";
-import { bodyLimits, readJson, readJsonAndBytes } from "../protocol/request_body.ts";
+import { readJson, readJsonAndBytes } from "../protocol/request_body.ts";
 import { resource } from "../frame/resource.ts";
 
 /** Adds the resources to the app. */
@@ -54,9 +55,9 @@ async function getWorkflow(c: Context<AppEnv>, { catalog }: AppDeps): Promise<Re
 }
 
 async function putWorkflow(c: Context<AppEnv>, deps: AppDeps, share: BodyShare): Promise<Response> {
-  const { catalog, config } = deps;
+  const { catalog } = deps;
   const id = workflowIdParameter(c);
-  const body = await readJson(c.req.raw, { ...bodyLimits(config), share, take: c.env?.takeBody });
+  const body = await readJson(c.req.raw, bodyOptions(c, deps, share));
   if (body === undefined) {
     throw new MillraceError("malformed_json", "Expected a workflow definition: the body is empty");
   }
@@ -87,11 +88,7 @@ async function runWorkflow(
 ): Promise<Response> {
   const { catalog, config, submit } = deps;
   const id = workflowIdParameter(c);
-  const { value: body, bytes } = await readJsonAndBytes(c.req.raw, {
-    ...bodyLimits(config),
-    share,
-    take: c.env?.takeBody,
-  });
+  const { value: body, bytes } = await readJsonAndBytes(c.req.raw, bodyOptions(c, deps, share));
   if (body !== undefined && !isJsonObject(body)) {
     throw new MillraceError("invalid_parameter", "Expected an object with the member `input`");
   }

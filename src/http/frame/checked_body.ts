@@ -5,7 +5,8 @@ import type { Context } from "hono";
 import type { z } from "zod";
 import { type Fault, MillraceError } from "../../lib/errors.ts";
 import { type BodyBudget } from "../protocol/body_budget.ts";
-import { bodyLimits, readJson } from "../protocol/request_body.ts";
+import { readJson } from "../protocol/request_body.ts";
+import { bodyOptions } from "./body_options.ts";
 import type { AppDeps, AppEnv } from "./deps.ts";
 
 /** Options of {@linkcode readChecked}. */
@@ -26,7 +27,7 @@ export async function readChecked<S extends z.ZodType>(
 ): Promise<z.output<S>> {
   const share = bodies.open();
   try {
-    const body = await readJson(c.req.raw, { ...bodyLimits(deps.config), share, take: c.env?.takeBody });
+    const body = await readJson(c.req.raw, bodyOptions(c, deps, share));
     const parsed = schema.safeParse(body ?? {});
     if (parsed.success) return parsed.data;
     throw invalidBody(
