@@ -1,3 +1,4 @@
+// not quick: executions lose worker after worker
 // timeout: 240
 /**
  * The contract of dead letters: an execution that ends one worker after the other is given up, over every driver.
