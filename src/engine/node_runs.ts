@@ -67,7 +67,7 @@ export class NodeRuns {
     const waits = known?.status === "waiting";
     const waitedUntil = waits ? known.dueAt : undefined;
     const attempt = waits ? known.attempts : (known?.attempts ?? 0) + 1;
-    const startedAt = waits ? known.startedAt! : clock.now();
+    const startedAt = waits ? known.retriedAt ?? known.startedAt! : clock.now();
     if (!waits) apply({ type: "node.started", time: startedAt, node: node.id, data: { attempt } });
     this.#running.add(node.id);
     const done = (error?: unknown) => {

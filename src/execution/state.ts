@@ -22,6 +22,8 @@ export interface NodeState {
   startedAt?: number;
   endedAt?: number;
   attempts: number;
+  /** When its last attempt began, if that is not the first. */
+  retriedAt?: number;
   /** When a node that is waiting or retrying goes on, in epoch milliseconds. */
   dueAt?: number;
   error?: NodeErrorData;
@@ -134,7 +136,8 @@ function applyNodeEvent(state: RunState, event: LogEvent): void {
   switch (event.type) {
     case "node.started":
       node.status = "running";
-      node.startedAt ??= event.time;
+      if (node.startedAt === undefined) node.startedAt = event.time;
+      else node.retriedAt = event.time;
       node.attempts = event.data.attempt;
       goOn(node);
       return;
@@ -179,6 +182,9 @@ function goOn(node: NodeState): void {
   if (node.percent !== undefined) delete node.percent;
 }
 
+/** What is shown of a node. */
+type ShownNode = Omit<NodeState, "output" | "outputs" | "retriedAt">;
+
 /** The state of an execution as `GET /api/executions/<id>` answers it: no outputs. */
 export interface ExecutionState {
   executionId: string;
@@ -189,7 +195,7 @@ export interface ExecutionState {
   progress: number;
   /** The node that started last and has not ended, or null. */
   currentStep: string | null;
-  nodes: Record<string, Omit<NodeState, "output" | "outputs">>;
+  nodes: Record<string, ShownNode>;
   requestedAt: number;
   startedAt?: number;
   endedAt?: number;
@@ -210,8 +216,11 @@ export function showState(
   options: { nodeIds?: readonly string[] } = {},
 ): ExecutionState {
   const { progress, currentStep } = progressOf(state, { steps: options.nodeIds?.length, at: state.requestedAt });
-  const shown: [string, Omit<NodeState, "output" | "outputs">][] = [];
-  for (const [id, { output: _output, outputs: _outputs, ...node }] of state.nodes) shown.push([id, node]);
+  const shown: [string, ShownNode][] = [];
+  for (const [id, node] of state.nodes) {
+    const { output: _output, outputs: _outputs, retriedAt: _retriedAt, ...rest } = node;
+    shown.push([id, rest]);
+  }
   return {
     executionId,
     workflowId: state.workflowId,

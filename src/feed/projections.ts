@@ -25,6 +25,8 @@ export interface FeedEntry {
     readonly endedAt: number;
     readonly keptUntil: number;
   };
+  /** It ran elsewhere, so it is listed and not counted; only where the entry is made of the log. */
+  readonly imported?: true;
 }
 
 /** A feed entry with the position after it. */

@@ -48,6 +48,8 @@ export class WorkflowCatalog {
   /** Older versions by `<id>@<version>`. */
   readonly #older: LRUCache<string, CompiledWorkflow>;
   readonly #loading = new Map<string, Promise<CompiledWorkflow | undefined>>();
+  /** What was stored when a newest version was reported not to compile, by workflow. */
+  readonly #reported = new Map<string, string>();
   #matcher: WebhookMatcher | undefined;
   #list: readonly CompiledWorkflow[] | undefined;
   #refreshing: Promise<void> = Promise.resolve();
@@ -182,7 +184,10 @@ export class WorkflowCatalog {
     const stored = await this.#store.get(id);
     // Invariant 2: a put of this process came in between.
     if (this.#newest.get(id) !== before) return await this.#refreshOne(id);
-    if (stored === undefined) return this.#remove(id);
+    if (stored === undefined) {
+      this.#reported.delete(id);
+      return this.#remove(id);
+    }
     if (before?.version === stored.version && before.updatedAt === stored.updatedAt) return;
     // Deleted and made again: what is cached of its first life has the same names.
     if (before !== undefined && before.version >= stored.version) this.#remove(id);
@@ -191,6 +196,9 @@ export class WorkflowCatalog {
     } catch (error) {
       // Another release stored what this one cannot run: it must not run the version before instead.
       this.#remove(id);
+      const what = `${stored.version} ${stored.updatedAt}`;
+      if (this.#reported.get(id) === what) return;
+      this.#reported.set(id, what);
       const message = `Cannot compile version ${stored.version} of the workflow "${id}"`;
       this.#options.onError?.(new MillraceError("invalid_workflow", message, { cause: error }));
     }

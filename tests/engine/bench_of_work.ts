@@ -16,14 +16,25 @@ import { requestOf } from "../storage/drivers.ts";
 import { WAIT_LIMIT_MS } from "../support/eventually.ts";
 import type { ExecutionRequest } from "../../src/execution/request.ts";
 
-/** What a test node does at its n-th call (from 1) of one execution and node. */
+/** What a test node does at its n-th call (from 1) of one execution and node: its output, or a wait. */
 export type Act = (call: {
   n: number;
   attempt: number;
+  /** The time that expressions see. */
+  now: number;
   signal: AbortSignal;
   key: string;
   progress: NodeContext["progress"];
-}) => Promise<JsonValue>;
+}) => Promise<JsonValue | Wait>;
+
+/** The node waits until then, in epoch milliseconds. */
+export class Wait {
+  readonly waitUntil: number;
+
+  constructor(waitUntil: number) {
+    this.waitUntil = waitUntil;
+  }
+}
 
 /** A bench: workflows by id, workers, and what was called. */
 export interface Bench {
@@ -43,10 +54,11 @@ export function makeBench(acts: Record<string, Act>): Bench {
     type: name,
     hasSideEffects,
     parameters: z.strictObject({ name: z.string() }),
-    compile: ({ name }) => async ({ attempt, signal, progress, idempotencyKey: key }) => {
+    compile: ({ name }) => async ({ attempt, scope, signal, progress, idempotencyKey: key }) => {
       const n = (calls.get(key) ?? 0) + 1;
       calls.set(key, n);
-      return { output: await acts[name]!({ n, attempt, signal, key, progress }) };
+      const made = await acts[name]!({ n, attempt, now: scope.now!, signal, key, progress });
+      return made instanceof Wait ? { waitUntil: made.waitUntil } : { output: made };
     },
   });
   const nodeTypes = new Map([

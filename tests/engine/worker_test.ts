@@ -10,7 +10,7 @@ import { uuidv7 } from "../../src/lib/uuidv7.ts";
 import { pause } from "../../src/lib/delay.ts";
 import { eventually } from "../support/eventually.ts";
 import { awaitReply, drivers } from "../storage/drivers.ts";
-import { type Bench, chainOf, failing, logToEnd, makeBench, typesOf } from "./bench_of_work.ts";
+import { type Bench, chainOf, failing, logToEnd, makeBench, typesOf, Wait } from "./bench_of_work.ts";
 import { act, defineAll } from "./workflows_of_work.ts";
 
 for (const driver of drivers()) {
@@ -20,6 +20,7 @@ for (const driver of drivers()) {
     flaky: ({ n }) => n < 3 ? failing("retryable") : Promise.resolve("at last"),
     always: () => failing("retryable"),
     never: () => failing("terminal"),
+    dated: ({ n, now }) => n === 1 ? failing("retryable") : Promise.resolve(n === 2 ? new Wait(now + 400) : now),
     one: () => Promise.resolve(1),
     two: () => Promise.resolve(2),
     heavy: () => Promise.resolve("x".repeat(90_000)),
@@ -74,6 +75,12 @@ for (const driver of drivers()) {
     ]);
     const delays = events.flatMap((event) => event.type === "node.retrying" ? [event.data.delayMs] : []);
     assert.ok(delays[0]! <= 20 && delays[1]! <= 40, `full jitter: ${delays}`);
+  });
+
+  test("an attempt that has waited goes on at the time of its start, not at that of the first one", async () => {
+    const events = (await logToEnd(store, await bench.request(store, "dated"))).filter(({ node }) => node === "dated");
+    assert.is(events.map(({ type }) => type.slice(5)).join(), "started,retrying,started,waiting,completed");
+    assert.equal(events[4]!.data, { output: events[2]!.time });
   });
 
   test("a branch that ends nowhere ends its execution, and its caller is answered", async () => {
@@ -224,12 +231,11 @@ for (const driver of drivers()) {
 
   for (const kind of ["act", "effect"]) {
     test(`a log that grows past its limit ends its execution with log_limit, where ${kind}s made it`, async () => {
-      const replyTo = store.replies.instance;
       const signal = AbortSignal.timeout(60_000);
       for (const [id, status, code] of [["less heavy", "completed", undefined], ["heavy", "failed", "log_limit"]]) {
         const executionId = uuidv7();
         const reply = awaitReply(store, executionId, { signal });
-        await bench.request(store, `${id} ${kind}`, { executionId, replyTo });
+        await bench.request(store, `${id} ${kind}`, { executionId, replyTo: store.replies.instance });
         const result = await reply;
         assert.equal([result.status, result.error?.code], [status, code]);
         assert.equal(await store.log.result(executionId), result);

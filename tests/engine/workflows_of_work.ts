@@ -14,6 +14,7 @@ export function defineAll(bench: Bench): void {
   bench.define("flaky", chainOf([act("flaky", { retry })], settings));
   bench.define("always", chainOf([act("always", { retry })], settings));
   bench.define("never", chainOf([act("never", { retry })], settings));
+  bench.define("dated", chainOf([act("dated", { retry: { ...retry, backoffMs: 500, maxBackoffMs: 500 } })], settings));
   bench.define("patient", chainOf([act("flaky", { retry: { ...retry, backoffMs: 1000, maxBackoffMs: 1500 } })]));
   bench.define("late", chainOf([{ id: "wait", type: "delay", parameters: { seconds: 3 } }, act("two")], settings));
   bench.define("short", chainOf([{ id: "wait", type: "delay", parameters: { seconds: 60 } }], { timeoutSeconds: 1 }));

@@ -5,6 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { uuidv7 } from "../../src/lib/uuidv7.ts";
 import { rebuild } from "../../src/feed/rebuild.ts";
+import { dayOf } from "../../src/feed/statistics.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { createMemoryStore } from "../../src/storage/memory/store.ts";
 import { json, post } from "../http/harness.ts";
@@ -140,6 +141,20 @@ for (const driver of drivers()) {
     assert.equal(await documents(), [80, 80, 5]);
     for await (const _ of rebuild({ ...store, workflows: whole.catalog }));
     assert.equal(await documents(), [80, 80, 5]);
+  });
+
+  test("what was imported is not counted, however often the counters are made anew", async () => {
+    await send(whole, bundle);
+    const { endedAt } = (await store.log.meta(id))!;
+    for (let n = 0; n < 2; n++) {
+      const [day] = await store.statistics.days("orders", [dayOf(endedAt!)]);
+      assert.equal([day!.completed, day!.durationMs], [0, 0], `after ${n} rebuilds`);
+      for await (const _ of rebuild({ ...store, workflows: whole.catalog }));
+    }
+    const [day] = await store.statistics.days("orders", [dayOf(endedAt!)]);
+    assert.equal([day!.completed, day!.durationMs, Math.max(...day!.buckets)], [0, 0, 0]);
+    const { executions } = await store.projections.list({ workflowId: "orders", limit: 10 });
+    assert.equal(executions.map(({ executionId }) => executionId), [id]);
   });
 
   test("what other programs ran and reported is taken too, and reads as it did where it ran", async () => {

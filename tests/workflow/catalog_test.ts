@@ -170,6 +170,14 @@ test("WorkflowCatalog survives a stored definition that no longer compiles", asy
   store.change("bad");
   await settle();
   assert.is(errors.length, 1);
+  // It is told once, however often it is compared with the store.
+  for (const id of ["bad", undefined]) store.change(id);
+  await settle();
+  assert.is(errors.length, 1);
+  await store.put("bad", definition);
+  store.change("bad");
+  await settle();
+  assert.match((errors[1] as Error).message, "version 3");
   assert.equal(catalog.list().map(({ id }) => id), ["good"]);
   assert.is(matchedId(catalog, "POST", "bad"), undefined);
   assert.equal(matchedId(catalog, "POST", "good"), ["good", {}]);

@@ -41,7 +41,7 @@ export class MemoryProjections implements Projections {
       const { id, executionId, ended } = entry;
       // It may have been removed meanwhile.
       if (this.#state.executions.has(executionId)) this.#state.listed.add(executionId);
-      if (ended !== undefined) this.#counters.count(entry, ended);
+      if (ended !== undefined && !entry.imported) this.#counters.count(entry, ended);
       if (id !== "" && (this.#cursor === undefined || compareEntryIds(id, this.#cursor) > 0)) this.#cursor = id;
     }
     return Promise.resolve();
@@ -137,7 +137,7 @@ export class MemoryProjections implements Projections {
 }
 
 function entryOf(execution: MemoryExecution): FeedEntry {
-  const { executionId, workflowId, version } = execution.request;
+  const { imported, request: { executionId, workflowId, version } } = execution;
   const nowhere = { id: "", partition: 0, first: "", last: "", types: [] };
-  return { ...nowhere, executionId, workflowId, version, ...endedOf(execution) };
+  return { ...nowhere, executionId, workflowId, version, ...endedOf(execution), ...(imported && { imported }) };
 }

@@ -6,9 +6,10 @@ import { countsOf } from "../../feed/statistics.ts";
 
 /** Its member of that set: the same from whatever entry it is made. */
 export function expiryMember(
-  { executionId, workflowId }: Pick<FeedEntry, "executionId" | "workflowId">,
+  { executionId, workflowId, imported }: Pick<FeedEntry, "executionId" | "workflowId" | "imported">,
   ended: NonNullable<FeedEntry["ended"]>,
 ): string {
+  if (imported) return [executionId, ended.status, workflowId].join(" ");
   const { day, status, durationMs, bucket } = countsOf(ended);
   return [executionId, status, workflowId, day, durationMs, bucket].join(" ");
 }

@@ -158,7 +158,7 @@ export class RedisProjections implements Projections {
         workflowId,
         status,
         durationMs,
-        bucket,
+        bucket: entry.imported ? "" : bucket,
       });
     }
     await assemble(commands, {

@@ -61,7 +61,7 @@ export async function* scanExecutions(
   }
 }
 
-const FIELDS = ["workflow", "version", "status", "requestedAt", "endedAt"];
+const FIELDS = ["workflow", "version", "status", "requestedAt", "endedAt", "imported"];
 
 /** An execution as its last feed entry would have it, but for its events; `undefined` when it has expired meanwhile. */
 async function entryOf(
@@ -71,7 +71,7 @@ async function entryOf(
 ): Promise<FeedEntry | undefined> {
   const name = keys.meta(executionId);
   // Whoever wrote it, and the archive, which lets it go sooner: they all tell Redis when it expires.
-  const [[workflowId, version, status, requestedAt, endedAt], keptUntil] = await Promise.all([
+  const [[workflowId, version, status, requestedAt, endedAt, imported], keptUntil] = await Promise.all([
     commands.send<(string | null)[]>(["HMGET", name, ...FIELDS]),
     commands.send<number>(["PEXPIRETIME", name]),
   ]);
@@ -95,6 +95,7 @@ async function entryOf(
       endedAt: Number(endedAt),
       keptUntil,
     },
+    ...(imported && { imported: true as const }),
   };
 }
 

@@ -14,6 +14,7 @@ export const ASSEMBLE = defineScript(`
 --       then for each active execution: id, number of its workflow's index in KEYS
 --       then for each ended one: id of its feed entry or '', id, numbers in KEYS of workflow's index, status's index and
 --       daily counters, score of its expiry, member of its expiry, workflow, status, duration (ms), number of its bucket
+--       or '' when it is not to be counted
 -- Reply how many ended executions were counted: those that were not in the set of what expires, and whose entry, if
 --       there is one, had not been acknowledged before
 local plain, active = tonumber(ARGV[4]), tonumber(ARGV[5])
@@ -91,7 +92,7 @@ while at <= #ARGV do
       counts = redis.call('XACK', KEYS[1], ARGV[1], ARGV[at]) == 1
     end
   end
-  if counts and not known[member] then
+  if counts and not known[member] and ARGV[at + 10] ~= '' then
     known[member] = true
     counted = counted + 1
     local key, workflow = KEYS[tonumber(ARGV[at + 4])], ARGV[at + 7]
@@ -161,8 +162,8 @@ export interface EndedEntry {
   readonly workflowId: string;
   readonly status: string;
   readonly durationMs: number;
-  /** Number of its bucket in the histogram of durations. */
-  readonly bucket: number;
+  /** Number of its bucket in the histogram of durations; `""` when it is not to be counted. */
+  readonly bucket: number | "";
 }
 
 /** Applies a batch; replies with how many ended executions were counted. */
