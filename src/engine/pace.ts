@@ -53,7 +53,7 @@ export class Pace {
   readonly #places: number;
   readonly #ended = new Recent(1000);
   #running = 0;
-  /** When more than half of the places came to be taken. */
+  /** When half of the places came to be taken; `Infinity` while fewer are: then whoever has one may keep it. */
   #busyAt = Infinity;
 
   /** @param options.places how many there are */
@@ -69,7 +69,7 @@ export class Pace {
   /** One begins. */
   begin(): void {
     this.#running++;
-    if (this.#busyAt === Infinity && this.#running > this.#places / 2) this.#busyAt = performance.now();
+    if (this.#busyAt === Infinity && this.#running >= this.#places / 2) this.#busyAt = performance.now();
   }
 
   /** One has ended, and another has its place. */
@@ -81,11 +81,12 @@ export class Pace {
   end(): void {
     this.passOn();
     this.#running--;
-    if (this.#running <= this.#places / 2) this.#busyAt = Infinity;
+    if (this.#running < this.#places / 2) this.#busyAt = Infinity;
   }
 
   /** Whether one more may wait behind `waiting` others, for at most `expectedMs` milliseconds. */
   mayWait({ waiting, expectedMs }: { waiting: number; expectedMs: number }): boolean {
+    if (this.#busyAt === Infinity) return false;
     const now = performance.now();
     return mayWait({
       waiting,

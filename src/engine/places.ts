@@ -64,7 +64,8 @@ export class Places {
 
   /** Whether one more may wait behind `waiting` others, for at most `expectedMs` milliseconds. */
   mayWait(line: { waiting: number; expectedMs: number }): boolean {
-    return this.#pace.mayWait(line);
+    // An only place is always left to who takes from the work stream.
+    return this.#most > 1 && this.#pace.mayWait(line);
   }
 
   /** Ends a pending wait for a free place. */

@@ -126,7 +126,7 @@ export class Fallback {
       return submitted;
     } catch (error) {
       this.#calls.delete(call);
-      if (submission.signal?.().aborted || !(call.isLost || isAwayError(error))) throw error;
+      if (submission.signal?.().aborted || !isAwayError(error)) throw error;
       return await this.#inMemory(submission, { executionId: executionIdOf(error), startedAt });
     }
   };

@@ -25,8 +25,10 @@ export async function* fallbackTail(
   options: WaitOptions & Omit<ReadOptions, "limit">,
 ): AsyncIterable<StoredEvent> {
   const session = sessionOf(executionId);
+  /** What the reader has had last of what is in memory. */
   let last: StoredEvent | undefined;
   if (session !== undefined) {
+    if (options.after !== undefined) last = await eventAt(session.log, executionId, options.after);
     for await (const event of session.tail(executionId, options)) {
       yield event;
       last = event;
@@ -35,9 +37,19 @@ export async function* fallbackTail(
     if (isOver || options.signal.aborted || session.has(executionId)) return;
   }
   if (last === undefined) return yield* log.tail(executionId, options);
-  const [same] = await log.read(executionId, { after: entryIdBefore(last.id), limit: 1, values: false });
-  if (same?.id === last.id) return yield* log.tail(executionId, { ...options, after: last.id });
+  const same = await eventAt(log, executionId, last.id);
+  if (same !== undefined) return yield* log.tail(executionId, { ...options, after: last.id });
   options.onLoss?.();
   const { after: _after, ...whole } = options;
   yield* log.tail(executionId, whole);
+}
+
+/** The event of that id, if there is one. */
+async function eventAt(
+  log: Pick<ExecutionLog, "read">,
+  executionId: string,
+  id: string,
+): Promise<StoredEvent | undefined> {
+  const [event] = await log.read(executionId, { after: entryIdBefore(id), limit: 1, values: false });
+  return event?.id === id ? event : undefined;
 }

@@ -150,7 +150,7 @@ export class Archiver {
         repliesEarly: (entry, trigger) => repliesEarly(workflows.get(entry), trigger),
         onLost: (entry) => lost.add(entry),
       });
-      await archive.store(entries.map(({ executionId }) => executionId), chunks);
+      await archive.store(entries.map(({ executionId }) => executionId), untilStopped(chunks, this.#stop.signal));
     } catch (error) {
       if (!(error instanceof ArchiveRefusedError)) throw error;
       if (entries.length > 1) {
@@ -182,4 +182,12 @@ export class Archiver {
 /** True where callers of the trigger are answered by the first node that responds. */
 function repliesEarly(workflow: StoredWorkflow | undefined, trigger: string): boolean {
   return workflow?.definition.nodes.find(({ id }) => id === trigger)?.parameters.responseMode === "responseNode";
+}
+
+/** Breaks off before the next one: what is left then comes again. */
+async function* untilStopped<T>(all: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  for await (const one of all) {
+    signal.throwIfAborted();
+    yield one;
+  }
 }

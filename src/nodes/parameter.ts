@@ -47,7 +47,7 @@ export function checkHeaders(headers: JsonObject, tools: Pick<CompileTools, "fau
 
 /** Checks a header's value, unless it has an expression. */
 export function checkHeaderValue(value: JsonValue, pointer: string, tools: Pick<CompileTools, "fault">): void {
-  if (hasExpression(value) || headerValues(value) !== undefined) return;
+  if (hasExpression(value) || (!Array.isArray(value) && headerValues(value) !== undefined)) return;
   tools.fault(pointer, "must be a string without line breaks or other control characters");
 }
 

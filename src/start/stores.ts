@@ -24,8 +24,9 @@ export async function openStore(config: Config, logger: Logger): Promise<Store> 
   };
   if (redis === undefined) {
     const retentionBytes = config.retentionBytes ?? Math.floor(getHeapStatistics().heap_size_limit / 4);
-    const bounds = { maxWaiters, maxDeliveries, queueLimit, logLimitBytes, retentionBytes, historyTtlSeconds };
-    return createMemoryStore({ instance, ...bounds, ...wings });
+    const bounds = { maxWaiters, maxDeliveries, queueLimit, logLimitBytes, retentionBytes };
+    const times = { historyTtlSeconds: keptSeconds(config), archivedTtlSeconds: historyTtlSeconds };
+    return createMemoryStore({ instance, ...bounds, ...times, ...wings });
   }
   try {
     return await openRedisStore({

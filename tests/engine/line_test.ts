@@ -183,21 +183,39 @@ test("the next place is left to who takes from the work stream, where that waits
 test("nobody waits on a worker that stops, nor where places have not come free for a while", async () => {
   const [a] = WORKFLOWS;
   const { runs, close, ends } = withoutStandstill(() => {
-    const made = openRuns(1);
-    made.begin("1", made.runs.reserve("1", a!)!);
+    const made = openRuns(2);
+    for (const id of ["0", "1"]) made.begin(id, made.runs.reserve(id, a!)!);
     const ends: (LocalPlace | undefined)[] = [];
     void made.runs.wait("2", a!, LONG).then((place) => ends.push(place));
     return { ...made, ends };
   });
+  await settle();
+  assert.equal(ends, []);
   close();
   await settle();
   assert.equal(ends, [undefined]);
   assert.is(await runs.wait("3", a!, LONG), undefined);
-  const slow = openRuns(1);
-  slow.begin("1", slow.runs.reserve("1", a!)!);
+  const slow = openRuns(2);
+  for (const id of ["0", "1"]) slow.begin(id, slow.runs.reserve(id, a!)!);
   // As long as a workflow may take to show how fast it is.
   await new Promise((resolve) => setTimeout(resolve, 600));
   assert.is(await slow.runs.wait("2", a!, LONG), undefined);
+});
+
+test("nobody waits on a worker of one place or two whose free place is kept for the work stream", async () => {
+  const [a] = WORKFLOWS;
+  for (const count of [1, 2]) {
+    const { places, runs, begin } = openRuns(count);
+    for (let n = 1; n < count; n++) begin(`${n}`, runs.reserve(`${n}`, a!)!);
+    void places.keeping(1, () => new Promise(() => {}));
+    assert.is(runs.reserve("x", a!), undefined);
+    // As long as a workflow may take to show how fast it is.
+    if (count > 1) await new Promise((resolve) => setTimeout(resolve, 600));
+    let isOver = false;
+    void runs.wait("x", a!, LONG).then(() => isOver = true);
+    await settle();
+    assert.ok(isOver, `${count} places`);
+  }
 });
 
 test.run();

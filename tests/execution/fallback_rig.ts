@@ -97,11 +97,12 @@ export function openOutage(submit: Submit = waitsForEver) {
 }
 
 /** Collects the events of a tail, and says when events may be missing, and when it has ended. */
-export function follow(log: ExecutionLog, executionId: string) {
+export function follow(log: ExecutionLog, executionId: string, after?: string) {
   const followed = { ids: [] as string[], losses: 0, isOver: false };
   const { signal } = new AbortController();
   const read = async () => {
-    for await (const { id } of log.tail(executionId, { signal, onLoss: () => followed.losses++ })) {
+    const options = { signal, onLoss: () => followed.losses++, ...(after !== undefined && { after }) };
+    for await (const { id } of log.tail(executionId, options)) {
       followed.ids.push(id);
     }
     followed.isOver = true;

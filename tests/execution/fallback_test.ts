@@ -3,6 +3,7 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { idempotencyKeyReused } from "../../src/execution/refusals.ts";
 import { mayFallBack } from "../../src/execution/may_fall_back.ts";
 import type { Reply } from "../../src/execution/replies.ts";
 import type { Submit } from "../../src/execution/submit.ts";
@@ -58,6 +59,19 @@ test("all callers of what the store had accepted are answered when it ends in me
   await memory.log.cancel(executionId);
   await eventually(() => replies.length === 2, "both are answered");
   assert.equal(replies.map(({ result }) => result?.status), ["cancelled", "cancelled"]);
+});
+
+test("what the store refuses does not run in memory, though the call had been given up", async () => {
+  const submit: Submit = ({ signal }) =>
+    new Promise((_, reject) => signal!().addEventListener("abort", () => reject(idempotencyKeyReused())));
+  await using opened = openOutage(submit);
+  const { fallback } = opened;
+  opened.back();
+  const answer = fallback.submit(submission()).then(() => "it ran", ({ code }) => code);
+  opened.away();
+  fallback.start();
+  assert.is(await answer, "idempotency_key_reused");
+  assert.is(fallback.health().executions, 0);
 });
 
 test("a call that comes as soon as the store is back is the store's alone", async () => {
@@ -129,6 +143,21 @@ test("a tail begins anew where the store ran the execution too, and says that ev
   fallback.start();
   await eventually(() => followed.isOver, "it ends in the store");
   assert.equal(followed, { ids: [requested!.id, "1-0", "1-1"], losses: 1, isOver: true });
+});
+
+test("a tail that has had nothing since its reader came begins anew there, too", async () => {
+  await using opened = openOutage();
+  const { fallback, log, logs, memory } = opened;
+  const { executionId } = await fallback.submit(submission());
+  const [requested] = await memory.log.read(executionId);
+  logs.set(executionId, [{ ...requested!, id: "1-0" }, { ...END, id: "1-1" }]);
+  const followed = follow(log, executionId, requested!.id);
+  const moved = follow(log, executionId);
+  await eventually(() => moved.ids.length === 1, "they follow in memory");
+  opened.back();
+  fallback.start();
+  await eventually(() => followed.isOver, "it ends in the store");
+  assert.equal(followed, { ids: ["1-0", "1-1"], losses: 1, isOver: true });
 });
 
 test("a tail that ends in memory, or is left, asks the store for nothing", async () => {

@@ -48,6 +48,38 @@ test("Archiver holds the feed before it waits for the archive, and again wheneve
 });
 
 for (const driver of drivers()) {
+  test(`Archiver that is stopped takes no more of a batch, on ${driver.name}, however much is left`, async () => {
+    await using store = await driver.open("a");
+    const settings = { saveExecutionToDatabase: true, timeoutSeconds: 300, resultTtlSeconds: 60 };
+    const definition = { name: "orders", active: true, settings, nodes: [], connections: [] };
+    await store.workflows.put("orders", definition, { routes: [] });
+    const { executionId } = await store.log.request(requestOf());
+    const claim = await takeClaim(store, executionId);
+    await store.work.finish(claim, ending(claim));
+    let [stopped, taken]: [Promise<void> | undefined, number] = [undefined, 0];
+    const archiver = new Archiver({
+      feed: store.archiveFeed,
+      archive: {
+        whenReady: () => Promise.resolve(true),
+        storeWorkflow: () => Promise.resolve(),
+        store: async (_, chunks) => {
+          stopped = archiver.stop();
+          for await (const { executions } of chunks) taken += executions.length;
+        },
+      } as Pick<Archive, "whenReady" | "storeWorkflow" | "store"> as Archive,
+      log: store.log,
+      workflows: store.workflows,
+    });
+    archiver.start();
+    try {
+      await eventually(() => stopped !== undefined, "it stores");
+      await stopped;
+    } finally {
+      await driver.clean();
+    }
+    assert.is(taken, 0);
+  });
+
   test(`Archiver saves, on ${driver.name}, what ran a version that this release does not take, and what comes with it`, async () => {
     await using store = await driver.open("a");
     const nodes = [{

@@ -92,8 +92,9 @@ for (const name of ["", "a b", "a\r\nb", "é", "Connection", "transfer-encoding"
   });
 }
 
-test("httpResponse refuses a header twice, a body twice, and what is no base64", async () => {
+test("httpResponse refuses a header twice, a list in a header's list, a body twice, and what is no base64", async () => {
   assert.equal(faults("httpResponse", { headers: { "x-a": "1", "X-A": "2" } }), ["/headers/X-A"]);
+  assert.equal(faults("httpResponse", { headers: { "x-a": ["1", ["2"]] } }), ["/headers/x-a/1"]);
   assert.equal(faults("httpResponse", { body: 1, bodyBase64: "" }), ["/bodyBase64"]);
   assert.equal(faults("httpResponse", { bodyBase64: "no!" }), ["/bodyBase64"]);
   assert.is(await failure("httpResponse", { bodyBase64: "{{ value }}" }, { value: "no!" }), "invalid_body");

@@ -6,7 +6,7 @@
  * 1. Nothing is sent before the tables are there: migrations come first, after every loss.
  * 2. While it is away every call fails at once, and none waits longer than its time.
  * 3. What fails by the link is `unavailable`; what fails by its data is `ArchiveRefusedError`.
- * 4. It is not away because others are in the way of its upkeep: partitions are made days before they are needed, and
+ * 4. It is not away because all connections are in use, nor because others are in the way of its upkeep: partitions are made days before they are needed, and
  *    whoever needs one that is missing makes it.
  */
 import pg from "pg";
@@ -14,7 +14,7 @@ import { UnavailableError } from "../../lib/errors.ts";
 import { pause, unlessAborted, waitFor } from "../../lib/delay.ts";
 import { type ArchiveHealth, ArchiveRefusedError } from "../../feed/archive.ts";
 import { type Client, timed } from "./client.ts";
-import { isOfData, isPassing, isWrongHere, why } from "./failures.ts";
+import { BusyError, isOfData, isPassing, isWrongHere, why } from "./failures.ts";
 import { migrate } from "./migrate.ts";
 import type { Partitions } from "./partitions.ts";
 
@@ -69,6 +69,8 @@ export class Database {
   /** Why it is away; `undefined` while it is there. */
   #away: string | undefined = "Not connected yet";
   #waiting = new Set<() => void>();
+  /** How many connections are in use. */
+  #inUse = 0;
   readonly #loop: Promise<void>;
 
   constructor(options: DatabaseOptions) {
@@ -132,6 +134,8 @@ export class Database {
       await this.#ping();
       return { status: "up", latency: Math.round((performance.now() - startedAt) * 100) / 100 };
     } catch (error) {
+      // Others are answered meanwhile, or it is lost.
+      if ((error as Error).cause instanceof BusyError) return { status: "up" };
       return { status: "down", detail: why(error) };
     }
   }
@@ -163,7 +167,8 @@ export class Database {
 
   /** Runs `work` with a connection, each of whose statements has `ms` milliseconds. */
   async #withClient<T>(work: (client: Client) => Promise<T>, ms: number): Promise<T> {
-    const connection = await this.#pool.connect();
+    const connection = await this.#connect();
+    this.#inUse++;
     let broken = true;
     // A connection that is lost between two statements emits its error here.
     const onError = () => {};
@@ -174,8 +179,18 @@ export class Database {
       return result;
     } finally {
       connection.removeListener("error", onError);
+      this.#inUse--;
       // A connection that failed is not used again: nobody knows what it still does.
       connection.release(broken);
+    }
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
+    try {
+      return await this.#pool.connect();
+    } catch (error) {
+      if (this.#inUse < CONNECTIONS) throw error;
+      throw new BusyError("All connections are in use", { cause: error });
     }
   }
 
@@ -212,7 +227,7 @@ export class Database {
         } catch (error) {
           const reason = why(error);
           if (wasAway) this.#away = reason;
-          else this.#lost(error);
+          else if (!isPassing(error)) this.#lost(error);
           if (wasAway && reason !== told) this.#options.onError(error);
           told = reason;
         }

@@ -15,8 +15,14 @@ export function isWrongHere(error: unknown): boolean {
   return error instanceof pg.DatabaseError && /^42(?!P01)/.test(error.code ?? "");
 }
 
+/** All connections were in use for as long as one may wait for one. */
+export class BusyError extends Error {
+  override readonly name = "BusyError";
+}
+
 /** True for what ends one statement and says nothing of the server: its time was over, or others were in the way. */
 export function isPassing(error: unknown): boolean {
+  if (error instanceof BusyError) return true;
   return error instanceof pg.DatabaseError && /^(40|55|57014)/.test(error.code ?? "");
 }
 

@@ -89,7 +89,6 @@ export class Partitions {
   async maintain(client: Client): Promise<void> {
     const today = Math.floor(this.#now() / DAY_MS);
     await this.provide(client, Array.from({ length: AHEAD_DAYS + 2 }, (_, i) => today - 1 + i));
-    await this.#dropHours(client, today - this.#historyDays);
     const { rows } = await client.query<{ name: string }>(
       `SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
        WHERE i.inhparent = ANY ($1::regclass[])`,
@@ -108,6 +107,7 @@ export class Partitions {
         await client.query("RESET lock_timeout");
       }
     }
+    await this.#dropHours(client, today - this.#historyDays);
   }
 
   /** Drops the counts of hours before a day: once for each day, since they are looked for among all. */

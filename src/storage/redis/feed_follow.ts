@@ -4,7 +4,7 @@
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import { readStreamInfo, type StreamInfo } from "./streams/stream_info.ts";
-import type { Subscriptions } from "./streams/subscriptions.ts";
+import type { Subscription, Subscriptions } from "./streams/subscriptions.ts";
 import { compareEntryIds, entryTime, isEntryId } from "../../lib/entry_id.ts";
 import { decodeFeedCursor, encodeFeedCursor } from "../../feed/feed_cursor.ts";
 import type { FeedMark, FollowedEntry } from "../../feed/projections.ts";
@@ -47,8 +47,9 @@ export async function* followFeed(
     const id = asked?.ids[partition];
     return id !== undefined && compareEntryIds(id, lastId) < 0 ? id : lastId;
   });
-  const live = feeds.map((feed, partition) => subscriptions.subscribe(feed, places[partition]!));
+  const live: Subscription[] = [];
   try {
+    for (const [partition, feed] of feeds.entries()) live.push(subscriptions.subscribe(feed, places[partition]!));
     const timeoutMs = live.length > 1 ? WAIT_PARTITIONS_MS : WAIT_MS;
     if (after === undefined) yield { mark: "at", cursor: encodeFeedCursor(places) };
     while (!signal.aborted) {

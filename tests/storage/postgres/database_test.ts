@@ -90,4 +90,23 @@ databaseTest("store() that others are in the way of is refused for now, and the 
   await eventually(async () => await attempt() === "stored", "it is stored");
 });
 
+databaseTest("who finds all connections in use is refused alone, and the database is there", async () => {
+  const seen: unknown[] = [];
+  await using archive = await open({ onError: (error) => seen.push(error) });
+  const { execution: { executionId } } = sampleOf();
+  const read = () => archive.meta(executionId).then(() => undefined, (error) => error.cause?.name ?? error.message);
+  await withClient(database.url!, async (other) => {
+    await eventually(async () => {
+      await other.query("BEGIN");
+      await other.query("LOCK TABLE millrace.executions IN ACCESS EXCLUSIVE MODE");
+      const reads = [read(), read(), read(), read()];
+      const refused = await read();
+      await other.query("COMMIT");
+      // On a machine that stood still they have been refused for their time.
+      return (await Promise.all(reads)).every((error) => error === undefined) && refused === "BusyError";
+    }, "only the last is refused");
+  });
+  assert.not.ok(seen.some((error) => /timeout exceeded|in use/.test((error as Error).message)), "it is lost by that");
+});
+
 test.run();

@@ -72,6 +72,15 @@ test("a request to a full Redis is refused at once, and an earlier key's is answ
   await refuses(() => store.log.request(placedRequestOf(store, { idempotency: other })), "storage_full");
 });
 
+test("an archiver that has the feed of a full Redis in hand keeps it", async () => {
+  await using redis = await startFaultyRedis();
+  await using site = await openSite(redis.url);
+  const { store } = site;
+  await store.archiveFeed.hold();
+  await site.fill();
+  await store.archiveFeed.hold();
+});
+
 test("what runs ends though Redis is full: its caller is answered, or it fails with storage_full", async () => {
   await using redis = await startFaultyRedis();
   await using site = await openSite(redis.url);

@@ -6,10 +6,13 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { openRedisStore } from "../../../src/storage/redis/store.ts";
 import { pause } from "../../../src/lib/delay.ts";
+import { uuidv7 } from "../../../src/lib/uuidv7.ts";
 import { Keys } from "../../../src/storage/redis/keys.ts";
 import { chainOf, makeBench } from "../../engine/bench_of_work.ts";
 import { eventually } from "../../support/eventually.ts";
 import { redisVariants, removeKeys, uniquePrefix } from "../../support/redis.ts";
+import { requestOf } from "../drivers.ts";
+import { refuses } from "../expectations.ts";
 
 const PARTITIONS = 16;
 const { url } = redisVariants()[0]!;
@@ -52,6 +55,30 @@ for (const { concurrency, executions } of [{ concurrency: 4, executions: 200 }, 
     }
   });
 }
+
+test("who is refused to follow all feeds, as too many streams are followed, leaves none of them followed", async () => {
+  const prefix = uniquePrefix();
+  await using store = await openRedisStore({ url, prefix, partitions: 4, instance: "a", maxFollowers: 3 });
+  const { signal } = new AbortController();
+  try {
+    const feed = () => store.projections.followFeed({ signal })[Symbol.asyncIterator]().next();
+    for (let n = 0; n < 2; n++) await refuses(feed, "too_many_waiters");
+    const ids = Array.from({ length: 3 }, () => uuidv7());
+    for (const executionId of ids) await store.log.request(requestOf({ executionId }));
+    let seen = 0;
+    const followed = Promise.all(ids.map(async (id) => {
+      for await (const _ of store.log.tail(id, { signal })) seen++;
+    }));
+    await eventually(() => seen === ids.length, "all are read");
+    // They have come to the end of what there is.
+    await pause(200);
+    for (const id of ids) await store.log.cancel(id);
+    await followed;
+    assert.is(seen, 2 * ids.length);
+  } finally {
+    await removeKeys(url, prefix);
+  }
+});
 
 test("a worker with little room that waits hands on what it has no room for, and nothing waits for it", async () => {
   const prefix = uniquePrefix();
