@@ -67,7 +67,7 @@ const ROOMS: Readonly<Record<string, readonly string[]>> = {
 
 /** Where Node's own modules may appear; everything else is Web APIs. */
 const NODE_FILE =
-  /^src\/(main|start\/(own_process|processes|stores)|http\/(server|upgrade)|telemetry\/logger|nodes\/guarded_fetch|expression\/threads\/\w+)\.ts$|^src\/(cli|storage\/redis)\//;
+  /^src\/(main|start\/(load_workflows|own_process|processes|stores)|http\/(server|upgrade)|telemetry\/logger|nodes\/guarded_fetch|expression\/threads\/\w+)\.ts$|^src\/(cli|storage\/redis)\//;
 
 interface Rule {
   /** What is wrong about `it`, if anything. */

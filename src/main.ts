@@ -4,7 +4,7 @@
  *
  * Exit codes: 0 after a shutdown that was asked for, 1 when it could not start or broke, 2 for a wrong setting.
  */
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { availableParallelism, hostname } from "node:os";
 import { AuditTrail } from "./audit/audit_trail.ts";
 import { createApp, createHealthApp } from "./http/app.ts";
@@ -13,7 +13,6 @@ import { commandLines, runCommand } from "./cli/commands.ts";
 import { historyHealth } from "./feed/history.ts";
 import { type Config, ConfigError, loadConfig, processCount } from "./config/config.ts";
 import { helpText } from "./config/help_text.ts";
-import { InvalidWorkflowError } from "./lib/errors.ts";
 import { Backtester } from "./engine/backtest.ts";
 import { listen, type Listener } from "./http/server.ts";
 import { withArchive } from "./storage/archived_store.ts";
@@ -21,6 +20,7 @@ import type { Store } from "./storage/store.ts";
 import { createRoles } from "./start/roles.ts";
 import { openWings } from "./start/caches.ts";
 import { openFallback, withFallback } from "./start/fallback.ts";
+import { loadWorkflows } from "./start/load_workflows.ts";
 import { announce, askForMetrics, endAtSignals, processNumber, stopSignal, tellCounted } from "./start/own_process.ts";
 import { runProcesses } from "./start/processes.ts";
 import { keptSeconds, openHistory, openStore, StartError } from "./start/stores.ts";
@@ -107,7 +107,7 @@ async function serve(
     onError: (error) => logger.error({ error }, "workflow"),
   });
   await catalog.start();
-  await loadWorkflows(config.workflowsDir, catalog);
+  if (config.workflowsDir !== undefined) await loadWorkflows(config.workflowsDir, { catalog, logger });
 
   const drain = new AbortController();
   const archiver = archive !== undefined && config.roles.has("assembler")
@@ -208,25 +208,6 @@ async function closeServer(server: Listener, options: { graceMs: number; answerA
   clearTimeout(timer);
 }
 
-/** Stores each `<id>.json` of a directory; a definition that is stored already makes no new version. */
-async function loadWorkflows(directory: string | undefined, catalog: WorkflowCatalog): Promise<void> {
-  if (directory === undefined) return;
-  const names = await readdir(directory).catch((error) => {
-    throw new ConfigError(`WORKFLOWS_DIR "${directory}" cannot be read: ${reasonOf(error)}`);
-  });
-  for (const name of names.filter((name) => name.endsWith(".json")).sort()) {
-    const path = `${directory}/${name}`;
-    try {
-      await catalog.put(name.slice(0, -".json".length), JSON.parse(await readFile(path, "utf8")));
-    } catch (error) {
-      const faults = error instanceof InvalidWorkflowError
-        ? error.faults.map(({ pointer, detail }) => `${pointer || "/"}: ${detail}`).join("; ")
-        : reasonOf(error);
-      throw new ConfigError(`WORKFLOWS_DIR holds ${path}, which is refused: ${faults}`);
-    }
-  }
-}
-
 try {
   process.exit(await main(process.argv.slice(2)));
 } catch (error) {
@@ -236,5 +217,6 @@ try {
 }
 
 function isListenError(error: unknown): boolean {
-  return error instanceof Error && "syscall" in error && (error.syscall === "listen" || error.syscall === "bind");
+  return error instanceof Error && "syscall" in error &&
+    ["listen", "bind", "getaddrinfo"].includes(String(error.syscall));
 }

@@ -65,6 +65,17 @@ test("the load balancer names callers, and waits for longer than a webhook may",
   }
 });
 
+test("the load balancer leaves it to the instances to say what they cannot do, while none of them is ready", async () => {
+  const config = await readFile(new URL("../scripts/compose/haproxy.cfg", import.meta.url), "utf8");
+  const [, unready = ""] = config.split("\nbackend unready\n");
+  assert.match(config, /^ {2}use_backend unready if \{ nbsrv\(millrace\) eq 0 \}$/m);
+  assert.match(unready, /^ {2}server-template http 16 http:8080 /m);
+  assert.not.match(unready, "check");
+  const [, body = ""] =
+    /^ {2}http-error status 503 content-type application\/problem\+json string '(.*)' hdr /m.exec(config) ?? [];
+  assert.is(JSON.parse(body).code, "unavailable");
+});
+
 test("the PostgreSQL of compose.yaml comes with its profile only, and its password is not written here", () => {
   const postgres = block("postgres", block("services"));
   assert.match(postgres, "profiles:\n      - history");

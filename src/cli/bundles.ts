@@ -1,6 +1,7 @@
 /**
  * `millrace export` and `import`: executions as files.
  */
+import { once } from "node:events";
 import { createWriteStream } from "node:fs";
 import { stdout } from "node:process";
 import { Readable } from "node:stream";
@@ -28,7 +29,7 @@ Options:
     try {
       const body = Readable.fromWeb(response.body as NodeStream);
       if (file === "-") {
-        for await (const chunk of body) stdout.write(chunk);
+        for await (const chunk of body) if (!stdout.write(chunk)) await once(stdout, "drain");
         return 0;
       }
       await pipeline(body, createWriteStream(file));

@@ -45,7 +45,10 @@ export async function runCommand([name, ...args]: readonly string[]): Promise<nu
     : undefined;
   // The reader has closed the pipe, as `head` does.
   stdout.on("error", () => exit(0));
-  return await command.run(args, { env, print: console.log, printError: console.error, fetch, terminal });
+  const code = await command.run(args, { env, print: console.log, printError: console.error, fetch, terminal });
+  // A pipe takes some of it later: whoever exits before cuts it off.
+  await new Promise<void>((done) => stdout.write("", () => done()));
+  return code;
 }
 
 /** A line for each command, for `millrace --help`. */

@@ -41,6 +41,11 @@ export function crossCheck(
   if (keys !== undefined && new Set(keys.map(({ id }) => id)).size < keys.length) {
     faults.push("ENCRYPTION_KEYS has two keys of one id: each needs an id of its own");
   }
+  const { BODIES_LIMIT_BYTES: bodies = Infinity } = values;
+  for (const name of ["BODY_LIMIT_BYTES", "IMPORT_LIMIT_BYTES"] as const) {
+    if ((values[name] ?? 0) <= bodies) continue;
+    faults.push(`${name} is larger than BODIES_LIMIT_BYTES, "${bodies}": no body of that size would ever be taken`);
+  }
   const unset = values.SECRETS?.filter((name) => !env[name]) ?? [];
   if (unset.length > 0) faults.push(`SECRETS names ${unset.join(", ")}, which the environment does not have`);
   return faults;

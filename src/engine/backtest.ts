@@ -22,6 +22,7 @@ import {
 } from "../replay/backtest.ts";
 import { identityOf, readRecording, type Recording, timesOf } from "../replay/recording.ts";
 import { type Stub, stubOf } from "../replay/stub.ts";
+import { CREATED_NODE, EXTERNAL_NODE } from "../execution/external_event.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { rehearse } from "./rehearse.ts";
 import { RunControl } from "./run_control.ts";
@@ -141,9 +142,10 @@ export class Backtester implements Backtests {
     const reason = incomparable(recording, draft.id);
     if (reason !== undefined) return { executionId, outcome: "skipped", reason };
     const { workflowId, version, trigger, requestedAt, nodes } = recording.state;
-    if (!draft.graph.get(trigger)?.isTrigger) return withoutTrigger(recording);
     const id = definitionId(workflowId, meta);
     const workflow = await workflows.get(id, version).catch(() => undefined);
+    if (ranElsewhere(recording, workflow)) return { executionId, outcome: "skipped", reason: "Another program ran it" };
+    if (!draft.graph.get(trigger)?.isTrigger) return withoutTrigger(recording);
     const record = { recording, workflow, times: await timesOf(log, recording), execution: identityOf(recording) };
     const state = await rehearse(stub(record), {
       executionId,
@@ -195,6 +197,15 @@ export class Backtester implements Backtests {
       throw error;
     }
   }
+}
+
+/** Of what another program ran nothing was run by nodes. */
+function ranElsewhere({ state }: Recording, workflow: CompiledWorkflow | undefined): boolean {
+  const { trigger, nodes, fork } = state;
+  if (trigger === CREATED_NODE || trigger === EXTERNAL_NODE) return true;
+  if (nodes.has(EXTERNAL_NODE) && !workflow?.graph.has(EXTERNAL_NODE)) return true;
+  return fork === undefined &&
+    workflow?.webhooks.some(({ nodeId, executor }) => nodeId === trigger && executor === "external") === true;
 }
 
 async function settled<T>({ executionId, found }: { executionId: string; found: Promise<T> }) {

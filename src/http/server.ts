@@ -57,6 +57,8 @@ export async function listen(handler: Handler, options: { hostname: string; port
   ));
   const sockets = acceptWebSockets(server, (request, upgrade) => handler(request, { upgrade }));
   server.keepAliveTimeout = KEEP_ALIVE_MS;
+  // A body may take as long as it goes on coming: who reads it has limits of their own. The head has Node's minute.
+  server.requestTimeout = 0;
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
     server.listen(options.port, options.hostname, BACKLOG, resolve);

@@ -1,6 +1,6 @@
 /** The node type `fail`: fails, with a code and a message of the workflow's own. */
 import { z } from "zod";
-import { TerminalError } from "../lib/errors.ts";
+import { NOT_RECORDED, TerminalError } from "../lib/errors.ts";
 import type { JsonValue } from "../lib/json.ts";
 import type { NodeType } from "../workflow/node_type.ts";
 
@@ -19,7 +19,9 @@ export const fail: NodeType<z.infer<typeof parameters>> = {
     const codeTemplate = tools.template(code, "/code");
     return async ({ scope }) => {
       const text = toText(await messageTemplate(scope)).slice(0, 10_000);
-      throw new TerminalError(toText(await codeTemplate(scope)).slice(0, 100) || "failed", text);
+      const given = toText(await codeTemplate(scope)).slice(0, 100);
+      // The engine's own word for what a record lacks.
+      throw new TerminalError(given === "" || given === NOT_RECORDED ? "failed" : given, text);
     };
   },
 };

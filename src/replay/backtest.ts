@@ -88,7 +88,11 @@ export function incomparable({ state, events }: Recording, workflowId: string): 
   if (state.workflowId !== workflowId) return `It is an execution of "${state.workflowId}"`;
   if (!isEnded(state.status)) return "It has not ended";
   if (state.status === "cancelled") return "It was cancelled";
-  if (state.error !== undefined && OUTSIDE.has(state.error.code)) return `It ended from outside: ${state.error.code}`;
+  const { error } = state;
+  // A node's own failure may have any code.
+  if (error !== undefined && error.node === undefined && OUTSIDE.has(error.code)) {
+    return `It ended from outside: ${error.code}`;
+  }
   const [requested] = events;
   return requested?.type === "execution.requested" && requested.data.fork?.from !== undefined
     ? "It is a fork that began in the middle"
@@ -104,15 +108,17 @@ export function withoutTrigger({ executionId, state: { trigger } }: Recording): 
 export function compareRuns(recorded: ComparedRun, made: ComparedRun): ExecutionReport {
   const { executionId, state } = recorded.recording;
   const { nodes: news, status } = made.recording.state;
-  const unanswered = [...news].flatMap(([node, { error }]) =>
-    error?.code === NOT_RECORDED ? [{ node, reason: error.message }] : []
-  );
   const bothFailed = state.status === "failed" && status === "failed";
+  // Which nodes another node's failure interrupts depends on timing.
+  const isCutOff = (node: string) =>
+    bothFailed && state.nodes.has(node) && state.nodes.get(node)!.endedAt === undefined;
+  const unanswered = [...news].flatMap(([node, { error }]) =>
+    error?.code === NOT_RECORDED && !isCutOff(node) ? [{ node, reason: error.message }] : []
+  );
   const nodes = diffRuns(recorded, made).nodes
     .filter(({ node, changed }) => {
       const [before, after] = [state.nodes.get(node), news.get(node)];
       if (changed.every((aspect) => aspect === "input")) return false;
-      // Which nodes another node's failure interrupts depends on timing.
       if (before !== undefined && before.endedAt === undefined) return false;
       return !(after?.endedAt === undefined && (bothFailed || unanswered.length > 0));
     })

@@ -15,6 +15,7 @@ const time = z.int().min(0);
 const count = z.int().min(1);
 const version = count.max(MAX_VERSION);
 const workflowId = z.string().refine(isWorkflowId, `must match ${WORKFLOW_ID.source}`);
+const executionId = z.string().refine(isExecutionId, "must be a UUID of version 7, in lower case");
 const nodeId = z.string().regex(NODE_ID).refine((id) => id !== "__proto__", "is reserved");
 /** Any JSON value. It was parsed from JSON, so only its presence is checked. */
 const json = z.custom<JsonValue>((value) => value !== undefined, "must be there");
@@ -24,7 +25,7 @@ const statuses = ["pending", "running", "paused", "completed", "failed", "cancel
 export const headSchema = z.strictObject({
   kind: z.literal(BUNDLE_KIND),
   format: z.literal(BUNDLE_FORMAT),
-  executionId: z.string().refine(isExecutionId, "must be a UUID of version 7, in lower case"),
+  executionId,
   workflowId,
   version,
   status: z.enum(statuses),
@@ -45,7 +46,21 @@ export const workflowSchema = z.strictObject({
 /** The last line. */
 export const endSchema = z.strictObject({ kind: z.literal("end"), events: z.int().min(1) });
 
-const error = z.looseObject({ code: z.string(), message: z.string(), detail: z.string().optional() });
+const error = z.looseObject({
+  code: z.string(),
+  message: z.string(),
+  detail: z.string().optional(),
+  node: z.string().optional(),
+});
+/** What a fork began with. */
+const fork = z.looseObject({
+  executionId,
+  from: z.string().min(1).optional(),
+  mode: z.enum(["stub", "live"]),
+  workflow: z.enum(["recorded", "current"]),
+  input: json.optional(),
+  identity: z.looseObject({ id: executionId, workflowId, version }),
+});
 const empty = z.looseObject({});
 
 function event<T extends string, D extends z.ZodType>(type: T, data: D) {
@@ -72,11 +87,18 @@ export const eventSchema = z.discriminatedUnion("type", [
       trigger: nodeId,
       input: json,
       startedBy: z.string().max(64).optional(),
+      fork: fork.optional(),
     }),
   ),
   event(
     "execution.started",
-    z.looseObject({ epoch: count, worker: z.string().max(256), totalSteps: count.optional() }),
+    z.looseObject({
+      epoch: count,
+      worker: z.string().max(256),
+      totalSteps: count.optional(),
+      way: z.string().max(64).optional(),
+      tags: z.record(z.string(), z.string()).optional(),
+    }),
   ),
   event(
     "execution.progress",

@@ -34,13 +34,18 @@ export function routesMeet(a: Pick<WebhookRoute, "method" | "shape">, b: typeof 
     left.every((segment, at) => segment === right[at] || segment === ":" || right[at] === ":");
 }
 
-/** The error for webhook routes that overlap with other workflows'. */
-export function pathTaken(routes: readonly (WebhookRoute & { owner: string })[]): MillraceError {
-  const errors = routes.map(({ method, pointer, owner }) => ({
-    pointer,
-    detail: `The workflow "${owner}" already has this path for ${method}, or one that matches the same requests`,
-  }));
-  return new MillraceError("webhook_path_taken", errors[0]!.detail, { extensions: { errors } });
+/** Webhook routes overlap with those of other workflows, the `owners`. */
+export class PathTakenError extends MillraceError {
+  readonly owners: readonly string[];
+
+  constructor(routes: readonly (WebhookRoute & { owner: string })[]) {
+    const errors = routes.map(({ method, pointer, owner }) => ({
+      pointer,
+      detail: `The workflow "${owner}" already has this path for ${method}, or one that matches the same requests`,
+    }));
+    super("webhook_path_taken", errors[0]!.detail, { extensions: { errors } });
+    this.owners = routes.map(({ owner }) => owner);
+  }
 }
 
 /** True when two checked definitions say the same. */

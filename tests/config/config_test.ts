@@ -99,6 +99,10 @@ const REFUSALS: [Record<string, string>, string][] = [
   [{ PORT: "65536" }, 'PORT must be a whole number from 0 to 65535, not "65536"'],
   [{ PORT: "80.5" }, 'PORT must be a whole number from 0 to 65535, not "80.5"'],
   [{ PORT: "1e3" }, 'PORT must be a whole number from 0 to 65535, not "1e3"'],
+  [
+    { BODY_LIMIT_BYTES: "2000000", IMPORT_LIMIT_BYTES: "1000", BODIES_LIMIT_BYTES: "1048576" },
+    'BODY_LIMIT_BYTES is larger than BODIES_LIMIT_BYTES, "1048576": no body of that size would ever be taken',
+  ],
   [{ LEASE_SECONDS: "0" }, 'LEASE_SECONDS must be a whole number from 1 to 3600, not "0"'],
   [{ LOG_LEVEL: "lou\nd" }, 'LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent, not "lou\\nd"'],
   [{ ROLES: "http,cook", REDIS_URL }, 'ROLES must be one of http, worker, assembler, scheduler, not "cook"'],

@@ -187,6 +187,15 @@ for (const driver of drivers()) {
 
   test("a bundle with a bad line is refused with the line's number, and nothing of it is kept", async () => {
     const event = lines.findIndex((line) => line.includes('"node.completed"')) + 1;
+    const [requested, started] = ["execution.requested", "execution.started"].map((type) =>
+      lines.findIndex((line) => line.includes(`"${type}"`)) + 1
+    ) as [number, number];
+    const withData = (more: object, at = requested) => {
+      const line = JSON.parse(lines[at - 1]!);
+      return lines.with(at - 1, JSON.stringify({ ...line, data: { ...line.data, ...more } })).join("\n");
+    };
+    const identity = { id, workflowId: "orders", version: 1 };
+    const fork = { executionId: id, mode: "stub", workflow: "recorded", identity };
     const bad: [number, string][] = [
       [1, ["", ...lines.slice(1)].join("\n")],
       [1, ["{}", ...lines.slice(1)].join("\n")],
@@ -195,6 +204,11 @@ for (const driver of drivers()) {
       [1, bundle.replaceAll('"version":1', '"version":2147483648')],
       [2, [lines[0], lines[1]!.replace('"httpRequest"', '"nope"'), ...lines.slice(2)].join("\n")],
       [event, [...lines.slice(0, event - 1), "{", ...lines.slice(event)].join("\n")],
+      [requested, withData({ fork: null })],
+      [requested, withData({ fork: { mode: "stub" } })],
+      [requested, withData({ fork: { ...fork, identity: { ...fork.identity, id: "x" } } })],
+      [started, withData({ tags: { a: { toString: 1 } } }, started)],
+      [started, withData({ way: [] }, started)],
       [event, [...lines.slice(0, event - 1), '{"kind":"event"}', ...lines.slice(event)].join("\n")],
       [event + 1, [...lines.slice(0, event), lines[event - 1], ...lines.slice(event)].join("\n")],
       [lines.length, lines.slice(0, -1).join("\n")],

@@ -21,8 +21,9 @@ const SECURITY_HEADERS = {
   "cache-control": "no-store",
 } as const;
 
-const EXPOSED = "Accept-Patch, Age, Cache-Status, ETag, Execution-Id, Idempotency-Replayed, Location, " +
-  "Millrace-Durability, Preference-Applied, Retry-After, Server-Timing, Session-Expires-At, X-Request-Id";
+const EXPOSED = "Accept-Patch, Age, Allow, Cache-Status, ETag, Execution-Id, Idempotency-Replayed, Location, " +
+  "Millrace-Durability, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, " +
+  "Session-Expires-At, X-Request-Id";
 const PREFLIGHT_SECONDS = "600";
 
 /** A middleware that frames every request. Registered before all routes but the webhooks. */
@@ -98,11 +99,14 @@ export function corsHeaders(request: Request, origins: readonly string[]): Recor
   return { "access-control-allow-origin": origin, "access-control-expose-headers": EXPOSED, vary: "Origin" };
 }
 
-/** Sets headers of a response in place of its own; what it varies by is joined (RFC 9110, section 12.5.5). */
+/** Lists in which a workflow's own items stay beside ours (RFC 9110, section 12.5.5; Fetch, section 3.2.3). */
+export const JOINED_HEADERS: ReadonlySet<string> = new Set(["vary", "access-control-expose-headers"]);
+
+/** Sets headers of a response in place of its own; {@linkcode JOINED_HEADERS} are joined. */
 export function setHeaders(headers: Headers, ours: Readonly<Record<string, string>>): void {
   for (const [name, value] of Object.entries(ours)) {
-    if (name !== "vary") headers.set(name, value);
-    else if (!variesBy(headers, value)) headers.append(name, value);
+    if (!JOINED_HEADERS.has(name)) headers.set(name, value);
+    else if (name !== "vary" || !variesBy(headers, value)) headers.append(name, value);
   }
 }
 

@@ -6,7 +6,7 @@ import type { ExecutionResult, ResponseData } from "../../execution/result.ts";
 import { decodeBase64 } from "../../lib/base64.ts";
 import { CONNECTION_FIELDS, isHeaderName, isHeaderValue } from "../../lib/header.ts";
 import type { Webhook } from "../../workflow/definition.ts";
-import { setHeaders } from "../frame/frame.ts";
+import { JOINED_HEADERS, setHeaders } from "../frame/frame.ts";
 import { depthExceeded } from "../protocol/depth.ts";
 
 /** The body must be null for these (Fetch, section 2.2.3), and 205 has none either (RFC 9110, section 15.3.6). */
@@ -19,7 +19,7 @@ const ACTIVE_TYPE = /html|xml|xsl|svg|rdf|multipart/;
  * Makes the response to an execution that completed or answered early: what its `httpResponse` node set, else 200
  * with the output as JSON.
  *
- * @param headers go with it and win over the workflow's own, but for `vary`, which is joined; names in lower case
+ * @param headers go with it and win over the workflow's own, but for those that are joined; names in lower case
  * @throws {MillraceError} `execution_failed`, `execution_cancelled`, or `invalid_response` when what the workflow made
  * cannot be sent
  */
@@ -69,7 +69,7 @@ function fromResponseData(
       throw invalidResponse("Cannot send the response: a header's name or value is not allowed", executionId);
     }
     if (typeof value === "string") single[name] = value;
-    else if (name === "vary" || !(name in ours)) { for (const one of values) repeated.push([name, one]); }
+    else if (JOINED_HEADERS.has(name) || !(name in ours)) { for (const one of values) repeated.push([name, one]); }
   }
   const body = NULL_BODY_STATUS.has(status) ? null : bodyOf(data, single, executionId);
   const has = (name: string, matches: (value: string) => boolean) =>
@@ -79,7 +79,7 @@ function fromResponseData(
     // Active content made by a workflow must not run in the origin of the API.
     single["content-security-policy"] = "sandbox";
   }
-  if ("vary" in ours && has("vary", () => true)) {
+  if ([...JOINED_HEADERS].some((name) => name in ours && has(name, () => true))) {
     const headers = new Headers([...Object.entries(single), ...repeated]);
     setHeaders(headers, ours);
     return new Response(body, { status, headers });

@@ -8,7 +8,7 @@ import {
   checkMatch,
   COUNTER_TTL_SECONDS,
   keptSeconds,
-  pathTaken,
+  PathTakenError,
   routesMeet,
   sameDefinition,
 } from "../../workflow/store_rules.ts";
@@ -61,7 +61,7 @@ export class MemoryWorkflowStore implements WorkflowStore {
         const owner = others.find((other) => routesMeet(route, other))?.owner;
         return owner === undefined ? [] : [{ ...route, owner }];
       });
-      if (taken.length > 0) throw pathTaken(taken);
+      if (taken.length > 0) throw new PathTakenError(taken);
       this.#replace(entry);
       const version = ++entry.counter;
       entry.current = {

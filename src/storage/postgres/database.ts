@@ -134,7 +134,6 @@ export class Database {
       await this.#ping();
       return { status: "up", latency: Math.round((performance.now() - startedAt) * 100) / 100 };
     } catch (error) {
-      // Others are answered meanwhile, or it is lost.
       if ((error as Error).cause instanceof BusyError) return { status: "up" };
       return { status: "down", detail: why(error) };
     }
@@ -144,7 +143,7 @@ export class Database {
   async close(): Promise<void> {
     this.#closed.abort();
     await this.#loop;
-    // Connections that hang are not waited for: the process ends without them.
+    // Connections that hang are not waited for.
     await Promise.race([this.#pool.end().catch(() => {}), pause(1000)]);
   }
 

@@ -14,7 +14,13 @@ import type { Keys } from "./keys.ts";
 import { type PutReply, putWorkflow } from "./scripts/put_workflow.ts";
 import type { StoredWorkflow, WorkflowDefinition } from "../../workflow/definition.ts";
 import type { PutOptions, WebhookRoute, WorkflowStore } from "../../workflow/workflow_store.ts";
-import { checkMatch, COUNTER_TTL_SECONDS, keptSeconds, pathTaken, sameDefinition } from "../../workflow/store_rules.ts";
+import {
+  checkMatch,
+  COUNTER_TTL_SECONDS,
+  keptSeconds,
+  PathTakenError,
+  sameDefinition,
+} from "../../workflow/store_rules.ts";
 
 /** What the store is made of. */
 export interface RedisWorkflowStoreOptions {
@@ -58,7 +64,7 @@ export class RedisWorkflowStore implements WorkflowStore {
       };
       const answer = await this.#change(id, { current, next: workflow, routes: options.routes });
       if (answer === "ok") return { workflow, created: current === undefined };
-      if (Array.isArray(answer)) throw pathTaken(takenRoutes(answer, options.routes));
+      if (Array.isArray(answer)) throw new PathTakenError(takenRoutes(answer, options.routes));
     }
   }
 

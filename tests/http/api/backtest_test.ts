@@ -152,6 +152,33 @@ test("a backtest takes the newest executions by default, a version by its number
     assert.match(report!.reason!, /no trigger "hook"/);
   }));
 
+test("a backtest skips what another program ran, and takes a node's own failure for the workflow's, whatever its code", () =>
+  withRecorded({ count: 0 }, async ({ whole }) => {
+    const request = (path: string, body: object) => whole.app.request(path, post(body as never));
+    const handedOut = chain("orders", []) as { nodes: { parameters: object }[] };
+    Object.assign(handedOut.nodes[0]!.parameters, { executor: "external" });
+    await whole.catalog.put("orders", handedOut);
+    const called = request("/webhook/orders", { n: 1 });
+    const { executions: [work] } = await json(await request("/api/work/take", { waitSeconds: 60 }));
+    const error = { code: "bad", message: "No" };
+    const reported = { epoch: work.epoch, events: [{ type: "started" }, { type: "failed", error }] };
+    assert.is((await request(`/api/executions/${work.executionId}/events`, reported)).status, 200);
+    await called;
+    const fail = { id: "stop", type: "fail", parameters: { code: "{{ body.code }}" }, onError: "continue" as const };
+    await whole.catalog.put("orders", chain("orders", [fail]));
+    const continued = await request("/webhook/orders", { code: "not_recorded" });
+    assert.is(continued.status, 200, "its failure is handled, as any other");
+    const unhandled = { ...fail, onError: "fail" };
+    await whole.catalog.put("orders", chain("orders", [unhandled]));
+    const failed = await request("/webhook/orders", { code: "storage_full" });
+    const ids = [work.executionId, failed.headers.get("execution-id")];
+    const { executions } = await backtest(whole, { executions: ids });
+    assert.equal(executions.map(({ outcome, reason }) => [outcome, reason]), [
+      ["skipped", "Another program ran it"],
+      ["same", undefined],
+    ]);
+  }));
+
 test("a backtest comes as lines and as events too", () =>
   withRecorded({ count: 2 }, async ({ whole, ids }) => {
     const ask = (accept: string) =>

@@ -53,6 +53,16 @@ test("respond() sends no body with the statuses that have none", async () => {
   }
 });
 
+test("respond() lets a page read the workflow's own headers beside ours, where the workflow says so", () => {
+  const ours = { ...OURS, vary: "Origin", "access-control-expose-headers": "Execution-Id" };
+  for (const own of ["x-total", ["x-total"]]) {
+    const headers = { "x-total": "5", "Access-Control-Expose-Headers": own, vary: "Accept" };
+    const response = respond(answered({ status: 200, headers, body: null }), ours);
+    assert.is(response.headers.get("access-control-expose-headers"), "x-total, Execution-Id");
+    assert.is(response.headers.get("vary"), "Accept, Origin");
+  }
+});
+
 test("respond() repeats a header that is a list", () => {
   const headers = { "set-cookie": ["a=1", "b=2"], "x-one": "1" };
   const response = respond(answered({ status: 200, headers, body: null }), OURS);
