@@ -6,12 +6,10 @@ import type { Fault } from "../lib/errors.ts";
 import type { JsonValue } from "../lib/json.ts";
 import { formatPointer } from "../lib/json_pointer.ts";
 import { type JsonStep, tokensOf, walkJson } from "../lib/json_walk.ts";
+import { surrogateFault } from "../lib/lone_surrogates.ts";
 
 /** How many arrays and objects may stand inside each other; RedisJSON parses 127 levels. */
 export const MAX_DEPTH = 100;
-
-/** The flag `u` makes a surrogate match only when it is not part of a pair. */
-const LONE_SURROGATE = /[\ud800-\udfff]/u;
 
 /**
  * Checks a value. Faults are nesting past {@linkcode MAX_DEPTH}, a number larger than a double (`1e400` would come
@@ -30,12 +28,11 @@ export function checkDocument(value: JsonValue, root: readonly string[]): Fault 
   return fault;
 }
 
-function faultOf({ value, token, depth }: JsonStep): string | undefined {
-  if (typeof token === "string" && LONE_SURROGATE.test(token)) return "The name of the member has a lone surrogate";
-  if (typeof value === "string" && LONE_SURROGATE.test(value)) return "The string has a lone surrogate";
+function faultOf(step: JsonStep): string | undefined {
+  const { value, depth } = step;
   if (typeof value === "number" && !Number.isFinite(value)) return "The number is larger than a double can be";
   if (typeof value === "object" && value !== null && depth >= MAX_DEPTH) {
     return `More than ${MAX_DEPTH} arrays and objects stand inside each other`;
   }
-  return undefined;
+  return surrogateFault(step);
 }

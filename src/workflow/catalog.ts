@@ -110,7 +110,7 @@ export class WorkflowCatalog {
     options: PutOptions = {},
   ): Promise<{ workflow: CompiledWorkflow; created: boolean }> {
     checkWorkflowId(id);
-    const compiled = compileDefinition(definition, this.#options);
+    const compiled = compileDefinition(definition, { ...this.#options, isNew: true });
     const routes = webhookRoutes(compiled);
     const { workflow: stored, created } = await this.#store.put(id, compiled.definition, { routes, ...options });
     const workflow = withVersion(compiled, stored);
@@ -118,9 +118,13 @@ export class WorkflowCatalog {
     return { workflow, created };
   }
 
-  /** Compiles raw JSON as a version 0 of a workflow, which is stored nowhere. Throws `InvalidWorkflowError`. */
+  /**
+   * Compiles raw JSON as a version 0 of a workflow, which is stored nowhere: what {@linkcode WorkflowCatalog.put} would
+   * refuse is refused here. Throws `InvalidWorkflowError`.
+   */
   compile(id: string, definition: unknown): CompiledWorkflow {
-    return withVersion(compileDefinition(definition, this.#options), { id, version: 0, updatedAt: 0 });
+    const compiled = compileDefinition(definition, { ...this.#options, isNew: true });
+    return withVersion(compiled, { id, version: 0, updatedAt: 0 });
   }
 
   /**

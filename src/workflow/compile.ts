@@ -42,6 +42,8 @@ export interface CompileOptions {
   readonly limits?: ExpressionLimits | undefined;
   /** Characters of JSON, about, of the largest value that a template may make. Default 16 Mi. */
   readonly maxOutputBytes?: number | undefined;
+  /** The definition is not stored yet: what no store should be given is a fault too. Default false. */
+  readonly isNew?: boolean | undefined;
 }
 
 /** A definition ready to run, not yet a version of a workflow. */
@@ -58,7 +60,7 @@ export function checkWorkflowId(id: string): void {
 export function compileDefinition(raw: unknown, options: CompileOptions): CompiledDefinition {
   const faults: Fault[] = [];
   const budget = new ParseBudget();
-  const parsed = parseDefinition(raw, faults);
+  const parsed = parseDefinition(raw, faults, options);
   const run = new Map<string, NodeRun>();
   const webhooks: { webhook: Webhook; index: number }[] = [];
   const schedules: Schedule[] = [];

@@ -5,7 +5,10 @@
  */
 import { z } from "zod";
 import type { Fault } from "../lib/errors.ts";
-import { checkJson, isJsonObject, type JsonObject } from "../lib/json.ts";
+import { checkJson, isJsonObject, type JsonObject, type JsonValue } from "../lib/json.ts";
+import { formatPointer } from "../lib/json_pointer.ts";
+import { tokensOf, walkJson } from "../lib/json_walk.ts";
+import { surrogateFault } from "../lib/lone_surrogates.ts";
 import type { Connection, NodeDefinition, WorkflowDefinition } from "./definition.ts";
 import { pointerSegment } from "../expression/template.ts";
 import { IMPORT_PREFIX } from "./workflow_store.ts";
@@ -119,8 +122,16 @@ export interface ParsedDefinition {
   readonly connections: readonly Placed<Connection>[];
 }
 
-/** Reads a definition, and adds every fault to `faults`. */
-export function parseDefinition(raw: unknown, faults: Fault[]): ParsedDefinition {
+/**
+ * Reads a definition, and adds every fault to `faults`.
+ *
+ * @param options.isNew it is not stored yet: lone surrogates, which not every store takes, are faults; false by default
+ */
+export function parseDefinition(
+  raw: unknown,
+  faults: Fault[],
+  { isNew = false }: { isNew?: boolean | undefined } = {},
+): ParsedDefinition {
   const problem = checkJson(raw, { maxDepth: DEFINITION_LIMITS.depth, maxSize: DEFINITION_LIMITS.characters });
   if (problem !== undefined) {
     const detail = {
@@ -131,6 +142,7 @@ export function parseDefinition(raw: unknown, faults: Fault[]): ParsedDefinition
     faults.push({ pointer: "", detail });
     return { head: undefined, nodes: [], connections: [] };
   }
+  if (isNew) addSurrogates(faults, raw as JsonValue);
   const head = headSchema.safeParse(raw);
   if (!head.success) addIssues(faults, "", head.error);
   const lists = isJsonObject(raw) ? raw : {};
@@ -141,6 +153,13 @@ export function parseDefinition(raw: unknown, faults: Fault[]): ParsedDefinition
   const connections = listOf(lists.connections, DEFINITION_LIMITS.connections)
     .map((item, index) => place(connectionSchema, item, `/connections/${index}`, { index, faults }));
   return { head: head.data, nodes, connections };
+}
+
+function addSurrogates(faults: Fault[], raw: JsonValue): void {
+  walkJson(raw, (step) => {
+    const detail = surrogateFault(step);
+    if (detail !== undefined) faults.push({ pointer: formatPointer(tokensOf(step)), detail });
+  });
 }
 
 function listOf(value: unknown, length: number): unknown[] {

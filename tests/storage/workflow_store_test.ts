@@ -142,6 +142,28 @@ for (const driver of drivers()) {
     assert.equal(versions.sort((a, b) => a - b), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   });
 
+  test("put() of what the store cannot keep has done nothing, for a new workflow and for one that is there", async () => {
+    // Nothing checks it here: RedisJSON takes no lone surrogate, strings and memory do.
+    const odd = { ...definition, name: "\ud800" };
+    const isKept = () => store.workflows.put("orders", odd, { routes: [route] }).then(() => true, () => false);
+    const listed = async () => {
+      const all = await store.workflows.list();
+      for (const { id, version } of all) assert.is((await store.workflows.get(id))?.version, version);
+      return all.map(({ id, version }) => `${id} ${version}`);
+    };
+    const first = await isKept();
+    assert.equal(await listed(), first ? ["orders 1"] : []);
+    if (!first) await store.workflows.put("thief", definition, { routes: [route] });
+    await store.workflows.delete(first ? "orders" : "thief");
+    const { workflow: { version } } = await store.workflows.put("orders", definition, { routes: [] });
+    assert.equal(await listed(), [`orders ${version}`]);
+    const second = await isKept();
+    assert.equal(await listed(), [`orders ${second ? version + 1 : version}`]);
+    const { workflow } = await store.workflows.put("orders", { ...definition, name: "n" }, { routes: [route] });
+    assert.equal(await listed(), [`orders ${workflow.version}`]);
+    assert.is(await store.workflows.delete("orders"), true);
+  });
+
   test("delete() frees id and path, and its version number is not used again", async () => {
     assert.is(await store.workflows.delete("orders"), false);
     await store.workflows.put("orders", definition, { routes: [route] });

@@ -213,7 +213,12 @@ test("WorkflowCatalog.put() refuses a bad definition and a bad id before it stor
   const { store, catalog } = setUp();
   await assertInvalid(catalog.put("a", { nodes: [] }));
   for (const id of ["", "-a", "a/b", "a".repeat(129), "__proto__"]) await assertInvalid(catalog.put(id, hook("a")));
+  const odd = hook("a", "POST", { name: "\ud800" });
+  await assertInvalid(catalog.put("a", odd));
   assert.is(store.versions.size, 0);
+  // What is stored already runs on.
+  await store.put("a", odd as unknown as WorkflowDefinition);
+  assert.is((await catalog.get("a"))?.version, 1);
 });
 
 test("WorkflowCatalog forgets the versions of a workflow that was deleted and made again", async () => {

@@ -8,6 +8,8 @@
  * 3. Version numbers of an id are never used twice.
  */
 import type { Clock } from "../../lib/clock.ts";
+import { pause } from "../../lib/delay.ts";
+import { UnavailableError } from "../../lib/errors.ts";
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Documents } from "./connection/documents.ts";
 import type { Keys } from "./keys.ts";
@@ -21,6 +23,11 @@ import {
   PathTakenError,
   sameDefinition,
 } from "../../workflow/store_rules.ts";
+
+/** How many times a change is tried while others change the same workflow. */
+const MOST_TRIES = 100;
+/** The longest random pause before the third and each later try, in milliseconds. */
+const PAUSE_MS = 20;
 
 /** What the store is made of. */
 export interface RedisWorkflowStoreOptions {
@@ -50,7 +57,7 @@ export class RedisWorkflowStore implements WorkflowStore {
     definition: WorkflowDefinition,
     options: PutOptions & { routes: readonly WebhookRoute[] },
   ): Promise<{ workflow: StoredWorkflow; created: boolean }> {
-    for (;;) {
+    return await tryUntilDone(id, async () => {
       const current = await this.get(id);
       checkMatch(id, current?.version, options);
       if (current !== undefined && sameDefinition(current.definition, definition)) {
@@ -65,7 +72,8 @@ export class RedisWorkflowStore implements WorkflowStore {
       const answer = await this.#change(id, { current, next: workflow, routes: options.routes });
       if (answer === "ok") return { workflow, created: current === undefined };
       if (Array.isArray(answer)) throw new PathTakenError(takenRoutes(answer, options.routes));
-    }
+      return undefined;
+    });
   }
 
   async get(id: string, version?: number): Promise<StoredWorkflow | undefined> {
@@ -91,12 +99,12 @@ export class RedisWorkflowStore implements WorkflowStore {
   }
 
   async delete(id: string, options: { ifMatch?: number | "*" } = {}): Promise<boolean> {
-    for (;;) {
+    return await tryUntilDone(id, async () => {
       const current = await this.get(id);
       if (current === undefined && options.ifMatch === undefined) return false;
       checkMatch(id, current?.version, options);
-      if (await this.#change(id, { current, next: undefined, routes: [] }) === "ok") return true;
-    }
+      return await this.#change(id, { current, next: undefined, routes: [] }) === "ok" ? true : undefined;
+    });
   }
 
   onChange(listener: (id: string | undefined) => void): void {
@@ -137,6 +145,17 @@ export class RedisWorkflowStore implements WorkflowStore {
       routes: routes.map(({ method, shape }) => `${method} ${shape}`),
     });
   }
+}
+
+/** Tries a change again while it comes to `undefined`: others changed the workflow in between. */
+async function tryUntilDone<T>(id: string, attempt: () => Promise<T | undefined>): Promise<T> {
+  for (let tries = 1; tries <= MOST_TRIES; tries++) {
+    if (tries > 2) await pause(Math.random() * PAUSE_MS);
+    const done = await attempt();
+    if (done !== undefined) return done;
+  }
+  const message = `The workflow "${id}" was changed by others ${MOST_TRIES} times`;
+  throw new UnavailableError(message, { mayHaveHappened: false });
 }
 
 /** The routes that the script named, with their owners. */

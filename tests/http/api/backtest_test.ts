@@ -241,6 +241,8 @@ test("a backtest refuses a bad body, and names every fault of a draft by its pla
   const { status, body } = await ask({ definition: { nodes: [{ id: "a", type: "nope" }] } });
   assert.is(status, 422);
   assert.ok(body.errors.some(({ pointer }: { pointer: string }) => pointer === "/definition/nodes/0/type"));
+  const odd = await ask({ definition: { ...definition(BEFORE), name: "\ud800" } });
+  assert.equal(odd.body.errors.map(({ pointer }: { pointer: string }) => pointer), ["/definition/name"]);
   assert.is((await ask({ version: 99 })).status, 404);
   assert.is((await whole.app.request("/api/workflows/none/backtest", { method: "POST" })).status, 404);
   const none = await ask({});

@@ -1,6 +1,8 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import type { Fault } from "../../../src/lib/errors.ts";
 import { json, post, withApp } from "../harness.ts";
+import { openWholeApp } from "../whole_app.ts";
 import { compiled } from "../workflows.ts";
 
 function put(body: unknown, headers: Record<string, string> = {}): RequestInit {
@@ -72,6 +74,24 @@ test("PUT /api/workflows/<id> refuses what is no JSON definition", () =>
       assert.is((await json(response)).code, code);
     }
   }));
+
+test("PUT /api/workflows/<id> answers 422 to lone surrogates, and names each, whatever else is wrong", async () => {
+  await using whole = await openWholeApp();
+  const node = String.raw`{"id":"a","type":"transform","parameters":{"output":{"x\udc00":["\ud83d\ude00","\\ud800"]}}}`;
+  const hook = String.raw`{"id":"hook","type":"webhook","parameters":{"path":"w1","method":"SEND"}}`;
+  const body = String.raw`{"name":"\ud800","nodes":[${hook},${node}],"connections":[{"from":"hook","to":"a"}]}`;
+  const refused = await whole.app.request("/api/workflows/w1", put(body));
+  assert.is(refused.status, 422);
+  const faults = (await json(refused)).errors.map(({ pointer, detail }: Fault) => [pointer, detail]).sort();
+  assert.equal(faults, [
+    ["/name", "The string has a lone surrogate"],
+    ["/nodes/0/parameters/method", faults[1][1]],
+    ["/nodes/1/parameters/output/x\udc00", "The name of the member has a lone surrogate"],
+  ]);
+  assert.equal(await whole.store.workflows.list(), []);
+  const good = body.replace("\\udc00", "").replace('"\\ud800"', '""').replace("SEND", "POST");
+  assert.is((await whole.app.request("/api/workflows/w1", put(good))).status, 201);
+});
 
 test("GET /api/workflows/<id> answers 304 to the version that the client has", () =>
   withApp({ workflows: [compiled("w1", { version: 3 })] }, async ({ app }) => {

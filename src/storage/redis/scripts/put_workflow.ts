@@ -54,6 +54,10 @@ if ARGV[3] ~= '' then
   local last = tonumber(redis.call('GET', KEYS[3]) or '0')
   if last >= tonumber(ARGV[3]) then return 'moved' end
 end
+-- Before all other writes, which nothing would take back: a document that is refused ends the script here.
+if ARGV[3] ~= '' then
+  if ARGV[6] == '1' then redis.call('JSON.SET', KEYS[4], '$', ARGV[4]) else redis.call('SET', KEYS[4], ARGV[4]) end
+end
 for i = 1, #routes, 2 do
   if routes[i + 1] == ARGV[1] then redis.call('HDEL', KEYS[2], routes[i]) end
 end
@@ -66,7 +70,6 @@ else
   for i = 8, #ARGV do redis.call('HSET', KEYS[2], ARGV[i], ARGV[1]) end
   redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
   redis.call('SET', KEYS[3], ARGV[3])
-  if ARGV[6] == '1' then redis.call('JSON.SET', KEYS[4], '$', ARGV[4]) else redis.call('SET', KEYS[4], ARGV[4]) end
   redis.call('SET', KEYS[7], ARGV[4])
 end
 redis.call('XADD', KEYS[6], 'MAXLEN', '~', '1000', '*', 'workflow', ARGV[1])
