@@ -9,6 +9,7 @@
  *    it says the same, and never takes back what another has written.
  * 4. The beginning of an execution is acknowledged once it has a document or has ended: if this assembler ends before,
  *    another one is told of it.
+ * 5. What is wrong with one execution stops no other: its document is left out, and readers fold its log.
  */
 import { LRUCache } from "lru-cache";
 import type { ExecutionLog } from "../execution/log.ts";
@@ -23,6 +24,7 @@ import {
   type Folded,
   foldOn,
   hasDocument,
+  noDocument,
   YOUNG_MS,
 } from "./progress_document.ts";
 import type { FeedEntry, Projections } from "./projections.ts";
@@ -46,7 +48,7 @@ export interface AssemblerOptions {
   readonly projections: Projections;
   /** Finds the definitions, which say how many nodes an execution has. */
   readonly workflows: Definitions;
-  /** Called with errors in the background, after which the assembler tries again. */
+  /** Called with errors in the background: of one execution, or of all, after which the assembler tries again. */
   readonly onError?: (error: unknown) => void;
 }
 
@@ -108,7 +110,7 @@ export class Assembler {
   }
 
   async #assemble(entries: readonly FeedEntry[]): Promise<void> {
-    const { projections } = this.#options;
+    const { projections, onError } = this.#options;
     const held = new Set<FeedEntry>();
     /** The newest entry of each whose document is to be written. */
     const due = new Map<string, FeedEntry>();
@@ -137,7 +139,9 @@ export class Assembler {
       due.set(id, entry!);
       release(id);
     }
-    await Promise.all([...due.values()].map((entry) => this.#document(entry)));
+    await Promise.all([...due.values()].map(async (entry) => {
+      await this.#document(entry).catch((error) => onError?.(noDocument(entry.executionId, error)));
+    }));
     if (entries.length + released.length > 0) await projections.applyFeed([...released, ...entries], held);
   }
 

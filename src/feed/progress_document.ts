@@ -4,6 +4,7 @@
  */
 import type { JsonValue } from "../lib/json.ts";
 import { type NodeErrorData, UnavailableError } from "../lib/errors.ts";
+import { withoutLoneSurrogates } from "../lib/lone_surrogates.ts";
 import { definitionId } from "../execution/definition_id.ts";
 import { isEnded, type StoredEvent } from "../execution/event.ts";
 import { progressOf } from "../execution/progress.ts";
@@ -105,7 +106,8 @@ export async function documentOf(
     if (error instanceof UnavailableError) throw error;
     return undefined;
   });
-  const document: ProgressDocument = {
+  // Nodes and other programs report what they like, and not every store keeps it.
+  const document = withoutLoneSurrogates<ProgressDocument>({
     executionId,
     workflowId,
     status: status === "paused" ? "running" : status,
@@ -114,8 +116,17 @@ export async function documentOf(
     startedAt,
     updatedAt: last.time,
     ...(error !== undefined && { error }),
-  };
+  });
   return { document, upTo: last.id };
+}
+
+/**
+ * What to report when the document of one execution cannot be made or kept: the others go on. Throws what concerns all
+ * of them, `UnavailableError`.
+ */
+export function noDocument(executionId: string, error: unknown): Error {
+  if (error instanceof UnavailableError) throw error;
+  return new Error(`Execution ${executionId} has no document of its progress`, { cause: error });
 }
 
 /** What {@linkcode currentDocument} reads. */

@@ -4,7 +4,15 @@
  */
 import type { Clock } from "../lib/clock.ts";
 import type { ExecutionLog } from "../execution/log.ts";
-import { type Definitions, definitionsOf, documentOf, expiryOf, foldOn, hasDocument } from "./progress_document.ts";
+import {
+  type Definitions,
+  definitionsOf,
+  documentOf,
+  expiryOf,
+  foldOn,
+  hasDocument,
+  noDocument,
+} from "./progress_document.ts";
 import type { FeedEntry, Projections } from "./projections.ts";
 
 /** What is rebuilt from what. */
@@ -13,6 +21,8 @@ export interface RebuildSources {
   readonly log: Pick<ExecutionLog, "meta" | "pages">;
   readonly projections: Projections;
   readonly workflows: Definitions;
+  /** Called for each execution whose document cannot be made or kept: the others go on. */
+  readonly onError?: (error: unknown) => void;
 }
 
 /** How far a rebuild is, in executions; `total` is about how many there are. */
@@ -26,7 +36,7 @@ const AT_ONCE = 16;
 
 /** Drops everything, then goes through all executions that the store has; says after each batch how far it is. */
 export async function* rebuild(sources: RebuildSources): AsyncGenerator<Rebuilt> {
-  const { projections } = sources;
+  const { projections, onError } = sources;
   await projections.reset();
   let done = 0;
   for await (const { entries, total } of projections.everything()) {
@@ -34,7 +44,9 @@ export async function* rebuild(sources: RebuildSources): AsyncGenerator<Rebuilt>
     await projections.dropProgress(entries.map(({ executionId }) => executionId));
     const next = entries.values();
     await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-      for (const entry of next) await remake(sources, entry);
+      for (const entry of next) {
+        await remake(sources, entry).catch((error) => onError?.(noDocument(entry.executionId, error)));
+      }
     }));
     done += entries.length;
     yield { done, total: Math.max(done, total) };

@@ -22,7 +22,8 @@ export function rebuilds(app: Hono<AppEnv>, deps: AppDeps): void {
   const start = (): Running => {
     const started: Running = { last: { done: 0, total: 0 }, ended: run().finally(() => running = undefined) };
     async function run(): Promise<"ended"> {
-      for await (const last of rebuild({ ...deps.store, workflows: deps.catalog })) started.last = last;
+      const onError = (error: unknown) => deps.logger.warn({ error }, "rebuild");
+      for await (const last of rebuild({ ...deps.store, workflows: deps.catalog, onError })) started.last = last;
       deps.logger.info(started.last, "rebuilt");
       return "ended";
     }

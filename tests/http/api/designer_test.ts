@@ -29,6 +29,7 @@ test("a state is saved and read as it was sent, for an hour, and a stale save is
     assert.is((await app.request("/api/designer/orders", { method: "DELETE" })).status, 204);
     assert.is((await app.request("/api/designer/orders", { method: "DELETE" })).status, 404);
     assert.is((await app.request("/api/designer/a%20b", put({}))).status, 400);
+    assert.is((await app.request("/api/designer/orders", put({ x: "\ud800" }))).status, 422);
   });
 });
 
