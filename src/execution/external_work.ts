@@ -59,8 +59,9 @@ export type LapseOutcome = "ended" | "leased" | "early" | "over";
 /** Executions that other programs run. */
 export interface ExternalWork {
   /**
-   * Hands out at most `count` executions of these workflows without a live lease, oldest first, without waiting.
-   * An execution that was handed out too often without progress becomes a dead letter instead.
+   * Hands out at most `count` executions of these workflows without a live lease, without waiting: of one workflow those
+   * whose lease has lapsed first, then the oldest first; no workflow always goes before another. An execution that was
+   * handed out too often without progress becomes a dead letter instead.
    */
   take(options: { workflowIds: readonly string[]; count: number; leaseMs: number }): Promise<ExternalClaim[]>;
   /** Appends an event; the one that ends the execution stores its result and answers its caller. */

@@ -48,6 +48,12 @@ export const STORE_DEFAULTS = {
 /** The most responses that a cache keeps under one URL; what was stored first goes first. */
 export const MOST_VARIANTS = 50;
 
+/** A list from somewhere on, and then its beginning: who goes by it and stops early gives none of it the first place. */
+export function fromAnywhere<T>(list: readonly T[]): T[] {
+  const first = Math.floor(Math.random() * list.length);
+  return [...list.slice(first), ...list.slice(0, first)];
+}
+
 /** The error of an execution that ended one worker after the other. */
 export function endedWorkers(deliveries: number): { code: string; message: string } {
   return { code: "dead_letter", message: `The execution ended ${deliveries} workers without progress` };

@@ -5,6 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { ExternalClaim, ExternalReport } from "../../src/execution/external_work.ts";
 import type { LogEvent } from "../../src/execution/event.ts";
+import { pause } from "../../src/lib/delay.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { eventually } from "../support/eventually.ts";
 import { drivers, ending, openEach, placedRequestOf, requestOf, takeClaim, takenWithin } from "./drivers.ts";
@@ -83,6 +84,33 @@ for (const driver of drivers()) {
     assert.is(await report(second, progress), "order");
     assert.is(await report(second, started), "done");
     assert.is(await report(second, completedBy(1)), "done");
+  });
+
+  test("take() gives what has lapsed before what nobody has had yet, older or not", async () => {
+    // In one partition.
+    const concurrency = { limit: 10, onOverlap: "queue" } as const;
+    const [resumed, lapsed, late] = [1, 2, 3].map(() => placedRequestOf(store, { external: "taken", concurrency }));
+    for (const request of [resumed!, lapsed!]) await store.log.request(request);
+    await store.log.pause(resumed!.executionId);
+    assert.equal((await take(1)).map(({ executionId }) => executionId), [lapsed!.executionId]);
+    await store.log.resume(resumed!.executionId);
+    await store.log.request(late!);
+    // Its lease, of one millisecond, is over by any clock.
+    await pause(50);
+    const [first] = await take(LEASE_MS, ["orders"], 1);
+    assert.is(first!.executionId, lapsed!.executionId);
+    const rest = (await take()).map(({ executionId }) => executionId);
+    assert.equal(rest.sort(), [resumed!.executionId, late!.executionId].sort());
+  });
+
+  test("take() gives work of each workflow, however much of another waits", async () => {
+    const many = 30;
+    for (let n = 0; n < many; n++) await store.log.request(requestOf({ external: "taken" }));
+    await store.log.request(requestOf({ external: "taken", workflowId: "others" }));
+    const given = new Set<string>();
+    // Each time with one chance in two.
+    for (let n = 0; n < many; n++) given.add((await take(LEASE_MS, ["orders", "others"], 1))[0]!.workflowId);
+    assert.equal([...given].sort(), ["orders", "others"]);
   });
 
   test("what is handed out too often without progress is a dead letter, and its caller hears so", async () => {

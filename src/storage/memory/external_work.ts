@@ -11,7 +11,7 @@ import type {
 } from "../../execution/external_work.ts";
 import { AppendRefusedError } from "../../lib/errors.ts";
 import { processClock } from "../../lib/clock.ts";
-import { endedWorkers } from "../store_rules.ts";
+import { endedWorkers, fromAnywhere } from "../store_rules.ts";
 import type { MemoryDeadLetters } from "./dead_letters.ts";
 import { deadlineOf, type Dispatcher } from "./dispatcher.ts";
 import { restoreEvent } from "./kept.ts";
@@ -42,27 +42,11 @@ export class MemoryExternalWork implements ExternalWork {
   take(
     { workflowIds, count, leaseMs }: { workflowIds: readonly string[]; count: number; leaseMs: number },
   ): Promise<ExternalClaim[]> {
-    const { dispatcher, maxDeliveries } = this.#options;
-    const now = processClock.now();
     const claims: ExternalClaim[] = [];
-    for (const execution of workflowIds.flatMap((id) => [...dispatcher.handedOut.get(id) ?? []])) {
-      const { external, request, status } = execution;
+    for (const execution of this.#waiting(workflowIds, processClock.now())) {
       if (claims.length === count) break;
-      if (status === "paused" || external!.leaseUntil > now || deadlineOf(execution) <= now) continue;
-      if (external!.isTaken && ++execution.deliveries >= maxDeliveries) {
-        this.#bury(execution);
-        continue;
-      }
-      execution.epoch++;
-      Object.assign(external!, { isTaken: true, leaseMs, leaseUntil: now + leaseMs });
-      const { executionId, workflowId, version, trigger } = request;
-      claims.push({
-        ...{ executionId, workflowId, version, trigger },
-        input: (restoreEvent(execution.events[0]!).data as EventData["execution.requested"]).input,
-        epoch: execution.epoch,
-        leaseExpiresAt: external!.leaseUntil,
-        deadline: deadlineOf(execution),
-      });
+      const claim = this.#claim(execution, leaseMs);
+      if (claim !== undefined) claims.push(claim);
     }
     return Promise.resolve(claims);
   }
@@ -108,6 +92,39 @@ export class MemoryExternalWork implements ExternalWork {
       result: { executionId, status: "failed", error },
     });
     return Promise.resolve("ended");
+  }
+
+  /** What may be handed out, in the order in which it is. */
+  *#waiting(workflowIds: readonly string[], now: number): Generator<MemoryExecution> {
+    for (const workflowId of fromAnywhere(workflowIds)) {
+      const those = this.#options.dispatcher.handedOut.get(workflowId) ?? [];
+      // What has lapsed first: however much new work waits, it comes back.
+      for (const isTaken of [true, false]) {
+        for (const execution of those) {
+          const { external, status } = execution;
+          if (status === "paused" || external!.leaseUntil > now || deadlineOf(execution) <= now) continue;
+          if (external!.isTaken === isTaken) yield execution;
+        }
+      }
+    }
+  }
+
+  /** Gives a lease; nothing where the execution was handed out too often, which ends it. */
+  #claim(execution: MemoryExecution, leaseMs: number): ExternalClaim | undefined {
+    const { external, request: { executionId, workflowId, version, trigger } } = execution;
+    if (external!.isTaken && ++execution.deliveries >= this.#options.maxDeliveries) {
+      this.#bury(execution);
+      return undefined;
+    }
+    execution.epoch++;
+    Object.assign(external!, { isTaken: true, leaseMs, leaseUntil: processClock.now() + leaseMs });
+    return {
+      ...{ executionId, workflowId, version, trigger },
+      input: (restoreEvent(execution.events[0]!).data as EventData["execution.requested"]).input,
+      epoch: execution.epoch,
+      leaseExpiresAt: external!.leaseUntil,
+      deadline: deadlineOf(execution),
+    };
   }
 
   #append(execution: MemoryExecution, events: readonly LogEvent[], result: ExternalReport["result"]): void {

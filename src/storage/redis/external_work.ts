@@ -11,7 +11,7 @@ import type {
 } from "../../execution/external_work.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
 import type { Clock } from "../../lib/clock.ts";
-import { endedWorkers } from "../store_rules.ts";
+import { endedWorkers, fromAnywhere } from "../store_rules.ts";
 import { Appender, type AppenderOptions } from "./appender.ts";
 import { encodeEvents, encodeResult } from "./codec.ts";
 import type { LogReader } from "./log_reader.ts";
@@ -48,8 +48,9 @@ export class RedisExternalWork implements ExternalWork {
   ): Promise<ExternalClaim[]> {
     const { keys, commands, maxDeliveries } = this.#options;
     const claims: ExternalClaim[] = [];
-    for (const workflowId of workflowIds) {
-      for (let partition = 0; partition < keys.partitions && claims.length < count; partition++) {
+    for (const workflowId of fromAnywhere(workflowIds)) {
+      for (const partition of fromAnywhere([...Array(keys.partitions).keys()])) {
+        if (claims.length === count) return claims;
         const [rows, dead] = await takeExternal(commands, {
           keys: { external: keys.external(partition, workflowId) },
           count: count - claims.length,

@@ -108,7 +108,7 @@ export class Keys {
     return `${this.#prefix}{${partition}}:admission:${workflowId}`;
   }
 
-  /** Sorted set of a workflow's executions that are handed out to other programs, scored with the end of their lease (ms). */
+  /** Sorted set of a workflow's executions for other programs, scored with the end of their lease (ms), 0 before the first. */
   external(partition: number, workflowId: string): string {
     return `${this.#prefix}{${partition}}:external:${workflowId}`;
   }

@@ -56,6 +56,31 @@ for (const { concurrency, executions } of [{ concurrency: 4, executions: 200 }, 
   });
 }
 
+test("take() of executions for other programs gives those of each partition, however many wait in another", async () => {
+  const [prefix, partitions, many] = [uniquePrefix(), 4, 30];
+  const keys = new Keys({ prefix, partitions });
+  await using store = await openRedisStore({ url, prefix, partitions, instance: "a" });
+  const idIn = (partition: number) => {
+    for (;;) {
+      const id = uuidv7();
+      if (keys.partitionOf(id) === partition) return id;
+    }
+  };
+  try {
+    const ids = [...Array.from({ length: many }, () => idIn(0)), idIn(2)];
+    for (const executionId of ids) await store.log.request(requestOf({ executionId, external: "taken" }));
+    const given = new Set<number>();
+    // Each time with one chance in two.
+    for (let n = 0; n < many; n++) {
+      const [claim] = await store.external.take({ workflowIds: ["orders"], count: 1, leaseMs: 60_000 });
+      given.add(keys.partitionOf(claim!.executionId));
+    }
+    assert.equal([...given].sort(), [0, 2]);
+  } finally {
+    await removeKeys(url, prefix);
+  }
+});
+
 test("who is refused to follow all feeds, as too many streams are followed, leaves none of them followed", async () => {
   const prefix = uniquePrefix();
   await using store = await openRedisStore({ url, prefix, partitions: 4, instance: "a", maxFollowers: 3 });

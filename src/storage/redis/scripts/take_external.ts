@@ -7,35 +7,40 @@ import { LIBRARY } from "./script_library.ts";
 
 /** Gives leases of executions that nobody has one of, of one workflow. */
 export const TAKE_EXTERNAL = defineScript(`
--- KEYS  1 executions that are handed out, scored with the end of their lease (ms)
+-- KEYS  1 executions that are handed out, scored with the end of their lease (ms); 0 before the first
 -- ARGV  1 how many at most  2 lease (ms)  3 base  4 how many times one may be handed out without progress
 -- Reply [[id, workflow, version, trigger, epoch, end of the lease, deadline]..], then [id..] of what is given up
 ${LIBRARY}
 local now = clock()
 local claims, dead = {}, {}
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])) do
-  local meta = ARGV[3] .. 'meta:' .. id
-  local m = redis.call('HMGET', meta, 'status', 'paused', 'taken', 'deliveries', 'workflow', 'version', 'trigger',
-    'deadline')
-  -- Resuming one that is paused puts it here again.
-  if not m[1] or ENDED[m[1]] or m[2] == '1' or now >= tonumber(m[8]) then redis.call('ZREM', KEYS[1], id)
-  else
-    local deliveries = m[3] and redis.call('HINCRBY', meta, 'deliveries', 1) or 0
-    if deliveries >= tonumber(ARGV[4]) then dead[#dead + 1] = id
+local function give(from, to)
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], from, to, 'LIMIT', 0, ARGV[1] - #claims)) do
+    local meta = ARGV[3] .. 'meta:' .. id
+    local m = redis.call('HMGET', meta, 'status', 'paused', 'taken', 'deliveries', 'workflow', 'version', 'trigger',
+      'deadline')
+    -- Resuming one that is paused puts it here again.
+    if not m[1] or ENDED[m[1]] or m[2] == '1' or now >= tonumber(m[8]) then redis.call('ZREM', KEYS[1], id)
     else
-      local epoch = redis.call('HINCRBY', meta, 'epoch', 1)
-      redis.call('HSET', meta, 'taken', '1', 'lease', ARGV[2])
-      redis.call('ZADD', KEYS[1], now + ARGV[2], id)
-      claims[#claims + 1] = {id, m[5], m[6], m[7], tostring(epoch), ms(now + ARGV[2]), m[8]}
+      local deliveries = m[3] and redis.call('HINCRBY', meta, 'deliveries', 1) or 0
+      if deliveries >= tonumber(ARGV[4]) then dead[#dead + 1] = id
+      else
+        local epoch = redis.call('HINCRBY', meta, 'epoch', 1)
+        redis.call('HSET', meta, 'taken', '1', 'lease', ARGV[2])
+        redis.call('ZADD', KEYS[1], now + ARGV[2], id)
+        claims[#claims + 1] = {id, m[5], m[6], m[7], tostring(epoch), ms(now + ARGV[2]), m[8]}
+      end
     end
   end
 end
+-- What has lapsed first: however much new work waits, it comes back.
+give('(0', now)
+give(0, 0)
 return {claims, dead}
 `);
 
 /** What {@linkcode takeExternal} takes. */
 export interface TakeExternalOptions {
-  /** The executions that are handed out, by the end of their lease. */
+  /** The executions that are handed out, by the end of their lease; first those that have had none. */
   readonly keys: { readonly external: string };
   /** How many are handed out at most. */
   readonly count: number;
