@@ -1,12 +1,15 @@
 /**
- * Long polls for work. All of an instance share one follower of the feed, which wakes them when something is requested.
+ * Long polls for work. All of an instance share one follower of the feed, which wakes those for whom something may have
+ * been requested.
  */
 import { MillraceError } from "../../lib/errors.ts";
-import { waitFor } from "../../lib/delay.ts";
+import { pause, waitFor } from "../../lib/delay.ts";
 import type { AppDeps } from "../frame/deps.ts";
 
 /** Interval at which they look for work without a request, such as lapsed leases, in milliseconds. */
 const LOOK_EVERY_MS = 1000;
+/** How long one rests after a look, whatever is requested, in milliseconds. */
+const REST_MS = 20;
 /** How many may wait at once. */
 const MOST = 1000;
 
@@ -15,7 +18,9 @@ type ArrivalsDeps = Pick<AppDeps, "store" | "logger" | "drainSignal">;
 
 /** One that waits. */
 interface Poll {
-  /** Something was requested since it last looked. */
+  /** True of workflows whose work it takes. */
+  readonly wants: (workflowId: string) => boolean;
+  /** Something that it wants was requested since it last looked. */
   hasNews: boolean;
   /** Ends its wait. */
   wake: (() => void) | undefined;
@@ -29,18 +34,22 @@ export class Arrivals {
 
   constructor(deps: ArrivalsDeps) {
     this.#deps = deps;
-    deps.drainSignal?.addEventListener("abort", () => this.#wakeAll(), { once: true });
+    deps.drainSignal?.addEventListener("abort", () => this.#wake(), { once: true });
   }
 
   /**
-   * Calls `take` until it returns something or the time is over. Whoever has gone meanwhile takes nothing any more.
-   * Throws `too_many_waiters`, and what `take` throws.
+   * Calls `take` until it returns something or the time is over: again when something of a workflow that the caller
+   * `wants` was requested, and now and then. Whoever has gone meanwhile takes nothing any more. Throws
+   * `too_many_waiters`, and what `take` throws.
    */
-  async take<T>(take: () => Promise<T[]>, options: { waitMs: number; signal: AbortSignal }): Promise<T[]> {
-    const { waitMs, signal } = options;
+  async take<T>(
+    take: () => Promise<T[]>,
+    options: { waitMs: number; signal: AbortSignal; wants: (workflowId: string) => boolean },
+  ): Promise<T[]> {
+    const { waitMs, signal, wants } = options;
     const until = performance.now() + waitMs;
     const isOver = () => signal.aborted || this.#deps.drainSignal?.aborted === true;
-    const poll = this.#enter();
+    const poll = this.#enter(wants);
     try {
       for (;;) {
         this.#follow();
@@ -49,7 +58,8 @@ export class Arrivals {
         const taken = await take();
         const leftMs = until - performance.now();
         if (taken.length > 0 || leftMs <= 0 || isOver()) return taken;
-        await untilNews(poll, { signal, timeoutMs: Math.min(leftMs, LOOK_EVERY_MS) });
+        await pause(Math.min(leftMs, REST_MS), signal);
+        await untilNews(poll, { signal, timeoutMs: Math.min(until - performance.now(), LOOK_EVERY_MS) });
         if (isOver()) return [];
       }
     } finally {
@@ -57,13 +67,13 @@ export class Arrivals {
     }
   }
 
-  #enter(): Poll {
+  #enter(wants: Poll["wants"]): Poll {
     if (this.#polls.size >= MOST) {
       throw new MillraceError("too_many_waiters", `${MOST} programs are waiting for work on this instance already`, {
         headers: { "retry-after": "1" },
       });
     }
-    const poll: Poll = { hasNews: false, wake: undefined };
+    const poll: Poll = { wants, hasNews: false, wake: undefined };
     this.#polls.add(poll);
     return poll;
   }
@@ -73,8 +83,10 @@ export class Arrivals {
     if (this.#polls.size === 0) this.#following?.abort();
   }
 
-  #wakeAll(): void {
+  /** Wakes those who want work of a workflow; without one, all. */
+  #wake(workflowId?: string): void {
     for (const poll of this.#polls) {
+      if (workflowId !== undefined && !poll.wants(workflowId)) continue;
       poll.hasNews = true;
       poll.wake?.();
     }
@@ -87,11 +99,9 @@ export class Arrivals {
     void (async () => {
       try {
         for await (const entry of this.#deps.store.projections.followFeed({ signal: controller.signal })) {
-          if (
-            "mark" in entry ||
-            entry.types.some((type) => type === "execution.requested" || type === "execution.resumed")
-          ) {
-            this.#wakeAll();
+          if ("mark" in entry) this.#wake();
+          else if (entry.types.some((type) => type === "execution.requested" || type === "execution.resumed")) {
+            this.#wake(entry.workflowId);
           }
         }
       } catch (error) {
@@ -102,7 +112,7 @@ export class Arrivals {
   }
 }
 
-/** Waits until something is requested; not at all if that has happened. */
+/** Waits until something that it wants is requested; not at all if that has happened. */
 async function untilNews(poll: Poll, bounds: { signal: AbortSignal; timeoutMs: number }): Promise<void> {
   if (poll.hasNews) return;
   await waitFor((done) => {

@@ -35,7 +35,8 @@ const TAKING = z.strictObject({
 /** Adds `/api/work/take`; `/api/executions` is added by `executions.ts`. */
 export function external(app: Hono<AppEnv>, deps: AppDeps, bodies: BodyBudget): void {
   const arrivals = new Arrivals(deps);
-  resource(app, "/api/work/take", { POST: (c) => takeWork(c, deps, { arrivals, bodies }) });
+  const handedOut = workflowsHandedOut(deps.catalog);
+  resource(app, "/api/work/take", { POST: (c) => takeWork(c, deps, { arrivals, bodies, handedOut }) });
 }
 
 /** `POST /api/executions`. The workflow need not be stored: its settings count if it is. */
@@ -68,23 +69,32 @@ export async function createExternal(c: Context<AppEnv>, deps: AppDeps, bodies: 
 async function takeWork(
   c: Context<AppEnv>,
   deps: AppDeps,
-  { arrivals, bodies }: { arrivals: Arrivals; bodies: BodyBudget },
+  { arrivals, bodies, handedOut }: { arrivals: Arrivals; bodies: BodyBudget; handedOut: () => ReadonlySet<string> },
 ): Promise<Response> {
-  const { catalog, store } = deps;
   const value = await readChecked(c, TAKING, { deps, bodies, action: "take work" });
   const { count, leaseSeconds, waitSeconds, workflow } = value;
-  const workflowIds = value.workflows ?? (workflow === undefined ? undefined : [workflow]);
+  const named = value.workflows ?? (workflow === undefined ? undefined : [workflow]);
+  const given = named && new Set(named);
+  const asked = given === undefined ? handedOut : () => given;
   const executions = await arrivals.take(
-    () =>
-      store.external.take({
-        workflowIds: workflowIds ??
-          catalog.list().filter(({ webhooks }) => webhooks.some(({ executor }) => executor === "external"))
-            .map(({ id }) => id),
-        count,
-        leaseMs: leaseSeconds * 1000,
-      }),
-    { waitMs: waitSeconds * 1000, signal: c.req.raw.signal },
+    () => deps.store.external.take({ workflowIds: [...asked()], count, leaseMs: leaseSeconds * 1000 }),
+    { waitMs: waitSeconds * 1000, signal: c.req.raw.signal, wants: (workflowId) => asked().has(workflowId) },
   );
   c.set("changed", executions.length === 0 ? "nothing" : { executions: executions.map((it) => it.executionId) });
   return c.json({ success: true, executions });
+}
+
+/** The workflows with a webhook whose executions are handed out, as the catalog knows them when it is called. */
+function workflowsHandedOut(catalog: AppDeps["catalog"]): () => ReadonlySet<string> {
+  let list: ReturnType<typeof catalog.list> = [];
+  let ids: ReadonlySet<string> = new Set();
+  return function handedOut() {
+    // Another list only where a workflow has changed: this is asked with each request of any workflow.
+    if (catalog.list() !== list) {
+      list = catalog.list();
+      const those = list.filter(({ webhooks }) => webhooks.some(({ executor }) => executor === "external"));
+      ids = new Set(those.map(({ id }) => id));
+    }
+    return ids;
+  };
 }

@@ -3,7 +3,10 @@
  */
 import { test } from "uvu";
 import * as assert from "uvu/assert";
+import { pause } from "../../../src/lib/delay.ts";
 import { uuidv7 } from "../../../src/lib/uuidv7.ts";
+import { createMemoryStore } from "../../../src/storage/memory/store.ts";
+import { eventually } from "../../support/eventually.ts";
 import { json, post } from "../harness.ts";
 import { readMessages } from "../read_messages.ts";
 import { chain, openWholeApp, type WholeApp } from "../whole_app.ts";
@@ -96,6 +99,38 @@ test("POST /api/work/take hands out a webhook's executions; its caller gets what
   assert.is(failed.status, 500);
   const { error } = await json(await app.request(`/api/executions/${next.executionId}/result`));
   assert.equal(error, { code: "no_stock", message: "Nothing is left" });
+});
+
+test("POST /api/work/take does not look again for what workers run, and looks for work of a workflow that is new", async () => {
+  const store = createMemoryStore({ instance: "test", maxWaiters: 100 });
+  let looks = 0;
+  const take = store.external.take.bind(store.external);
+  store.external.take = (options) => {
+    looks++;
+    return take(options);
+  };
+  await using whole = await openWholeApp({ store });
+  const { app, catalog } = whole;
+  await catalog.put("plain", chain("plain", []) as Any);
+  for (const [path, asked] of [["listed", { workflows: ["listed", "listed"] }], ["unlisted", {}]] as const) {
+    looks = 0;
+    const begun = performance.now();
+    const taking = call(whole, "/api/work/take", { waitSeconds: 60, ...asked });
+    await eventually(() => looks >= 2, "the look when the feed is followed");
+    for (let n = 0; n < 50; n++) {
+      assert.is((await app.request("/webhook/plain", post({ n }))).status, 200);
+      await pause(2);
+    }
+    const most = 2 + (performance.now() - begun) / 1000;
+    assert.ok(looks <= most, `${looks} looks, not ${most}`);
+    await catalog.put(path, external(path));
+    const caller = app.request(`/webhook/${path}`, post({}));
+    const { executions: [work] } = await taking;
+    assert.is(work.workflowId, path);
+    const events = [{ type: "started" }, { type: "completed", result: path }];
+    await call(whole, `/api/executions/${work.executionId}/events`, { epoch: work.epoch, events });
+    assert.is(await json(await caller), path);
+  }
 });
 
 test("what is reported is checked, in order, and for external executions only", async () => {
