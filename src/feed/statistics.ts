@@ -39,8 +39,8 @@ export interface StatusCounts {
 
 /** Counts. */
 export interface Statistics {
-  /** Executions that have not ended, newest first, at most `limit`, and how many there are. */
-  active(options: { limit: number }): Promise<{ ids: string[]; total: number }>;
+  /** Executions that have not ended, at most `limit`, the newest or else the `oldest` first, and how many there are. */
+  active(options: { limit: number; oldest?: boolean }): Promise<{ ids: string[]; total: number }>;
   /** How many executions are known, of those that ended while their history lives. */
   countByStatus(): Promise<StatusCounts>;
   /** A workflow's days, those named, in their order. */

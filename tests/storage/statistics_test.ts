@@ -53,6 +53,9 @@ for (const driver of drivers()) {
       total: 2,
     });
     assert.equal(await store.statistics.active({ limit: 1 }), { ids: [second.executionId], total: 2 });
+    assert.equal(await store.statistics.active({ limit: 1, oldest: true }), { ids: [first.executionId], total: 2 });
+    const both = await store.statistics.active({ limit: 10, oldest: true });
+    assert.equal(both, { ids: [first.executionId, second.executionId], total: 2 });
     const counts = { pending: 2, running: 0, completed: 0, failed: 0, cancelled: 0 };
     assert.equal(await store.statistics.countByStatus(), counts);
     await store.log.pause(first.executionId);

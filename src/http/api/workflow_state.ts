@@ -66,9 +66,12 @@ async function overview(c: Context<AppEnv>, deps: AppDeps): Promise<Response> {
   });
 }
 
-/** Ends executions that are past their deadline, unless a program or worker holds a live lease of them. */
+/**
+ * Ends executions that are past their deadline, unless a program or worker holds a live lease of them: of the oldest, since
+ * what is past its deadline was requested early.
+ */
 async function cleanUp(c: Context<AppEnv>, { logger, store }: AppDeps): Promise<Response> {
-  const { ids } = await store.statistics.active({ limit: LISTED });
+  const { ids } = await store.statistics.active({ limit: LISTED, oldest: true });
   let errors = 0;
   const ended: string[] = [];
   for (let i = 0; i < ids.length; i += AT_ONCE) {

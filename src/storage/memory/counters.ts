@@ -61,9 +61,10 @@ export class Counters implements Statistics {
     }
   }
 
-  active({ limit }: { limit: number }): Promise<{ ids: string[]; total: number }> {
+  active({ limit, oldest = false }: { limit: number; oldest?: boolean }): Promise<{ ids: string[]; total: number }> {
     const ids = [...this.#state.executions.values()].filter(({ status }) => !isEnded(status))
-      .map(({ request }) => request.executionId).sort().reverse();
+      .map(({ request }) => request.executionId).sort();
+    if (!oldest) ids.reverse();
     return Promise.resolve({ ids: ids.slice(0, limit), total: ids.length });
   }
 

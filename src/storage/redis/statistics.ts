@@ -22,12 +22,16 @@ export class RedisStatistics implements Statistics {
     this.#commands = options.commands;
   }
 
-  async active({ limit }: { limit: number }): Promise<{ ids: string[]; total: number }> {
-    const words = ["+", "-", "BYLEX", "REV", "LIMIT", "0", String(limit)];
+  async active(
+    { limit, oldest = false }: { limit: number; oldest?: boolean },
+  ): Promise<{ ids: string[]; total: number }> {
+    const order = oldest ? ["-", "+", "BYLEX"] : ["+", "-", "BYLEX", "REV"];
+    const words = [...order, "LIMIT", "0", String(limit)];
     const pages = await Promise.all(
       this.#each("status:active").map((index) => this.#commands.send<string[]>(["ZRANGE", index, ...words])),
     );
-    const ids = pages.flat().sort().reverse().slice(0, limit);
+    const all = pages.flat().sort();
+    const ids = (oldest ? all : all.reverse()).slice(0, limit);
     // The assembler may not have come to the end of some of them.
     const metas = await Promise.all(
       ids.map((id) => this.#commands.send(["HMGET", this.#keys.meta(id), ...META_FIELDS])),

@@ -121,6 +121,22 @@ test("active and statistics have the shapes of the contract; paused counts as ru
     assert.is((await get(done)).state.progress, 100);
   }));
 
+test("POST /api/workflow-state/cleanup looks at the oldest, where more are active than it looks at", () =>
+  withApp(hold, async (harness) => {
+    const { app, store } = harness;
+    const ids = [await start(harness), await start(harness), await start(harness)];
+    const active = store.statistics.active.bind(store.statistics);
+    store.statistics.active = (options) => active({ ...options, limit: 2 });
+    const looked: string[] = [];
+    store.external.endLapsed = (id) => {
+      looked.push(id);
+      return Promise.resolve("ended");
+    };
+    const response = await app.request("/api/workflow-state/cleanup", { method: "POST" });
+    assert.is((await json(response)).cleaned, 2);
+    assert.equal(looked, ids.slice(0, 2));
+  }));
+
 test("GET /api/stats/workflows/<id> answers what became of a workflow's executions, day by day", () =>
   withApp(hold, async (harness) => {
     const { app, store, claims } = harness;
