@@ -5,12 +5,14 @@
  * 1. Of concurrent misses on this instance one calls. The others wait until it is stored, then look it up with their own
  *    header fields, since responses may vary. A lock does the same across instances.
  * 2. A response that may not be stored answers one request only: those that waited then call for themselves, at once.
- * 3. A stale response that may still be used is returned at once, while one caller revalidates it.
+ * 3. A stale response that may still be used is returned at once, while one caller revalidates it; or none, where the turn
+ *    of such a call has not come.
  * 4. Errors of the cache fail no request: when a lookup or storing fails, the answer comes from the call.
  * 5. Nobody waits longer for the call of another than it may: past that it calls for itself.
  */
 import { settles } from "../lib/delay.ts";
 import { sha256 } from "../lib/digest.ts";
+import { NodeError } from "../lib/errors.ts";
 import type { Locks } from "../locks/locks.ts";
 import type { Lookup, UsableResponse, WebCache } from "./cache.ts";
 import type { StoringOptions } from "./freshness.ts";
@@ -42,8 +44,8 @@ export interface ReadThroughOptions extends Pick<StoringOptions, "defaultLifetim
   readonly cache: WebCache;
   /** The request that is answered. */
   readonly request: Request;
-  /** Makes the call; used on a miss and to revalidate. */
-  readonly load: () => Promise<Response>;
+  /** Makes the call; used on a miss, and to revalidate: then `inBackground`, as nobody waits for its answer. */
+  readonly load: (how: { inBackground: boolean }) => Promise<Response>;
   /**
    * The longest wait for the call of another request, in milliseconds; no limit by default but {@linkcode FLIGHT_MS} for
    * that of another instance.
@@ -116,9 +118,11 @@ export class ReadThrough {
         void release();
         return this.#answer(stored, { collapsed: true });
       }
-      return await this.#load(options, (isStored) => {
-        landed(isStored);
-        void release();
+      return await this.#load(options, {
+        onStored: (isStored) => {
+          landed(isStored);
+          void release();
+        },
       });
     } catch (error) {
       landed(false);
@@ -128,9 +132,12 @@ export class ReadThrough {
   }
 
   /** Calls, and stores the response while its body is read. */
-  async #load(options: ReadThroughOptions, onStored: (isStored: boolean) => void = () => {}): Promise<CachedAnswer> {
-    const { cache, request, load, defaultLifetime } = options;
-    const response = await load();
+  async #load(
+    { cache, request, load, defaultLifetime }: ReadThroughOptions,
+    how: { onStored?: (isStored: boolean) => void; inBackground?: boolean } = {},
+  ): Promise<CachedAnswer> {
+    const { onStored = () => {}, inBackground = false } = how;
+    const response = await load({ inBackground });
     const keeping = { defaultLifetime, anyStatus: false };
     if (!cache.mayKeep(request, response, keeping)) {
       onStored(false);
@@ -147,10 +154,13 @@ export class ReadThrough {
   #renew(options: ReadThroughOptions, { found }: UsableResponse): void {
     const renew = async () => {
       if (!await options.cache.claimRenewal(found)) return;
-      const { response } = await this.#load(options);
+      const { response } = await this.#load(options, { inBackground: true });
       await response.body?.pipeTo(new WritableStream());
     };
-    renew().catch(this.#parts.onError);
+    renew().catch((error) => {
+      // Invariant 3: somebody who comes later tries again.
+      if (!(error instanceof NodeError && error.code === "rate_limited")) this.#parts.onError(error);
+    });
   }
 
   async #lookUp({ cache, request }: ReadThroughOptions): Promise<UsableResponse | undefined> {

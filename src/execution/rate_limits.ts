@@ -44,7 +44,8 @@ export interface RateLimits {
 
   /**
    * Lets one call through, or keeps a place in line for its ticket: by arrival, for as long as the ticket comes again no
-   * later than {@linkcode LATE_TURN_MS} past its wait. Throws what {@linkcode admit} does; use other names than there.
+   * later than {@linkcode LATE_TURN_MS} past its wait. With `keepsPlace: false`, for a ticket that will not come again, it
+   * keeps none. Throws what {@linkcode admit} does; use other names than there.
    */
-  turn(name: string, limit: RateLimit, ticket: string): Promise<Turn>;
+  turn(name: string, limit: RateLimit, ticket: string, options?: { keepsPlace?: boolean }): Promise<Turn>;
 }

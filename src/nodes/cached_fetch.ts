@@ -34,6 +34,8 @@ export interface CachedFetchOptions {
   readonly check: (response: Response) => Promise<void>;
   /** Told how far a call of this node's own is, where its body takes long. */
   readonly progress: NodeContext["progress"];
+  /** Called before each call. */
+  readonly beforeCall: NodeContext["beforeCall"];
 }
 
 /** The calls that may be answered from a cache. */
@@ -43,16 +45,17 @@ export interface CachedFetch {
 
 /** Makes a `fetch` for GET and HEAD whose answers carry `Cache-Status` (RFC 9211) and, when they were kept, `Age`. */
 export function createCachedFetch(fetch: typeof globalThis.fetch, options: CachedFetchOptions): CachedFetch {
-  const { caches, name, ttlSeconds, maxBytes, timeoutMs, chosen, check, progress } = options;
+  const { caches, name, ttlSeconds, maxBytes, timeoutMs, chosen, check, progress, beforeCall } = options;
   return async function cachedFetch(url, init) {
     const { method, headers, signal } = init;
-    const load = async () => {
+    const load = async ({ inBackground }: { inBackground: boolean }) => {
       const late = new AbortController();
       const timer = setTimeout(
         () => late.abort(new RetryableError("http_timeout", `No answer came within ${timeoutMs / 1000} s`)),
         timeoutMs,
       );
       try {
+        await beforeCall?.({ keepsPlace: !inBackground });
         const response = await fetch(url, { ...init, signal: late.signal });
         await check(response);
         const bytes = await readBody(response, { maxBytes, signal: late.signal, progress });
@@ -73,7 +76,7 @@ export function createCachedFetch(fetch: typeof globalThis.fetch, options: Cache
     } catch (error) {
       if (signal.aborted || error instanceof NodeError) throw error;
       // The cache went away, or let the body go, while it was read.
-      return marked(await unlessAborted(signal, load), BYPASSED);
+      return marked(await unlessAborted(signal, () => load({ inBackground: false })), BYPASSED);
     }
     return marked(remade(response, bytes), cacheStatus(status));
   };

@@ -105,7 +105,7 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
           await beforeCall();
           return await fetch(...request);
         };
-        const cached = cache && caches && createCachedFetch(calling, {
+        const cached = cache && caches && createCachedFetch(fetch, {
           caches,
           name: `httpRequest:${scope.execution.workflowId}`,
           ttlSeconds: cache.ttlSeconds ?? 0,
@@ -114,6 +114,7 @@ export function createHttpRequest(options: HttpRequestOptions): NodeType<z.infer
           chosen,
           check,
           progress,
+          beforeCall,
         });
         try {
           const request = { method, headers, body: content, signal };

@@ -118,7 +118,7 @@ export function withFallback<T extends Pick<Store, "away" | "log" | "rateLimits"
   const counting = () => store.away() ? inMemory : store.rateLimits;
   const rateLimits: RateLimits = {
     admit: (name, limit) => counting().admit(name, limit),
-    turn: (name, limit, ticket) => counting().turn(name, limit, ticket),
+    turn: (...call) => counting().turn(...call),
   };
   return { ...store, log, rateLimits };
 }

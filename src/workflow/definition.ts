@@ -226,9 +226,10 @@ export interface NodeContext {
   /** The longest wait in the process, in milliseconds; for a longer one the execution is suspended. */
   readonly inlineWaitMs?: number;
   /**
-   * To be called before a call goes out; it throws where the call is to come later, which is no failure of the node.
+   * To be called before a call goes out; it throws where the call is to come later, which is no failure of the node. With
+   * `keepsPlace: false` for a call that will not be tried again then.
    */
-  readonly beforeCall?: () => Promise<void>;
+  readonly beforeCall?: (how?: { keepsPlace?: boolean }) => Promise<void>;
   /**
    * Tells those who follow how far the node is, as `node.progress`. It may be called as often as one likes: ten times a
    * second at most are written, and the last one before the node's end. It never throws, nor waits.

@@ -28,11 +28,12 @@ const UNTOLD_MS = 250;
 /** The wait where the store does not answer, or has no room. */
 const AWAY_MS = 1000;
 
-/** Takes a turn for a ticket, or says how many milliseconds to wait before it asks again. */
+/** Takes a turn for a ticket, or says how many milliseconds to wait before it asks again: its place is kept, or is not. */
 export type TakeTurn = (
   name: string,
   limit: Pick<NodeRateLimit, "limit" | "perSeconds">,
   ticket: string,
+  options: { keepsPlace: boolean },
 ) => Promise<{ readonly admitted: boolean; readonly waitMs: number }>;
 
 /** The turn of a call has not come. */
@@ -61,9 +62,10 @@ export function limitedRun(
     if (context.isStub) return await run(context);
     const name = await nameOf(options.key, context);
     let taken = false;
-    async function beforeCall(): Promise<void> {
+    async function beforeCall({ keepsPlace = true } = {}): Promise<void> {
       if (taken) return;
-      const { admitted, waitMs } = await takeTurn(name, rateLimit, context.idempotencyKey).catch(waitWhileAway);
+      const { admitted, waitMs } = await takeTurn(name, rateLimit, context.idempotencyKey, { keepsPlace })
+        .catch(waitWhileAway);
       if (!admitted) throw new NotYet(waitMs);
       taken = true;
     }

@@ -4,11 +4,14 @@
 import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { Caches } from "../../src/caches/caches.ts";
+import { pause } from "../../src/lib/delay.ts";
 import { InvalidWorkflowError, RetryableError, TerminalError, UnavailableError } from "../../src/lib/errors.ts";
+import type { JsonObject } from "../../src/lib/json.ts";
 import { Locks } from "../../src/locks/locks.ts";
 import { createMemoryStore } from "../../src/storage/memory/store.ts";
 import type { TakeTurn } from "../../src/workflow/node_rate_limit.ts";
 import { scopeOf } from "../expression/scope.ts";
+import { eventually } from "../support/eventually.ts";
 import { answer, call, failure, openSite, seen } from "./http_site.ts";
 
 const { origin, close } = await openSite();
@@ -92,6 +95,40 @@ test("a redirect belongs to its call, an answer that was kept is no call, and no
     assert.equal([waits, seen.length], [{ waitUntil: 1000 }, 0]);
     // Of a fork that runs against its record nothing is asked.
     await answer({ url: origin }, { node, takeTurn: away, context: { isStub: true } });
+  } finally {
+    await store[Symbol.asyncDispose]();
+  }
+});
+
+test("an answer that is stale is renewed if a turn is to be had, takes no place in line if not, and says nothing of it", async () => {
+  const store = createMemoryStore({ instance: "t" });
+  try {
+    let later = 0;
+    const errors: unknown[] = [];
+    const locks = new Locks({ store: store.locks, clientId: "t" });
+    const caches = new Caches({
+      ...{ store: store.caches, locks, now: () => store.clock.now() + later },
+      onError: (error) => errors.push(error),
+    });
+    const options: { keepsPlace: boolean }[] = [];
+    const takeTurn: TakeTurn = (_name, _limit, _ticket, how) => {
+      const admitted = options.push(how) === 1;
+      return Promise.resolve({ admitted, waitMs: admitted ? 0 : 40_000 });
+    };
+    const control = encodeURIComponent("max-age=60, stale-while-revalidate=600");
+    const parameters = { url: `${origin}/fields?cache-control=${control}`, cache: {} };
+    const ask = async () => {
+      const { headers } = await answer(parameters, { node: { rateLimit: LIMIT }, takeTurn, caches });
+      return String((headers as JsonObject)["cache-status"]);
+    };
+    assert.match(await ask(), "fwd=miss; stored");
+    // It is fresh as soon as it is stored; a call before that would wait for its turn.
+    await eventually(async () => (await (await caches.open("httpRequest:orders")).keys()).length > 0, "it is kept");
+    later = 70_000;
+    assert.match(await ask(), /hit; ttl=-/);
+    await eventually(() => options.length === 2, "the renewal");
+    await pause(20);
+    assert.equal([options, errors], [[{ keepsPlace: true }, { keepsPlace: false }], []]);
   } finally {
     await store[Symbol.asyncDispose]();
   }

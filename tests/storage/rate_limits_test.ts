@@ -72,6 +72,19 @@ for (const driver of drivers()) {
     assert.is((await store.rateLimits.turn("b", limit, "3")).admitted, true);
   });
 
+  test("turn() that keeps no place leaves nobody behind it, and goes before nobody", async () => {
+    const limit = { limit: 1, perSeconds: 600 };
+    const turn = async (ticket: string, options?: { keepsPlace: boolean }) => {
+      const { admitted, waitMs } = await store.rateLimits.turn("a", limit, ticket, options);
+      return admitted ? 0 : Math.ceil(waitMs / 600_000);
+    };
+    const passing = { keepsPlace: false };
+    assert.is(await turn("1", passing), 0);
+    // The windows until each may go: who has no place is told when it would be its turn, and stands in nobody's way.
+    assert.equal([await turn("2", passing), await turn("3", passing), await turn("4")], [1, 1, 1]);
+    assert.equal([await turn("5", passing), await turn("6"), await turn("4")], [2, 2, 1]);
+  });
+
   test("turn() never lets more through than the limit in any window, from two stores at once, and nobody waits for ever", async () => {
     const other = driver.isShared ? await driver.open("b") : store;
     const [limit, perSeconds] = [3, 1];

@@ -56,7 +56,12 @@ export class MemoryRateLimits implements RateLimits {
   }
 
   // deno-lint-ignore require-await
-  async turn(name: string, { limit, perSeconds }: RateLimit, ticket: string): Promise<Turn> {
+  async turn(
+    name: string,
+    { limit, perSeconds }: RateLimit,
+    ticket: string,
+    { keepsPlace = true }: { keepsPlace?: boolean } = {},
+  ): Promise<Turn> {
     const now = this.#now();
     const lengthMs = perSeconds * 1000;
     const window = this.#open(name, now, lengthMs);
@@ -76,12 +81,12 @@ export class MemoryRateLimits implements RateLimits {
     const others = line.filter((each) => each.ticket !== ticket).map(({ dueAt }) => dueAt);
     const latest = Math.min(...others.filter((dueAt) => dueAt < now - 1000)) + LATE_TURN_MS + 1;
     const dueAt = Math.max(Math.min(leaves, latest), now + 1);
-    if (at >= 0) line[at]!.dueAt = dueAt;
-    else if (place < LINE_PLACES) {
-      line.push({ ticket, dueAt });
+    if (place < (keepsPlace ? LINE_PLACES : 0)) {
+      if (at >= 0) line[at]!.dueAt = dueAt;
+      else line.push({ ticket, dueAt });
       this.#windows.set(name, window);
+      window.endsAt = Math.max(window.endsAt, dueAt + LATE_TURN_MS);
     }
-    window.endsAt = Math.max(window.endsAt, dueAt + LATE_TURN_MS);
     return { admitted: false, waitMs: Math.ceil(dueAt - now) };
   }
 

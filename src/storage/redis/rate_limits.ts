@@ -41,7 +41,12 @@ export class RedisRateLimits implements RateLimits {
     return { admitted, remaining: Math.max(0, limit - count), resetMs: Math.max(1, Math.ceil(resetUs / 1000)) };
   }
 
-  async turn(name: string, { limit, perSeconds }: RateLimit, ticket: string): Promise<Turn> {
+  async turn(
+    name: string,
+    { limit, perSeconds }: RateLimit,
+    ticket: string,
+    { keepsPlace = true }: { keepsPlace?: boolean } = {},
+  ): Promise<Turn> {
     if (!this.#memory.hasRoomFor(CALL_BYTES)) throw noRoom();
     const keys = this.#keys;
     const { admitted, waitUs } = await takeTurn(this.#commands, {
@@ -50,7 +55,7 @@ export class RedisRateLimits implements RateLimits {
       lengthMs: perSeconds * 1000,
       ticket,
       lateMs: LATE_TURN_MS,
-      places: LINE_PLACES,
+      places: keepsPlace ? LINE_PLACES : 0,
     });
     return { admitted, waitMs: Math.ceil(waitUs / 1000) };
   }

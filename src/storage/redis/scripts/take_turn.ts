@@ -9,7 +9,8 @@ import { MICROSECONDS, WINDOW } from "./time_library.ts";
 export const TURN = defineScript(`
 -- KEYS  1 sorted set of the calls in the window, each its own time (µs)  2 sorted set of the tickets in line, scored with
 --       their arrival (µs)  3 sorted set of the same, scored with when they lose their place (µs)
--- ARGV  1 how many may be in it  2 its length (ms)  3 ticket  4 how late a ticket may come (ms)  5 places in the line
+-- ARGV  1 how many may be in it  2 its length (ms)  3 ticket  4 how late a ticket may come (ms)  5 places in the
+--       line: behind them the ticket keeps none
 -- Reply 1 or 0 (admitted), µs until it is worth asking again
 ${MICROSECONDS}${WINDOW}
 local now, length = slide(ARGV[2])
@@ -20,7 +21,6 @@ for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', digits(now), 
 end
 local count = redis.call('ZCARD', KEYS[1])
 local place = redis.call('ZRANK', KEYS[2], ARGV[3])
-local known = place
 if not place then place = redis.call('ZCARD', KEYS[2]) end
 if place < limit - count then
   redis.call('ZADD', KEYS[1], digits(now), digits(now))
@@ -43,7 +43,7 @@ if lapses[1] and lapses[1] ~= ARGV[3] and lapses[2] - late < now - 1000000 then
   due = math.min(due, lapses[2] + 1000)
 end
 due = math.max(due, now + 1000)
-if known or place < tonumber(ARGV[5]) then
+if place < tonumber(ARGV[5]) then
   redis.call('ZADD', KEYS[2], 'NX', digits(now), ARGV[3])
   redis.call('ZADD', KEYS[3], digits(due + late), ARGV[3])
   local ttl = (due + late - now) / 1000
@@ -66,7 +66,7 @@ export interface TakeTurnOptions {
   readonly ticket: string;
   /** How late a ticket may come, in milliseconds. */
   readonly lateMs: number;
-  /** How many tickets the line keeps. */
+  /** How many tickets the line keeps; 0 where it is not to keep this one. */
   readonly places: number;
 }
 
