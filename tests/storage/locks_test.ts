@@ -235,6 +235,24 @@ for (const driver of drivers()) {
     assert.is((await other.locks.list({ limit: 3 })).length, 3);
   });
 
+  test("list() has a shared lock for as long as anybody holds it, and no longer", async () => {
+    const share = async (name: string, ttlMs: number) => (await take(store, { name, mode: "shared", ttlMs }))!;
+    const names = async (limit: number) => (await other.locks.list({ limit })).map(({ name }) => name);
+    const left = (name: string, count: number) =>
+      eventually(async () => (await store.locks.inspect(name)).holders.length === count, `${count} hold ${name}`);
+    const [long, short] = [await share("a", 60_000), await share("a", 60_000)];
+    await store.locks.renew("a", { token: short.token, ttlMs: 100 });
+    await share("a", 100);
+    await left("a", 1);
+    assert.equal(await names(10), ["a"]);
+    // The last to hold it has less time than who leaves.
+    await share("a", 100);
+    await store.locks.release("a", long.token);
+    await left("a", 0);
+    await share("b", 600_000);
+    assert.equal(await names(1), ["b"]);
+  });
+
   test("a closed store ends its waits", async () => {
     const mine = await driver.open("c");
     const held = (await take(driver.isShared ? store : mine))!;

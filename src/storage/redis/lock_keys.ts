@@ -18,7 +18,7 @@ export function lockKeys(keys: Keys, name: string): LockKeys {
   };
 }
 
-/** Sorted set of the locks that are held, scored with the end of the last lease (ms) that they were given. */
+/** Sorted set of the locks that are held, scored with the end of their last lease (ms). */
 export function lockIndex(keys: Keys, partition: number): string {
   return `${keys.base(partition)}locks`;
 }

@@ -13,7 +13,8 @@ export const LEAVE_LOCK = defineScript(
 -- Reply 1 when the token was a holder's
 ${LOCKS}
 local k, us = lockKeys(ARGV[1], ARGV[2]), micros()
-local fence, _, mode = holding(k, ARGV[3], math.floor(us / 1000))
+local now = math.floor(us / 1000)
+local fence, _, mode = holding(k, ARGV[3], now)
 if mode == 'exclusive' then redis.call('DEL', k.holder) end
 if mode == 'shared' then
   redis.call('ZREM', k.shared, ARGV[3])
@@ -21,7 +22,8 @@ if mode == 'shared' then
 end
 if ARGV[4] ~= '' then redis.call('ZREM', k.queue, ARGV[4]) end
 advance(k, us)
-if redis.call('EXISTS', k.holder, k.shared, k.queue) == 0 then redis.call('ZREM', k.index, k.name) end
+if redis.call('EXISTS', k.holder, k.shared, k.queue) == 0 then redis.call('ZREM', k.index, k.name)
+elseif mode == 'shared' then index(k, now) end
 return fence and 1 or 0
 `,
   { allowOom: true },

@@ -23,7 +23,7 @@ export interface LockKeys {
   readonly queue: string;
   /** String: the last fence that a lock of this partition was given. */
   readonly fence: string;
-  /** Sorted set of the locks of this partition that are held, scored with the end of a lease (ms). */
+  /** Sorted set of the locks of this partition that are held, scored with the end of their last lease (ms). */
   readonly index: string;
 }
 
@@ -56,9 +56,12 @@ local function nextFence(k, us)
   redis.call('SET', key, fence, 'PX', FENCE_MS)
   return fence
 end
-local function index(k, now, ttl)
+-- Says in the index when the last lease of a lock ends: of those who share it, whoever came or renewed last may end first.
+local function index(k, now)
   redis.call('ZREMRANGEBYSCORE', k.index, '-inf', digits(now - FORGET_MS))
-  redis.call('ZADD', k.index, digits(now + ttl), k.name)
+  local till = redis.call('PEXPIRETIME', k.holder)
+  if till < 0 then till = tonumber(redis.call('ZRANGE', k.shared, -1, -1, 'WITHSCORES')[2] or '') end
+  if till then redis.call('ZADD', k.index, digits(till), k.name) end
 end
 -- Makes a holder. Replies with the end of its lease.
 local function grant(k, who, fence, ttl, now)
@@ -71,7 +74,7 @@ local function grant(k, who, fence, ttl, now)
     outlive(k.shared, ttl)
     outlive(k.sharers, ttl)
   end
-  index(k, now, ttl)
+  index(k, now)
   return digits(now + ttl)
 end
 -- Tells an instance; false when it is gone.

@@ -22,7 +22,7 @@ else
   outlive(k.shared, ttl)
   outlive(k.sharers, ttl)
 end
-index(k, now, ttl)
+index(k, now)
 return {fence, digits(now + ttl)}
 `,
   { allowOom: true },
