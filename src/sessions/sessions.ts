@@ -4,8 +4,8 @@
  * Invariants:
  * 1. A change is written only if the session still has the version that it was made from: no change is lost.
  * 2. A merge patch is applied by the store in one step where the store can, unless it touches sealed parts.
- * 3. A session that is read with parts sealed by an older key, or not sealed though they should be, is rewritten: once
- *    every session has been used or has expired, the older key is no longer needed.
+ * 3. A session that is read with parts sealed by an older key, or not sealed though they should be, is rewritten, at its
+ *    next use where the store has no room now. Once all are, or have expired, the older key is not needed.
  *
  * @example
  * ```ts
@@ -15,7 +15,7 @@
  * ```
  */
 import { pause } from "../lib/delay.ts";
-import { UnavailableError } from "../lib/errors.ts";
+import { MillraceError, UnavailableError } from "../lib/errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../lib/json.ts";
 import { replaceAt, valueAt } from "../lib/json_pointer.ts";
 import { checkDocument } from "./document_check.ts";
@@ -215,7 +215,11 @@ export class Sessions {
   /** Invariant 3. The condition fails only if another change has rewritten the session already. */
   async #storeAnew(id: string, data: JsonValue, { version, ttlMs }: StoredSession): Promise<void> {
     const json = await this.#toStored(id, data);
-    await this.#store.write(id, { json, ttlMs, sealed: this.#parts.name, isSame: true }, version);
+    try {
+      await this.#store.write(id, { json, ttlMs, sealed: this.#parts.name, isSame: true }, version);
+    } catch (error) {
+      if (!isRefusedForNow(error)) throw error;
+    }
   }
 }
 
@@ -233,6 +237,11 @@ function checkMerge({ data, ttlSeconds }: JsonObject): void {
 function toMarkedJson(value: JsonValue): string {
   const json = JSON.stringify(value);
   return mayNeedMarks(json) ? JSON.stringify(putMarks(JSON.parse(json))) : json;
+}
+
+/** The store has no room, or cannot be reached. */
+function isRefusedForNow(error: unknown): boolean {
+  return error instanceof UnavailableError || (error instanceof MillraceError && error.code === "storage_full");
 }
 
 function allows({ ifMatch }: Guards, version: number): boolean {

@@ -3,13 +3,17 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { UnavailableError } from "../../src/lib/errors.ts";
 import type { JsonObject } from "../../src/lib/json.ts";
 import { SealedParts } from "../../src/sessions/sealed_parts.ts";
+import type { SessionStore } from "../../src/sessions/session_store.ts";
 import { Sessions } from "../../src/sessions/sessions.ts";
 import type { Store } from "../../src/storage/store.ts";
+import { noRoom } from "../../src/storage/store_rules.ts";
 import { drivers, openEach } from "./drivers.ts";
-import { refuses } from "./expectations.ts";
+import { refuses, rejects } from "./expectations.ts";
 
+const MERGE = { data: { name: "Ada" } };
 const keys = [{ id: "k1", bytes: new Uint8Array(32).fill(1) }];
 
 for (const driver of drivers()) {
@@ -55,5 +59,35 @@ for (const driver of drivers()) {
     assert.not.match(await kept(), /4242-secret|Ida Rosalind Frank/);
   });
 
+  test("a session is read, and merged into by the store, though there is no room to seal it anew", async () => {
+    const next = { id: "k2", bytes: new Uint8Array(32).fill(2) };
+    const of = (keyList: typeof keys, at: SessionStore = store.sessions) =>
+      new Sessions({ store: at, parts: new SealedParts({ keys: keyList, pointers: ["/card"] }) });
+    for (const refusal of [noRoom(), new UnavailableError("Redis went away")]) {
+      await of(keys).put("alice", { data: { card: "4242-secret" } });
+      const full = of([next, ...keys], refusing(store.sessions, refusal));
+      assert.equal((await full.get("alice"))!.data, { card: "4242-secret" });
+      if (store.sessions.merge === undefined) await refuses(() => full.merge("alice", MERGE), refusal.code);
+      else assert.equal((await full.merge("alice", MERGE)).data, { card: "4242-secret", name: "Ada" });
+      await refuses(() => full.put("alice", { data: 1 }), refusal.code);
+      await refuses(() => of([next]).get("alice"), "session_unreadable");
+    }
+    const broken = of([next, ...keys], refusing(store.sessions, new TypeError("broken")));
+    await rejects(() => broken.get("alice"), TypeError);
+    await of([next, ...keys]).get("alice");
+    assert.ok(await of([next]).get("alice"));
+  });
+
   test.run();
+}
+
+/** The same sessions, of which none can be written. */
+function refusing(sessions: SessionStore, refusal: Error): SessionStore {
+  return {
+    read: (id) => sessions.read(id),
+    write: () => Promise.reject(refusal),
+    delete: (id, condition) => sessions.delete(id, condition),
+    list: (options) => sessions.list(options),
+    ...(sessions.merge !== undefined && { merge: sessions.merge }),
+  };
 }
