@@ -3,7 +3,9 @@
  *
  * 1. The next time after t is always later than t.
  * 2. Each time is either run, or skipped with a reason, exactly once.
- * 3. A plan costs the same however long no scheduler looked: skipped times are not enumerated.
+ * 3. A plan costs the same however long no scheduler looked: it looks at times one by one within the jitter alone.
+ * 4. Runs start in the order of their times. One that its jitter puts off holds up those after it, which are not missed
+ *    before it is.
  */
 import { LRUCache } from "lru-cache";
 import { compileCron, type NextTime } from "../lib/cron.ts";
@@ -11,7 +13,10 @@ import { fnv1a } from "../lib/fnv1a.ts";
 import type { Schedule } from "../workflow/definition.ts";
 import type { ScheduleName, ScheduleNote } from "./schedule_store.ts";
 
-/** A run that is later than this, in milliseconds, counts as missed, and `catchUp` decides whether it still starts. */
+/**
+ * A run that is later than this, in milliseconds, counts as missed, and `catchUp` decides whether it still starts. It is
+ * late by how long a scheduler that is always there would have started it before (invariant 4).
+ */
 export const MISSED_AFTER_MS = 30_000;
 /** The most runs of one plan; the next plan has the rest. */
 const MOST_RUNS = 100;
@@ -59,30 +64,33 @@ export interface Plan {
 
 /** Decides about the run for `time` and all later ones up to `now`: start, or skip with a reason. */
 export function plan(name: ScheduleName, trigger: Schedule, { time, now }: { time: number; now: number }): Plan {
-  const { catchUp, catchUpWindowSeconds } = trigger;
-  const isDue = (t: number | undefined): t is number => t !== undefined && dueTime(name, trigger, t) <= now;
+  const { catchUp, catchUpWindowSeconds, jitterSeconds } = trigger;
   const after = (t: number) => nextTime(name, trigger, t);
-  const isMissed = (t: number) => now - dueTime(name, trigger, t) > MISSED_AFTER_MS;
-  const jitterMs = trigger.jitterSeconds * 1000;
-  const windowMs = catchUp === "none" ? 0 : catchUpWindowSeconds * 1000;
-  // Times before this were missed and are not caught up.
-  const from = now - jitterMs - Math.max(windowMs, MISSED_AFTER_MS) - 1;
-  const skipped: { time: number; until?: number; reason: string }[] = [];
-  let first: number | undefined = time;
-  if (time <= from) {
-    first = after(from);
-    skipped.push(range(time, lastBefore(after, time, first ?? now + 1)));
-  }
-  if (catchUp !== "all" && isDue(first) && isMissed(first)) {
-    // The first time that is late but not missed, otherwise the last one that is due.
-    const onTime = after(Math.max(first, now - jitterMs - MISSED_AFTER_MS - 1));
-    const chosen = isDue(onTime) ? onTime : catchUp === "none" ? onTime : lastBefore(after, first, onTime ?? now + 1);
-    if (chosen !== first) skipped.push(range(first, lastBefore(after, first, chosen ?? now + 1)));
-    first = chosen;
+  const skipped: Pick<ScheduleNote, "time" | "until" | "reason">[] = [];
+  const skip = (from: number, to: number): number => {
+    if (from >= to) return from;
+    skipped.push(range(from, lastBefore(after, from, Math.min(to, now + 1))));
+    return to;
+  };
+  // The first time that is no later than this: it, or one before it that holds it up (invariant 4), is due since then.
+  const firstWithin = (lateMs: number): number => {
+    let first = after(now - lateMs - Math.floor(jitterSeconds * 1000) - 1);
+    while (first !== undefined && dueTime(name, trigger, first) < now - lateMs) first = after(first);
+    return first ?? Infinity;
+  };
+  let first = time;
+  if (now - dueTime(name, trigger, time) > MISSED_AFTER_MS) {
+    const onTime = firstWithin(MISSED_AFTER_MS);
+    const windowMs = Math.max(catchUpWindowSeconds * 1000, MISSED_AFTER_MS);
+    first = skip(first, catchUp === "none" ? onTime : firstWithin(windowMs));
+    if (catchUp === "last" && first < onTime) {
+      const isDue = dueTime(name, trigger, onTime) <= now;
+      first = skip(first, isDue ? onTime : lastBefore(after, first, Math.min(onTime, now + 1)));
+    }
   }
   const runs: number[] = [];
-  let next = first;
-  while (isDue(next) && runs.length < MOST_RUNS) {
+  let next: number | undefined = first < Infinity ? first : undefined;
+  while (next !== undefined && dueTime(name, trigger, next) <= now && runs.length < MOST_RUNS) {
     runs.push(next);
     next = after(next);
   }
