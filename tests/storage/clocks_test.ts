@@ -30,7 +30,9 @@ for (const driver of drivers()) {
     test("leases are renewed although the system's clock steps back", async () => {
       const claim = await claimed(store);
       const connection = await RedisConnection.open({ url: driver.url! });
-      const partitions = Number(await connection.send(["GET", new Keys({ prefix: driver.prefix }).partitionCount()]));
+      const partitions = Number(
+        await connection.send(["GET", new Keys({ prefix: driver.prefix }).agreed("partitions")]),
+      );
       const keys = new Keys({ prefix: driver.prefix, partitions });
       const work = keys.work(keys.partitionOf(claim.executionId));
       const idleMs = async () => {

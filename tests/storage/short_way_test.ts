@@ -202,7 +202,9 @@ for (const driver of drivers()) {
       await holder.work.take({ count: 1, blockMs: 10, signal });
       const claim = await started({}, holder);
       const connection = await RedisConnection.open({ url: driver.url! });
-      const partitions = Number(await connection.send(["GET", new Keys({ prefix: driver.prefix }).partitionCount()]));
+      const partitions = Number(
+        await connection.send(["GET", new Keys({ prefix: driver.prefix }).agreed("partitions")]),
+      );
       const keys = new Keys({ prefix: driver.prefix, partitions });
       const timers = keys.timers(keys.partitionOf(claim.executionId));
       const lapsesAt = async () => Number(await connection.send(["ZSCORE", timers, claim.executionId]));

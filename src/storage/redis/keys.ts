@@ -237,9 +237,9 @@ export class Keys {
     return `${this.#prefix}control`;
   }
 
-  /** The partition count that all instances agreed on. */
-  partitionCount(): string {
-    return `${this.#prefix}partitions`;
+  /** What all instances agreed on: how many partitions there are, and of which kind documents are. */
+  agreed(on: "partitions" | "documents"): string {
+    return `${this.#prefix}${on}`;
   }
 
   #of(kind: string, name: string, executionId = name): string {

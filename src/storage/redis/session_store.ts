@@ -1,5 +1,5 @@
 /**
- * Sessions on Redis: a document each, RedisJSON where the server has it, else the same JSON as a string.
+ * Sessions on Redis: a document each, RedisJSON, or the same JSON as a string.
  */
 import { tooLarge } from "../../sessions/session.ts";
 import type {

@@ -22,6 +22,7 @@ import type { ExecutionResult } from "../../execution/result.ts";
 import { Waiters } from "../../execution/waiters.ts";
 import type { Store } from "../store.ts";
 import { STORE_DEFAULTS } from "../store_rules.ts";
+import { agreeOnDocuments, agreeOnPartitions } from "./agreements.ts";
 import { RedisCaches } from "./caches.ts";
 import { announce, followControl } from "./control.ts";
 import { RedisArchiveFeed } from "./archive_feed.ts";
@@ -39,7 +40,6 @@ import { Inbox } from "./inbox.ts";
 import { RedisLocks } from "./locks.ts";
 import { LocalLeases } from "./local_leases.ts";
 import { LogReader } from "./log_reader.ts";
-import { agreeOnPartitions } from "./partitions.ts";
 import { RedisProjections } from "./projections.ts";
 import { RedisRequests } from "./requests.ts";
 import { openSessions } from "./sessions.ts";
@@ -51,7 +51,7 @@ import { RedisWorkflowStore } from "./workflow_store.ts";
 
 const WORKERS = "workers";
 const ASSEMBLER = "assembler";
-/** Connects. Throws when Redis cannot be reached, cannot be trusted, or was set up with other partitions. */
+/** Connects. Throws when Redis cannot be reached, cannot be trusted, or was set up in another way. */
 export async function openRedisStore(options: RedisStoreOptions): Promise<Store> {
   const { instance, prefix = "mr:", partitions = 1, maxFollowers = 1000, onError = () => {} } = options;
   const { leaseSeconds = 10, feedBacklogSeconds = 3600, connectTimeoutMs, sweepMs = 60_000 } = options;
@@ -77,6 +77,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     const commands = await open("commands");
     await checkServer(commands);
     await agreeOnPartitions(commands, keys);
+    const documents = openDocuments(commands, await agreeOnDocuments(commands, keys));
     const clock = await RedisClock.start({ connection: commands, onError });
     started.push(() => clock.stop());
     const memory = new MemoryWatch({ connection: commands });
@@ -84,7 +85,6 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     await memory.look();
     const reads = await open("reads");
     const reader = new LogReader({ keys, connection: reads });
-    const documents = await openDocuments(commands);
     const waiters = new Waiters({ instance, limit: maxWaiters });
     const inboxes = new StreamReader({ blocked: await open("inbox"), commands, onError });
     const logs = new StreamReader({ blocked: await open("logs"), commands, onError });
@@ -163,6 +163,7 @@ export async function openRedisStore(options: RedisStoreOptions): Promise<Store>
     commands.onReady(async () => {
       workflows.changed(undefined);
       await agreeOnPartitions(commands, keys).catch(onError);
+      await agreeOnDocuments(commands, keys, { used: documents.kind }).catch(onError);
       await inbox.recover();
     });
     return {

@@ -43,7 +43,7 @@ export interface RedisWorkflowStoreOptions {
   readonly historyTtlSeconds: number;
 }
 
-/** {@linkcode WorkflowStore} on Redis; documents are RedisJSON where the server has it. */
+/** {@linkcode WorkflowStore} on Redis. */
 export class RedisWorkflowStore implements WorkflowStore {
   readonly #options: RedisWorkflowStoreOptions;
   readonly #listeners: ((id: string | undefined) => void)[] = [];

@@ -1,22 +1,29 @@
 /**
- * JSON documents in Redis: RedisJSON where the server has it, and otherwise its twin on plain strings, with the same
- * behaviour.
+ * JSON documents in Redis: RedisJSON, or its twin on plain strings for servers without it, with the same behaviour.
  */
 import type { RedisJSON } from "@redis/json";
 import type { RedisConnection, Reply } from "./connection.ts";
 
+/** How documents are kept. */
+export type DocumentKind = "RedisJSON" | "strings";
+
 /** Keeps JSON documents under keys. */
 export interface Documents {
-  readonly kind: "RedisJSON" | "strings";
+  readonly kind: DocumentKind;
   /** Writes a whole document, and how long it lives. */
   set(key: string, document: unknown, options: { ttlMs: number }): Promise<void>;
   get<T>(key: string): Promise<T | undefined>;
 }
 
-/** Asks the server once whether it has RedisJSON. */
-export async function openDocuments(connection: RedisConnection): Promise<Documents> {
+/** Documents of one kind. */
+export function openDocuments(connection: RedisConnection, kind: DocumentKind): Documents {
+  return kind === "strings" ? new StringDocuments(connection) : new JsonDocuments(connection);
+}
+
+/** Whether the server has RedisJSON. */
+export async function hasRedisJson(connection: RedisConnection): Promise<boolean> {
   const [info] = await connection.send<[Reply]>(["COMMAND", "INFO", "JSON.SET"]);
-  return info === null ? new StringDocuments(connection) : new JsonDocuments(connection);
+  return info !== null;
 }
 
 class JsonDocuments implements Documents {

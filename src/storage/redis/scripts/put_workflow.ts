@@ -8,7 +8,7 @@ import { defineScript, runScript } from "../connection/script.ts";
 export const PUT = defineScript(`
 -- KEYS  1 workflows  2 webhooks  3 counter  4 document  5 the version before it  6 control  7 this version, or '' to delete
 -- ARGV  1 id  2 version that must be there, '' for none  3 the new version, '' to delete  4 document (JSON)
---       5 TTL (s) of the version before it  6 '1' where the server has RedisJSON  7 TTL (s) of a deleted one's counter
+--       5 TTL (s) of the version before it  6 '1' where documents are RedisJSON  7 TTL (s) of a deleted one's counter
 --       8.. "<method> <path>" of each webhook
 -- Reply 'ok', 'moved' when another version is there, or the index (from 1) and the owner of each path that is taken
 local function parse(route)
@@ -96,7 +96,7 @@ export interface PutWorkflowOptions {
   readonly current?: { readonly version: number; readonly ttlSeconds: number };
   /** The new version; absent to delete the workflow. */
   readonly next?: { readonly version: number; readonly document: string };
-  /** Whether the server has RedisJSON. */
+  /** Whether documents are RedisJSON, or strings. */
   readonly asJson: boolean;
   /** How long the counter of a deleted workflow is kept. */
   readonly counterTtlSeconds: number;
