@@ -14,7 +14,7 @@ const STAYS = [
   /^workflow(s|:)/,
   /^webhooks$/,
   /^control$/,
-  /^partitions$/,
+  /^(documents|partitions)$/,
 ];
 /** Kinds that belong to one execution: what ends them gives each a time to live. */
 export const OF_AN_EXECUTION = ["log", "meta", "execution:result", "state", "values"] as const;

@@ -2,6 +2,7 @@
  * The assembler's indexes, counters and documents on Redis.
  */
 import type { Clock } from "../../lib/clock.ts";
+import { UnavailableError } from "../../lib/errors.ts";
 import type { RedisConnection } from "./connection/connection.ts";
 import { forgetConsumers } from "./streams/consumer_group.ts";
 import type { Documents } from "./connection/documents.ts";
@@ -79,12 +80,18 @@ export class RedisProjections implements Projections {
 
   async putProgress({ document, upTo }: KeptDocument, ended?: FeedEntry["ended"]): Promise<void> {
     const { keys, commands, clock, documents } = this.#options;
-    await putDocument(commands, {
-      keys: { document: keys.state(document.executionId) },
-      kind: documents.kind,
-      document: { ...document, upTo },
-      expiresAt: expiryOf(ended, clock.now()),
-    });
+    try {
+      await putDocument(commands, {
+        keys: { document: keys.state(document.executionId) },
+        kind: documents.kind,
+        document: { ...document, upTo },
+        expiresAt: expiryOf(ended, clock.now()),
+      });
+    } catch (error) {
+      // The batch that it belongs to is not applied, then.
+      if (error instanceof UnavailableError) this.#reader.again();
+      throw error;
+    }
   }
 
   async progress(executionId: string): Promise<KeptDocument | undefined> {

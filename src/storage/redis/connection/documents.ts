@@ -1,17 +1,14 @@
 /**
  * JSON documents in Redis: RedisJSON, or its twin on plain strings for servers without it, with the same behaviour.
  */
-import type { RedisJSON } from "@redis/json";
 import type { RedisConnection, Reply } from "./connection.ts";
 
 /** How documents are kept. */
 export type DocumentKind = "RedisJSON" | "strings";
 
-/** Keeps JSON documents under keys. */
+/** JSON documents under keys; scripts write them. */
 export interface Documents {
   readonly kind: DocumentKind;
-  /** Writes a whole document, and how long it lives. */
-  set(key: string, document: unknown, options: { ttlMs: number }): Promise<void>;
   get<T>(key: string): Promise<T | undefined>;
 }
 
@@ -34,12 +31,6 @@ class JsonDocuments implements Documents {
     this.#connection = connection;
   }
 
-  async set(key: string, document: unknown, { ttlMs }: { ttlMs: number }): Promise<void> {
-    await this.#connection.use((client) =>
-      Promise.all([client.json.set(key, "$", document as RedisJSON), client.pExpire(key, ttlMs)])
-    );
-  }
-
   async get<T>(key: string): Promise<T | undefined> {
     const document = await this.#connection.use((client) => client.json.get(key));
     return document === null ? undefined : document as T;
@@ -52,10 +43,6 @@ class StringDocuments implements Documents {
 
   constructor(connection: RedisConnection) {
     this.#connection = connection;
-  }
-
-  async set(key: string, document: unknown, { ttlMs }: { ttlMs: number }): Promise<void> {
-    await this.#connection.send(["SET", key, JSON.stringify(document), "PX", String(ttlMs)]);
   }
 
   async get<T>(key: string): Promise<T | undefined> {
