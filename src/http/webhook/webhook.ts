@@ -4,6 +4,7 @@
  * This is the hot path. Its response is made once, with its headers as a plain object, and no middleware touches it.
  */
 import { MillraceError } from "../../lib/errors.ts";
+import { Turns } from "../../lib/turns.ts";
 import type { Verification } from "../../workflow/definition.ts";
 import type { WebhookMatch } from "../../workflow/webhook_matcher.ts";
 import { checkDepth } from "../protocol/depth.ts";
@@ -30,6 +31,8 @@ import { createVerify, type Verified, type Verify } from "./verify/verify.ts";
 const ROUTE = "/webhook/*";
 /** The client disconnected while it waited. Only the log shows this status: it is the one that nginx logs. */
 const CLIENT_CLOSED_REQUEST = 499;
+/** How many calls begin in one turn of the event loop. */
+const CALLS_A_TURN = 8;
 
 /** The state of one call of a webhook. */
 interface Call {
@@ -62,6 +65,7 @@ export type CallWebhook = (request: Request, connection?: AppEnv["Bindings"]) =>
 /** Makes what answers all webhooks. */
 export function webhooks(appDeps: AppDeps, bodies: BodyBudget): CallWebhook {
   const deps = { ...appDeps, verify: createVerify({ secrets: appDeps.config.secrets, clock: appDeps.store.clock }) };
+  const turns = new Turns({ most: CALLS_A_TURN });
   return async function callWebhook(request, connection) {
     const { path, query } = splitUrl(request.url);
     const requestId = requestIdOf(request);
@@ -85,6 +89,7 @@ export function webhooks(appDeps: AppDeps, bodies: BodyBudget): CallWebhook {
     };
     let response: Response;
     try {
+      await turns.next();
       response = await answer(deps, call);
     } catch (thrown) {
       logIfInternal(deps, thrown, requestId);
@@ -98,17 +103,9 @@ export function webhooks(appDeps: AppDeps, bodies: BodyBudget): CallWebhook {
     const ms = performance.now() - call.startedAt;
     deps.metrics?.httpAnswered?.(ROUTE, response.status);
     deps.metrics?.webhookAnswered?.(ms / 1000);
-    deps.logger.info(
-      {
-        method: request.method,
-        path,
-        status: response.status,
-        ms: roundMs(ms),
-        requestId,
-        ...(call.executionId !== undefined && { executionId: call.executionId }),
-      },
-      "request",
-    );
+    const { executionId } = call;
+    const said = { method: request.method, path, status: response.status, ms: roundMs(ms), requestId };
+    deps.logger.info(executionId === undefined ? said : { ...said, executionId }, "request");
     return response;
   };
 }
