@@ -1,3 +1,4 @@
+// not quick: starts the program
 /**
  * What a command prints to a pipe whose reader is slow.
  */
