@@ -1,3 +1,4 @@
+// not quick: waits out leases and delays under wrong clocks
 /**
  * What the store promises while the system's clock is wrong, over every driver.
  */

@@ -1,3 +1,4 @@
+// not quick: tries a hundred times
 /**
  * A workflow whose document is never the one that Redis lists: changes give up on it.
  */
