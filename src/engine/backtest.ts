@@ -8,6 +8,8 @@
 import { pause } from "../lib/delay.ts";
 import { MillraceError } from "../lib/errors.ts";
 import { definitionId } from "../execution/definition_id.ts";
+import { isHandedOut } from "../execution/execution_request.ts";
+import { CREATED_NODE, EXTERNAL_NODE } from "../execution/external_event.ts";
 import type { ExecutionLog, ExecutionMeta } from "../execution/log.ts";
 import type { ExpressionLimits } from "../expression/expression.ts";
 import {
@@ -22,7 +24,6 @@ import {
 } from "../replay/backtest.ts";
 import { identityOf, readRecording, type Recording, timesOf } from "../replay/recording.ts";
 import { type Stub, stubOf } from "../replay/stub.ts";
-import { CREATED_NODE, EXTERNAL_NODE } from "../execution/external_event.ts";
 import type { CompiledWorkflow } from "../workflow/definition.ts";
 import { rehearse } from "./rehearse.ts";
 import { RunControl } from "./run_control.ts";
@@ -204,8 +205,7 @@ function ranElsewhere({ state }: Recording, workflow: CompiledWorkflow | undefin
   const { trigger, nodes, fork } = state;
   if (trigger === CREATED_NODE || trigger === EXTERNAL_NODE) return true;
   if (nodes.has(EXTERNAL_NODE) && !workflow?.graph.has(EXTERNAL_NODE)) return true;
-  return fork === undefined &&
-    workflow?.webhooks.some(({ nodeId, executor }) => nodeId === trigger && executor === "external") === true;
+  return workflow !== undefined && isHandedOut({ workflow, trigger, fork });
 }
 
 async function settled<T>({ executionId, found }: { executionId: string; found: Promise<T> }) {

@@ -30,15 +30,19 @@ export interface RequestParts {
   readonly external?: { readonly timeoutSeconds?: number | undefined };
 }
 
+/** True where other programs run the execution, who ask for it: a fork never is one of these. */
+export function isHandedOut({ workflow, trigger, fork }: Pick<RequestParts, "workflow" | "trigger" | "fork">): boolean {
+  return fork === undefined &&
+    workflow.webhooks.some(({ nodeId, executor }) => nodeId === trigger && executor === "external");
+}
+
 /** A request under a new id; where its workflow has a lock, `locked` is still to be called. */
 export function makeRequest(log: Pick<ExecutionLog, "makeId">, parts: RequestParts): ExecutionRequest {
-  const { workflow: { id: workflowId, version, definition, webhooks }, trigger, input, idempotency, fork } = parts;
+  const { workflow: { id: workflowId, version, definition }, trigger, input, idempotency, fork } = parts;
   const { startedBy } = parts;
   const timeoutSeconds = parts.external?.timeoutSeconds ?? definition.settings.timeoutSeconds;
   const settings = requestSettings({ ...definition.settings, timeoutSeconds }, parts);
-  const isHandedOut = fork === undefined &&
-    webhooks.some(({ nodeId, executor }) => nodeId === trigger && executor === "external");
-  const external = parts.external !== undefined ? "reported" : isHandedOut ? "taken" : undefined;
+  const external = parts.external !== undefined ? "reported" : isHandedOut(parts) ? "taken" : undefined;
   const executionId = log.makeId({
     workflowId,
     limited: settings.concurrency !== undefined,

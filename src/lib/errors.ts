@@ -190,6 +190,11 @@ export class UnavailableError extends MillraceError {
   }
 }
 
+/** True where the store has no room now, or cannot be reached: it may take the same later. */
+export function isRefusedForNow(error: unknown): boolean {
+  return error instanceof MillraceError && (error.code === "storage_full" || error instanceof UnavailableError);
+}
+
 /**
  * The store takes no more events of this execution, and never will: nothing was appended, and the claim still stands.
  * The terminal event alone always fits, so the execution fails with this code.

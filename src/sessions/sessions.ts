@@ -15,7 +15,7 @@
  * ```
  */
 import { pause } from "../lib/delay.ts";
-import { MillraceError, UnavailableError } from "../lib/errors.ts";
+import { isRefusedForNow, UnavailableError } from "../lib/errors.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../lib/json.ts";
 import { replaceAt, valueAt } from "../lib/json_pointer.ts";
 import { checkDocument } from "./document_check.ts";
@@ -237,11 +237,6 @@ function checkMerge({ data, ttlSeconds }: JsonObject): void {
 function toMarkedJson(value: JsonValue): string {
   const json = JSON.stringify(value);
   return mayNeedMarks(json) ? JSON.stringify(putMarks(JSON.parse(json))) : json;
-}
-
-/** The store has no room, or cannot be reached. */
-function isRefusedForNow(error: unknown): boolean {
-  return error instanceof UnavailableError || (error instanceof MillraceError && error.code === "storage_full");
 }
 
 function allows({ ifMatch }: Guards, version: number): boolean {

@@ -3,7 +3,7 @@
  */
 import { readdir, readFile } from "node:fs/promises";
 import { ConfigError } from "../config/config.ts";
-import { InvalidWorkflowError, MillraceError, UnavailableError } from "../lib/errors.ts";
+import { InvalidWorkflowError, isRefusedForNow } from "../lib/errors.ts";
 import { reasonOf } from "../lib/reason.ts";
 import type { Logger } from "../telemetry/logger.ts";
 import type { WorkflowCatalog } from "../workflow/catalog.ts";
@@ -46,9 +46,7 @@ export async function loadWorkflows(directory: string, { catalog, logger }: Load
 }
 
 function refusal(path: string, error: unknown): Error {
-  if (error instanceof UnavailableError || (error instanceof MillraceError && error.code === "storage_full")) {
-    return new StartError(`Cannot store ${path}: ${reasonOf(error)}`);
-  }
+  if (isRefusedForNow(error)) return new StartError(`Cannot store ${path}: ${reasonOf(error)}`);
   const faults = error instanceof InvalidWorkflowError
     ? error.faults.map(({ pointer, detail }) => `${pointer || "/"}: ${detail}`).join("; ")
     : reasonOf(error);

@@ -61,6 +61,7 @@ function fromResponseData(
   }
   const single: Record<string, string> = {};
   const repeated: [string, string][] = [];
+  let isJoined = false;
   for (const [givenName, value] of Object.entries(data.headers)) {
     const name = givenName.toLowerCase();
     if (CONNECTION_FIELDS.has(name) || name === "__proto__") continue;
@@ -68,6 +69,7 @@ function fromResponseData(
     if (!isHeaderName(name) || !values.every(isHeaderValue)) {
       throw invalidResponse("Cannot send the response: a header's name or value is not allowed", executionId);
     }
+    isJoined ||= name in ours && JOINED_HEADERS.has(name);
     if (typeof value === "string") single[name] = value;
     else if (JOINED_HEADERS.has(name) || !(name in ours)) { for (const one of values) repeated.push([name, one]); }
   }
@@ -79,7 +81,7 @@ function fromResponseData(
     // Active content made by a workflow must not run in the origin of the API.
     single["content-security-policy"] = "sandbox";
   }
-  if ([...JOINED_HEADERS].some((name) => name in ours && has(name, () => true))) {
+  if (isJoined) {
     const headers = new Headers([...Object.entries(single), ...repeated]);
     setHeaders(headers, ours);
     return new Response(body, { status, headers });

@@ -6,8 +6,8 @@
  * 1. Nothing is sent before the tables are there: migrations come first, after every loss.
  * 2. While it is away every call fails at once, and none waits longer than its time.
  * 3. What fails by the link is `unavailable`; what fails by its data is `ArchiveRefusedError`.
- * 4. It is not away because all connections are in use, nor because others are in the way of its upkeep: partitions are made days before they are needed, and
- *    whoever needs one that is missing makes it.
+ * 4. It is not away because all connections are in use, nor because others are in the way of its upkeep: partitions are
+ *    made days before they are needed, and whoever needs one that is missing makes it.
  */
 import pg from "pg";
 import { UnavailableError } from "../../lib/errors.ts";
