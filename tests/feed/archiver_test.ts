@@ -4,7 +4,8 @@ import * as assert from "uvu/assert";
 import type { Archive } from "../../src/feed/archive.ts";
 import type { ArchiveFeed } from "../../src/feed/archive_feed.ts";
 import { Archiver } from "../../src/feed/archiver.ts";
-import type { StoredWorkflow } from "../../src/workflow/definition.ts";
+import type { Store } from "../../src/storage/store.ts";
+import type { StoredWorkflow, WorkflowDefinition } from "../../src/workflow/definition.ts";
 import { drivers, ending, requestOf, takeClaim } from "../storage/drivers.ts";
 import { eventually } from "../support/eventually.ts";
 
@@ -47,15 +48,25 @@ test("Archiver holds the feed before it waits for the archive, and again wheneve
   assert.equal(seen.slice(0, expected.length), expected);
 });
 
+/** A definition whose executions are saved. */
+function definitionOf(name: string, nodes: WorkflowDefinition["nodes"] = []): WorkflowDefinition {
+  const settings = { saveExecutionToDatabase: true, timeoutSeconds: 300, resultTtlSeconds: 60 };
+  return { name, active: true, settings, nodes, connections: [] };
+}
+
+/** Stores a definition, and runs an execution of it to its end; its id. */
+async function endOne(store: Store, workflowId: string, definition: WorkflowDefinition): Promise<string> {
+  await store.workflows.put(workflowId, definition, { routes: [] });
+  const { executionId } = await store.log.request(requestOf({ workflowId }));
+  const claim = await takeClaim(store, executionId);
+  await store.work.finish(claim, ending(claim));
+  return executionId;
+}
+
 for (const driver of drivers()) {
   test(`Archiver that is stopped takes no more of a batch, on ${driver.name}, however much is left`, async () => {
     await using store = await driver.open("a");
-    const settings = { saveExecutionToDatabase: true, timeoutSeconds: 300, resultTtlSeconds: 60 };
-    const definition = { name: "orders", active: true, settings, nodes: [], connections: [] };
-    await store.workflows.put("orders", definition, { routes: [] });
-    const { executionId } = await store.log.request(requestOf());
-    const claim = await takeClaim(store, executionId);
-    await store.work.finish(claim, ending(claim));
+    await endOne(store, "orders", definitionOf("orders"));
     let [stopped, taken]: [Promise<void> | undefined, number] = [undefined, 0];
     const archiver = new Archiver({
       feed: store.archiveFeed,
@@ -88,16 +99,9 @@ for (const driver of drivers()) {
       parameters: { responseMode: "responseNode" },
       onError: "fail" as const,
     }];
-    const settings = { saveExecutionToDatabase: true, timeoutSeconds: 300, resultTtlSeconds: 60 };
-    const definition = { name: "novel", active: true, settings, nodes, connections: [] };
+    const definition = definitionOf("novel", nodes);
     const ids: string[] = [];
-    for (const workflowId of ["novel", "orders"]) {
-      await store.workflows.put(workflowId, definition, { routes: [] });
-      const { executionId } = await store.log.request(requestOf({ workflowId }));
-      const claim = await takeClaim(store, executionId);
-      await store.work.finish(claim, ending(claim));
-      ids.push(executionId);
-    }
+    for (const workflowId of ["novel", "orders"]) ids.push(await endOne(store, workflowId, definition));
     const versions: StoredWorkflow[] = [];
     const archived = new Set<string>();
     const archiver = new Archiver({
