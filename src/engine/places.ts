@@ -6,6 +6,7 @@
  * 2. Where who takes from the work stream waits for a place, the next one that comes free is left to it.
  */
 import { FencedError } from "../lib/errors.ts";
+import { FleetingMap } from "../lib/fleeting_map.ts";
 import type { ControlMessage } from "../execution/work_queue.ts";
 import { Pace } from "./pace.ts";
 import type { RunControl } from "./run_control.ts";
@@ -13,7 +14,7 @@ import type { RunControl } from "./run_control.ts";
 /** How many executions run on one worker, and which. */
 export class Places {
   readonly #most: number;
-  readonly #running = new Map<string, RunControl>();
+  readonly #running = new FleetingMap<string, RunControl>();
   /** Places reserved for takes that are pending. */
   #asked = 0;
   #roomMade: (() => void) | undefined;

@@ -4,6 +4,7 @@
  */
 import { Deadline } from "../lib/deadline.ts";
 import { MillraceError } from "../lib/errors.ts";
+import { FleetingMap } from "../lib/fleeting_map.ts";
 import type { ExecutionResult } from "./result.ts";
 import type { CallerWait, Follower, Interruption, Replies, Reply, ReplyWait, Waiter } from "./replies.ts";
 
@@ -110,7 +111,7 @@ class LogFollower extends Wait implements Follower {
 export class Waiters implements Replies {
   readonly instance: string;
   readonly #limit: number;
-  readonly #callers = new Map<string, Caller>();
+  readonly #callers = new FleetingMap<string, Caller>();
   readonly #followers = new Set<LogFollower>();
   /** Why it was closed; `undefined` while it is open. */
   #closedFor: Interruption | undefined;

@@ -15,6 +15,7 @@ import { LRUCache } from "lru-cache";
 import type { ExecutionLog } from "../execution/log.ts";
 import { isEnded } from "../execution/event.ts";
 import { compareEntryIds } from "../lib/entry_id.ts";
+import { FleetingMap } from "../lib/fleeting_map.ts";
 import type { Clock } from "../lib/clock.ts";
 import { pause } from "../lib/delay.ts";
 import {
@@ -63,7 +64,7 @@ export class Assembler {
   readonly #options: AssemblerOptions;
   readonly #stop = new AbortController();
   /** The oldest first. */
-  readonly #young = new Map<string, Young>();
+  readonly #young = new FleetingMap<string, Young>();
   readonly #folded = new LRUCache<string, Folded>({ max: FOLDED });
   #loop: Promise<void> | undefined;
   #sweeper: ReturnType<typeof setInterval> | undefined;

@@ -21,7 +21,7 @@ let looking: ReturnType<typeof setInterval> | undefined;
 export class Deadline {
   /** By the monotonic clock, in milliseconds. */
   readonly #at: number;
-  readonly #onReached: () => void;
+  #onReached: (() => void) | undefined;
   #onLasting: (() => void) | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -46,6 +46,8 @@ export class Deadline {
   leave(): void {
     far.delete(this);
     clearTimeout(this.#timer);
+    // What the set leaves behind holds this (see `fleeting_map.ts`), but nothing through it.
+    this.#onReached = undefined;
     this.#onLasting = undefined;
   }
 
@@ -60,7 +62,7 @@ export class Deadline {
 
   #come(leftMs: number): void {
     far.delete(this);
-    this.#timer = setTimeout(this.#onReached, Math.min(Math.max(0, leftMs), LONGEST_DELAY_MS));
+    this.#timer = setTimeout(() => this.#onReached?.(), Math.min(Math.max(0, leftMs), LONGEST_DELAY_MS));
   }
 }
 

@@ -13,6 +13,7 @@ import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import { parseEntries } from "./streams/stream_replies.ts";
 import type { Claim } from "../../execution/claim.ts";
+import { FleetingMap } from "../../lib/fleeting_map.ts";
 import { claim } from "./scripts/claim.ts";
 import { renew } from "./scripts/renew.ts";
 import type { ClaimRow } from "./scripts/script_library.ts";
@@ -60,7 +61,7 @@ export class Leases {
   readonly inHand: Claim[] = [];
   readonly #options: LeasesOptions;
   /** By `<partition> <entry id>`. */
-  readonly #held = new Map<string, Claim>();
+  readonly #held = new FleetingMap<string, Claim>();
   readonly #lookEveryMs: number;
   /** Where the search for lapsed leases goes on, a partition each, and in which partition. */
   readonly #cursors: string[] = [];
@@ -239,9 +240,7 @@ export class Leases {
 
   #heldIn(partition: number): string[] {
     const prefix = `${partition} `;
-    const ids: string[] = [];
-    for (const key of this.#held.keys()) if (key.startsWith(prefix)) ids.push(key.slice(prefix.length));
-    return ids;
+    return [...this.#held.keys()].filter((key) => key.startsWith(prefix)).map((key) => key.slice(prefix.length));
   }
 
   #key(claim: Claim): string {

@@ -4,17 +4,18 @@
  * stream.
  */
 import type { Claim } from "../../execution/claim.ts";
+import { FleetingMap } from "../../lib/fleeting_map.ts";
 import type { Keys } from "./keys.ts";
 
 /** The local executions of this instance. */
 export class LocalLeases {
   readonly #keys: Keys;
   /** By execution id, one map a partition. */
-  readonly #held: readonly Map<string, Claim>[];
+  readonly #held: readonly FleetingMap<string, Claim>[];
 
   constructor({ keys }: { keys: Keys }) {
     this.#keys = keys;
-    this.#held = Array.from({ length: keys.partitions }, () => new Map());
+    this.#held = Array.from({ length: keys.partitions }, () => new FleetingMap());
   }
 
   hold(claim: Claim): void {
@@ -41,7 +42,7 @@ export class LocalLeases {
     return this.#heldWith(executionId).delete(executionId);
   }
 
-  #heldWith(executionId: string): Map<string, Claim> {
+  #heldWith(executionId: string): FleetingMap<string, Claim> {
     return this.#held[this.#keys.partitionOf(executionId)]!;
   }
 }
