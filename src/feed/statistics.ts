@@ -53,9 +53,15 @@ export function bucketOf(durationMs: number): number {
   return index === -1 ? DURATION_BOUNDS_MS.length : index;
 }
 
+const DAY_MS = 86_400_000;
+/** The day that was named last: it is mostly the one that is asked for next. */
+let [named, name] = [NaN, ""];
+
 /** The UTC day of a time, as {@linkcode DayCounts} has it. */
 export function dayOf(time: number): string {
-  return new Date(time).toISOString().slice(0, 10);
+  const day = Math.floor(time / DAY_MS);
+  if (day !== named) [named, name] = [day, new Date(time).toISOString().slice(0, 10)];
+  return name;
 }
 
 /** What is counted of an execution that ended. */

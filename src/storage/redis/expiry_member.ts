@@ -4,7 +4,7 @@
 import type { FeedEntry } from "../../feed/projections.ts";
 import { countsOf } from "../../feed/statistics.ts";
 
-/** Its member of that set: the same from whatever entry it is made. */
+/** Its member of that set, the same from whatever entry it is made; the script that assembles makes it of the same words. */
 export function expiryMember(
   { executionId, workflowId, imported }: Pick<FeedEntry, "executionId" | "workflowId" | "imported">,
   ended: NonNullable<FeedEntry["ended"]>,

@@ -6,9 +6,8 @@ import { UnavailableError } from "../../lib/errors.ts";
 import type { RedisConnection } from "./connection/connection.ts";
 import { forgetConsumers } from "./streams/consumer_group.ts";
 import type { Documents } from "./connection/documents.ts";
-import { expiryMember } from "./expiry_member.ts";
 import type { Keys } from "./keys.ts";
-import { assemble, type EndedEntry } from "./scripts/assemble.ts";
+import { assemble, type EndedEntry, type EndedGroup } from "./scripts/assemble.ts";
 import { forget } from "./scripts/forget.ts";
 import { putDocument } from "./scripts/put_document.ts";
 import type { Subscriptions } from "./streams/subscriptions.ts";
@@ -144,29 +143,28 @@ export class RedisProjections implements Projections {
     const { keys, commands, group, instance, expiresSooner } = this.#options;
     const plain: string[] = [];
     const active = new Map<string, string>();
-    const ended: EndedEntry[] = [];
+    const ended = new Map<string, EndedGroup & { entries: EndedEntry[] }>();
     for (const entry of entries) {
       const { id, executionId, workflowId } = entry;
-      const workflow = keys.index(partition, `workflow:${workflowId}`);
       if (entry.ended === undefined) {
         if (id !== "" && !held.has(entry)) plain.push(id);
-        active.set(executionId, workflow);
+        active.set(executionId, keys.index(partition, `workflow:${workflowId}`));
         continue;
       }
-      const { keptUntil } = entry.ended;
       const { day, status, durationMs, bucket } = countsOf(entry.ended);
       active.delete(executionId);
-      ended.push({
-        keys: { workflow, status: keys.index(partition, `status:${status}`), daily: keys.daily(partition, day) },
-        id,
-        executionId,
-        keptUntil,
-        member: expiryMember(entry, entry.ended),
-        workflowId,
-        status,
-        durationMs,
-        bucket: entry.imported ? "" : bucket,
-      });
+      const kind = `${status} ${day} ${workflowId}`;
+      let group = ended.get(kind);
+      if (group === undefined) {
+        const names = {
+          workflow: keys.index(partition, `workflow:${workflowId}`),
+          status: keys.index(partition, `status:${status}`),
+          daily: keys.daily(partition, day),
+        };
+        ended.set(kind, group = { keys: names, workflowId, status, day, entries: [] });
+      }
+      const counted = entry.imported ? "" : `${durationMs} ${bucket}`;
+      group.entries.push({ id, executionId, keptUntil: entry.ended.keptUntil, counted });
     }
     await assemble(commands, {
       keys: { feed: keys.feed(partition), ...indexKeys(keys, partition) },
@@ -177,7 +175,7 @@ export class RedisProjections implements Projections {
       expiresSooner,
       entryIds: plain,
       active,
-      ended,
+      ended: [...ended.values()],
     });
   }
 

@@ -32,25 +32,15 @@ async function handed(names: readonly string[], consumer: string): Promise<strin
   return ids;
 }
 
-function ended(id: string, executionId: string, status = "completed"): EndedEntry {
-  return {
-    keys: {
-      workflow: keys.index(0, "workflow:orders"),
-      status: keys.index(0, "status:completed"),
-      daily: keys.daily(0, "2026-11-26"),
-    },
-    id,
-    executionId,
-    keptUntil: 1,
-    member: `${executionId} ${status} orders 2026-11-26 10 3`,
-    workflowId: "orders",
-    status,
-    durationMs: 10,
-    bucket: 3,
-  };
+interface Ended extends EndedEntry {
+  readonly status: string;
 }
 
-function apply(consumer: string, entries: readonly EndedEntry[], entryIds: readonly string[] = []): Promise<number> {
+function ended(id: string, executionId: string, status = "completed"): Ended {
+  return { id, executionId, keptUntil: 1, counted: "10 3", status };
+}
+
+function apply(consumer: string, entries: readonly Ended[], entryIds: readonly string[] = []): Promise<number> {
   return assemble(commands, {
     keys: {
       feed,
@@ -67,7 +57,17 @@ function apply(consumer: string, entries: readonly EndedEntry[], entryIds: reado
     expiresSooner: false,
     entryIds,
     active: new Map(),
-    ended: entries,
+    ended: [...new Set(entries.map(({ status }) => status))].map((status) => ({
+      keys: {
+        workflow: keys.index(0, "workflow:orders"),
+        status: keys.index(0, `status:${status}`),
+        daily: keys.daily(0, "2026-11-26"),
+      },
+      workflowId: "orders",
+      status,
+      day: "2026-11-26",
+      entries: entries.filter((entry) => entry.status === status),
+    })),
   });
 }
 

@@ -2,6 +2,7 @@
  * Applies a batch of the feed to a partition's indexes and counters.
  */
 import type { RedisConnection } from "../connection/connection.ts";
+import { compareEntryIds } from "../../../lib/entry_id.ts";
 import { defineScript, runScript } from "../connection/script.ts";
 
 /** Acknowledges entries of the feed, and indexes and counts their executions: each key it touches by one command. */
@@ -9,63 +10,87 @@ export const ASSEMBLE = defineScript(`
 -- KEYS  1 feed  2 index of all  3 index of the active  4 index of the pending  5 expiry  6 expiry before the
 --       rebuild  7.. indexes of workflows and statuses, daily counters
 -- ARGV  1 group  2 consumer  3 TTL of daily counters (s)  4 how many entries end nothing  5 how many executions are active
---       6 base  7 '1' when executions may expire sooner than ARGV says
---       then the ids of those entries
+--       6 base  7 '1' when executions may expire sooner than ARGV says  8, 9 the lowest and the highest id of the entries
+--       that end something, or ''
+--       then the ids of the entries that end nothing
 --       then for each active execution: id, number of its workflow's index in KEYS
---       then for each ended one: id of its feed entry or '', id, numbers in KEYS of workflow's index, status's index and
---       daily counters, score of its expiry, member of its expiry, workflow, status, duration (ms), number of its bucket
---       or '' when it is not to be counted
+--       then those that have ended, together where workflow, status and day are the same: how many, numbers in KEYS of
+--       workflow's index, status's index and daily counters, workflow, status, day, and of each: id of its feed entry or
+--       '', id, when the indexes forget it (ms), duration (ms) and number of its bucket or '' when it is not to be counted
 -- Reply how many ended executions were counted: those that were not in the set of what expires, and whose entry, if
 --       there is one, had not been acknowledged before
 local plain, active = tonumber(ARGV[4]), tonumber(ARGV[5])
-local scored, gone, done = {}, {}, {}
-local function put(lists, key, ...)
+local scored, gone = {}, {}
+local function listOf(lists, key)
   local words = lists[key]
   if not words then
     words = {}
     lists[key] = words
   end
-  for _, word in ipairs({...}) do words[#words + 1] = word end
+  return words
+end
+-- A list for ZREM; nil where there is nobody to be taken out, as is mostly so of the active.
+local function goneFrom(key)
+  if gone[key] == nil then gone[key] = redis.call('EXISTS', key) == 1 and {} end
+  return gone[key] or nil
+end
+local function add(list, a, b)
+  list[#list + 1] = a
+  if b then list[#list + 1] = b end
 end
 local function send(command, lists, ...)
   for key, words in pairs(lists) do
     -- Lua unpacks some thousands at once.
-    for i = 1, #words, 2000 do
+    for i = 1, words and #words or 0, 2000 do
       local some = {...}
       for j = i, math.min(i + 1999, #words) do some[#some + 1] = words[j] end
       redis.call(command, key, unpack(some))
     end
   end
 end
-for i = 8, 7 + plain do put(done, KEYS[1], ARGV[i]) end
-local at = 8 + plain
+local done = {}
+for i = 10, 9 + plain do done[#done + 1] = ARGV[i] end
+local at = 10 + plain
 for _ = 1, active do
   -- Another assembler may have been told its end already, and have forgotten it: it must not come back.
   local status = redis.call('HGET', ARGV[6] .. 'meta:' .. ARGV[at], 'status')
   if status == 'pending' or status == 'running' or status == 'paused' then
-    put(scored, KEYS[2], 0, ARGV[at])
-    put(scored, KEYS[3], 0, ARGV[at])
-    put(scored, KEYS[tonumber(ARGV[at + 1])], 0, ARGV[at])
-    if status == 'pending' then put(scored, KEYS[4], 0, ARGV[at]) else put(gone, KEYS[4], ARGV[at]) end
+    add(listOf(scored, KEYS[2]), 0, ARGV[at])
+    add(listOf(scored, KEYS[3]), 0, ARGV[at])
+    add(listOf(scored, KEYS[tonumber(ARGV[at + 1])]), 0, ARGV[at])
+    local notPending = status ~= 'pending' and goneFrom(KEYS[4])
+    if status == 'pending' then add(listOf(scored, KEYS[4]), 0, ARGV[at])
+    elseif notPending then add(notPending, ARGV[at]) end
   end
   at = at + 2
 end
-local WIDTH = 11
--- Which ends are still this consumer's to count; of one that is another's, XACK itself tells.
-local pending = {}
-if at <= #ARGV and ARGV[at] ~= '' then
-  local most = plain + (#ARGV - at + 1) / WIDTH
-  local found = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[at], ARGV[#ARGV - WIDTH + 1], most, ARGV[2])
-  if not found.err then
-    for _, entry in ipairs(found) do pending[entry[1]] = true end
+local ends = at
+-- The members of the set of what expires: see \`expiryMember\`.
+local members = {}
+while at <= #ARGV do
+  local size = tonumber(ARGV[at])
+  local kind = ' ' .. ARGV[at + 5] .. ' ' .. ARGV[at + 4]
+  local counted = kind .. ' ' .. ARGV[at + 6] .. ' '
+  for i = at + 7, at + 3 + size * 4, 4 do
+    members[#members + 1] = ARGV[i + 1] .. (ARGV[i + 3] == '' and kind or counted .. ARGV[i + 3])
   end
+  at = at + 7 + size * 4
 end
 -- What a rebuild has counted, or an assembler before it, is counted.
 local known = {}
-for i = at, #ARGV, WIDTH * 1000 do
-  local members = {}
-  for j = i, math.min(i + WIDTH * 999, #ARGV), WIDTH do members[#members + 1] = ARGV[j + 6] end
-  for j, score in ipairs(redis.call('ZMSCORE', KEYS[5], unpack(members))) do known[members[j]] = score and true end
+for i = 1, #members, 1000 do
+  local last = math.min(i + 999, #members)
+  for j, score in ipairs(redis.call('ZMSCORE', KEYS[5], unpack(members, i, last))) do
+    known[members[i + j - 1]] = score and true
+  end
+end
+-- Which ends are still this consumer's to count; of one that is another's, XACK itself tells.
+local pending = {}
+if ARGV[8] ~= '' then
+  local found = redis.pcall('XPENDING', KEYS[1], ARGV[1], ARGV[8], ARGV[9], plain + #members, ARGV[2])
+  if not found.err then
+    for _, entry in ipairs(found) do pending[entry[1]] = true end
+  end
 end
 -- When the indexes forget an execution; at once when the archive has let it expire already.
 local function expiryOf(id, keptUntil)
@@ -73,44 +98,51 @@ local function expiryOf(id, keptUntil)
   local expires = redis.call('PEXPIRETIME', ARGV[6] .. 'meta:' .. id)
   return expires == -2 and 0 or math.min(expires, tonumber(keptUntil))
 end
-local counted, days = 0, {}
+local counted, days, n = 0, {}, 0
+at = ends
 while at <= #ARGV do
-  local id, member = ARGV[at + 1], ARGV[at + 6]
-  put(gone, KEYS[3], id)
-  put(gone, KEYS[4], id)
-  put(scored, KEYS[2], 0, id)
-  put(scored, KEYS[tonumber(ARGV[at + 2])], 0, id)
-  put(scored, KEYS[tonumber(ARGV[at + 3])], 0, id)
-  put(scored, KEYS[5], expiryOf(id, ARGV[at + 5]), member)
-  put(gone, KEYS[6], member)
-  local counts = ARGV[at] == '' or pending[ARGV[at]]
-  if ARGV[at] ~= '' then
-    if counts then
-      pending[ARGV[at]] = false
-      put(done, KEYS[1], ARGV[at])
-    elseif counts == nil then
-      counts = redis.call('XACK', KEYS[1], ARGV[1], ARGV[at]) == 1
+  local size, workflow = tonumber(ARGV[at]), ARGV[at + 4]
+  local all, ofWorkflow = listOf(scored, KEYS[2]), listOf(scored, KEYS[tonumber(ARGV[at + 1])])
+  local ofStatus, expiring = listOf(scored, KEYS[tonumber(ARGV[at + 2])]), listOf(scored, KEYS[5])
+  local notActive, notPending, notBefore = goneFrom(KEYS[3]), goneFrom(KEYS[4]), goneFrom(KEYS[6])
+  local daily = listOf(days, KEYS[tonumber(ARGV[at + 3])])
+  local function count(name, number) daily[workflow .. name] = (daily[workflow .. name] or 0) + number end
+  for i = at + 7, at + 3 + size * 4, 4 do
+    n = n + 1
+    local entry, id, member = ARGV[i], ARGV[i + 1], members[n]
+    if notActive then add(notActive, id) end
+    if notPending then add(notPending, id) end
+    add(all, 0, id)
+    add(ofWorkflow, 0, id)
+    add(ofStatus, 0, id)
+    add(expiring, expiryOf(id, ARGV[i + 2]), member)
+    if notBefore then add(notBefore, member) end
+    local counts = entry == '' or pending[entry]
+    if entry ~= '' then
+      if counts then
+        pending[entry] = false
+        done[#done + 1] = entry
+      elseif counts == nil then
+        counts = redis.call('XACK', KEYS[1], ARGV[1], entry) == 1
+      end
+    end
+    if counts and not known[member] and ARGV[i + 3] ~= '' then
+      known[member] = true
+      counted = counted + 1
+      local durationMs, bucket = string.match(ARGV[i + 3], '(%d+) (%d+)')
+      count(' ' .. ARGV[at + 5], 1)
+      count(' durationMs', durationMs)
+      count(' ' .. bucket, 1)
     end
   end
-  if counts and not known[member] and ARGV[at + 10] ~= '' then
-    known[member] = true
-    counted = counted + 1
-    local key, workflow = KEYS[tonumber(ARGV[at + 4])], ARGV[at + 7]
-    local daily = days[key] or {}
-    local function count(name, number) daily[workflow .. ' ' .. name] = (daily[workflow .. ' ' .. name] or 0) + number end
-    count(ARGV[at + 8], 1)
-    count('durationMs', ARGV[at + 9])
-    count(ARGV[at + 10], 1)
-    days[key] = daily
-  end
-  at = at + WIDTH
+  at = at + 7 + size * 4
 end
-send('XACK', done, ARGV[1])
+send('XACK', {[KEYS[1]] = done}, ARGV[1])
 send('ZREM', gone)
 send('ZADD', scored)
 for key, daily in pairs(days) do
   for name, number in pairs(daily) do redis.call('HINCRBY', key, name, string.format('%.0f', number)) end
-  redis.call('EXPIRE', key, ARGV[3])
+  if next(daily) then redis.call('EXPIRE', key, ARGV[3]) end
 end
 return counted
 `);
@@ -141,29 +173,32 @@ export interface AssembleOptions {
   /** Active executions, and the key of the index of their workflow. */
   readonly active: ReadonlyMap<string, string>;
   /** The executions that have ended. */
-  readonly ended: readonly EndedEntry[];
+  readonly ended: readonly EndedGroup[];
 }
 
-/** An entry of the feed that ends an execution. */
-export interface EndedEntry {
+/** Executions of one workflow that have ended alike on one day. */
+export interface EndedGroup {
   readonly keys: {
     readonly workflow: string;
     readonly status: string;
     /** The daily counters. */
     readonly daily: string;
   };
+  readonly workflowId: string;
+  readonly status: string;
+  readonly day: string;
+  readonly entries: readonly EndedEntry[];
+}
+
+/** An entry of the feed that ends an execution. */
+export interface EndedEntry {
   /** Of the feed's entry; `""` when there is none. */
   readonly id: string;
   readonly executionId: string;
   /** When the history expires, in milliseconds since the epoch. */
   readonly keptUntil: number;
-  /** Its member of the set of what expires. */
-  readonly member: string;
-  readonly workflowId: string;
-  readonly status: string;
-  readonly durationMs: number;
-  /** Number of its bucket in the histogram of durations; `""` when it is not to be counted. */
-  readonly bucket: number | "";
+  /** Its duration in milliseconds and the number of its bucket, a space between; `""` when it is not to be counted. */
+  readonly counted: string;
 }
 
 /** Applies a batch; replies with how many ended executions were counted. */
@@ -184,13 +219,23 @@ export function assemble(connection: RedisConnection, options: AssembleOptions):
     String(active.size),
     base,
     expiresSooner ? "1" : "",
+    ...rangeOf(ended),
     ...entryIds,
   ];
   for (const [executionId, index] of active) args.push(executionId, numberOf(index));
-  for (const entry of ended) {
-    args.push(entry.id, entry.executionId, numberOf(entry.keys.workflow), numberOf(entry.keys.status));
-    args.push(numberOf(entry.keys.daily), String(entry.keptUntil), entry.member);
-    args.push(entry.workflowId, entry.status, String(entry.durationMs), String(entry.bucket));
+  for (const { keys, workflowId, status, day, entries } of ended) {
+    args.push(String(entries.length), numberOf(keys.workflow), numberOf(keys.status), numberOf(keys.daily));
+    args.push(workflowId, status, day);
+    for (const { id, executionId, keptUntil, counted } of entries) {
+      args.push(id, executionId, String(keptUntil), counted);
+    }
   }
   return runScript<number>(connection, ASSEMBLE, { keys: names, args });
+}
+
+/** The lowest and the highest id of the feed's entries, which are in order within each group; `""` where there are none. */
+function rangeOf(ended: readonly EndedGroup[]): [string, string] {
+  const ends = ended.flatMap(({ entries }) => [entries[0]?.id ?? "", entries.at(-1)?.id ?? ""]).filter(Boolean);
+  const [lowest = "", ...others] = ends.sort(compareEntryIds);
+  return [lowest, others.at(-1) ?? lowest];
 }

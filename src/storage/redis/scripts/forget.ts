@@ -9,42 +9,51 @@ export const FORGET = defineScript(`
 -- KEYS  1 expiry  2 index of all  3 index of the active  4 index of the pending  5 expiry before the rebuild
 -- ARGV  1 time (ms)  2 how many at most  3 TTL of daily counters (s)  4 base
 -- Reply as many as it was allowed to when there may be more
-local gone = {}
+local gone, counted = {}, {}
+-- Mostly nobody is active: then nobody is to be taken out of those indexes.
+local empty = {}
+for i = 3, 5 do empty[KEYS[i]] = redis.call('EXISTS', KEYS[i]) == 0 end
 local function drop(key, word)
-  gone[key] = gone[key] or {}
-  table.insert(gone[key], word)
+  if empty[key] then return end
+  local words = gone[key] or {}
+  words[#words + 1] = word
+  gone[key] = words
 end
-local touched = {}
-local function count(key, words)
-  redis.call('HINCRBY', key, words[3] .. ' ' .. words[2], 1)
-  redis.call('HINCRBY', key, words[3] .. ' durationMs', words[5])
-  redis.call('HINCRBY', key, words[3] .. ' ' .. words[6], 1)
-  touched[key] = true
+local function add(daily, name, number) daily[name] = (daily[name] or 0) + number end
+local function count(key, workflow, status, durationMs, bucket)
+  local daily = counted[key] or {}
+  add(daily, workflow .. ' ' .. status, 1)
+  add(daily, workflow .. ' durationMs', durationMs)
+  add(daily, workflow .. ' ' .. bucket, 1)
+  counted[key] = daily
 end
 local function due(key) return redis.call('ZRANGEBYSCORE', key, '-inf', ARGV[1], 'LIMIT', 0, ARGV[2]) end
+-- Of one that is not counted the last three are ''.
+local function wordsOf(member) return string.match(member, '^(%S+) (%S+) (%S+) ?(%S*) ?(%S*) ?(%S*)') end
 -- What a rebuild has taken out of the counters and found no more goes back into them.
 local before = due(KEYS[5])
 for _, member in ipairs(before) do
-  local words = {}
-  for word in string.gmatch(member, '%S+') do words[#words + 1] = word end
+  local _, status, workflow, day, durationMs, bucket = wordsOf(member)
   drop(KEYS[5], member)
-  if words[4] then
-    count(ARGV[4] .. 'daily:' .. words[4], words)
-    count(ARGV[4] .. 'daily-past:' .. words[4], words)
+  if day ~= '' then
+    count(ARGV[4] .. 'daily:' .. day, workflow, status, durationMs, bucket)
+    count(ARGV[4] .. 'daily-past:' .. day, workflow, status, durationMs, bucket)
   end
 end
 local members = due(KEYS[1])
 for _, member in ipairs(members) do
-  local words = {}
-  for word in string.gmatch(member, '%S+') do words[#words + 1] = word end
-  for i = 2, 4 do drop(KEYS[i], words[1]) end
-  drop(ARGV[4] .. 'index:status:' .. words[2], words[1])
-  drop(ARGV[4] .. 'index:workflow:' .. words[3], words[1])
+  local id, status, workflow, day, durationMs, bucket = wordsOf(member)
+  for i = 2, 4 do drop(KEYS[i], id) end
+  drop(ARGV[4] .. 'index:status:' .. status, id)
+  drop(ARGV[4] .. 'index:workflow:' .. workflow, id)
   drop(KEYS[1], member)
-  if words[4] then count(ARGV[4] .. 'daily-past:' .. words[4], words) end
+  if day ~= '' then count(ARGV[4] .. 'daily-past:' .. day, workflow, status, durationMs, bucket) end
 end
 for key, words in pairs(gone) do redis.call('ZREM', key, unpack(words)) end
-for key in pairs(touched) do redis.call('EXPIRE', key, ARGV[3]) end
+for key, daily in pairs(counted) do
+  for name, number in pairs(daily) do redis.call('HINCRBY', key, name, string.format('%.0f', number)) end
+  redis.call('EXPIRE', key, ARGV[3])
+end
 return math.max(#before, #members)
 `);
 
