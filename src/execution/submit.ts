@@ -114,18 +114,21 @@ export function createSubmit({ log, replies, local, historyTtlSeconds }: SubmitO
   }
 
   /** The short way while there is room, else over the work queue. */
-  async function append(
+  function append(
     request: ExecutionRequest,
     workflow: CompiledWorkflow,
     { isOver, waitMs = 0 }: { isOver: () => boolean; waitMs?: number },
   ): Promise<Accepted> {
-    // The other half of the time is for the way over the work queue.
-    const found = placeFor(request, workflow, waitMs / 2);
-    const place = found instanceof Promise ? await found : found;
-    if (place === undefined) {
+    async function overQueue(): Promise<Accepted> {
       return { ...await appendRequest(() => log.request(request), request, isOver), way: "queue" };
     }
-    return await submitLocally(request, { log, shortWay: local!.shortWay, place, workflow, isOver });
+    const appendAt = (place: LocalPlace | undefined) =>
+      place === undefined
+        ? overQueue()
+        : submitLocally(request, { log, shortWay: local!.shortWay, place, workflow, isOver });
+    // The other half of the time is for the way over the work queue.
+    const found = placeFor(request, workflow, waitMs / 2);
+    return found instanceof Promise ? found.then(appendAt) : appendAt(found);
   }
   return async function submit(submission) {
     const startedAt = performance.now();

@@ -34,9 +34,12 @@ export interface Accepted extends Acceptance {
 }
 
 /** Resolves once the execution is accepted, which may be at its end. Throws as `appendRequest` does. */
-export async function submitLocally(request: ExecutionRequest, options: LocalSubmission): Promise<Accepted> {
-  const { shortWay, place, workflow, isOver } = options;
-  if (mayRunUnwritten(request, workflow)) return await runFirst(request, options);
+export function submitLocally(request: ExecutionRequest, options: LocalSubmission): Promise<Accepted> {
+  return mayRunUnwritten(request, options.workflow) ? runFirst(request, options) : requestFirst(request, options);
+}
+
+async function requestFirst(request: ExecutionRequest, options: LocalSubmission): Promise<Accepted> {
+  const { shortWay, place, isOver } = options;
   try {
     const accepted = await appendRequest(() => shortWay.start(request), request, isOver);
     const { executionId, isNew, claim } = accepted;
