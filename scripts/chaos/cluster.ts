@@ -11,6 +11,7 @@ import { EchoServer, type Inspector } from "./echo_server.ts";
 import { LeaseMonitor } from "./lease_monitor.ts";
 import { requestedAt } from "./log_check.ts";
 import { Member } from "./member.ts";
+import { toEvents } from "./execution_reader.ts";
 import { ChaosRedis } from "./redis_process.ts";
 import { sceneWorkflows } from "./scenes/workflows.ts";
 import { definitionOf, KINDS } from "./workflows.ts";
@@ -155,10 +156,8 @@ export class Cluster implements AsyncDisposable {
     // execution of which Redis has lost something since.
     const isRewound = this.rewinds.some(({ to }) => requestedAt(executionId) < to + REWIND_BLUR_MS);
     if (performance.now() - askedAt > INSPECTION_MS || isRewound) return undefined;
-    const starts =
-      reply.filter(([, words]) =>
-        words.some((word) => word === "node.started" || word === "startedAt") && words.includes(node)
-      ).length;
+    const events = reply.flatMap(toEvents);
+    const starts = events.filter((event) => event.type === "node.started" && event.node === node).length;
     if (starts >= nth || reply.length === 0) return undefined;
     return { kind: "duplicated", detail: `${executionId}: call ${nth} of ${node} while its log has ${starts} starts` };
   };

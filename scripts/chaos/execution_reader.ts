@@ -3,7 +3,6 @@
  */
 import type { Keys } from "../../src/storage/redis/keys.ts";
 import type { StoredEvent } from "../../src/execution/event.ts";
-import { entryIdBefore } from "../../src/lib/entry_id.ts";
 import { timesToLive } from "./keyspace.ts";
 import type { Execution } from "./log_check.ts";
 import type { ChaosRedis } from "./redis_process.ts";
@@ -29,12 +28,22 @@ export async function readExecution(
   return { id, events: entries.flatMap(toEvents), result: result === null ? undefined : JSON.parse(result), eternal };
 }
 
-function toEvents([id, words]: [string, string[]]): StoredEvent[] {
-  const fields: Record<string, string> = {};
-  for (let i = 0; i + 1 < words.length; i += 2) fields[words[i]!] = words[i + 1]!;
-  const { type, time, node, data = "{}", startedAt } = fields;
-  const event = { id, type, time: Number(time), data: JSON.parse(data), ...(node === undefined ? {} : { node }) };
-  if (startedAt === undefined) return [event as unknown as StoredEvent];
-  const start = { id: entryIdBefore(id), type: "node.started", time: Number(startedAt), node, data: { attempt: 1 } };
-  return [start, event] as unknown as StoredEvent[];
+/** The events of one entry of a log: one in fields, or several, a field each. */
+export function toEvents([id, words]: [string, string[]]): StoredEvent[] {
+  const fields: [string, string][] = [];
+  for (let i = 0; i + 1 < words.length; i += 2) fields.push([words[i]!, words[i + 1]!]);
+  const { type, time, node, data = "{}" } = Object.fromEntries(fields);
+  if (type !== undefined) {
+    const event = { id, type, time: Number(time), data: JSON.parse(data), ...(node === undefined ? {} : { node }) };
+    return [event as unknown as StoredEvent];
+  }
+  const events = fields.flatMap(([name, value]) => {
+    const [type, node] = name.split(" ");
+    const [, start, time, data] = /^(?:(\d+)\/)?(\d+) (.*)$/s.exec(value)!;
+    const event = { type, time: Number(time), ...(node === undefined ? {} : { node }), data: JSON.parse(data!) };
+    const started = { type: "node.started", time: Number(start), node, data: { attempt: 1 } };
+    return start === undefined ? [event] : [started, event];
+  });
+  const [ms, first] = id.split("-");
+  return events.map((event, i) => ({ id: `${ms}-${Number(first) + i}`, ...event }) as unknown as StoredEvent);
 }

@@ -22,20 +22,20 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
   }],
   // Twice each, and so for others: the long way and the single write.
   "log-for-ever": [
-    { find: /redis\.call\('EXPIRE', KEYS\[2\], m\[11\]\)/, put: "" },
-    { find: /redis\.call\('EXPIRE', KEYS\[2\], ARGV\[11\]\)/, put: "" },
+    { find: /redis\.call\('EXPIRE', KEYS\[2\], m\[12\]\)/, put: "" },
+    { find: /redis\.call\('EXPIRE', KEYS\[2\], ARGV\[8\]\)/, put: "" },
   ],
   "meta-for-ever": [
-    { find: /redis\.call\('EXPIRE', KEYS\[1\], m\[11\]\)/, put: "" },
-    { find: /redis\.call\('EXPIRE', KEYS\[1\], ARGV\[11\]\)/, put: "" },
+    { find: /redis\.call\('EXPIRE', KEYS\[1\], m\[12\]\)/, put: "" },
+    { find: /redis\.call\('EXPIRE', KEYS\[1\], ARGV\[8\]\)/, put: "" },
   ],
   "result-for-ever": [
-    { find: /('SET', KEYS\[5\], ARGV\[7\]), 'EX', m\[10\]/, put: "$1" },
-    { find: /('SET', KEYS\[4\], ARGV\[9\]), 'EX', ARGV\[10\]/, put: "$1" },
+    { find: /('SET', KEYS\[5\], ARGV\[7\]), 'EX', m\[11\]/, put: "$1" },
+    { find: /('SET', KEYS\[4\], ARGV\[6\]), 'EX', ARGV\[7\]/, put: "$1" },
   ],
   "key-for-ever": [
     { find: /redis\.call\('EXPIRE', KEYS\[7\], ARGV\[21\]\)/, put: "" },
-    { find: /redis\.call\('EXPIRE', KEYS\[7\], ARGV\[16\]\)/, put: "" },
+    { find: /redis\.call\('EXPIRE', KEYS\[7\], ARGV\[14\]\)/, put: "" },
   ],
   "key-not-kept": [{ find: /redis\.call\('HSET', KEYS\[7\], 'execution', .*\)/, put: "" }],
   "inbox-for-ever": [
@@ -55,14 +55,14 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
     put: "if entry ~= '' and entry ~= LOCAL then $1 end",
   }],
   "no-parked-deadline": [{
-    find: /math\.min\(clock\(\) \+ ARGV\[7\], tonumber\(m\[13\]\)\)/,
+    find: /math\.min\(clock\(\) \+ ARGV\[7\], tonumber\(more\('deadline'\)\)\)/,
     put: "clock() + ARGV[7]",
   }],
   "slot-kept": [{ find: /redis\.call\('ZREM', base \.\. 'slots:' \.\. group, id\)/, put: "" }],
   "no-queue-limit": [{ find: /^ +if length >= .* then return \{'full', length\} end$/m, put: "" }],
   "request-twice": [
     { find: /^if known\[1\] then$/m, put: "if false then" },
-    { find: /^if ARGV\[14\] == '1' and redis\.call\('EXISTS', KEYS\[1\]\) == 1 then/m, put: "if false then" },
+    { find: /^if again and redis\.call\('EXISTS', KEYS\[1\]\) == 1 then/m, put: "if false then" },
   ],
   "local-no-renewal": [{ find: /redis\.call\('ZADD', KEYS\[2\], till, ARGV\[i\]\)/, put: "local nothing" }],
   "local-never-moved": [{ find: /\(m\[2\] == '' or m\[2\] == LOCAL\)/, put: "m[2] == ''" }],
@@ -72,7 +72,7 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
   }],
   "local-uncounted": [{ find: /redis\.call\('HINCRBY', meta, 'deliveries', 1\)/, put: "local nothing" }],
   "record-key-unchecked": [{
-    find: /^if ARGV\[15\] ~= '' then\n {2}local record/m,
+    find: /^if fingerprint ~= '' then\n {2}local record/m,
     put: "if false then\n  local record",
   }],
   "requeue-forgets-reply": [{ find: /^.*if m\[6\] ~= '' then words\[#words \+ 1\] = 'replyTo'.*$/m, put: "" }],

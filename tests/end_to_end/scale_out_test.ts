@@ -103,17 +103,12 @@ test("the result lies under its key with the set TTL, and the log reads like a s
   const ttl = await redis.ttl(`${prefix}{0}:execution:result:${id}`);
   assert.ok(ttl > 300 && ttl <= 777, `a TTL of ${ttl} s`);
   assert.is(JSON.parse((await redis.get(`${prefix}{0}:execution:result:${id}`))!).output.total, 3);
-  const entries = await redis.xRange(`${prefix}{0}:log:${id}`, "-", "+") ?? [];
-  const types = entries.map(({ message }) => [message["type"], message["node"] ?? ""].join(" ").trim());
-  assert.equal(types, [
-    "execution.requested",
-    "execution.started",
-    "node.completed sum",
-    "execution.completed",
-  ]);
-  const { data, startedAt, time } = entries[2]!.message;
-  assert.is(data, '{"output":{"total":3}}');
-  assert.ok(Number(startedAt) <= Number(time));
+  const [requested, rest, ...others] = await redis.xRange(`${prefix}{0}:log:${id}`, "-", "+") ?? [];
+  assert.is(requested?.message["type"], "execution.requested");
+  assert.equal(others, []);
+  // What was written together is one entry, an event a field.
+  assert.equal(Object.keys(rest!.message), ["execution.started", "node.completed sum", "execution.completed"]);
+  assert.match(rest!.message["node.completed sum"]!, /^\d{13}\/\d{13} {"output":{"total":3}}$/);
 });
 
 test("2,000 callers wait on one instance for executions of 1 s, over no more connections than before", async () => {

@@ -11,7 +11,7 @@ import type { MemoryWatch } from "./connection/memory_watch.ts";
 import { isFull } from "./connection/refusal.ts";
 import type { LogEvent } from "../../execution/event.ts";
 import type { Claim } from "../../execution/claim.ts";
-import { type EncodedEvents, encodeEvents } from "./codec.ts";
+import { type EncodedEvents, encodeEvents } from "./log_entries.ts";
 import { resend } from "./resend.ts";
 import { append, type AppendReply, type AppendScriptOptions } from "./scripts/append.ts";
 

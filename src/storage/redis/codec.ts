@@ -1,44 +1,14 @@
 /**
- * How events, results and feed entries look in Redis, and back.
+ * How claims, results and feed entries look in Redis, and back.
  */
 import type { StreamEntry } from "./streams/stream_replies.ts";
-import type { ExecutionStatus, LogEvent, StoredEvent } from "../../execution/event.ts";
-import { entryIdBefore } from "../../lib/entry_id.ts";
+import type { ExecutionStatus } from "../../execution/event.ts";
 import type { Claim } from "../../execution/claim.ts";
 import type { ExecutionMeta } from "../../execution/log.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
 import type { FeedEntry } from "../../feed/projections.ts";
-import { decodeEvent, encodeEvent, LARGE } from "../../execution/value.ts";
-
-/**
- * A log entry's fields as its events: `type`, `time`, `node` (if any), `data` (one JSON text), and where a value stands
- * beside the log, `value` (the member of `data` that it is) and `bytes` (its length). `json` is that value, if loaded.
- * The completion of a node has in `startedAt` when it started, where that was written with it: then the start is an event
- * of its own, whose id, the one before the entry's, no entry has.
- */
-export function decodeEntry({ id, fields }: StreamEntry, json?: string | null): StoredEvent[] {
-  const member = fields.get("value");
-  const startedAt = fields.get("startedAt");
-  const event = decodeEvent({
-    id,
-    type: fields.get("type") ?? "",
-    time: Number(fields.get("time")),
-    node: fields.get("node"),
-    data: fields.get("data") ?? "{}",
-    ...(member === undefined ? {} : { value: { member, json: json ?? undefined } }),
-  });
-  if (startedAt === undefined) return [event];
-  const { node = "" } = event;
-  const data = { attempt: 1 };
-  return [{ id: entryIdBefore(id), type: "node.started", time: Number(startedAt), node, data }, event];
-}
-
-/** The name and the length of the value that stands beside a log entry, if one does. */
-export function valueOf({ fields }: StreamEntry): { name: string; bytes: number } | undefined {
-  if (!fields.has("value")) return undefined;
-  const name = fields.get("node") ?? JSON.parse(fields.get("data") ?? "{}").trigger;
-  return { name, bytes: Number(fields.get("bytes")) };
-}
+import { LARGE } from "../../execution/value.ts";
+import type { StoredOutput } from "./log_entries.ts";
 
 /** A work entry's fields as a claim. Only the entry of a first delivery may carry the input. */
 export function decodeClaim({ id, fields }: StreamEntry): Claim {
@@ -61,45 +31,6 @@ export function decodeClaim({ id, fields }: StreamEntry): Claim {
     ...(replyTo === undefined ? {} : { replyTo }),
     ...(input === undefined ? {} : { input: JSON.parse(input) }),
   };
-}
-
-/** Events as {@linkcode APPEND} takes them. */
-export interface EncodedEvents {
-  readonly types: string;
-  readonly count: number;
-  readonly words: readonly string[];
-  /** The outputs among them, as JSON, or where they are large the names under which they stand beside the log. */
-  readonly outputs: ReadonlyMap<unknown, StoredOutput>;
-}
-
-/** How the output of a node is stored. */
-export type StoredOutput = { readonly json: string; readonly name?: never } | {
-  readonly name: string;
-  readonly json?: never;
-};
-
-/** Makes events ready to be sent. The first start of a node that completes next to it goes into its completion. */
-export function encodeEvents(events: readonly LogEvent[]): EncodedEvents {
-  const words: string[] = [];
-  const outputs = new Map<unknown, StoredOutput>();
-  let startedAt = "";
-  for (const [i, event] of events.entries()) {
-    if (i > 0 && isStartOf(event, events[i + 1])) {
-      startedAt = String(event.time);
-      continue;
-    }
-    const { data, value, json } = encodeEvent(event);
-    words.push(event.type, String(event.time), event.node ?? "", data, value?.json ?? "", startedAt);
-    startedAt = "";
-    if (event.type !== "node.completed") continue;
-    outputs.set(event.data.output, value === undefined ? { json: json! } : { name: value.name });
-  }
-  return { types: events.map(({ type }) => type).join(), count: events.length, words, outputs };
-}
-
-function isStartOf(event: LogEvent, next: LogEvent | undefined): boolean {
-  return event.type === "node.started" && event.data.attempt === 1 && event.node !== undefined &&
-    next?.type === "node.completed" && next.node === event.node;
 }
 
 /** A feed entry's fields as the port has them. */

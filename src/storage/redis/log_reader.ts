@@ -13,7 +13,7 @@ import { parseEntries, type StreamEntry } from "./streams/stream_replies.ts";
 import type { StoredEvent } from "../../execution/event.ts";
 import { compareEntryIds } from "../../lib/entry_id.ts";
 import { PAGE_BYTES, type ReadOptions } from "../../execution/log.ts";
-import { decodeEntry, valueOf } from "./codec.ts";
+import { decodeEntry, isShared, valueOf } from "./log_entries.ts";
 
 /** How many entries are read at once. */
 const PAGE = 100;
@@ -35,25 +35,28 @@ export class LogReader {
   /** Events after `after`, page by page. */
   async *pages(executionId: string, options: ReadOptions = {}): AsyncIterable<StoredEvent[]> {
     const { limit = Infinity, values = true } = options;
+    const log = this.#keys.log(executionId);
     let { after } = options;
+    // Of several events in one entry, the reader may have had the first ones only.
+    const around = after === undefined ? undefined : this.#send(["XREVRANGE", log, after, "-", "COUNT", "1"]);
+    let before = around && parseEntries(await around).filter(isShared);
     for (let left = limit; left > 0;) {
       const count = Math.min(left, PAGE);
       const start = after === undefined ? "-" : `(${after}`;
-      const entries = parseEntries(
-        await this.#send(["XRANGE", this.#keys.log(executionId), start, "+", "COUNT", String(count)]),
-      );
+      const read = parseEntries(await this.#send(["XRANGE", log, start, "+", "COUNT", String(count)]));
+      const entries = before === undefined ? read : [...before, ...read];
+      before = undefined;
       for (const batch of values ? batchesOf(entries) : [entries]) {
-        if (batch.length === 0) continue;
         let events = await this.#decode(executionId, batch, { values });
-        // The start of a node may be all of its entry that was asked for before.
-        if (after !== undefined && compareEntryIds(events[0]!.id, after) <= 0) events = events.slice(1);
+        if (after !== undefined) events = behind(events, after);
+        if (events.length === 0) continue;
         if (events.length > left) events = events.slice(0, left);
         left -= events.length;
         yield events;
         if (left === 0) return;
       }
-      if (entries.length < count) return;
-      after = entries.at(-1)!.id;
+      if (read.length < count) return;
+      after = read.at(-1)!.id;
     }
   }
 
@@ -63,13 +66,15 @@ export class LogReader {
     return (await this.#decode(executionId, parseEntries(newest), { values: false })).at(-1);
   }
 
-  /** Makes events of entries that came another way, with their values. */
+  /** Makes events of entries that came another way, with their values: page by page, and how many entries each was. */
   async *decodeAll(
     executionId: string,
     entries: readonly StreamEntry[],
     options: { values: boolean },
-  ): AsyncIterable<StoredEvent[]> {
-    for (const batch of batchesOf(entries)) yield await this.#decode(executionId, batch, options);
+  ): AsyncIterable<{ events: StoredEvent[]; entries: number }> {
+    for (const batch of batchesOf(entries)) {
+      yield { events: await this.#decode(executionId, batch, options), entries: batch.length };
+    }
   }
 
   /** The JSON of values that stand beside a log, `null` for what is gone. */
@@ -92,6 +97,13 @@ export class LogReader {
   #send(command: string[]) {
     return this.#gate.run(() => this.#connection.send(command));
   }
+}
+
+/** Without those that a reader of `after` has had. */
+function behind(events: StoredEvent[], after: string): StoredEvent[] {
+  return compareEntryIds(events[0]?.id ?? after, after) > 0
+    ? events
+    : events.filter(({ id }) => compareEntryIds(id, after) > 0);
 }
 
 /** Splits a page so that the values of each part are within the limit. */

@@ -1,11 +1,13 @@
 /**
  * Converts a request to the arguments of the scripts that append it.
  */
+import { whenReady } from "../../lib/when_ready.ts";
 import type { Keys } from "./keys.ts";
 import { type ExecutionRequest, requestedData } from "../../execution/request.ts";
 import { type EncodedData, encodeEvent } from "../../execution/value.ts";
 import type { UnwrittenRun } from "../../execution/short_way.ts";
-import { encodeEvents, encodeResult } from "./codec.ts";
+import { encodeResult } from "./codec.ts";
+import { encodeEvents } from "./log_entries.ts";
 import { executionKeys } from "./execution_keys.ts";
 import type { RecordOptions } from "./scripts/record.ts";
 import type { RequestOptions } from "./scripts/request.ts";
@@ -53,40 +55,38 @@ export function requestWords(
 }
 
 /** What the script takes that writes a whole execution, and how many bytes its log has. */
-export async function recordWords(
+export function recordWords(
   request: ExecutionRequest,
   { requestedAt, events, result }: UnwrittenRun,
   { keys }: { keys: Keys },
-): Promise<{ words: RecordOptions; bytes: number }> {
+): { words: RecordOptions; bytes: number } | Promise<{ words: RecordOptions; bytes: number }> {
   const { executionId, workflowId, version, trigger, idempotency, resultTtlSeconds, historyTtlSeconds } = request;
-  const { data, value } = encodeRequest(request);
-  const { types, words, outputs } = encodeEvents(events);
-  const { stored } = await encodeResult(result, (output) => outputs.get(output));
+  const requested = { type: "execution.requested", time: requestedAt, data: requestedData(request) } as const;
+  const { types, words, outputs, large } = encodeEvents([requested, ...events]);
   const own = executionKeys(keys, executionId);
-  const record: RecordOptions = {
-    keys: {
-      ...own,
-      record: idempotency === undefined
-        ? own.work
-        : keys.idempotency(keys.partitionOf(executionId), workflowId, idempotency.key),
+  const record = idempotency === undefined
+    ? own.work
+    : keys.idempotency(keys.partitionOf(executionId), workflowId, idempotency.key);
+  return whenReady(encodeResult(result, (output) => outputs.get(output)), ({ stored }) => ({
+    bytes: bytesOf(words),
+    words: {
+      keys: { ...own, record },
+      executionId,
+      workflowId,
+      version,
+      trigger,
+      requestedAt,
+      status: result.status,
+      result: stored,
+      resultTtlSeconds,
+      historyTtlSeconds,
+      types,
+      words,
+      large,
+      fingerprint: idempotency?.fingerprint ?? "",
+      recordTtlSeconds: idempotency?.ttlSeconds ?? 0,
     },
-    executionId,
-    workflowId,
-    version,
-    trigger,
-    data,
-    largeInput: value?.json ?? "",
-    requestedAt,
-    status: result.status,
-    result: stored,
-    resultTtlSeconds,
-    historyTtlSeconds,
-    types: `execution.requested,${types}`,
-    words,
-    fingerprint: idempotency?.fingerprint ?? "",
-    recordTtlSeconds: idempotency?.ttlSeconds ?? 0,
-  };
-  return { words: record, bytes: bytesOf([data, value?.json ?? "", ...words]) };
+  }));
 }
 
 /** How much words take in Redis: exactly where they may be long, and not worth counting elsewhere. */

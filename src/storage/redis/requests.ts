@@ -177,7 +177,8 @@ export class RedisRequests implements Pick<ExecutionLog, "makeId" | "request">, 
   async #record(request: ExecutionRequest, run: UnwrittenRun): Promise<Acceptance> {
     const { keys, commands, waiters, logLimitBytes } = this.#options;
     const { executionId } = request;
-    const { words, bytes } = await recordWords(request, run, { keys });
+    const made = recordWords(request, run, { keys });
+    const { words, bytes } = made instanceof Promise ? await made : made;
     // As in an append: a terminal event alone always fits.
     if (bytes > logLimitBytes && run.events.length > 1) throw logLimit(logLimitBytes);
     const send = this.#sender(request, bytes, { counts: false });

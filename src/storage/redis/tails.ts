@@ -71,9 +71,8 @@ export async function* followLog(options: FollowOptions): AsyncIterable<StoredEv
       for (let left = entries; left.length > 0 && !signal.aborted;) {
         try {
           for await (const page of reader.decodeAll(executionId, left, { values })) {
-            const { id } = page.at(-1)!;
-            left = left.slice(left.findIndex((entry) => entry.id === id) + 1);
-            for (const event of page) {
+            left = left.slice(page.entries);
+            for (const event of page.events) {
               yield event;
               if (isTerminal(event) || signal.aborted) return;
             }

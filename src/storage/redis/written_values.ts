@@ -2,7 +2,8 @@
  * The large values that a claim has stored beside its log: later events and the result refer to them.
  */
 import type { Claim } from "../../execution/claim.ts";
-import type { EncodedEvents, StoredAs } from "./codec.ts";
+import type { StoredAs } from "./codec.ts";
+import type { EncodedEvents } from "./log_entries.ts";
 
 /** Large values by claim. A value is known by identity: an equal one that was never written is not taken for it. */
 export class WrittenValues {

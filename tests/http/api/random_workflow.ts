@@ -54,12 +54,25 @@ export async function storedEnds(client: RedisClientType, keys: Keys, id: string
   const text = (value: unknown) => (value as Buffer).toString("latin1");
   const entries = await bytes.sendCommand(["XRANGE", keys.log(id), "-", "+"]) as unknown as [Buffer, Buffer[]][];
   const ends = new Map<string, string>();
+  const add = (type: string, node: string, data: string, value = "") => {
+    if (node === "" || !/completed|failed|skipped/.test(type)) return;
+    ends.set(node, `${type} ${data.replace(/,"recorded":true\}$/, "}")} ${value}`);
+  };
   for (const [, words] of entries) {
-    const fields = new Map(words.flatMap((word, i) => i % 2 === 0 ? [[text(word), text(words[i + 1])]] : []));
-    const [type, node, data] = ["type", "node", "data"].map((name) => fields.get(name) ?? "");
-    if (node === "" || !/completed|failed|skipped/.test(type!)) continue;
-    const value = fields.has("value") ? text(await bytes.sendCommand(["HGET", keys.values(id), node!])) : "";
-    ends.set(node!, `${type} ${data!.replace(/,"recorded":true\}$/, "}")} ${value}`);
+    const fields = words.flatMap((word, i) => i % 2 === 0 ? [[text(word), text(words[i + 1])] as const] : []);
+    const { type, node = "", data = "", value } = Object.fromEntries(fields) as Record<string, string>;
+    if (type !== undefined) {
+      const beside = value === undefined || node === ""
+        ? ""
+        : text(await bytes.sendCommand(["HGET", keys.values(id), node]));
+      add(type, node, data, beside);
+      continue;
+    }
+    // Several events, a field each: `type node` and `time data`.
+    for (const [name, value] of fields) {
+      const [type = "", node = ""] = name.split(" ");
+      add(type, node, value.slice(value.indexOf(" ") + 1));
+    }
   }
   // Nodes of branches end in any order.
   return new Map([...ends].sort());

@@ -4,7 +4,7 @@
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
 import { ADMISSION } from "./admission_library.ts";
-import { LIBRARY, WRITING } from "./script_library.ts";
+import { HANDING_OUT, LIBRARY, WRITING } from "./script_library.ts";
 
 /**
  * The script, over what an `external` append (see `report.ts`) does before; that replaces ARGV, sets the flag `external`
@@ -20,20 +20,19 @@ export const appendSource = (before: string) => `
 --       7 result (JSON or gzip); with 'suspend' and 'pause' the delay (ms)  8 base  9 group
 --       10 token of the claim that writes  11 '' or why this is a dead letter (JSON)  12 bytes that the log may have
 --       13 how many events they are
---       14.. type, time, node or '', data (JSON), '' or the large output that stands beside it (JSON), '' or the time of
---       the start that belongs to it, of each entry; no start belongs to the first
+--       14.. the entries, in the words of WRITING
 -- Reply 'ok', 'paused' (done, and the execution is paused) or 'suspended', also when this very append was made before;
 --       'resumed' when there was no more reason to pause; 'gone', 'ended', 'fenced', 'sequence', 'limit',
 --       'eventless', 'early' or 'leased' when refused
 ${LIBRARY}
-${ADMISSION}
 ${before}
 ${WRITING}
-local m = redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'status', 'workflow', 'version', 'requestedAt', 'entry',
-  'writer', 'paused', 'resultTtl', 'historyTtl', 'limited', 'deadline', 'deliveries', 'bytes', 'values', 'early', 'external',
-  'lock')
+local m = redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'status', 'workflow', 'version', 'requestedAt', 'entry', 'paused',
+  'bytes', 'values', 'resultTtl', 'historyTtl', 'limited', 'lock', 'early', 'external')
 if not m[1] then return 'gone' end
-local sequence, entry, paused = tonumber(m[2]), m[7], m[9] == '1'
+-- What only some appends need is read by itself: each field that a script reads costs as much as a small command.
+local function more(field) return redis.call('HGET', KEYS[1], field) end
+local sequence, entry, paused = tonumber(m[2]), m[7], m[8] == '1'
 local count = tonumber(ARGV[13])
 local suspends = ARGV[6] == 'suspend' or ARGV[6] == 'pause'
 if count == 0 and ARGV[6] ~= '' and not suspends then return 'eventless' end
@@ -41,7 +40,7 @@ if ARGV[2] == 'cancel' or ARGV[2] == 'lapsed' then
   if ENDED[m[3]] then return 'ended' end
   if ARGV[2] == 'lapsed' then
     local now = clock()
-    if now <= tonumber(m[13]) then return 'early' end
+    if now <= tonumber(more('deadline')) then return 'early' end
     local lease = redis.call('ZSCORE', ARGV[8] .. 'external:' .. m[4], ARGV[1])
     local timer = redis.call('ZSCORE', ARGV[8] .. 'timers', ARGV[1])
     if lease and tonumber(lease) > now or timer and tonumber(timer) > now then return 'leased' end
@@ -51,7 +50,7 @@ if ARGV[2] == 'cancel' or ARGV[2] == 'lapsed' then
   redis.call('HINCRBY', KEYS[1], 'epoch', 1)
 else
   if m[1] ~= ARGV[2] then return ENDED[m[3]] and 'ended' or 'fenced' end
-  if count > 0 and sequence == tonumber(ARGV[3]) + count and m[8] == ARGV[10] then
+  if count > 0 and sequence == tonumber(ARGV[3]) + count and more('writer') == ARGV[10] then
     return suspends and 'suspended' or paused and 'paused' or 'ok'
   end
   if ENDED[m[3]] then return 'ended' end
@@ -59,11 +58,11 @@ else
   if entry == '' and not external then return suspends and count == 0 and 'suspended' or 'fenced' end
   if ARGV[6] == 'pause' and not paused then return 'resumed' end
 end
-local bytes, values = tonumber(m[15] or 0), m[16] == '1'
-for i = 14, #ARGV, 6 do bytes = bytes + #ARGV[i + 3] + #ARGV[i + 4] end
+local bytes, values = tonumber(m[9] or 0), m[10] == '1'
+for i = 14, #ARGV do bytes = bytes + #ARGV[i] end
 -- A terminal event alone always fits.
 if bytes > tonumber(ARGV[12]) and count > 0 and not (count == 1 and ENDED[ARGV[6]]) then return 'limit' end
-local first, last, wrote = write(KEYS[2], ARGV[8] .. 'values:' .. ARGV[1], 14, nil)
+local first, last, wrote = write(KEYS[2], ARGV[8] .. 'values:' .. ARGV[1], 14, ENDED[ARGV[6]])
 values = values or wrote
 if ARGV[5] == 'stored' then
   redis.call('XADD', KEYS[6], 'NOMKSTREAM', '*', 'execution', ARGV[1], 'stored', '1')
@@ -78,36 +77,40 @@ if ARGV[6] == '' or suspends then
       'bytes', bytes, 'values', values and '1' or '')
     redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[4], 'version', m[5],
       'first', first, 'last', last, 'types', ARGV[4])
-    if m[14] and string.find(ARGV[4], 'node.completed', 1, true) then redis.call('HDEL', KEYS[1], 'deliveries', 'waits') end
+    if string.find(ARGV[4], 'node.completed', 1, true) then redis.call('HDEL', KEYS[1], 'deliveries', 'waits') end
   end
   if not suspends then return paused and 'paused' or 'ok' end
   if entry ~= LOCAL then drop(KEYS[4], ARGV[9], entry) end
   redis.call('HSET', KEYS[1], 'entry', '')
-  redis.call('ZADD', ARGV[8] .. 'timers', math.min(clock() + ARGV[7], tonumber(m[13])), ARGV[1])
+  redis.call('ZADD', ARGV[8] .. 'timers', math.min(clock() + ARGV[7], tonumber(more('deadline'))), ARGV[1])
   return 'suspended'
 end
 -- The id of the last event is the time.
 local now = string.match(last, '^%d+')
 local nowMs = tonumber(now)
 redis.call('HSET', KEYS[1], 'sequence', sequence + count, 'status', ARGV[6], 'endedAt', now, 'writer', ARGV[10])
-if m[17] == '1' then redis.call('HDEL', KEYS[1], 'reply') end
-redis.call('EXPIRE', KEYS[1], m[11])
-redis.call('EXPIRE', KEYS[2], m[11])
-if values then redis.call('EXPIRE', ARGV[8] .. 'values:' .. ARGV[1], m[11]) end
-redis.call('SET', KEYS[5], ARGV[7], 'EX', m[10])
+if m[15] == '1' then redis.call('HDEL', KEYS[1], 'reply') end
+redis.call('EXPIRE', KEYS[1], m[12])
+redis.call('EXPIRE', KEYS[2], m[12])
+if values then redis.call('EXPIRE', ARGV[8] .. 'values:' .. ARGV[1], m[12]) end
+redis.call('SET', KEYS[5], ARGV[7], 'EX', m[11])
 redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[4], 'version', m[5],
   'first', first, 'last', last, 'types', ARGV[4],
-  'status', ARGV[6], 'requestedAt', m[6], 'endedAt', now, 'keptUntil', ms(nowMs + m[11] * 1000))
+  'status', ARGV[6], 'requestedAt', m[6], 'endedAt', now, 'keptUntil', ms(nowMs + m[12] * 1000))
 -- What waits has a timer, and what its own instance runs a lease there.
 if entry == '' or entry == LOCAL then redis.call('ZREM', ARGV[8] .. 'timers', ARGV[1]) else drop(KEYS[4], ARGV[9], entry) end
-if m[18] then redis.call('ZREM', ARGV[8] .. 'external:' .. m[4], ARGV[1]) end
-if m[12] or m[19] then leave(ARGV[8], groupsOf(m[4], m[12], m[19]), ARGV[1], nowMs) end
+if m[16] then redis.call('ZREM', ARGV[8] .. 'external:' .. m[4], ARGV[1]) end
+if m[13] or m[14] then
+  ${HANDING_OUT}
+  ${ADMISSION}
+  leave(ARGV[8], groupsOf(m[4], m[13], m[14]), ARGV[1], nowMs)
+end
 if ARGV[11] ~= '' then
   local letters, letter = ARGV[8] .. 'dead-letters', ARGV[8] .. 'dead:' .. ARGV[1]
   local request = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1][2]
   local trigger = redis.call('HGET', KEYS[1], 'trigger')
   redis.call('HSET', letter, 'workflow', m[4], 'version', m[5], 'trigger', trigger, 'requestedAt', m[6], 'diedAt', now,
-    'deliveries', m[14] or '0', 'error', ARGV[11], 'request', request[6])
+    'deliveries', more('deliveries') or '0', 'error', ARGV[11], 'request', request[6])
   if request[7] == 'value' then
     redis.call('HSET', letter, 'input', redis.call('HGET', ARGV[8] .. 'values:' .. ARGV[1], trigger))
   end
@@ -163,7 +166,7 @@ export interface AppendScriptOptions {
   readonly logLimitBytes: number;
   /** How many events they are. */
   readonly count: number;
-  /** Type, time, node, data, large output and time of the start of each entry, one after the other. */
+  /** The entries, in the words of `WRITING`. */
   readonly words: readonly string[];
   /** Whether a full server takes it: for what suspends or ends, and is small. */
   readonly makesRoom: boolean;

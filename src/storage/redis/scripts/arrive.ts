@@ -3,7 +3,7 @@
  */
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { LIBRARY } from "./script_library.ts";
+import { HANDING_OUT, LIBRARY } from "./script_library.ts";
 
 /** Writes log, meta and result; puts what has not ended on the work stream. */
 export const ARRIVE = defineScript(`
@@ -15,6 +15,7 @@ export const ARRIVE = defineScript(`
 --       19.. id, type, time, node or '', data (JSON), '' or the member of data that is large, its name, its JSON
 -- Reply [what, id]: 'written' or 'existing', and the other execution that has the idempotency key, or ''
 ${LIBRARY}
+${HANDING_OUT}
 local other = ''
 if ARGV[15] ~= '' then
   local record = redis.call('HGET', KEYS[6], 'execution')

@@ -3,7 +3,7 @@
  */
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { CLAIMING, type ClaimRow, LIBRARY } from "./script_library.ts";
+import { CLAIMING, type ClaimRow, HOLDING, LIBRARY } from "./script_library.ts";
 
 /** Claims again what is this consumer's already: what it was handed over a link that broke. */
 export const CLAIM = defineScript(
@@ -13,6 +13,7 @@ export const CLAIM = defineScript(
 -- Reply [[entry, epoch, sequence, '1' if paused, claims that ended without a word nor progress]..], without entries
 --       that are another's, and those whose execution has ended, is gone or has another entry, which are dropped
 ${LIBRARY}
+${HOLDING}
 ${CLAIMING}
 local claims = {}
 for i = 5, #ARGV do

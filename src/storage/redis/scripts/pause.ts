@@ -3,7 +3,7 @@
  */
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { LIBRARY } from "./script_library.ts";
+import { HANDING_OUT, HOLDING, LIBRARY } from "./script_library.ts";
 
 /** Lets no further node start, or lets them start again. */
 export const PAUSE = defineScript(
@@ -12,6 +12,8 @@ export const PAUSE = defineScript(
 -- ARGV  1 execution id  2 'paused' or 'resumed'  3 group  4 base
 -- Reply 'done', 'unchanged', 'ended' or 'unknown'
 ${LIBRARY}
+${HOLDING}
+${HANDING_OUT}
 local m = redis.call('HMGET', KEYS[1], 'status', 'paused', 'entry', 'inLine', 'deadline', 'workflow', 'version')
 if not m[1] then return 'unknown' end
 if ENDED[m[1]] then return 'ended' end

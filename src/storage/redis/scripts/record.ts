@@ -3,58 +3,74 @@
  */
 import type { Command, RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { LIBRARY, REQUESTING, WRITING } from "./script_library.ts";
+import { REQUESTING, WRITING } from "./script_library.ts";
 
 /** Writes a whole execution. */
 export const RECORD = defineScript(`
--- KEYS  1 meta  2 log  3 feed  4 result  5 values  6 work  7 idempotency record (any key when there is none); while
---       CLAIM_KEY's it has replyTo
--- ARGV  1 execution id  2 workflow  3 version  4 trigger  5 data of execution.requested (JSON)
---       6 trigger's output (JSON) when it is large and stands beside the log, or ''  7 time of the request (ms)
---       8 terminal status  9 result (JSON or gzip)  10 its TTL (s)  11 history TTL (s)  12 types of the events, by comma
---       13 how many may be queued or run, or '': they are not counted now
---       14 '1' when it may have been sent before; else it is refused as 'late' a second after the time of the request
---       15 fingerprint, or ''  16 its TTL (s)  17.. the events in the words of WRITING
+-- KEYS  1 meta  2 log  3 feed  4 result, and where ARGV 10 is '1'  5 values  6 work  7 idempotency record (any key when
+--       there is none); while CLAIM_KEY's it has replyTo
+-- ARGV  1 execution id  2 workflow  3 version  4 time of the request (ms)  5 terminal status  6 result (JSON or gzip)
+--       7 its TTL (s)  8 history TTL (s)  9 types of the events, by comma  10 '' or '1': these five come before the entries
+--         11 how many may be queued or run, or '': they are not counted now
+--         12 '1' when it may have been sent before; else it is refused as 'late' a second after the time of the request
+--         13 fingerprint, or ''  14 its TTL (s)  15 trigger, under which a large output of its stands
+--       then the entries, the request first, in the words of WRITING
 -- Reply [what, how many were queued or run, or '', id]: 'ok'; 'existing' and the one that the key made; 'reused',
 --       'full' or 'late' when refused. 'ok' again when it was sent before
-${LIBRARY}
+local function ms(number)
+  return string.format('%.0f', number)
+end
 ${REQUESTING}
 ${WRITING}
-if ARGV[14] == '1' and redis.call('EXISTS', KEYS[1]) == 1 then return {'ok', ''} end
+local at, values, limit, again, fingerprint, trigger = 11, nil, '', false, '', nil
+if ARGV[10] == '1' then
+  at, values, limit, again, fingerprint, trigger = 16, KEYS[5], ARGV[11], ARGV[12] == '1', ARGV[13], ARGV[15]
+end
+if again and redis.call('EXISTS', KEYS[1]) == 1 then return {'ok', ''} end
 local claimed
-if ARGV[15] ~= '' then
+if fingerprint ~= '' then
   local record = redis.call('HMGET', KEYS[7], 'execution', 'fingerprint', 'replyTo')
   claimed = record[3] and record[1] == ARGV[1]
   if record[1] and not claimed then
     -- It was written, and has expired.
     if record[1] == ARGV[1] then return {'ok', ''} end
-    return record[2] == ARGV[15] and {'existing', '', record[1]} or {'reused'}
+    return record[2] == fingerprint and {'existing', '', record[1]} or {'reused'}
   end
 end
 local length = ''
-if ARGV[13] ~= '' then
+if limit ~= '' then
   length = redis.call('XLEN', KEYS[6])
-  if length >= tonumber(ARGV[13]) then return {'full', length} end
+  if length >= tonumber(limit) then return {'full', length} end
 end
-local large = ARGV[6] ~= '' and ARGV[6] or nil
-local first = begin(KEYS[2], KEYS[5], ARGV[4], ARGV[5], large, ARGV[7], ARGV[14] == '1')
+local first, last, large
+if ARGV[at] == '' then
+  large = ARGV[at + 5] ~= ''
+  first = begin(KEYS[2], values, trigger, ARGV[at + 4], large and ARGV[at + 5] or nil, ARGV[4], again)
+  at = at + 6
+else
+  first, last, at = addSeveral(KEYS[2], at, true)
+  if isLate(KEYS[2], first, ARGV[4], again) then first = nil end
+end
 if not first then return {'late', length} end
-local _, last, wrote = write(KEYS[2], KEYS[5], 17, first)
+if at <= #ARGV then
+  local _, lastOfAll, wrote = write(KEYS[2], values, at, true)
+  last, large = lastOfAll, large or wrote
+end
 -- The id of the last event is the time.
 local now = string.match(last, '^%d+')
-redis.call('HSET', KEYS[1], 'workflow', ARGV[2], 'version', ARGV[3], 'status', ARGV[8], 'epoch', '1',
-  'requestedAt', ARGV[7], 'endedAt', now)
-redis.call('EXPIRE', KEYS[1], ARGV[11])
-redis.call('EXPIRE', KEYS[2], ARGV[11])
-if large or wrote then redis.call('EXPIRE', KEYS[5], ARGV[11]) end
-redis.call('SET', KEYS[4], ARGV[9], 'EX', ARGV[10])
+redis.call('HSET', KEYS[1], 'workflow', ARGV[2], 'version', ARGV[3], 'status', ARGV[5], 'epoch', '1',
+  'requestedAt', ARGV[4], 'endedAt', now)
+redis.call('EXPIRE', KEYS[1], ARGV[8])
+redis.call('EXPIRE', KEYS[2], ARGV[8])
+if large then redis.call('EXPIRE', values, ARGV[8]) end
+redis.call('SET', KEYS[4], ARGV[6], 'EX', ARGV[7])
 redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
-  'first', first, 'last', last, 'types', ARGV[12], 'status', ARGV[8], 'requestedAt', ARGV[7], 'endedAt', now,
-  'keptUntil', ms(now + ARGV[11] * 1000))
-if ARGV[15] ~= '' then
+  'first', first, 'last', last, 'types', ARGV[9], 'status', ARGV[5], 'requestedAt', ARGV[4], 'endedAt', now,
+  'keptUntil', ms(now + ARGV[8] * 1000))
+if fingerprint ~= '' then
   if claimed then redis.call('DEL', KEYS[7]) end
-  redis.call('HSET', KEYS[7], 'execution', ARGV[1], 'fingerprint', ARGV[15])
-  redis.call('EXPIRE', KEYS[7], ARGV[16])
+  redis.call('HSET', KEYS[7], 'execution', ARGV[1], 'fingerprint', fingerprint)
+  redis.call('EXPIRE', KEYS[7], ARGV[14])
 end
 return {'ok', length}
 `);
@@ -80,10 +96,6 @@ export interface RecordOptions {
   readonly version: number;
   /** Id of the trigger node. */
   readonly trigger: string;
-  /** Data of `execution.requested`, as JSON. */
-  readonly data: string;
-  /** The trigger's output, as JSON, when it is stored beside the log; else "". */
-  readonly largeInput: string;
   /** Milliseconds since the epoch. */
   readonly requestedAt: number;
   /** The status with which it ended. */
@@ -96,8 +108,10 @@ export interface RecordOptions {
   readonly historyTtlSeconds: number;
   /** The types of the events, by comma, that of the request first. */
   readonly types: string;
-  /** The events after the request, in the words of the script library. */
+  /** The entries, the request first, in the words of `WRITING`. */
   readonly words: readonly string[];
+  /** Whether there are values that stand beside the log. */
+  readonly large: boolean;
   /** The fingerprint of a request with an idempotency key, or "". */
   readonly fingerprint: string;
   /** How long the idempotency record is kept. */
@@ -118,30 +132,30 @@ export async function recordExecution(
   options: RecordOptions,
   { again, queueLimit }: { again: boolean; queueLimit: number | undefined },
 ): Promise<RecordReply> {
-  const { keys } = options;
+  const { keys, fingerprint, words } = options;
+  const more = again || queueLimit !== undefined || fingerprint !== "" || options.large;
+  const args: Command = [
+    options.executionId,
+    options.workflowId,
+    String(options.version),
+    String(options.requestedAt),
+    options.status,
+    options.result,
+    String(options.resultTtlSeconds),
+    String(options.historyTtlSeconds),
+    options.types,
+    more ? "1" : "",
+  ];
+  if (more) {
+    const limit = queueLimit === undefined ? "" : String(queueLimit);
+    args.push(limit, again ? "1" : "", fingerprint, String(options.recordTtlSeconds), options.trigger);
+  }
   const [what, length = "", ...executionIds] = await runScript<[RecordReply["what"], number | "", ...string[]]>(
     connection,
     RECORD,
     {
-      keys: [keys.meta, keys.log, keys.feed, keys.result, keys.values, keys.work, keys.record],
-      args: ([
-        options.executionId,
-        options.workflowId,
-        String(options.version),
-        options.trigger,
-        options.data,
-        options.largeInput,
-        String(options.requestedAt),
-        options.status,
-        options.result,
-        String(options.resultTtlSeconds),
-        String(options.historyTtlSeconds),
-        options.types,
-        queueLimit === undefined ? "" : String(queueLimit),
-        again ? "1" : "",
-        options.fingerprint,
-        String(options.recordTtlSeconds),
-      ] as Command).concat(options.words),
+      keys: [keys.meta, keys.log, keys.feed, keys.result, ...(more ? [keys.values, keys.work, keys.record] : [])],
+      args: args.concat(words),
     },
   );
   return { what, executionIds, ...(length === "" ? {} : { length }) };

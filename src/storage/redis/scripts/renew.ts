@@ -3,7 +3,7 @@
  */
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { LIBRARY } from "./script_library.ts";
+import { HOLDING, LIBRARY } from "./script_library.ts";
 
 /** Keeps the leases of what this worker has. */
 export const RENEW = defineScript(
@@ -13,6 +13,7 @@ export const RENEW = defineScript(
 --       then the id and the epoch of each execution that it has without an entry
 -- Reply [entries that are no longer its own, ids of executions that are no longer its own]
 ${LIBRARY}
+${HOLDING}
 local lost, gone = {}, {}
 local entries = 5 + ARGV[5]
 for i = 6, entries do

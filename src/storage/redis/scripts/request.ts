@@ -8,10 +8,9 @@
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
 import { ADMISSION, OVERLAP } from "./admission_library.ts";
-import { LIBRARY, REQUESTING } from "./script_library.ts";
+import { HANDING_OUT, LIBRARY, REQUESTING } from "./script_library.ts";
 
-/** Appends `execution.requested` and puts the execution on the work stream, or into its workflow's queue. */
-export const REQUEST = defineScript(`
+const source = (admission: string) => `
 -- KEYS  1 meta  2 log  3 work  4 feed  5 timers  6 values
 --       and where slots, a lock or a key are at stake:  7 idempotency record; while CLAIM_KEY's it has replyTo
 -- ARGV  1 execution id  2 workflow  3 version  4 trigger  5 data of execution.requested (JSON)
@@ -29,8 +28,7 @@ export const REQUEST = defineScript(`
 --       or 'rejected' when refused. 'ok' or 'local' again when it was sent before
 ${LIBRARY}
 ${REQUESTING}
-${ADMISSION}
-${OVERLAP}
+${admission}
 local rich, large = #KEYS > 6, ARGV[16] == '1'
 local external, ownBase = string.match(ARGV[17], '^(%a+) (.*)$')
 local limit = rich and tonumber(ARGV[18]) or nil
@@ -91,8 +89,9 @@ elseif admitted and not external then
 end
 redis.call('HSET', KEYS[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', ARGV[4], 'status', 'pending',
   'epoch', '1', 'sequence', '1', 'requestedAt', now, 'deadline', deadline, 'entry', entry, 'replyTo', ARGV[6],
-  'early', ARGV[7], 'resultTtl', ARGV[9], 'historyTtl', ARGV[10],
-  'bytes', #ARGV[5] + (large and #ARGV[8] or 0), 'values', large and '1' or '')
+  'resultTtl', ARGV[9], 'historyTtl', ARGV[10], 'bytes', #ARGV[5] + (large and #ARGV[8] or 0))
+if ARGV[7] == '1' then redis.call('HSET', KEYS[1], 'early', '1') end
+if large then redis.call('HSET', KEYS[1], 'values', '1') end
 redis.call('XADD', KEYS[4], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
   'first', id, 'last', id, 'types', 'execution.requested')
 if idempotent then
@@ -102,7 +101,10 @@ if idempotent then
 end
 if external then
   redis.call('HSET', KEYS[1], 'external', external)
-  if admitted then handOut(ownBase, ARGV[1], ARGV[2], external, deadline) end
+  if admitted then
+    ${HANDING_OUT}
+    handOut(ownBase, ARGV[1], ARGV[2], external, deadline)
+  end
 end
 if #groups == 0 then return {done, length} end
 if limit then redis.call('HSET', KEYS[1], 'limited', ARGV[18]) end
@@ -113,7 +115,13 @@ redis.call('HSET', KEYS[1], 'inLine', '1')
 redis.call('ZADD', KEYS[5], deadline, ARGV[1])
 queue(ARGV[22], groups[into + 1], ARGV[1], nowMs)
 return ARGV[19] == 'cancelPrevious' and inTheWay(ARGV[22], groups, ARGV[1], limit) or {'ok', length}
-`);
+`;
+
+/** Appends `execution.requested` and puts the execution on the work stream. */
+export const REQUEST = defineScript(source("local function groupsOf() return {} end"));
+
+/** The same where a key, slots or a lock are at stake: it may put the execution into its workflow's queue. */
+export const REQUEST_ADMISSION = defineScript(source(HANDING_OUT + ADMISSION + OVERLAP));
 
 /** What {@linkcode requestExecution} takes. */
 export interface RequestOptions {
@@ -234,7 +242,7 @@ export async function requestExecution(
   }
   const [what, length = "", ...executionIds] = await runScript<[RequestReply["what"], number | "", ...string[]]>(
     connection,
-    REQUEST,
+    admission === undefined ? REQUEST : REQUEST_ADMISSION,
     { keys: names, args },
   );
   return { what, executionIds, ...(length === "" ? {} : { length }) };

@@ -3,7 +3,7 @@
  */
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { LIBRARY } from "./script_library.ts";
+import { HANDING_OUT, LIBRARY } from "./script_library.ts";
 
 /** Puts a claim back on the work stream, for another worker. */
 export const REQUEUE = defineScript(
@@ -12,6 +12,7 @@ export const REQUEUE = defineScript(
 -- ARGV  1 execution id  2 epoch  3 group  4 base
 -- Reply 1, or 0 when the claim was no longer the newest
 ${LIBRARY}
+${HANDING_OUT}
 local m = redis.call('HMGET', KEYS[1], 'epoch', 'status', 'entry', 'paused', 'deadline')
 if m[1] ~= ARGV[2] or ENDED[m[2]] or m[3] == '' then return 0 end
 if m[3] == LOCAL then redis.call('ZREM', ARGV[4] .. 'timers', ARGV[1]) else drop(KEYS[2], ARGV[3], m[3]) end

@@ -20,11 +20,19 @@ local function drop(work, group, entry)
   redis.call('XACK', work, group, entry)
   redis.call('XDEL', work, entry)
 end
+`;
+
+/** Who has a work entry. */
+export const HOLDING = `
 -- The consumer that has a work entry; nil when nobody does, or the group is gone.
 local function holder(work, group, entry)
   local pending = redis.pcall('XPENDING', work, group, entry, entry, 1)
   return not pending.err and pending[1] and pending[1][2] or nil
 end
+`;
+
+/** Gives executions to those that run them. It needs {@linkcode LIBRARY}. */
+export const HANDING_OUT = `
 -- Lets an execution that another program runs be taken, if it is handed out at all, until its deadline.
 local function handOut(base, id, workflow, external, deadline)
   if external == 'taken' then redis.call('ZADD', base .. 'external:' .. workflow, 'NX', 0, id) end
@@ -57,9 +65,16 @@ end
 
 /** Begins a log. */
 export const REQUESTING = `
+-- Whether an entry that was just appended came a second after it was sent, and is no resend; then nothing is left of it. A
+-- link that was given up may still deliver, and another sending may have come before.
+local function isLate(log, id, sentAt, isResend)
+  if isResend or string.match(id, '^%d+') - sentAt <= 1000 then return false end
+  redis.call('XDEL', log, id)
+  if redis.call('XLEN', log) == 0 then redis.call('DEL', log) end
+  return true
+end
 -- Appends the request, whose trigger's output stands beside the log where it is large (nil where not). Returns its id;
--- nil, and nothing is left of it, when it is no resend and came a second after it was sent: a link that was given up may
--- still deliver, and another sending may have come before.
+-- nil when it came late.
 local function begin(log, values, trigger, data, large, sentAt, isResend)
   local id
   if large then
@@ -68,51 +83,54 @@ local function begin(log, values, trigger, data, large, sentAt, isResend)
   else
     id = redis.call('XADD', log, '*', 'type', 'execution.requested', 'time', sentAt, 'data', data)
   end
-  if not isResend and string.match(id, '^%d+') - sentAt > 1000 then
-    redis.call('XDEL', log, id)
-    if redis.call('XLEN', log) == 0 then redis.call('DEL', log) end
-    return nil
-  end
+  if isLate(log, id, sentAt, isResend) then return nil end
   if large then redis.call('HSET', values, trigger, large) end
   return id
 end
 `;
 
-/** Appends entries to a log; each is six words: type, time, node or '', data (JSON), '' or the large output that stands
- * beside it (JSON), '' or the time of the start that belongs to it. */
+/**
+ * Appends entries to a log. An entry is one event, in six words: '', type, time, node or '', data (JSON), '' or the large
+ * value that stands beside it (JSON); or several events: how many, how many words follow, and names and values of the
+ * entry's fields. Those have the entry's id and the ids after it.
+ */
 export const WRITING = `
--- Appends the entries from ARGV[at] on; \`last\` is the log's newest entry, without which the first has no start.
--- Returns the ids of the first and of the last, and whether there were large outputs
-local function write(log, values, at, last)
-  local first, wrote = nil, false
-  for i = at, #ARGV, 6 do
-    local large, started, id = ARGV[i + 4] ~= '', ARGV[i + 5] ~= '', '*'
-    -- The start has the id before the entry's.
-    if started then
-      local time, nth = string.match(last, '(%d+)-(%d+)')
-      id = time .. '-' .. ms(nth + 2)
-    end
-    if large then
-      redis.call('HSET', values, ARGV[i + 2], ARGV[i + 4])
-      wrote = true
-    end
-    if ARGV[i + 2] == '' then
-      last = redis.call('XADD', log, id, 'type', ARGV[i], 'time', ARGV[i + 1], 'data', ARGV[i + 3])
-    elseif not large and not started then
-      last = redis.call('XADD', log, id, 'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3])
-    elseif not large then
-      last = redis.call('XADD', log, id, 'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3],
-        'startedAt', ARGV[i + 5])
+-- Appends the events of ARGV[at] in one entry; where more may follow, their ids are taken. Returns those of the first and
+-- the last, and where the next entry stands in ARGV.
+local function addSeveral(log, at, hasEnded)
+  local nextAt = at + 2 + ARGV[at + 1]
+  local id = redis.call('XADD', log, '*', unpack(ARGV, at + 2, nextAt - 1))
+  local time, nth = string.match(id, '(%d+)-(%d+)')
+  local last = time .. '-' .. string.format('%d', nth + ARGV[at] - 1)
+  if not hasEnded or nextAt <= #ARGV then redis.call('XSETID', log, last) end
+  return id, last, nextAt
+end
+-- Appends the event of ARGV[at], and returns its id.
+local function addOne(log, values, at)
+  local node, large = ARGV[at + 3], ARGV[at + 5]
+  if node == '' then return redis.call('XADD', log, '*', 'type', ARGV[at + 1], 'time', ARGV[at + 2], 'data', ARGV[at + 4]) end
+  if large == '' then
+    return redis.call('XADD', log, '*', 'type', ARGV[at + 1], 'time', ARGV[at + 2], 'node', node, 'data', ARGV[at + 4])
+  end
+  redis.call('HSET', values, node, large)
+  return redis.call('XADD', log, '*', 'type', ARGV[at + 1], 'time', ARGV[at + 2], 'node', node, 'data', ARGV[at + 4],
+    'value', 'output', 'bytes', #large)
+end
+-- Appends the entries from ARGV[at] on, after which an ended log has no more. Returns the ids of the first and of the last
+-- event, and whether there were large values.
+local function write(log, values, at, hasEnded)
+  local first, last, wrote = nil, nil, false
+  while at <= #ARGV do
+    local id
+    if ARGV[at] == '' then
+      id = addOne(log, values, at)
+      last = id
+      wrote = wrote or ARGV[at + 5] ~= ''
+      at = at + 6
     else
-      local words = {'type', ARGV[i], 'time', ARGV[i + 1], 'node', ARGV[i + 2], 'data', ARGV[i + 3],
-        'value', 'output', 'bytes', #ARGV[i + 4]}
-      if started then
-        words[#words + 1] = 'startedAt'
-        words[#words + 1] = ARGV[i + 5]
-      end
-      last = redis.call('XADD', log, id, unpack(words))
+      id, last, at = addSeveral(log, at, hasEnded)
     end
-    first = first or last
+    first = first or id
   end
   return first, last, wrote
 end

@@ -4,7 +4,7 @@
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
 import { ADMISSION } from "./admission_library.ts";
-import { LIBRARY } from "./script_library.ts";
+import { HANDING_OUT, LIBRARY } from "./script_library.ts";
 
 /** Puts what is due back on the work stream. */
 export const WAKE = defineScript(
@@ -13,6 +13,7 @@ export const WAKE = defineScript(
 -- ARGV  1 how many at most  2 base
 -- Reply [how many were due, milliseconds until the next one, or '']
 ${LIBRARY}
+${HANDING_OUT}
 ${ADMISSION}
 local now = clock()
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])

@@ -7,6 +7,8 @@ import type { Reply } from "../connection/connection.ts";
 export interface StreamEntry {
   readonly id: string;
   readonly fields: ReadonlyMap<string, string>;
+  /** The same as it stands there: names and values in turn, of which a name may come again. */
+  readonly words: readonly string[];
 }
 
 /** Reads the reply of XREAD and XREADGROUP. Entries that were deleted meanwhile are left out. */
@@ -22,7 +24,7 @@ export function parseEntries(entries: Reply): StreamEntry[] {
     if (words === null) continue;
     const fields = new Map<string, string>();
     for (let i = 0; i + 1 < words.length; i += 2) fields.set(words[i]!, words[i + 1]!);
-    parsed.push({ id, fields });
+    parsed.push({ id, fields, words });
   }
   return parsed;
 }

@@ -147,8 +147,6 @@ export class Subscriptions {
   }
 }
 
-function sizeOf({ fields }: StreamEntry): number {
-  let characters = 0;
-  for (const text of fields.values()) characters += text.length;
-  return characters;
+function sizeOf({ words }: StreamEntry): number {
+  return words.reduce((characters, { length }) => characters + length, 0);
 }
