@@ -4,7 +4,6 @@
  * This is the hot path. Its response is made once, with its headers as a plain object, and no middleware touches it.
  */
 import { MillraceError } from "../../lib/errors.ts";
-import { Afterwards } from "../../lib/afterwards.ts";
 import { Turns } from "../../lib/turns.ts";
 import type { Verification } from "../../workflow/definition.ts";
 import type { WebhookMatch } from "../../workflow/webhook_matcher.ts";
@@ -67,7 +66,6 @@ export type CallWebhook = (request: Request, connection?: AppEnv["Bindings"]) =>
 export function webhooks(appDeps: AppDeps, bodies: BodyBudget): CallWebhook {
   const deps = { ...appDeps, verify: createVerify({ secrets: appDeps.config.secrets, clock: appDeps.store.clock }) };
   const turns = new Turns({ most: CALLS_A_TURN });
-  const afterwards = new Afterwards();
   return async function callWebhook(request, connection) {
     const { path, query } = splitUrl(request.url);
     const requestId = requestIdOf(request);
@@ -103,14 +101,11 @@ export function webhooks(appDeps: AppDeps, bodies: BodyBudget): CallWebhook {
     }
     call.share.close();
     const ms = performance.now() - call.startedAt;
+    deps.metrics?.httpAnswered?.(ROUTE, response.status);
+    deps.metrics?.webhookAnswered?.(ms / 1000);
     const { executionId } = call;
-    // The answer goes out first.
-    afterwards.add(() => {
-      deps.metrics?.httpAnswered?.(ROUTE, response.status);
-      deps.metrics?.webhookAnswered?.(ms / 1000);
-      const said = { method: request.method, path, status: response.status, ms: roundMs(ms), requestId };
-      deps.logger.info(executionId === undefined ? said : { ...said, executionId }, "request");
-    });
+    const said = { method: request.method, path, status: response.status, ms: roundMs(ms), requestId };
+    deps.logger.info(executionId === undefined ? said : { ...said, executionId }, "request");
     return response;
   };
 }
