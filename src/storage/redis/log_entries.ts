@@ -83,8 +83,11 @@ export type StoredOutput = { readonly json: string; readonly name?: never } | {
   readonly json?: never;
 };
 
-/** How many fields an entry has at most, and past how many characters it gets no further one. */
-const [ENTRY_FIELDS, ENTRY_CHARACTERS] = [100, 16 * 1024];
+/**
+ * How many fields an entry has at most, and past how many characters it gets no further one: Redis makes 4 KiB for each
+ * (`stream-node-max-bytes`), and past that copies the whole for each field.
+ */
+const [ENTRY_FIELDS, ENTRY_CHARACTERS] = [100, 3 * 1024];
 
 /** Makes events ready to be sent: as few entries as can be, and one for each that has a large value. */
 export function encodeEvents(events: readonly LogEvent[]): EncodedEvents {
@@ -122,9 +125,10 @@ class Entries {
   add(event: LogEvent, data: string, start?: LogEvent): void {
     if (this.#fields.length === 2 * ENTRY_FIELDS || this.#characters > ENTRY_CHARACTERS) this.#write();
     const { type, time, node } = event;
-    this.#fields.push(node === undefined ? type : `${type} ${node}`);
-    this.#fields.push(start === undefined ? `${time} ${data}` : `${start.time}/${time} ${data}`);
-    this.#characters += data.length;
+    const name = node === undefined ? type : `${type} ${node}`;
+    const value = start === undefined ? `${time} ${data}` : `${start.time}/${time} ${data}`;
+    this.#fields.push(name, value);
+    this.#characters += name.length + value.length;
     this.#events += start === undefined ? 1 : 2;
     this.#last = { event, data };
   }
