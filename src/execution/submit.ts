@@ -114,21 +114,18 @@ export function createSubmit({ log, replies, local, historyTtlSeconds }: SubmitO
   }
 
   /** The short way while there is room, else over the work queue. */
-  function append(
+  async function append(
     request: ExecutionRequest,
     workflow: CompiledWorkflow,
     { isOver, waitMs = 0 }: { isOver: () => boolean; waitMs?: number },
   ): Promise<Accepted> {
-    async function overQueue(): Promise<Accepted> {
-      return { ...await appendRequest(() => log.request(request), request, isOver), way: "queue" };
-    }
-    const appendAt = (place: LocalPlace | undefined) =>
-      place === undefined
-        ? overQueue()
-        : submitLocally(request, { log, shortWay: local!.shortWay, place, workflow, isOver });
     // The other half of the time is for the way over the work queue.
     const found = placeFor(request, workflow, waitMs / 2);
-    return found instanceof Promise ? found.then(appendAt) : appendAt(found);
+    const place = found instanceof Promise ? await found : found;
+    if (place === undefined) {
+      return { ...await appendRequest(() => log.request(request), request, isOver), way: "queue" };
+    }
+    return await submitLocally(request, { log, shortWay: local!.shortWay, place, workflow, isOver });
   }
   return async function submit(submission) {
     const startedAt = performance.now();

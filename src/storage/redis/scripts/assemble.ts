@@ -4,6 +4,7 @@
 import type { RedisConnection } from "../connection/connection.ts";
 import { compareEntryIds } from "../../../lib/entry_id.ts";
 import { defineScript, runScript } from "../connection/script.ts";
+import { INDEXING } from "./index_library.ts";
 
 /** Acknowledges entries of the feed, and indexes and counts their executions: each key it touches by one command. */
 export const ASSEMBLE = defineScript(`
@@ -19,20 +20,13 @@ export const ASSEMBLE = defineScript(`
 --       '', id, when the indexes forget it (ms), duration (ms) and number of its bucket or '' when it is not to be counted
 -- Reply how many ended executions were counted: those that were not in the set of what expires, and whose entry, if
 --       there is one, had not been acknowledged before
+${INDEXING}
 local plain, active = tonumber(ARGV[4]), tonumber(ARGV[5])
-local scored, gone = {}, {}
-local function listOf(lists, key)
-  local words = lists[key]
-  if not words then
-    words = {}
-    lists[key] = words
-  end
+local scored = {}
+local function scoredIn(key)
+  local words = scored[key] or {}
+  scored[key] = words
   return words
-end
--- A list for ZREM; nil where there is nobody to be taken out, as is mostly so of the active.
-local function goneFrom(key)
-  if gone[key] == nil then gone[key] = redis.call('EXISTS', key) == 1 and {} end
-  return gone[key] or nil
 end
 local function add(list, a, b)
   list[#list + 1] = a
@@ -55,11 +49,11 @@ for _ = 1, active do
   -- Another assembler may have been told its end already, and have forgotten it: it must not come back.
   local status = redis.call('HGET', ARGV[6] .. 'meta:' .. ARGV[at], 'status')
   if status == 'pending' or status == 'running' or status == 'paused' then
-    add(listOf(scored, KEYS[2]), 0, ARGV[at])
-    add(listOf(scored, KEYS[3]), 0, ARGV[at])
-    add(listOf(scored, KEYS[tonumber(ARGV[at + 1])]), 0, ARGV[at])
+    add(scoredIn(KEYS[2]), 0, ARGV[at])
+    add(scoredIn(KEYS[3]), 0, ARGV[at])
+    add(scoredIn(KEYS[tonumber(ARGV[at + 1])]), 0, ARGV[at])
     local notPending = status ~= 'pending' and goneFrom(KEYS[4])
-    if status == 'pending' then add(listOf(scored, KEYS[4]), 0, ARGV[at])
+    if status == 'pending' then add(scoredIn(KEYS[4]), 0, ARGV[at])
     elseif notPending then add(notPending, ARGV[at]) end
   end
   at = at + 2
@@ -98,15 +92,13 @@ local function expiryOf(id, keptUntil)
   local expires = redis.call('PEXPIRETIME', ARGV[6] .. 'meta:' .. id)
   return expires == -2 and 0 or math.min(expires, tonumber(keptUntil))
 end
-local counted, days, n = 0, {}, 0
+local counted, n = 0, 0
 at = ends
 while at <= #ARGV do
-  local size, workflow = tonumber(ARGV[at]), ARGV[at + 4]
-  local all, ofWorkflow = listOf(scored, KEYS[2]), listOf(scored, KEYS[tonumber(ARGV[at + 1])])
-  local ofStatus, expiring = listOf(scored, KEYS[tonumber(ARGV[at + 2])]), listOf(scored, KEYS[5])
+  local size = tonumber(ARGV[at])
+  local all, ofWorkflow = scoredIn(KEYS[2]), scoredIn(KEYS[tonumber(ARGV[at + 1])])
+  local ofStatus, expiring = scoredIn(KEYS[tonumber(ARGV[at + 2])]), scoredIn(KEYS[5])
   local notActive, notPending, notBefore = goneFrom(KEYS[3]), goneFrom(KEYS[4]), goneFrom(KEYS[6])
-  local daily = listOf(days, KEYS[tonumber(ARGV[at + 3])])
-  local function count(name, number) daily[workflow .. name] = (daily[workflow .. name] or 0) + number end
   for i = at + 7, at + 3 + size * 4, 4 do
     n = n + 1
     local entry, id, member = ARGV[i], ARGV[i + 1], members[n]
@@ -130,9 +122,7 @@ while at <= #ARGV do
       known[member] = true
       counted = counted + 1
       local durationMs, bucket = string.match(ARGV[i + 3], '(%d+) (%d+)')
-      count(' ' .. ARGV[at + 5], 1)
-      count(' durationMs', durationMs)
-      count(' ' .. bucket, 1)
+      count(KEYS[tonumber(ARGV[at + 3])], ARGV[at + 4], ARGV[at + 5], durationMs, bucket)
     end
   end
   at = at + 7 + size * 4
@@ -140,10 +130,7 @@ end
 send('XACK', {[KEYS[1]] = done}, ARGV[1])
 send('ZREM', gone)
 send('ZADD', scored)
-for key, daily in pairs(days) do
-  for name, number in pairs(daily) do redis.call('HINCRBY', key, name, string.format('%.0f', number)) end
-  if next(daily) then redis.call('EXPIRE', key, ARGV[3]) end
-end
+writeCounts(ARGV[3])
 return counted
 `);
 

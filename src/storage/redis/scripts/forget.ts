@@ -3,29 +3,17 @@
  */
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
+import { INDEXING } from "./index_library.ts";
 
 /** Forgets what has expired, and remembers what was counted of it. */
 export const FORGET = defineScript(`
 -- KEYS  1 expiry  2 index of all  3 index of the active  4 index of the pending  5 expiry before the rebuild
 -- ARGV  1 time (ms)  2 how many at most  3 TTL of daily counters (s)  4 base
 -- Reply as many as it was allowed to when there may be more
-local gone, counted = {}, {}
--- Mostly nobody is active: then nobody is to be taken out of those indexes.
-local empty = {}
-for i = 3, 5 do empty[KEYS[i]] = redis.call('EXISTS', KEYS[i]) == 0 end
+${INDEXING}
 local function drop(key, word)
-  if empty[key] then return end
-  local words = gone[key] or {}
-  words[#words + 1] = word
-  gone[key] = words
-end
-local function add(daily, name, number) daily[name] = (daily[name] or 0) + number end
-local function count(key, workflow, status, durationMs, bucket)
-  local daily = counted[key] or {}
-  add(daily, workflow .. ' ' .. status, 1)
-  add(daily, workflow .. ' durationMs', durationMs)
-  add(daily, workflow .. ' ' .. bucket, 1)
-  counted[key] = daily
+  local words = goneFrom(key)
+  if words then words[#words + 1] = word end
 end
 local function due(key) return redis.call('ZRANGEBYSCORE', key, '-inf', ARGV[1], 'LIMIT', 0, ARGV[2]) end
 -- Of one that is not counted the last three are ''.
@@ -49,11 +37,8 @@ for _, member in ipairs(members) do
   drop(KEYS[1], member)
   if day ~= '' then count(ARGV[4] .. 'daily-past:' .. day, workflow, status, durationMs, bucket) end
 end
-for key, words in pairs(gone) do redis.call('ZREM', key, unpack(words)) end
-for key, daily in pairs(counted) do
-  for name, number in pairs(daily) do redis.call('HINCRBY', key, name, string.format('%.0f', number)) end
-  redis.call('EXPIRE', key, ARGV[3])
-end
+for key, words in pairs(gone) do if words then redis.call('ZREM', key, unpack(words)) end end
+writeCounts(ARGV[3])
 return math.max(#before, #members)
 `);
 

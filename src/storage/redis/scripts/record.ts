@@ -3,7 +3,7 @@
  */
 import type { Command, RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { REQUESTING, WRITING } from "./script_library.ts";
+import { NUMBERS, REQUESTING, WRITING } from "./script_library.ts";
 
 /** Writes a whole execution. */
 export const RECORD = defineScript(`
@@ -17,9 +17,7 @@ export const RECORD = defineScript(`
 --       then the entries, the request first, in the words of WRITING
 -- Reply [what, how many were queued or run, or '', id]: 'ok'; 'existing' and the one that the key made; 'reused',
 --       'full' or 'late' when refused. 'ok' again when it was sent before
-local function ms(number)
-  return string.format('%.0f', number)
-end
+${NUMBERS}
 ${REQUESTING}
 ${WRITING}
 local at, values, limit, again, fingerprint, trigger = 11, nil, '', false, '', nil

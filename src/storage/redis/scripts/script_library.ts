@@ -3,17 +3,22 @@
  */
 import type { Reply } from "../connection/connection.ts";
 
+/** Numbers as words. */
+export const NUMBERS = `
+local function ms(number)
+  return string.format('%.0f', number)
+end
+`;
+
 /** Time, the work stream, and which states are final. */
 export const LIBRARY = `
+${NUMBERS}
 local ENDED = {completed = true, failed = true, cancelled = true}
 -- In \`entry\` of an execution that the instance which accepted it runs: it has no work entry, and its lease is in timers.
 local LOCAL = 'local'
 local function clock()
   local t = redis.call('TIME')
   return t[1] * 1000 + math.floor(t[2] / 1000)
-end
-local function ms(number)
-  return string.format('%.0f', number)
 end
 -- Acknowledges and deletes a work entry.
 local function drop(work, group, entry)
