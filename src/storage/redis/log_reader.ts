@@ -38,14 +38,13 @@ export class LogReader {
     const log = this.#keys.log(executionId);
     let { after } = options;
     // Of several events in one entry, the reader may have had the first ones only.
-    const around = after === undefined ? undefined : this.#send(["XREVRANGE", log, after, "-", "COUNT", "1"]);
-    let before = around && parseEntries(await around).filter(isShared);
+    const around = after === undefined ? [] : await this.#send(["XREVRANGE", log, after, "-", "COUNT", "1"]);
+    const before = parseEntries(around).filter(isShared);
     for (let left = limit; left > 0;) {
       const count = Math.min(left, PAGE);
       const start = after === undefined ? "-" : `(${after}`;
       const read = parseEntries(await this.#send(["XRANGE", log, start, "+", "COUNT", String(count)]));
-      const entries = before === undefined ? read : [...before, ...read];
-      before = undefined;
+      const entries = [...before.splice(0), ...read];
       for (const batch of values ? batchesOf(entries) : [entries]) {
         let events = await this.#decode(executionId, batch, { values });
         if (after !== undefined) events = behind(events, after);
