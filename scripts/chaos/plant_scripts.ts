@@ -14,28 +14,33 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
   "no-fence": [
     { find: /^.*m\[1\] ~= ARGV\[2\] then return ENDED.*$/m, put: "" },
     { find: /^.*sequence ~= tonumber\(ARGV\[3\]\) then return 'sequence'.*$/m, put: "" },
+    { find: /^if m\[1\] ~= ARGV\[2\] or m\[2\] ~= 'pending' or .* or not m\[4\]/m, put: "if not m[4]" },
   ],
-  "no-epoch": [{ find: /^.*m\[1\] ~= ARGV\[2\] then return ENDED.*$/m, put: "" }],
+  "no-epoch": [
+    { find: /^.*m\[1\] ~= ARGV\[2\] then return ENDED.*$/m, put: "" },
+    { find: /^if m\[1\] ~= ARGV\[2\] or m\[2\]/m, put: "if m[2]" },
+  ],
   "same-epoch": [{
     find: /tostring\(redis\.call\('HINCRBY', meta, 'epoch', 1\)\)/,
     put: "redis.call('HGET', meta, 'epoch')",
   }],
-  // Twice each, and so for others: the long way and the single write.
+  // More than once each, and so for others: by several appends, by one, and by the single write.
   "log-for-ever": [
-    { find: /redis\.call\('EXPIRE', KEYS\[2\], m\[12\]\)/, put: "" },
+    { find: /redis\.call\('EXPIRE', KEYS\[2\], historyTtl\)/, put: "" },
     { find: /redis\.call\('EXPIRE', KEYS\[2\], ARGV\[8\]\)/, put: "" },
   ],
   "meta-for-ever": [
-    { find: /redis\.call\('EXPIRE', KEYS\[1\], m\[12\]\)/, put: "" },
+    { find: /redis\.call\('EXPIRE', KEYS\[1\], historyTtl\)/, put: "" },
     { find: /redis\.call\('EXPIRE', KEYS\[1\], ARGV\[8\]\)/, put: "" },
   ],
   "result-for-ever": [
-    { find: /('SET', KEYS\[5\], ARGV\[7\]), 'EX', m\[11\]/, put: "$1" },
+    { find: /('SET', KEYS\[5\], ARGV\[7\]), 'EX', resultTtl/, put: "$1" },
+    { find: /('SET', KEYS\[4\], ARGV\[6\]), 'EX', resultTtl/, put: "$1" },
     { find: /('SET', KEYS\[4\], ARGV\[6\]), 'EX', ARGV\[7\]/, put: "$1" },
   ],
   "key-for-ever": [
-    { find: /redis\.call\('EXPIRE', KEYS\[7\], ARGV\[21\]\)/, put: "" },
-    { find: /redis\.call\('EXPIRE', KEYS\[7\], ARGV\[14\]\)/, put: "" },
+    { find: /redis\.call\('EXPIRE', KEYS\[7\], ARGV\[20\]\)/, put: "" },
+    { find: /redis\.call\('EXPIRE', KEYS\[7\], ARGV\[15\]\)/, put: "" },
   ],
   "key-not-kept": [{ find: /redis\.call\('HSET', KEYS\[7\], 'execution', .*\)/, put: "" }],
   "inbox-for-ever": [
@@ -62,7 +67,7 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
   "no-queue-limit": [{ find: /^ +if length >= .* then return \{'full', length\} end$/m, put: "" }],
   "request-twice": [
     { find: /^if known\[1\] then$/m, put: "if false then" },
-    { find: /^if again and redis\.call\('EXISTS', KEYS\[1\]\) == 1 then/m, put: "if false then" },
+    { find: /^ *if again and redis\.call\('EXISTS', KEYS\[1\]\) == 1 then/m, put: "if false then" },
   ],
   "local-no-renewal": [{ find: /redis\.call\('ZADD', KEYS\[2\], till, ARGV\[i\]\)/, put: "local nothing" }],
   "local-never-moved": [{ find: /\(m\[2\] == '' or m\[2\] == LOCAL\)/, put: "m[2] == ''" }],
@@ -72,8 +77,8 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
   }],
   "local-uncounted": [{ find: /redis\.call\('HINCRBY', meta, 'deliveries', 1\)/, put: "local nothing" }],
   "record-key-unchecked": [{
-    find: /^if fingerprint ~= '' then\n {2}local record/m,
-    put: "if false then\n  local record",
+    find: /^ {2}if fingerprint ~= '' then\n {4}local record/m,
+    put: "  if false then\n    local record",
   }],
   "requeue-forgets-reply": [{ find: /^.*if m\[6\] ~= '' then words\[#words \+ 1\] = 'replyTo'.*$/m, put: "" }],
   "early-reply-lost": [{

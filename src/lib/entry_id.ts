@@ -30,3 +30,9 @@ export function entryIdBefore(id: string): string {
   if (count !== "0") return `${ms}-${Number(count) - 1}`;
   return ms === "0" ? "0-0" : `${Number(ms) - 1}-999999999999999`;
 }
+
+/** The id that is `count` after this one in the same millisecond. */
+export function entryIdAfter(id: string, count: number): string {
+  const at = id.indexOf("-") + 1;
+  return count === 0 ? id : id.slice(0, at) + (Number(id.slice(at)) + count);
+}

@@ -9,11 +9,12 @@ import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import type { MemoryWatch } from "./connection/memory_watch.ts";
 import { isFull } from "./connection/refusal.ts";
-import type { LogEvent } from "../../execution/event.ts";
+import { type ExecutionStatus, isEnded, type LogEvent } from "../../execution/event.ts";
 import type { Claim } from "../../execution/claim.ts";
-import { type EncodedEvents, encodeEvents } from "./log_entries.ts";
+import { type EncodedEvents, encodeEvents, fieldsOfOnly } from "./log_entries.ts";
 import { resend } from "./resend.ts";
 import { append, type AppendReply, type AppendScriptOptions } from "./scripts/append.ts";
+import { finish, type FinishScriptOptions } from "./scripts/finish.ts";
 
 /**
  * Delays between tries, in milliseconds. Longer in all than callers wait: only this worker can write until its lease
@@ -84,14 +85,17 @@ export class Appender {
     { sequence, events }: { sequence: number; events: EncodedEvents },
     end: AppendEnd,
   ): Promise<AppendReply> {
+    const { commands } = this.#options;
     const { executionId, replyTo } = claim;
     const fence = { epoch: String(claim.epoch), sequence: String(sequence), writer: this.#writerOf(claim) };
+    const words = this.words({ executionId, replyTo, fence, events, end });
+    const whole = this.#wholeRun(claim, words);
+    const send = async () => {
+      if (whole !== undefined && await finish(commands, whole) === "ok") return "ok";
+      return await append(commands, words);
+    };
     try {
-      return await resend(
-        this.#options.commands,
-        () => this.#send({ executionId, replyTo, fence, events, end }),
-        RESEND_DELAYS_MS,
-      );
+      return await resend(commands, send, RESEND_DELAYS_MS);
     } catch (error) {
       if (!isFull(error)) throw error;
       throw new AppendRefusedError("storage_full", "The store has no room for more events", { cause: error });
@@ -108,11 +112,36 @@ export class Appender {
     const fence = lapsed === undefined
       ? { epoch: "cancel", sequence: "0", writer: "" }
       : { epoch: "lapsed", sequence: String(lapsed.leaseMs), writer: "" };
-    return this.#send({ ...execution, fence, events: encodeEvents([event]), end });
+    return append(this.#options.commands, this.words({ ...execution, fence, events: encodeEvents([event]), end }));
   }
 
-  #send(parts: AppendParts): Promise<AppendReply> {
-    return append(this.#options.commands, this.words(parts));
+  /** The same append as `finish.ts` takes it: the first one of an execution, with its end and nothing unusual. */
+  #wholeRun(claim: Claim, words: AppendScriptOptions): FinishScriptOptions | undefined {
+    const { keys, executionId, epoch, types, payload, writer, group, reply, outcome, count, deadLetter } = words;
+    const fields = fieldsOfOnly(words.words);
+    if (words.sequence !== "1" || fields === undefined || !words.makesRoom || !isEnded(outcome as ExecutionStatus)) {
+      return undefined;
+    }
+    if (deadLetter !== "" || reply === "early" || reply === "kept") return undefined;
+    if (2 * SMALL > this.#options.logLimitBytes) return undefined;
+    const { workflowId, version, requestedAt, entryId } = claim;
+    return {
+      keys: { ...keys, timers: this.#options.keys.timers(this.#options.keys.partitionOf(executionId)) },
+      executionId,
+      epoch,
+      entryId,
+      types,
+      status: outcome,
+      result: payload,
+      workflowId,
+      version,
+      requestedAt,
+      sequence: 1 + count,
+      writer,
+      group,
+      reply,
+      fields,
+    };
   }
 
   /** An append in the words of its script; its bytes are counted. */

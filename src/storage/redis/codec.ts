@@ -1,25 +1,23 @@
 /**
- * How claims, results and feed entries look in Redis, and back.
+ * How claims and results look in Redis, and back.
  */
 import type { StreamEntry } from "./streams/stream_replies.ts";
-import type { ExecutionStatus } from "../../execution/event.ts";
+import type { EventData, ExecutionStatus } from "../../execution/event.ts";
 import type { Claim } from "../../execution/claim.ts";
 import type { ExecutionMeta } from "../../execution/log.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
-import type { FeedEntry } from "../../feed/projections.ts";
 import { LARGE } from "../../execution/value.ts";
 import type { StoredOutput } from "./log_entries.ts";
 
-/** A work entry's fields as a claim. Only the entry of a first delivery may carry the input. */
+/**
+ * A work entry's fields as a claim. The entry of a first delivery carries the request as its event says it, with the
+ * input unless that is large; the others, and those of older versions, name what is needed of it.
+ */
 export function decodeClaim({ id, fields }: StreamEntry): Claim {
-  const input = fields.get("input");
   const replyTo = fields.get("replyTo");
-  return {
+  const common: Omit<Claim, "workflowId" | "version" | "trigger" | "input"> = {
     executionId: fields.get("execution") ?? "",
-    workflowId: fields.get("workflow") ?? "",
-    version: Number(fields.get("version")),
-    trigger: fields.get("trigger") ?? "",
-    epoch: Number(fields.get("epoch")),
+    epoch: Number(fields.get("epoch") ?? 1),
     entryId: id,
     way: "queue",
     replyEarly: fields.get("early") === "1",
@@ -29,31 +27,19 @@ export function decodeClaim({ id, fields }: StreamEntry): Claim {
     deliveries: Number(fields.get("lost") ?? 0),
     ...(fields.get("external") === "1" && { external: true }),
     ...(replyTo === undefined ? {} : { replyTo }),
-    ...(input === undefined ? {} : { input: JSON.parse(input) }),
   };
-}
-
-/** A feed entry's fields as the port has them. */
-export function decodeFeedEntry({ id, fields }: StreamEntry, partition: number): FeedEntry {
-  const status = fields.get("status");
-  const number = (name: string) => Number(fields.get(name));
+  const request = fields.get("request");
+  if (request !== undefined) {
+    const { workflowId, version, trigger, input }: EventData["execution.requested"] = JSON.parse(request);
+    return { ...common, workflowId, version, trigger, input };
+  }
+  const input = fields.get("input");
   return {
-    id,
-    partition,
-    executionId: fields.get("execution") ?? "",
+    ...common,
     workflowId: fields.get("workflow") ?? "",
-    version: number("version"),
-    first: fields.get("first") ?? "",
-    last: fields.get("last") ?? "",
-    types: (fields.get("types") ?? "").split(","),
-    ...(status === undefined ? {} : {
-      ended: {
-        status: status as ExecutionStatus,
-        requestedAt: number("requestedAt"),
-        endedAt: number("endedAt"),
-        keptUntil: number("keptUntil"),
-      },
-    }),
+    version: Number(fields.get("version")),
+    trigger: fields.get("trigger") ?? "",
+    ...(input === undefined ? {} : { input: JSON.parse(input) }),
   };
 }
 

@@ -9,7 +9,7 @@ import { compareEntryIds, entryTime, isEntryId } from "../../lib/entry_id.ts";
 import { decodeFeedCursor, encodeFeedCursor } from "../../feed/feed_cursor.ts";
 import type { FeedMark, FollowedEntry } from "../../feed/projections.ts";
 import type { WaitOptions } from "../../execution/log.ts";
-import { decodeFeedEntry } from "./codec.ts";
+import { decodeFeedEntry } from "./feed_entries.ts";
 
 /** How long one wait for entries is, in milliseconds: with several partitions, also how late one may be. */
 const WAIT_MS = 5000;

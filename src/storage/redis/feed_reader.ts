@@ -14,7 +14,7 @@ import type { Keys } from "./keys.ts";
 import { parseDeleted, parseStreams } from "./streams/stream_replies.ts";
 import type { FeedEntry } from "../../feed/projections.ts";
 import type { WaitOptions } from "../../execution/log.ts";
-import { decodeFeedEntry } from "./codec.ts";
+import { decodeFeedEntry } from "./feed_entries.ts";
 
 /** After how long an entry that was taken and not acknowledged is another assembler's, in milliseconds. */
 const IDLE_MS = 10_000;

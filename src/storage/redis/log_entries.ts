@@ -112,6 +112,11 @@ export function encodeEvents(events: readonly LogEvent[]): EncodedEvents {
   return { types: events.map(({ type }) => type).join(), count: events.length, outputs, ...entries.end() };
 }
 
+/** The names and values of the fields, where words are one entry of several events; `undefined` where they are not. */
+export function fieldsOfOnly(words: readonly string[]): readonly string[] | undefined {
+  return words[0] !== "" && words.length === 2 + Number(words[1]) ? words.slice(2) : undefined;
+}
+
 /** Gathers events to entries, in the words of `WRITING`. */
 class Entries {
   readonly #words: string[] = [];

@@ -28,7 +28,7 @@ ${LIBRARY}
 ${before}
 ${WRITING}
 local m = redis.call('HMGET', KEYS[1], 'epoch', 'sequence', 'status', 'workflow', 'version', 'requestedAt', 'entry', 'paused',
-  'bytes', 'values', 'resultTtl', 'historyTtl', 'limited', 'lock', 'early', 'external')
+  'bytes', 'values', 'plain')
 if not m[1] then return 'gone' end
 -- What only some appends need is read by itself: each field that a script reads costs as much as a small command.
 local function more(field) return redis.call('HGET', KEYS[1], field) end
@@ -88,22 +88,24 @@ end
 -- The id of the last event is the time.
 local now = string.match(last, '^%d+')
 local nowMs = tonumber(now)
+local resultTtl, historyTtl = string.match(m[11] or '', '^(%d+) (%d+)$')
+local o = resultTtl and {} or redis.call('HMGET', KEYS[1], 'resultTtl', 'historyTtl', 'limited', 'lock', 'early', 'external')
+resultTtl, historyTtl = resultTtl or o[1], historyTtl or o[2]
 redis.call('HSET', KEYS[1], 'sequence', sequence + count, 'status', ARGV[6], 'endedAt', now, 'writer', ARGV[10])
-if m[15] == '1' then redis.call('HDEL', KEYS[1], 'reply') end
-redis.call('EXPIRE', KEYS[1], m[12])
-redis.call('EXPIRE', KEYS[2], m[12])
-if values then redis.call('EXPIRE', ARGV[8] .. 'values:' .. ARGV[1], m[12]) end
-redis.call('SET', KEYS[5], ARGV[7], 'EX', m[11])
+if o[5] == '1' then redis.call('HDEL', KEYS[1], 'reply') end
+redis.call('EXPIRE', KEYS[1], historyTtl)
+redis.call('EXPIRE', KEYS[2], historyTtl)
+if values then redis.call('EXPIRE', ARGV[8] .. 'values:' .. ARGV[1], historyTtl) end
+redis.call('SET', KEYS[5], ARGV[7], 'EX', resultTtl)
 redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[4], 'version', m[5],
-  'first', first, 'last', last, 'types', ARGV[4],
-  'status', ARGV[6], 'requestedAt', m[6], 'endedAt', now, 'keptUntil', ms(nowMs + m[12] * 1000))
+  'first', first, 'last', last, 'types', ARGV[4], 'ended', ARGV[6] .. ' ' .. m[6] .. ' ' .. historyTtl)
 -- What waits has a timer, and what its own instance runs a lease there.
 if entry == '' or entry == LOCAL then redis.call('ZREM', ARGV[8] .. 'timers', ARGV[1]) else drop(KEYS[4], ARGV[9], entry) end
-if m[16] then redis.call('ZREM', ARGV[8] .. 'external:' .. m[4], ARGV[1]) end
-if m[13] or m[14] then
+if o[6] then redis.call('ZREM', ARGV[8] .. 'external:' .. m[4], ARGV[1]) end
+if o[3] or o[4] then
   ${HANDING_OUT}
   ${ADMISSION}
-  leave(ARGV[8], groupsOf(m[4], m[13], m[14]), ARGV[1], nowMs)
+  leave(ARGV[8], groupsOf(m[4], o[3], o[4]), ARGV[1], nowMs)
 end
 if ARGV[11] ~= '' then
   local letters, letter = ARGV[8] .. 'dead-letters', ARGV[8] .. 'dead:' .. ARGV[1]

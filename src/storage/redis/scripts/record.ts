@@ -3,72 +3,86 @@
  */
 import type { Command, RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { NUMBERS, REQUESTING, WRITING } from "./script_library.ts";
+import { endOf } from "../feed_entries.ts";
+import { fieldsOfOnly } from "../log_entries.ts";
+import { REQUESTING, takeBack, WRITING } from "./script_library.ts";
 
-/** Writes a whole execution. */
+/** Writes a whole execution. What is rare is defined where it is needed: a function costs as much as a small command. */
 export const RECORD = defineScript(`
--- KEYS  1 meta  2 log  3 feed  4 result, and where ARGV 10 is '1'  5 values  6 work  7 idempotency record (any key when
+-- KEYS  1 meta  2 log  3 feed  4 result, and where ARGV 11 is '1'  5 values  6 work  7 idempotency record (any key when
 --       there is none); while CLAIM_KEY's it has replyTo
 -- ARGV  1 execution id  2 workflow  3 version  4 time of the request (ms)  5 terminal status  6 result (JSON or gzip)
---       7 its TTL (s)  8 history TTL (s)  9 types of the events, by comma  10 '' or '1': these five come before the entries
---         11 how many may be queued or run, or '': they are not counted now
---         12 '1' when it may have been sent before; else it is refused as 'late' a second after the time of the request
---         13 fingerprint, or ''  14 its TTL (s)  15 trigger, under which a large output of its stands
+--       7 its TTL (s)  8 history TTL (s)  9 types of the events, by comma  10 how it ended, as the feed says it
+--       11 '' and then names and values of the fields of its log's only entry, where there is nothing else to be known;
+--       or '1' and then  12 how many may be queued or run, or '': they are not counted now
+--         13 '1' when it may have been sent before; else it is refused as 'late' a second after the time of the request
+--         14 fingerprint, or ''  15 its TTL (s)  16 trigger, under which a large output of its stands
 --       then the entries, the request first, in the words of WRITING
--- Reply [what, how many were queued or run, or '', id]: 'ok'; 'existing' and the one that the key made; 'reused',
---       'full' or 'late' when refused. 'ok' again when it was sent before
-${NUMBERS}
-${REQUESTING}
-${WRITING}
-local at, values, limit, again, fingerprint, trigger = 11, nil, '', false, '', nil
-if ARGV[10] == '1' then
-  at, values, limit, again, fingerprint, trigger = 16, KEYS[5], ARGV[11], ARGV[12] == '1', ARGV[13], ARGV[15]
-end
-if again and redis.call('EXISTS', KEYS[1]) == 1 then return {'ok', ''} end
-local claimed
-if fingerprint ~= '' then
-  local record = redis.call('HMGET', KEYS[7], 'execution', 'fingerprint', 'replyTo')
-  claimed = record[3] and record[1] == ARGV[1]
-  if record[1] and not claimed then
-    -- It was written, and has expired.
-    if record[1] == ARGV[1] then return {'ok', ''} end
-    return record[2] == fingerprint and {'existing', '', record[1]} or {'reused'}
+-- Reply 'ok', also when it was sent before, or 'late'; with ARGV 11 [that, how many were queued or run, or '', id], and
+--       'existing' and the one that the key made; 'reused', 'full' or 'late' when refused
+local first, last, now, claimed
+local length, fingerprint, large = '', '', false
+if ARGV[11] == '' then
+  first = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 12))
+  now = string.match(first, '^%d+')
+  if now - ARGV[4] > 1000 then
+    ${takeBack("KEYS[2]", "first")}
+    return 'late'
   end
-end
-local length = ''
-if limit ~= '' then
-  length = redis.call('XLEN', KEYS[6])
-  if length >= tonumber(limit) then return {'full', length} end
-end
-local first, last, large
-if ARGV[at] == '' then
-  large = ARGV[at + 5] ~= ''
-  first = begin(KEYS[2], values, trigger, ARGV[at + 4], large and ARGV[at + 5] or nil, ARGV[4], again)
-  at = at + 6
 else
-  first, last, at = addSeveral(KEYS[2], at, true)
-  if isLate(KEYS[2], first, ARGV[4], again) then first = nil end
+  ${REQUESTING}
+  ${WRITING}
+  local again = ARGV[13] == '1'
+  if again and redis.call('EXISTS', KEYS[1]) == 1 then return {'ok', ''} end
+  fingerprint = ARGV[14]
+  if fingerprint ~= '' then
+    local record = redis.call('HMGET', KEYS[7], 'execution', 'fingerprint', 'replyTo')
+    claimed = record[3] and record[1] == ARGV[1]
+    if record[1] and not claimed then
+      -- It was written, and has expired.
+      if record[1] == ARGV[1] then return {'ok', ''} end
+      return record[2] == fingerprint and {'existing', '', record[1]} or {'reused'}
+    end
+  end
+  if ARGV[12] ~= '' then
+    length = redis.call('XLEN', KEYS[6])
+    if length >= tonumber(ARGV[12]) then return {'full', length} end
+  end
+  local at
+  if ARGV[17] == '' then
+    large = ARGV[22] ~= ''
+    first = begin(KEYS[2], KEYS[5], ARGV[16], ARGV[21], large and ARGV[22] or nil, ARGV[4], again)
+    last, at = first, 23
+  else
+    first, last, at = addSeveral(KEYS[2], 17, true)
+    if isLate(KEYS[2], first, ARGV[4], again) then first = nil end
+  end
+  if not first then return {'late', length} end
+  if at <= #ARGV then
+    local _, lastOfAll, wrote = write(KEYS[2], KEYS[5], at, true)
+    last, large = lastOfAll, large or wrote
+  end
+  -- The id of the last event is the time.
+  now = string.match(last, '^%d+')
 end
-if not first then return {'late', length} end
-if at <= #ARGV then
-  local _, lastOfAll, wrote = write(KEYS[2], values, at, true)
-  last, large = lastOfAll, large or wrote
-end
--- The id of the last event is the time.
-local now = string.match(last, '^%d+')
 redis.call('HSET', KEYS[1], 'workflow', ARGV[2], 'version', ARGV[3], 'status', ARGV[5], 'epoch', '1',
   'requestedAt', ARGV[4], 'endedAt', now)
 redis.call('EXPIRE', KEYS[1], ARGV[8])
 redis.call('EXPIRE', KEYS[2], ARGV[8])
-if large then redis.call('EXPIRE', values, ARGV[8]) end
+if large then redis.call('EXPIRE', KEYS[5], ARGV[8]) end
 redis.call('SET', KEYS[4], ARGV[6], 'EX', ARGV[7])
-redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
-  'first', first, 'last', last, 'types', ARGV[9], 'status', ARGV[5], 'requestedAt', ARGV[4], 'endedAt', now,
-  'keptUntil', ms(now + ARGV[8] * 1000))
+if last then
+  redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
+    'first', first, 'last', last, 'types', ARGV[9], 'ended', ARGV[10])
+else
+  redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
+    'first', first, 'types', ARGV[9], 'ended', ARGV[10])
+  return 'ok'
+end
 if fingerprint ~= '' then
   if claimed then redis.call('DEL', KEYS[7]) end
   redis.call('HSET', KEYS[7], 'execution', ARGV[1], 'fingerprint', fingerprint)
-  redis.call('EXPIRE', KEYS[7], ARGV[14])
+  redis.call('EXPIRE', KEYS[7], ARGV[15])
 end
 return {'ok', length}
 `);
@@ -130,31 +144,33 @@ export async function recordExecution(
   options: RecordOptions,
   { again, queueLimit }: { again: boolean; queueLimit: number | undefined },
 ): Promise<RecordReply> {
-  const { keys, fingerprint, words } = options;
-  const more = again || queueLimit !== undefined || fingerprint !== "" || options.large;
+  const { keys, fingerprint, words, status, requestedAt, historyTtlSeconds } = options;
+  const names = [keys.meta, keys.log, keys.feed, keys.result];
   const args: Command = [
     options.executionId,
     options.workflowId,
     String(options.version),
-    String(options.requestedAt),
-    options.status,
+    String(requestedAt),
+    status,
     options.result,
     String(options.resultTtlSeconds),
-    String(options.historyTtlSeconds),
+    String(historyTtlSeconds),
     options.types,
-    more ? "1" : "",
+    endOf({ status, requestedAt, historyTtlSeconds }),
   ];
-  if (more) {
+  const fields = again || queueLimit !== undefined || fingerprint !== "" ? undefined : fieldsOfOnly(words);
+  if (fields !== undefined) args.push("", ...fields);
+  else {
     const limit = queueLimit === undefined ? "" : String(queueLimit);
-    args.push(limit, again ? "1" : "", fingerprint, String(options.recordTtlSeconds), options.trigger);
+    args.push("1", limit, again ? "1" : "", fingerprint, String(options.recordTtlSeconds), options.trigger, ...words);
+    names.push(keys.values, keys.work, keys.record);
   }
-  const [what, length = "", ...executionIds] = await runScript<[RecordReply["what"], number | "", ...string[]]>(
+  const reply = await runScript<RecordReply["what"] | [RecordReply["what"], number | "", ...string[]]>(
     connection,
     RECORD,
-    {
-      keys: [keys.meta, keys.log, keys.feed, keys.result, ...(more ? [keys.values, keys.work, keys.record] : [])],
-      args: args.concat(words),
-    },
+    { keys: names, args },
   );
+  if (typeof reply === "string") return { what: reply, executionIds: [] };
+  const [what, length = "", ...executionIds] = reply;
   return { what, executionIds, ...(length === "" ? {} : { length }) };
 }

@@ -8,31 +8,64 @@
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
 import { ADMISSION, OVERLAP } from "./admission_library.ts";
-import { HANDING_OUT, LIBRARY, REQUESTING } from "./script_library.ts";
+import { HANDING_OUT, LIBRARY, REQUESTING, takeBack } from "./script_library.ts";
+
+/**
+ * The common case: it is new for certain, nothing is at stake but its log, no other program runs it, its caller waits for
+ * its end if for anything, and its queue is not counted now.
+ */
+export const REQUEST_PLAIN = defineScript(`
+-- KEYS  1 meta  2 log  3 feed  4 work, or with ARGV 10 timers
+-- ARGV  1 execution id  2 workflow  3 version  4 trigger  5 data of execution.requested (JSON)
+--       6 instance to reply to, or ''  7 result TTL and history TTL (s), a space between  8 timeout (ms)  9 time (ms)
+--       10 lease (ms) under which the sender runs it; absent: it goes on the work stream
+-- Reply 'ok', or 'local' when the sender has the lease; 'late' a second after ARGV 9: it may have been sent again
+local id = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', ARGV[9], 'data', ARGV[5])
+-- The id of a log's first entry is the time, by Redis's clock.
+local now = string.match(id, '^%d+')
+if now - ARGV[9] > 1000 then
+  ${takeBack("KEYS[2]", "id")}
+  return 'late'
+end
+local entry
+if ARGV[10] then
+  entry = 'local'
+  redis.call('ZADD', KEYS[4], now + ARGV[10], ARGV[1])
+elseif ARGV[6] ~= '' then
+  entry = redis.call('XADD', KEYS[4], '*', 'execution', ARGV[1], 'at', ARGV[9], 'replyTo', ARGV[6], 'request', ARGV[5])
+else
+  entry = redis.call('XADD', KEYS[4], '*', 'execution', ARGV[1], 'at', ARGV[9], 'request', ARGV[5])
+end
+redis.call('HSET', KEYS[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', ARGV[4], 'status', 'pending',
+  'epoch', '1', 'sequence', '1', 'requestedAt', ARGV[9], 'deadline', string.format('%.0f', now + ARGV[8]), 'entry', entry,
+  'replyTo', ARGV[6], 'plain', ARGV[7], 'bytes', #ARGV[5])
+redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
+  'first', id, 'types', 'execution.requested')
+return ARGV[10] and 'local' or 'ok'
+`);
 
 const source = (admission: string) => `
 -- KEYS  1 meta  2 log  3 work  4 feed  5 timers  6 values
 --       and where slots, a lock or a key are at stake:  7 idempotency record; while CLAIM_KEY's it has replyTo
 -- ARGV  1 execution id  2 workflow  3 version  4 trigger  5 data of execution.requested (JSON)
---       6 instance to reply to, or ''  7 '1' to reply early  8 trigger's output (JSON)
---       9 result TTL (s)  10 history TTL (s)  11 timeout (ms)
+--       6 instance to reply to, or ''  7 '1' to reply early  8 '' or the trigger's output (JSON): it is large, does not
+--       travel with the work, and stands beside the log  9 result TTL (s)  10 history TTL (s)  11 timeout (ms)
 --       12 how many may be queued or run; without KEYS 7 it may be '': they are not counted now
 --       13 time (ms)  14 '1' when it may have been sent before; else it is refused as 'late' a second after its time
 --       15 lease (ms) under which the sender runs it, or '': it goes on the work stream
---       16 '1' when ARGV 8 is large: it does not travel with the work, and stands beside the log
---       17 '' or, when another program runs it, 'taken' (it is handed out) or 'reported', then base
---       and with KEYS 7:  18 slots, or ''  19 on overlap  20 fingerprint, or ''  21 its TTL (s)  22 base
---       23 digest of the value of its lock, or ''
+--       16 '' or, when another program runs it, 'taken' (it is handed out) or 'reported', then base
+--       and with KEYS 7:  17 slots, or ''  18 on overlap  19 fingerprint, or ''  20 its TTL (s)  21 base
+--       22 digest of the value of its lock, or ''
 -- Reply [what, how many were queued or run before, or '', id..]: 'ok', or 'local' when the sender has the lease, and the
 --       executions to be cancelled for this one; 'existing' and the one that the key made; 'reused', 'full', 'late'
 --       or 'rejected' when refused. 'ok' or 'local' again when it was sent before
 ${LIBRARY}
 ${REQUESTING}
 ${admission}
-local rich, large = #KEYS > 6, ARGV[16] == '1'
-local external, ownBase = string.match(ARGV[17], '^(%a+) (.*)$')
-local limit = rich and tonumber(ARGV[18]) or nil
-local lock = rich and ARGV[23] ~= '' and ARGV[23] or nil
+local rich, large = #KEYS > 6, ARGV[8] ~= ''
+local external, ownBase = string.match(ARGV[16], '^(%a+) (.*)$')
+local limit = rich and tonumber(ARGV[17]) or nil
+local lock = rich and ARGV[22] ~= '' and ARGV[22] or nil
 local groups = groupsOf(ARGV[2], limit, lock)
 local known = ARGV[14] == '1' and redis.call('HMGET', KEYS[1], 'requestedAt', 'inLine', 'entry', 'epoch') or {}
 if known[1] then
@@ -40,16 +73,16 @@ if known[1] then
     redis.call('ZADD', KEYS[5], clock() + ARGV[15], ARGV[1])
     return {'local', ''}
   end
-  if known[2] == '1' and ARGV[19] == 'cancelPrevious' then return inTheWay(ARGV[22], groups, ARGV[1], limit) end
+  if known[2] == '1' and ARGV[18] == 'cancelPrevious' then return inTheWay(ARGV[21], groups, ARGV[1], limit) end
   return {'ok', ''}
 end
-local idempotent, claimed = rich and ARGV[20] ~= '', false
+local idempotent, claimed = rich and ARGV[19] ~= '', false
 if idempotent then
   local record = redis.call('HMGET', KEYS[7], 'execution', 'fingerprint', 'replyTo')
   claimed = record[3] and record[1] == ARGV[1]
   -- One of this very id that is no claim: what it started has expired.
   if record[1] and not claimed then
-    return record[2] == ARGV[20] and {'existing', '', record[1]} or {'reused'}
+    return record[2] == ARGV[19] and {'existing', '', record[1]} or {'reused'}
   end
 end
 local length = ''
@@ -60,15 +93,15 @@ end
 local now, nowMs, into = ARGV[13], nil, 0
 if #groups > 0 then
   nowMs = clock()
-  local queued = lock and redis.call('ZCARD', ARGV[22] .. 'locked:' .. ARGV[2]) or 0
+  local queued = lock and redis.call('ZCARD', ARGV[21] .. 'locked:' .. ARGV[2]) or 0
   for i, group in ipairs(groups) do
-    admit(ARGV[22], group, nowMs)
-    local ahead = redis.call('ZCARD', ARGV[22] .. 'admission:' .. group)
+    admit(ARGV[21], group, nowMs)
+    local ahead = redis.call('ZCARD', ARGV[21] .. 'admission:' .. group)
     local most = group == ARGV[2] and limit or 1
-    if into == i - 1 and ahead == 0 and redis.call('ZCARD', ARGV[22] .. 'slots:' .. group) < most then into = i end
+    if into == i - 1 and ahead == 0 and redis.call('ZCARD', ARGV[21] .. 'slots:' .. group) < most then into = i end
     if group == ARGV[2] then queued = queued + ahead end
   end
-  if into < #groups and ARGV[19] == 'reject' then return {'rejected'} end
+  if into < #groups and ARGV[18] == 'reject' then return {'rejected'} end
   if into < #groups and queued >= tonumber(ARGV[12]) then return {'full', length} end
 end
 local admitted = into == #groups
@@ -81,23 +114,35 @@ if admitted and ARGV[15] ~= '' then
   entry, done = LOCAL, 'local'
   redis.call('ZADD', KEYS[5], string.match(id, '^%d+') + ARGV[15], ARGV[1])
 elseif admitted and not external then
-  local work = {'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', ARGV[4], 'epoch', '1', 'at', now}
-  if ARGV[6] ~= '' then work[#work + 1] = 'replyTo'; work[#work + 1] = ARGV[6] end
-  if ARGV[7] == '1' then work[#work + 1] = 'early'; work[#work + 1] = '1' end
-  if not large then work[#work + 1] = 'input'; work[#work + 1] = ARGV[8] end
+  local work = {'execution', ARGV[1], 'at', now}
+  local function say(name, value) work[#work + 1] = name; work[#work + 1] = value end
+  if ARGV[6] ~= '' then say('replyTo', ARGV[6]) end
+  if ARGV[7] == '1' then say('early', '1') end
+  if large then
+    say('workflow', ARGV[2])
+    say('version', ARGV[3])
+    say('trigger', ARGV[4])
+  else
+    say('request', ARGV[5])
+  end
   entry = redis.call('XADD', KEYS[3], '*', unpack(work))
 end
 redis.call('HSET', KEYS[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', ARGV[4], 'status', 'pending',
   'epoch', '1', 'sequence', '1', 'requestedAt', now, 'deadline', deadline, 'entry', entry, 'replyTo', ARGV[6],
-  'resultTtl', ARGV[9], 'historyTtl', ARGV[10], 'bytes', #ARGV[5] + (large and #ARGV[8] or 0))
+  'bytes', #ARGV[5] + #ARGV[8])
+if ARGV[7] == '' and not (large or external or limit or lock) then
+  redis.call('HSET', KEYS[1], 'plain', ARGV[9] .. ' ' .. ARGV[10])
+else
+  redis.call('HSET', KEYS[1], 'resultTtl', ARGV[9], 'historyTtl', ARGV[10])
+end
 if ARGV[7] == '1' then redis.call('HSET', KEYS[1], 'early', '1') end
 if large then redis.call('HSET', KEYS[1], 'values', '1') end
 redis.call('XADD', KEYS[4], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
-  'first', id, 'last', id, 'types', 'execution.requested')
+  'first', id, 'types', 'execution.requested')
 if idempotent then
   if claimed then redis.call('DEL', KEYS[7]) end
-  redis.call('HSET', KEYS[7], 'execution', ARGV[1], 'fingerprint', ARGV[20])
-  redis.call('EXPIRE', KEYS[7], ARGV[21])
+  redis.call('HSET', KEYS[7], 'execution', ARGV[1], 'fingerprint', ARGV[19])
+  redis.call('EXPIRE', KEYS[7], ARGV[20])
 end
 if external then
   redis.call('HSET', KEYS[1], 'external', external)
@@ -107,14 +152,14 @@ if external then
   end
 end
 if #groups == 0 then return {done, length} end
-if limit then redis.call('HSET', KEYS[1], 'limited', ARGV[18]) end
+if limit then redis.call('HSET', KEYS[1], 'limited', ARGV[17]) end
 if lock then redis.call('HSET', KEYS[1], 'lock', lock) end
-for i = 1, into do redis.call('ZADD', ARGV[22] .. 'slots:' .. groups[i], nowMs + SLOT_MS, ARGV[1]) end
+for i = 1, into do redis.call('ZADD', ARGV[21] .. 'slots:' .. groups[i], nowMs + SLOT_MS, ARGV[1]) end
 if admitted then return {done, length} end
 redis.call('HSET', KEYS[1], 'inLine', '1')
 redis.call('ZADD', KEYS[5], deadline, ARGV[1])
-queue(ARGV[22], groups[into + 1], ARGV[1], nowMs)
-return ARGV[19] == 'cancelPrevious' and inTheWay(ARGV[22], groups, ARGV[1], limit) or {'ok', length}
+queue(ARGV[21], groups[into + 1], ARGV[1], nowMs)
+return ARGV[18] == 'cancelPrevious' and inTheWay(ARGV[21], groups, ARGV[1], limit) or {'ok', length}
 `;
 
 /** Appends `execution.requested` and puts the execution on the work stream. */
@@ -148,14 +193,12 @@ export interface RequestOptions {
   readonly replyTo: string;
   /** Whether the caller is answered by the first node that responds. */
   readonly replyEarly: boolean;
-  /** The trigger's output, as JSON. */
+  /** The trigger's output, as JSON, where it is large or not to travel with the work; else "". */
   readonly input: string;
   /** How another program runs it, if one does. */
   readonly external?: "taken" | "reported";
   /** Of the partition; for what another program runs. */
   readonly base: string;
-  /** Whether `input` is stored beside the log instead of in the work entry. */
-  readonly large: boolean;
   /** How long its result is kept, in seconds. */
   readonly resultTtlSeconds: number;
   /** How long its log is kept from its end on, in seconds. */
@@ -214,7 +257,10 @@ export async function requestExecution(
   options: RequestOptions,
   { time, again, queueLimit, leaseMs }: Sending,
 ): Promise<RequestReply> {
-  const { keys, admission } = options;
+  const { keys, admission, replyEarly, input, external } = options;
+  const isPlain = !again && !replyEarly && input === "" &&
+    [queueLimit, external, admission].every((it) => it === undefined);
+  if (isPlain) return await requestPlainly(connection, options, { time, leaseMs });
   const names = [keys.meta, keys.log, keys.work, keys.feed, keys.timers, keys.values];
   const args = [
     options.executionId,
@@ -232,7 +278,6 @@ export async function requestExecution(
     String(time),
     again ? "1" : "",
     leaseMs === undefined ? "" : String(leaseMs),
-    options.large ? "1" : "",
     options.external === undefined ? "" : `${options.external} ${options.base}`,
   ];
   if (admission !== undefined) {
@@ -246,4 +291,31 @@ export async function requestExecution(
     { keys: names, args },
   );
   return { what, executionIds, ...(length === "" ? {} : { length }) };
+}
+
+async function requestPlainly(
+  connection: RedisConnection,
+  options: RequestOptions,
+  { time, leaseMs }: Pick<Sending, "time" | "leaseMs">,
+): Promise<RequestReply> {
+  const { keys, executionId, workflowId, version, trigger, data, replyTo, timeoutMs } = options;
+  const { resultTtlSeconds, historyTtlSeconds } = options;
+  const ttls = `${resultTtlSeconds} ${historyTtlSeconds}`;
+  const args = [
+    executionId,
+    workflowId,
+    String(version),
+    trigger,
+    data,
+    replyTo,
+    ttls,
+    String(timeoutMs),
+    String(time),
+  ];
+  if (leaseMs !== undefined) args.push(String(leaseMs));
+  const what = await runScript<"ok" | "local" | "late">(connection, REQUEST_PLAIN, {
+    keys: [keys.meta, keys.log, keys.feed, leaseMs === undefined ? keys.work : keys.timers],
+    args,
+  });
+  return { what, executionIds: [] };
 }

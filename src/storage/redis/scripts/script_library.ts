@@ -68,14 +68,18 @@ local function requeue(base, id)
 end
 `;
 
+/** Takes back the only entry that was appended to a log, so that nothing is left of it; in the words of Lua. */
+export const takeBack = (log: string, id: string) => `
+redis.call('XDEL', ${log}, ${id})
+if redis.call('XLEN', ${log}) == 0 then redis.call('DEL', ${log}) end`;
+
 /** Begins a log. */
 export const REQUESTING = `
 -- Whether an entry that was just appended came a second after it was sent, and is no resend; then nothing is left of it. A
 -- link that was given up may still deliver, and another sending may have come before.
 local function isLate(log, id, sentAt, isResend)
   if isResend or string.match(id, '^%d+') - sentAt <= 1000 then return false end
-  redis.call('XDEL', log, id)
-  if redis.call('XLEN', log) == 0 then redis.call('DEL', log) end
+  ${takeBack("log", "id")}
   return true
 end
 -- Appends the request, whose trigger's output stands beside the log where it is large (nil where not). Returns its id;

@@ -3,12 +3,32 @@
  */
 import type { Reply } from "../connection/connection.ts";
 
-/** One stream entry: id and fields. */
+/** One stream entry. */
 export interface StreamEntry {
   readonly id: string;
-  readonly fields: ReadonlyMap<string, string>;
-  /** The same as it stands there: names and values in turn, of which a name may come again. */
+  /** Its fields by their names; of one that comes again the last. */
+  readonly fields: Fields;
+  /** The same as it stands there: names and values in turn. */
   readonly words: readonly string[];
+}
+
+/** Looks fields up where they stand: an entry has few, and a map of them would cost more than all look-ups. */
+export class Fields {
+  readonly #words: readonly string[];
+
+  constructor(words: readonly string[]) {
+    this.#words = words;
+  }
+
+  get(name: string): string | undefined {
+    const words = this.#words;
+    for (let i = words.length - 2; i >= 0; i -= 2) if (words[i] === name) return words[i + 1];
+    return undefined;
+  }
+
+  has(name: string): boolean {
+    return this.get(name) !== undefined;
+  }
 }
 
 /** Reads the reply of XREAD and XREADGROUP. Entries that were deleted meanwhile are left out. */
@@ -22,9 +42,7 @@ export function parseEntries(entries: Reply): StreamEntry[] {
   const parsed: StreamEntry[] = [];
   for (const [id, words] of entries as [string, string[] | null][]) {
     if (words === null) continue;
-    const fields = new Map<string, string>();
-    for (let i = 0; i + 1 < words.length; i += 2) fields.set(words[i]!, words[i + 1]!);
-    parsed.push({ id, fields, words });
+    parsed.push({ id, fields: new Fields(words), words });
   }
   return parsed;
 }

@@ -1,0 +1,110 @@
+/**
+ * Ends an execution by its claim's first and only append: the common case of `append.ts`, which reads little of what is
+ * known of it. Where anything is not as it is there, it does nothing.
+ */
+import type { Command, RedisConnection } from "../connection/connection.ts";
+import { defineScript, runScript } from "../connection/script.ts";
+
+/** Appends the events of a whole run and ends the execution. A server that is full takes it, since it makes room. */
+export const FINISH = defineScript(
+  `
+-- KEYS  1 meta  2 log  3 feed  4 result  5 work, or timers when the claim is local  6 inbox, when there is a reply
+-- ARGV  1 execution id  2 epoch  3 its entry in work, or 'local'  4 types of the events, by comma  5 terminal status
+--       6 result (JSON or gzip)  7 workflow  8 version  9 time of the request (ms)  10 events that claims have appended
+--       with these  11 token of the claim that writes  12 group  13 reply: '' none, 'result' ARGV 6, 'stored' a reference
+--       14.. names and values of the fields of the log's entry
+-- Reply 'ok', or 'other' when nothing was done
+local m = redis.call('HMGET', KEYS[1], 'epoch', 'status', 'entry', 'plain')
+if m[1] ~= ARGV[2] or m[2] ~= 'pending' or m[3] ~= ARGV[3] or not m[4] then return 'other' end
+local resultTtl, historyTtl = string.match(m[4], '^(%d+) (%d+)$')
+local first = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 14))
+if ARGV[13] == 'result' then
+  redis.call('XADD', KEYS[6], 'NOMKSTREAM', '*', 'execution', ARGV[1], 'result', ARGV[6])
+elseif ARGV[13] == 'stored' then
+  redis.call('XADD', KEYS[6], 'NOMKSTREAM', '*', 'execution', ARGV[1], 'stored', '1')
+end
+-- The id of the entry is the time.
+redis.call('HSET', KEYS[1], 'sequence', ARGV[10], 'status', ARGV[5], 'endedAt', string.match(first, '^%d+'),
+  'writer', ARGV[11])
+redis.call('EXPIRE', KEYS[1], historyTtl)
+redis.call('EXPIRE', KEYS[2], historyTtl)
+redis.call('SET', KEYS[4], ARGV[6], 'EX', resultTtl)
+redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', ARGV[7], 'version', ARGV[8],
+  'first', first, 'types', ARGV[4], 'ended', ARGV[5] .. ' ' .. ARGV[9] .. ' ' .. historyTtl)
+if ARGV[3] == 'local' then
+  redis.call('ZREM', KEYS[5], ARGV[1])
+else
+  redis.call('XACK', KEYS[5], ARGV[12], ARGV[3])
+  redis.call('XDEL', KEYS[5], ARGV[3])
+end
+return 'ok'
+`,
+  { allowOom: true },
+);
+
+/** What {@linkcode finish} takes. */
+export interface FinishScriptOptions {
+  /** What the execution is kept under, its partition's feed and queue, timers where it is local, and a caller's inbox. */
+  readonly keys: {
+    readonly meta: string;
+    readonly log: string;
+    readonly feed: string;
+    readonly result: string;
+    readonly work: string;
+    readonly timers: string;
+    /** Any key when there is no reply. */
+    readonly inbox: string;
+  };
+  /** The execution. */
+  readonly executionId: string;
+  /** The claim's epoch. */
+  readonly epoch: string;
+  /** The claim's entry in the queue, or "" where it is local. */
+  readonly entryId: string;
+  /** The types of the events, by comma. */
+  readonly types: string;
+  /** The terminal status. */
+  readonly status: string;
+  /** The result, as JSON or gzip of it. */
+  readonly result: string | Uint8Array;
+  /** The execution's workflow. */
+  readonly workflowId: string;
+  /** The version that it ran. */
+  readonly version: number;
+  /** Milliseconds since the epoch. */
+  readonly requestedAt: number;
+  /** How many events claims have appended with these, the request counted. */
+  readonly sequence: number;
+  /** The token of the claim that writes. */
+  readonly writer: string;
+  /** Name of the consumer group. */
+  readonly group: string;
+  /** What the caller gets, if anything. */
+  readonly reply: "result" | "stored" | "";
+  /** Names and values of the fields of the log's entry. */
+  readonly fields: readonly string[];
+}
+
+/** Ends an execution; `other` when it is not the common case, and nothing was done. */
+export function finish(connection: RedisConnection, options: FinishScriptOptions): Promise<"ok" | "other"> {
+  const { keys, reply, entryId } = options;
+  const names = [keys.meta, keys.log, keys.feed, keys.result, entryId === "" ? keys.timers : keys.work];
+  if (reply !== "") names.push(keys.inbox);
+  const args: Command = [
+    options.executionId,
+    options.epoch,
+    entryId === "" ? "local" : entryId,
+    options.types,
+    options.status,
+    options.result,
+    options.workflowId,
+    String(options.version),
+    String(options.requestedAt),
+    String(options.sequence),
+    options.writer,
+    options.group,
+    reply,
+  ];
+  for (const word of options.fields) args.push(word);
+  return runScript(connection, FINISH, { keys: names, args });
+}
