@@ -17,6 +17,7 @@ import {
   type PrometheusContentType,
   Registry,
 } from "prom-client";
+import { GatheredCounts, GatheredValues } from "./gathered.ts";
 
 /** Metrics as text, and its media type. */
 export interface MetricsText {
@@ -79,30 +80,37 @@ export function createMetrics({ ofAll }: MetricsOptions = {}): Metrics {
   const registers = [registry];
   collectDefaultMetrics({ register: registry });
 
-  const executions = new Counter({
+  const secondsOf = (name: string, help: string): GatheredValues => {
+    const collect = () => gathered.handOver();
+    const histogram = new Histogram({ name, help, buckets: SECONDS, registers, collect });
+    const gathered = new GatheredValues(histogram);
+    return gathered;
+  };
+  const ended = new GatheredCounts();
+  new Counter({
     name: "millrace_executions_total",
     help: "Executions that ended on this instance",
     labelNames: ["status"],
     registers,
+    collect() {
+      ended.handTo(this, ["status"]);
+    },
   });
-  const executionSeconds = new Histogram({
-    name: "millrace_execution_seconds",
-    help: "Seconds from the request of an execution to its end",
-    buckets: SECONDS,
-    registers,
-  });
-  const requests = new Counter({
+  const executionSeconds = secondsOf(
+    "millrace_execution_seconds",
+    "Seconds from the request of an execution to its end",
+  );
+  const answered = new GatheredCounts();
+  new Counter({
     name: "millrace_http_requests_total",
     help: "HTTP requests answered",
     labelNames: ["route", "status"],
     registers,
+    collect() {
+      answered.handTo(this, ["route", "status"]);
+    },
   });
-  const webhookSeconds = new Histogram({
-    name: "millrace_webhook_seconds",
-    help: "Seconds from a webhook's request to its response",
-    buckets: SECONDS,
-    registers,
-  });
+  const webhookSeconds = secondsOf("millrace_webhook_seconds", "Seconds from a webhook's request to its response");
   const lookups = new Counter({
     name: "millrace_cache_lookups_total",
     help: "Lookups in caches, by what they came to",
@@ -136,14 +144,14 @@ export function createMetrics({ ofAll }: MetricsOptions = {}): Metrics {
 
   return {
     executionEnded(status, seconds) {
-      executions.inc({ status });
-      executionSeconds.observe(seconds);
+      ended.add(status);
+      executionSeconds.add(seconds);
     },
     httpAnswered(route, status) {
-      requests.inc({ route, status });
+      answered.add(route, status);
     },
     webhookAnswered(seconds) {
-      webhookSeconds.observe(seconds);
+      webhookSeconds.add(seconds);
     },
     cacheLookedUp(name, lookup, bytes) {
       const cache = cachesCounted.size < MAX_CACHES || cachesCounted.has(name) ? name : "(others)";

@@ -40,6 +40,29 @@ test("text() reads what is watched when it is called", async () => {
   assert.ok(lines.includes("millrace_work_in_progress 7"));
 });
 
+test("what is counted between two readings is added, however much it is", async () => {
+  const metrics = createMetrics();
+  for (const most of [1, 999, 1000, 2500]) {
+    for (let n = 0; n < most; n++) {
+      metrics.webhookAnswered(n % 2 === 0 ? 0.004 : 7);
+      metrics.httpAnswered("/webhook/*", n % 2 === 0 ? 200 : 500);
+      metrics.httpAnswered("/health", 200);
+    }
+    await metrics.text();
+  }
+  const lines = linesOf((await metrics.text()).body);
+  for (
+    const line of [
+      "millrace_webhook_seconds_count 4500",
+      'millrace_webhook_seconds_bucket{le="0.005"} 2251',
+      'millrace_webhook_seconds_bucket{le="10"} 4500',
+      'millrace_http_requests_total{route="/webhook/*",status="200"} 2251',
+      'millrace_http_requests_total{route="/webhook/*",status="500"} 2249',
+      'millrace_http_requests_total{route="/health",status="200"} 4500',
+    ]
+  ) assert.ok(lines.includes(line), line);
+});
+
 test("createMetrics() makes counters that share nothing with those before", async () => {
   createMetrics().executionEnded("completed", 1);
   assert.ok(linesOf((await createMetrics().text()).body).includes("millrace_execution_seconds_count 0"));

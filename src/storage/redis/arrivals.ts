@@ -4,7 +4,7 @@
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import { encodeResult } from "./codec.ts";
-import { executionKeys } from "./execution_keys.ts";
+import { ExecutionKeys } from "./execution_keys.ts";
 import { keyPartition } from "./key_claims.ts";
 import { resend } from "./resend.ts";
 import { arrive } from "./scripts/arrive.ts";
@@ -34,7 +34,7 @@ export class RedisArrivals implements Arrivals {
     const state = emptyState();
     for (const event of events) applyEvent(state, event);
     const partition = keys.partitionOf(executionId);
-    const own = executionKeys(keys, executionId);
+    const own = new ExecutionKeys(keys, executionId);
     // A record that lies elsewhere is not in reach of the script: it is only looked at.
     const isNear = idempotency !== undefined && keyPartition(keys, workflowId, idempotency.key) === partition;
     const recordKey = idempotency &&
@@ -42,7 +42,8 @@ export class RedisArrivals implements Arrivals {
     const stored = result === undefined ? "" : (await encodeResult(result, () => undefined)).stored;
     const [what, near] = await resend(this.#commands, () =>
       arrive(this.#commands, {
-        keys: { ...own, record: isNear ? recordKey! : own.meta },
+        keys: own,
+        record: isNear ? recordKey! : own.meta,
         executionId,
         workflowId,
         version,

@@ -3,27 +3,43 @@
  */
 import type { Keys } from "./keys.ts";
 
-/** What one execution is kept under, and the streams and timers of its partition. */
-export interface ExecutionKeys {
-  readonly meta: string;
-  readonly log: string;
-  readonly result: string;
-  readonly values: string;
-  readonly feed: string;
-  readonly work: string;
-  readonly timers: string;
-}
+/** What one execution is kept under, and the streams and timers of its partition. Each name is made when asked for. */
+export class ExecutionKeys {
+  readonly #keys: Keys;
+  readonly #executionId: string;
+  readonly #partition: number;
 
-/** Names the keys of an execution. */
-export function executionKeys(keys: Keys, executionId: string): ExecutionKeys {
-  const partition = keys.partitionOf(executionId);
-  return {
-    meta: keys.meta(executionId),
-    log: keys.log(executionId),
-    result: keys.result(executionId),
-    values: keys.values(executionId),
-    feed: keys.feed(partition),
-    work: keys.work(partition),
-    timers: keys.timers(partition),
-  };
+  constructor(keys: Keys, executionId: string) {
+    this.#keys = keys;
+    this.#executionId = executionId;
+    this.#partition = keys.partitionOf(executionId);
+  }
+
+  get meta(): string {
+    return this.#keys.meta(this.#executionId);
+  }
+
+  get log(): string {
+    return this.#keys.log(this.#executionId);
+  }
+
+  get result(): string {
+    return this.#keys.result(this.#executionId);
+  }
+
+  get values(): string {
+    return this.#keys.values(this.#executionId);
+  }
+
+  get feed(): string {
+    return this.#keys.feed(this.#partition);
+  }
+
+  get work(): string {
+    return this.#keys.work(this.#partition);
+  }
+
+  get timers(): string {
+    return this.#keys.timers(this.#partition);
+  }
 }

@@ -8,7 +8,7 @@ import { type EncodedData, encodeEvent } from "../../execution/value.ts";
 import type { UnwrittenRun } from "../../execution/short_way.ts";
 import { encodeResult } from "./codec.ts";
 import { encodeEvents } from "./log_entries.ts";
-import { executionKeys } from "./execution_keys.ts";
+import { ExecutionKeys } from "./execution_keys.ts";
 import type { RecordOptions } from "./scripts/record.ts";
 import type { RequestOptions } from "./scripts/request.ts";
 
@@ -24,7 +24,7 @@ export function requestWords(
   // What a fork begins with stands in the log alone: its claim must fold that.
   const isLarge = value !== undefined || fork !== undefined;
   const words: RequestOptions = {
-    keys: executionKeys(keys, executionId),
+    keys: new ExecutionKeys(keys, executionId),
     executionId,
     workflowId,
     version,
@@ -61,15 +61,13 @@ export function recordWords(
 ): { words: RecordOptions; bytes: number } | Promise<{ words: RecordOptions; bytes: number }> {
   const { executionId, workflowId, version, trigger, idempotency, resultTtlSeconds, historyTtlSeconds } = request;
   const requested = { type: "execution.requested", time: requestedAt, data: requestedData(request) } as const;
-  const { types, words, outputs, large } = encodeEvents([requested, ...events]);
-  const own = executionKeys(keys, executionId);
-  const record = idempotency === undefined
-    ? own.work
-    : keys.idempotency(keys.partitionOf(executionId), workflowId, idempotency.key);
+  const { types, words, outputs } = encodeEvents([requested, ...events]);
+  const record = idempotency && keys.idempotency(keys.partitionOf(executionId), workflowId, idempotency.key);
   return whenReady(encodeResult(result, (output) => outputs.get(output)), ({ stored }) => ({
     bytes: bytesOf(words),
     words: {
-      keys: { ...own, record },
+      keys: new ExecutionKeys(keys, executionId),
+      ...(record !== undefined && { record }),
       executionId,
       workflowId,
       version,
@@ -81,7 +79,6 @@ export function recordWords(
       historyTtlSeconds,
       types,
       words,
-      large,
       fingerprint: idempotency?.fingerprint ?? "",
       recordTtlSeconds: idempotency?.ttlSeconds ?? 0,
     },

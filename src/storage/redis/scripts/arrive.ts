@@ -74,9 +74,9 @@ export interface ArriveOptions {
     readonly feed: string;
     readonly result: string;
     readonly values: string;
-    /** Any key when there is no idempotency record. */
-    readonly record: string;
   };
+  /** The idempotency record; any key when there is none. */
+  readonly record: string;
   /** The execution. */
   readonly executionId: string;
   /** Its workflow. */
@@ -124,7 +124,7 @@ export function arrive(
 ): Promise<["written" | "existing", string]> {
   const { keys } = options;
   return runScript<["written" | "existing", string]>(connection, ARRIVE, {
-    keys: [keys.meta, keys.log, keys.feed, keys.result, keys.values, keys.record],
+    keys: [keys.meta, keys.log, keys.feed, keys.result, keys.values, options.record],
     args: [
       options.executionId,
       options.workflowId,

@@ -97,9 +97,9 @@ export interface RecordOptions {
     readonly result: string;
     readonly values: string;
     readonly work: string;
-    /** The idempotency record; any key when there is none. */
-    readonly record: string;
   };
+  /** The idempotency record, where there is a key. */
+  readonly record?: string;
   /** The execution. */
   readonly executionId: string;
   /** Its workflow. */
@@ -122,8 +122,6 @@ export interface RecordOptions {
   readonly types: string;
   /** The entries, the request first, in the words of `WRITING`. */
   readonly words: readonly string[];
-  /** Whether there are values that stand beside the log. */
-  readonly large: boolean;
   /** The fingerprint of a request with an idempotency key, or "". */
   readonly fingerprint: string;
   /** How long the idempotency record is kept. */
@@ -163,7 +161,7 @@ export async function recordExecution(
   else {
     const limit = queueLimit === undefined ? "" : String(queueLimit);
     args.push("1", limit, again ? "1" : "", fingerprint, String(options.recordTtlSeconds), options.trigger, ...words);
-    names.push(keys.values, keys.work, keys.record);
+    names.push(keys.values, keys.work, options.record ?? keys.work);
   }
   const reply = await runScript<RecordReply["what"] | [RecordReply["what"], number | "", ...string[]]>(
     connection,
