@@ -42,9 +42,10 @@ export class Frontier {
   /** Nodes whose end, or that they are skipped, their successors have been told. */
   readonly #settled = new Set<string>();
   readonly #start = new Set<string>();
-  readonly #skip = new Set<string>();
+  /** Made when there are any: most executions skip nothing and wait for nothing. */
+  #skip: Set<string> | undefined;
   /** Nodes that wait or are to be retried. */
-  readonly #due = new Set<string>();
+  #due: Set<string> | undefined;
   #failed: NodeState | undefined;
 
   constructor(graph: Graph, state: RunState) {
@@ -63,14 +64,14 @@ export class Frontier {
     const node = this.#graph.get(id);
     if (node === undefined) return;
     const known = this.#state.nodes.get(id);
-    if (known?.dueAt === undefined) this.#due.delete(id);
-    else this.#due.add(id);
+    if (known?.dueAt === undefined) this.#due?.delete(id);
+    else (this.#due ??= new Set()).add(id);
     if (known === undefined) {
       if (this.#open.get(id) === 0) this.#look(node);
       return;
     }
     this.#start.delete(id);
-    this.#skip.delete(id);
+    this.#skip?.delete(id);
     if (known.endedAt === undefined) return;
     if (known.status === "failed" && known.handled === undefined) this.#failed ??= known;
     this.#settle(node);
@@ -81,12 +82,12 @@ export class Frontier {
     if (this.#failed !== undefined) return failureOf(this.#failed);
     let dueAt = Infinity;
     const start = [...this.#start];
-    for (const id of this.#due) {
+    for (const id of this.#due ?? []) {
       const at = this.#state.nodes.get(id)!.dueAt!;
       if (at <= now) start.push(id);
       else dueAt = Math.min(dueAt, at);
     }
-    const skip = [...this.#skip];
+    const skip = this.#skip === undefined ? [] : [...this.#skip];
     if (start.length > 1) this.#sort(start);
     if (skip.length > 1) this.#sort(skip);
     if (this.#settled.size === this.#graph.size) {
@@ -115,7 +116,7 @@ export class Frontier {
     });
     if (isReached) this.#start.add(node.id);
     else {
-      this.#skip.add(node.id);
+      (this.#skip ??= new Set()).add(node.id);
       this.#settle(node);
     }
   }

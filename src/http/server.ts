@@ -9,6 +9,7 @@ import type { AppEnv } from "./frame/deps.ts";
 import { problemResponse } from "./protocol/problem.ts";
 import { acceptWebSockets } from "./upgrade.ts";
 import { SUBPROTOCOL, type Upgrade } from "./protocol/web_socket.ts";
+import { RawHeaders } from "./frame/sent_headers.ts";
 import { ambiguousPathResponse, isAmbiguous, malformedRequestResponse } from "./frame/request_path.ts";
 
 /** A listening server. */
@@ -49,7 +50,7 @@ export async function listen(handler: Handler, options: { hostname: string; port
       return handler(request, {
         hangUp: () => incoming.socket.resetAndDestroy(),
         peer: () => incoming.socket.remoteAddress,
-        headers: () => headersOf(incoming as IncomingMessage),
+        headers: () => new RawHeaders((incoming as IncomingMessage).rawHeaders),
         takeBody: (bytes) => takeBody(incoming as IncomingMessage, bytes),
       });
     },
@@ -76,23 +77,6 @@ function takeBody(incoming: IncomingMessage, bytes: number): Uint8Array | undefi
   // To its end.
   incoming.resume();
   return new Uint8Array(buffer, byteOffset, byteLength);
-}
-
-/** What `Headers` would give: making one of each request costs several times as much. */
-function headersOf({ rawHeaders }: IncomingMessage): [string, string][] {
-  const values = new Map<string, string>();
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = rawHeaders[at]!.toLowerCase();
-    const value = rawHeaders[at + 1]!;
-    const before = values.get(name);
-    values.set(name, before === undefined ? value : before + separatorOf(name) + value);
-  }
-  return [...values].sort(([a], [b]) => a < b ? -1 : 1);
-}
-
-/** Fetch, section 2.2.2 ("get"), and RFC 9113, section 8.2.3, for what HTTP/1.1 sends in one line. */
-function separatorOf(name: string): string {
-  return name === "cookie" ? "; " : ", ";
 }
 
 /** `close` waits for idle keep-alive connections too, so these are closed repeatedly, as they become idle. */

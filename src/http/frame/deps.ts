@@ -28,6 +28,7 @@ import type { Statistics } from "../../feed/statistics.ts";
 import type { Logger } from "../../telemetry/logger.ts";
 import type { MetricsText } from "../../telemetry/metrics.ts";
 import type { StoreHealth } from "../../telemetry/store_health.ts";
+import type { SentHeaders } from "./sent_headers.ts";
 import type { Upgrade } from "../protocol/web_socket.ts";
 import type { WorkflowCatalog } from "../../workflow/catalog.ts";
 
@@ -133,8 +134,8 @@ export interface AppEnv {
     hangUp?: () => void;
     /** The IP address of the other end of the connection. */
     peer?: () => string | undefined;
-    /** The names and values that the `Headers` of this request have, in their order. */
-    headers?: () => Iterable<[string, string]>;
+    /** What the `Headers` of this request have, at less cost. */
+    headers?: () => SentHeaders;
     /** Takes the body if all its bytes, this many, have come with the head; else it is to be read from the request. */
     takeBody?: (bytes: number) => Uint8Array | undefined;
     /** Makes a WebSocket of a request that asks for one. */

@@ -30,7 +30,7 @@ const PREFLIGHT_SECONDS = "600";
 export function frame(deps: AppDeps): MiddlewareHandler<AppEnv> {
   return async function framed(c, next) {
     const startedAt = performance.now();
-    const requestId = requestIdOf(c.req.raw);
+    const requestId = requestIdOf(c.req.raw.headers);
     c.set("requestId", requestId);
     const cors = corsHeaders(c.req.raw, deps.config.corsOrigins);
     if (cors && isPreflight(c.req.raw)) {
@@ -83,8 +83,11 @@ export function logIfInternal(deps: AppDeps, thrown: unknown, requestId: string)
 }
 
 /** The `X-Request-Id` of the client if it is safe to log, otherwise a new one. */
-export function requestIdOf(request: Request, makeId: () => string = () => crypto.randomUUID()): string {
-  const sent = request.headers.get("x-request-id");
+export function requestIdOf(
+  headers: Pick<Headers, "get">,
+  makeId: () => string = () => crypto.randomUUID(),
+): string {
+  const sent = headers.get("x-request-id");
   return sent !== null && /^[\w.~:=+/-]{1,128}$/.test(sent) ? sent : makeId();
 }
 

@@ -9,7 +9,7 @@ import { DEPTH_HEADER } from "../../lib/header.ts";
 const MAX_DEPTH = 10;
 
 /** Throws `depth_exceeded` for a call that is too deep. A value that is no number was not sent by `httpRequest`. */
-export function checkDepth(headers: Headers): void {
+export function checkDepth(headers: Pick<Headers, "get">): void {
   const text = headers.get(DEPTH_HEADER);
   if (text !== null && /^\d{1,9}$/.test(text) && Number(text) > MAX_DEPTH) throw depthExceeded();
 }

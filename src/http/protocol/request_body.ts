@@ -30,6 +30,8 @@ interface BodySource {
   readonly share: BodyShare;
   /** Gives the body if all its bytes, this many, are there already: reading it costs less; default: it is read. */
   readonly take?: ((bytes: number) => Uint8Array | undefined) | undefined;
+  /** The header fields, where they can be had at less cost than by the request. */
+  readonly headers?: Pick<Headers, "get">;
 }
 
 /** The configured limits. */
@@ -58,8 +60,8 @@ export async function readBytes(
   request: Request,
   options: Pick<BodyLimits, "limitBytes" | "stallMs"> & BodySource,
 ): Promise<Uint8Array> {
-  const { limitBytes, stallMs, share, take } = options;
-  const { method, headers } = request;
+  const { limitBytes, stallMs, share, take, headers = request.headers } = options;
+  const { method } = request;
   if (method === "GET" || method === "HEAD") return EMPTY;
   const encoding = headers.get("content-encoding");
   if (encoding && encoding.toLowerCase() !== "identity") {

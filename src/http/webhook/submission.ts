@@ -1,11 +1,12 @@
 /**
  * Makes the submission of a call: the trigger's output and the idempotency key.
  */
-import { ownKey } from "../../execution/request.ts";
+import { type Idempotency, ownKey } from "../../execution/request.ts";
 import type { Submission } from "../../execution/submit.ts";
 import type { JsonObject, JsonValue } from "../../lib/json.ts";
 import type { Webhook } from "../../workflow/definition.ts";
 import type { AppDeps } from "../frame/deps.ts";
+import type { SentHeaders } from "../frame/sent_headers.ts";
 import { idempotencyOf } from "../protocol/idempotency.ts";
 import { bodyLimits } from "../protocol/request_body.ts";
 import { parseContent, parseForm } from "./content.ts";
@@ -15,8 +16,7 @@ import type { Verified } from "./verify/verify.ts";
 /** A call whose body was read. */
 export interface ReadCall {
   readonly request: Request;
-  /** What its `Headers` have. */
-  readonly sent: () => Iterable<[string, string]>;
+  readonly sent: SentHeaders;
   /** Without the prefix, as sent. */
   readonly path: string;
   readonly query: string;
@@ -32,21 +32,28 @@ export async function submissionOf(
   call: ReadCall,
   config: AppDeps["config"],
 ): Promise<Pick<Submission, "trigger" | "input" | "idempotency">> {
-  const { request, path, query, bytes, webhook, verified } = call;
-  const ttlSeconds = config.idempotencyTtlSeconds;
-  const contentType = request.headers.get("content-type");
-  const body = bytes.length === 0 ? null : await parseContent(bytes, contentType, bodyLimits(config));
+  const { sent, bytes, webhook, verified } = call;
+  const parsed = parseContent(bytes, sent.get("content-type"), bodyLimits(config));
+  // Most calls need no promise.
+  const body = parsed instanceof Promise ? await parsed : parsed;
   const input = triggerInput(call, body, config.redactHeaders);
-  const deliveryId = verified?.deliveryId;
-  // The delivery's id is the key, so a repeated delivery gets the first answer although its signature differs.
-  const idempotency = deliveryId === undefined
-    ? idempotencyOf(request, { scope: [request.method, webhook.nodeId, path, query], body: bytes, ttlSeconds })
-    : { key: ownKey(`delivery:${webhook.nodeId}:${deliveryId}`), fingerprint: "delivery", ttlSeconds };
+  const key = keyOf(call, config.idempotencyTtlSeconds);
   return {
     trigger: webhook.nodeId,
     input: verified === undefined ? input : { ...input, verified: { ...verified } },
-    idempotency: idempotency && await idempotency,
+    idempotency: key instanceof Promise ? await key : key,
   };
+}
+
+function keyOf(call: ReadCall, ttlSeconds: number): Idempotency | Promise<Idempotency> | undefined {
+  const { request, sent, path, query, bytes: body, webhook: { nodeId }, verified } = call;
+  const deliveryId = verified?.deliveryId;
+  // The delivery's id is the key, so a repeated delivery gets the first answer although its signature differs.
+  if (deliveryId !== undefined) {
+    return { key: ownKey(`delivery:${nodeId}:${deliveryId}`), fingerprint: "delivery", ttlSeconds };
+  }
+  if (sent.get("idempotency-key") === null) return undefined;
+  return idempotencyOf(request, { scope: [request.method, nodeId, path, query], body, ttlSeconds });
 }
 
 /** The trigger's output. */
@@ -59,7 +66,7 @@ function triggerInput(
     method: request.method,
     path,
     params,
-    headers: recordedHeaders(sent(), { webhook, redact }),
+    headers: recordedHeaders(sent, { webhook, redact }),
     query: query === "" ? {} : parseForm(query),
     body,
   };

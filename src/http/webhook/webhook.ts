@@ -10,6 +10,7 @@ import type { WebhookMatch } from "../../workflow/webhook_matcher.ts";
 import { checkDepth } from "../protocol/depth.ts";
 import type { BodyBudget, BodyShare } from "../protocol/body_budget.ts";
 import type { AppDeps, AppEnv } from "../frame/deps.ts";
+import type { SentHeaders } from "../frame/sent_headers.ts";
 import { corsHeaders, isPreflight, logIfInternal, preflightResponse, requestIdOf, roundMs } from "../frame/frame.ts";
 import { REPLAYED_HEADER } from "../protocol/idempotency.ts";
 import { applyPreferences, parsePrefer } from "../protocol/prefer.ts";
@@ -37,8 +38,7 @@ const CALLS_A_TURN = 8;
 /** The state of one call of a webhook. */
 interface Call {
   readonly request: Request;
-  /** What its `Headers` have. */
-  readonly sent: () => Iterable<[string, string]>;
+  readonly sent: SentHeaders;
   /** Without the prefix, as sent. */
   readonly path: string;
   readonly query: string;
@@ -68,7 +68,8 @@ export function webhooks(appDeps: AppDeps, bodies: BodyBudget): CallWebhook {
   const turns = new Turns({ most: CALLS_A_TURN });
   return async function callWebhook(request, connection) {
     const { path, query } = splitUrl(request.url);
-    const requestId = requestIdOf(request);
+    const sent = connection?.headers?.() ?? request.headers;
+    const requestId = requestIdOf(sent);
     const headers: Record<string, string> = {
       "x-content-type-options": "nosniff",
       "x-request-id": requestId,
@@ -83,7 +84,7 @@ export function webhooks(appDeps: AppDeps, bodies: BodyBudget): CallWebhook {
       share: bodies.open(),
       peer: connection?.peer,
       takeBody: connection?.takeBody,
-      sent: connection?.headers ?? (() => request.headers),
+      sent,
       appendMs: 0,
       waitMs: 0,
     };
@@ -112,7 +113,7 @@ export function webhooks(appDeps: AppDeps, bodies: BodyBudget): CallWebhook {
 
 async function answer(deps: VerifyingDeps, call: Call): Promise<Response> {
   const { config, catalog } = deps;
-  const { request, headers } = call;
+  const { request, sent, headers } = call;
   const match = matchWebhook(catalog, request.method, call.path);
   if (match === undefined) throw new MillraceError("webhook_not_found", "No active webhook has this path");
   if (config.corsOrigins.length > 0 && isPreflight(request)) return preflightResponse(request, headers);
@@ -126,14 +127,14 @@ async function answer(deps: VerifyingDeps, call: Call): Promise<Response> {
   const isAsync = webhook.responseMode === "onReceived";
   const { waitSeconds, preferenceApplied } = isAsync
     ? { waitSeconds: 0, preferenceApplied: undefined }
-    : applyPreferences(parsePrefer(request.headers.get("prefer")), {
+    : applyPreferences(parsePrefer(sent.get("prefer")), {
       defaultSeconds: webhook.timeoutSeconds,
       maxSeconds: webhook.timeoutSeconds,
     });
   if (preferenceApplied !== undefined) headers["preference-applied"] = preferenceApplied;
 
   const admitted = webhook.verify === undefined ? {} : await admit(deps, call, webhook.verify);
-  const isPlain = preferenceApplied === undefined && !request.headers.has("idempotency-key");
+  const isPlain = preferenceApplied === undefined && sent.get("idempotency-key") === null;
   const caches = isAsync ? undefined : cachesOf(deps, match.workflow);
   if (caches && !isPlain) headers["cache-status"] = BYPASSED;
   const leftSeconds = () => Math.max(0.001, waitSeconds - waited(call));
@@ -189,7 +190,7 @@ async function start(
 ): Promise<Partial<Reply>> {
   const { request } = call;
   const { match: { workflow, webhook, params }, waitSeconds } = options;
-  checkDepth(request.headers);
+  checkDepth(call.sent);
   const bytes = options.body ?? await readBody(deps, call);
   const read = { ...call, params, bytes, webhook, verified: options.verified };
   const submission = {
@@ -227,8 +228,8 @@ async function start(
   }
 }
 
-const readBody = ({ config }: AppDeps, { request, share, takeBody: take }: Call): Promise<Uint8Array> =>
-  readBytes(request, { ...bodyLimits(config), share, take });
+const readBody = ({ config }: AppDeps, { request, sent: headers, share, takeBody: take }: Call): Promise<Uint8Array> =>
+  readBytes(request, { ...bodyLimits(config), share, take, headers });
 
 /** Seconds since the call came, what it waited for the answer to another among them. */
 const waited = ({ startedAt }: Call): number => (performance.now() - startedAt) / 1000;

@@ -146,13 +146,16 @@ export class RedisRequests implements Pick<ExecutionLog, "makeId" | "request">, 
     const { keys, commands, clock, waiters, locals } = this.#options;
     const { executionId } = request;
     const { words, bytes } = requestWords(request, { keys });
-    const send = this.#sender(request, bytes, { counts: words.admission !== undefined });
-    const { what, executionIds } = await send((sending) =>
-      requestExecution(commands, words, {
-        ...sending,
-        time: local?.requestedAt ?? clock.now(),
-        leaseMs: local?.leaseMs,
-      })
+    const counts = words.admission !== undefined;
+    const { what, executionIds } = await this.#send(
+      request,
+      { bytes, counts },
+      (sending) =>
+        requestExecution(commands, words, {
+          ...sending,
+          time: local?.requestedAt ?? clock.now(),
+          leaseMs: local?.leaseMs,
+        }),
     );
     if (what === "existing") return { executionId: executionIds[0]!, isNew: false };
     if (what !== "ok" && what !== "local") throw refusal(what, request);
@@ -181,22 +184,20 @@ export class RedisRequests implements Pick<ExecutionLog, "makeId" | "request">, 
     const { words, bytes } = made instanceof Promise ? await made : made;
     // As in an append: a terminal event alone always fits.
     if (bytes > logLimitBytes && run.events.length > 1) throw logLimit(logLimitBytes);
-    const send = this.#sender(request, bytes, { counts: false });
-    const { what, executionIds } = await send((sending) => recordExecution(commands, words, sending));
+    const send = (sending: Counting) => recordExecution(commands, words, sending);
+    const { what, executionIds } = await this.#send(request, { bytes, counts: false }, send);
     if (what === "existing") return { executionId: executionIds[0]!, isNew: false };
     if (what !== "ok") throw refusal(what, request);
     waiters.reply(run.result);
     return { executionId, isNew: true };
   }
 
-  /** What sends one request, again while it has no answer, and counts the queue where that is due. */
-  #sender(
+  /** Sends one request, again while it has no answer, and counts the queue where that is due. */
+  async #send<T extends { what: string; length?: number }>(
     { executionId, idempotency }: ExecutionRequest,
-    bytes: number,
-    { counts }: { counts: boolean },
-  ): <T extends { what: string; length?: number }>(
-    send: (sending: { again: boolean; queueLimit: number | undefined }) => Promise<T>,
-  ) => Promise<T> {
+    { bytes, counts }: { bytes: number; counts: boolean },
+    send: (sending: Counting) => Promise<T>,
+  ): Promise<T> {
     const { keys, commands, memory, locals } = this.#options;
     const partition = keys.partitionOf(executionId);
     const hasRoom = memory.hasRoomFor(bytes);
@@ -204,23 +205,29 @@ export class RedisRequests implements Pick<ExecutionLog, "makeId" | "request">, 
     memory.count(bytes);
     // Another request with the same key may have requested the same id.
     let again = !this.#made.delete(executionId) || idempotency !== undefined;
-    return async (send) => {
-      const sendOnce = () => {
-        const limit = this.#room.limitOf(partition, { counts });
-        // Whether the key has been used is still to be said: with a limit of 0 the script starts nothing. What runs
-        // here without a work entry counts too.
-        const queueLimit = !hasRoom ? 0 : limit === undefined ? undefined : limit - locals.countIn(partition);
-        const sending = { again, queueLimit };
-        again = true;
-        return send(sending).catch(refuseWhenFull);
-      };
-      let answer = await resend(commands, sendOnce);
-      if (answer.what === "late") answer = await resend(commands, sendOnce);
-      if (hasRoom && answer.length !== undefined) this.#room.counted(partition, answer.length);
-      if (answer.what === "full" && !hasRoom) throw storageFull();
-      return answer;
+    const sendOnce = () => {
+      const limit = this.#room.limitOf(partition, { counts });
+      // Whether the key has been used is still to be said: with a limit of 0 the script starts nothing. What runs
+      // here without a work entry counts too.
+      const queueLimit = !hasRoom ? 0 : limit === undefined ? undefined : limit - locals.countIn(partition);
+      const sending = { again, queueLimit };
+      again = true;
+      return send(sending).catch(refuseWhenFull);
     };
+    let answer = await resend(commands, sendOnce);
+    if (answer.what === "late") answer = await resend(commands, sendOnce);
+    if (hasRoom && answer.length !== undefined) this.#room.counted(partition, answer.length);
+    if (answer.what === "full" && !hasRoom) throw storageFull();
+    return answer;
   }
+}
+
+/** What is another at each sending. */
+interface Counting {
+  /** Whether it may have been sent before. */
+  readonly again: boolean;
+  /** How many executions may be queued or run; `undefined` where they are not counted. */
+  readonly queueLimit: number | undefined;
 }
 
 function refuseWhenFull(error: unknown): never {
