@@ -40,7 +40,7 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
   ],
   "key-for-ever": [
     { find: /redis\.call\('EXPIRE', KEYS\[7\], ARGV\[20\]\)/, put: "" },
-    { find: /redis\.call\('EXPIRE', KEYS\[7\], ARGV\[15\]\)/, put: "" },
+    { find: /redis\.call\('EXPIRE', KEYS\[7\], ARGV\[14\]\)/, put: "" },
   ],
   "key-not-kept": [{ find: /redis\.call\('HSET', KEYS\[7\], 'execution', .*\)/, put: "" }],
   "inbox-for-ever": [

@@ -75,8 +75,8 @@ if ARGV[6] == '' or suspends then
   if count > 0 then
     redis.call('HSET', KEYS[1], 'sequence', sequence + count, 'status', paused and 'paused' or 'running', 'writer', ARGV[10],
       'bytes', bytes, 'values', values and '1' or '')
-    redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[4], 'version', m[5],
-      'first', first, 'last', last, 'types', ARGV[4])
+    redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'first', first, 'last', last,
+      'append', m[4] .. ' ' .. m[5] .. ' ' .. ARGV[4])
     if string.find(ARGV[4], 'node.completed', 1, true) then redis.call('HDEL', KEYS[1], 'deliveries', 'waits') end
   end
   if not suspends then return paused and 'paused' or 'ok' end
@@ -97,8 +97,8 @@ redis.call('EXPIRE', KEYS[1], historyTtl)
 redis.call('EXPIRE', KEYS[2], historyTtl)
 if values then redis.call('EXPIRE', ARGV[8] .. 'values:' .. ARGV[1], historyTtl) end
 redis.call('SET', KEYS[5], ARGV[7], 'EX', resultTtl)
-redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[4], 'version', m[5],
-  'first', first, 'last', last, 'types', ARGV[4], 'ended', ARGV[6] .. ' ' .. m[6] .. ' ' .. historyTtl)
+redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'first', first, 'last', last,
+  'append', table.concat({m[4], m[5], ARGV[4], ARGV[6], m[6], historyTtl}, ' '))
 -- What waits has a timer, and what its own instance runs a lease there.
 if entry == '' or entry == LOCAL then redis.call('ZREM', ARGV[8] .. 'timers', ARGV[1]) else drop(KEYS[4], ARGV[9], entry) end
 if o[6] then redis.call('ZREM', ARGV[8] .. 'external:' .. m[4], ARGV[1]) end

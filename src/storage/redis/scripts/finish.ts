@@ -4,37 +4,37 @@
  */
 import type { Command, RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
+import { endingOf } from "../feed_entries.ts";
 
 /** Appends the events of a whole run and ends the execution. A server that is full takes it, since it makes room. */
 export const FINISH = defineScript(
   `
 -- KEYS  1 meta  2 log  3 feed  4 result  5 work, or timers when the claim is local  6 inbox, when there is a reply
--- ARGV  1 execution id  2 epoch  3 its entry in work, or 'local'  4 types of the events, by comma  5 terminal status
---       6 result (JSON or gzip)  7 workflow  8 version  9 time of the request (ms)  10 events that claims have appended
---       with these  11 token of the claim that writes  12 group  13 reply: '' none, 'result' ARGV 6, 'stored' a reference
---       14.. names and values of the fields of the log's entry
+-- ARGV  1 execution id  2 epoch  3 its entry in work, or 'local'  4 what is appended, as the feed says it, up to how long
+--       it is kept  5 terminal status  6 result (JSON or gzip)  7 events that claims have appended with these
+--       8 token of the claim that writes  9 group  10 reply: '' none, 'result' ARGV 6, 'stored' a reference
+--       11.. names and values of the fields of the log's entry
 -- Reply 'ok', or 'other' when nothing was done
 local m = redis.call('HMGET', KEYS[1], 'epoch', 'status', 'entry', 'plain')
 if m[1] ~= ARGV[2] or m[2] ~= 'pending' or m[3] ~= ARGV[3] or not m[4] then return 'other' end
 local resultTtl, historyTtl = string.match(m[4], '^(%d+) (%d+)$')
-local first = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 14))
-if ARGV[13] == 'result' then
+local first = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 11))
+if ARGV[10] == 'result' then
   redis.call('XADD', KEYS[6], 'NOMKSTREAM', '*', 'execution', ARGV[1], 'result', ARGV[6])
-elseif ARGV[13] == 'stored' then
+elseif ARGV[10] == 'stored' then
   redis.call('XADD', KEYS[6], 'NOMKSTREAM', '*', 'execution', ARGV[1], 'stored', '1')
 end
 -- The id of the entry is the time.
-redis.call('HSET', KEYS[1], 'sequence', ARGV[10], 'status', ARGV[5], 'endedAt', string.match(first, '^%d+'),
-  'writer', ARGV[11])
+redis.call('HSET', KEYS[1], 'sequence', ARGV[7], 'status', ARGV[5], 'endedAt', string.match(first, '^%d+'),
+  'writer', ARGV[8])
 redis.call('EXPIRE', KEYS[1], historyTtl)
 redis.call('EXPIRE', KEYS[2], historyTtl)
 redis.call('SET', KEYS[4], ARGV[6], 'EX', resultTtl)
-redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', ARGV[7], 'version', ARGV[8],
-  'first', first, 'types', ARGV[4], 'ended', ARGV[5] .. ' ' .. ARGV[9] .. ' ' .. historyTtl)
+redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'first', first, 'append', ARGV[4] .. ' ' .. historyTtl)
 if ARGV[3] == 'local' then
   redis.call('ZREM', KEYS[5], ARGV[1])
 else
-  redis.call('XACK', KEYS[5], ARGV[12], ARGV[3])
+  redis.call('XACK', KEYS[5], ARGV[9], ARGV[3])
   redis.call('XDEL', KEYS[5], ARGV[3])
 end
 return 'ok'
@@ -94,12 +94,9 @@ export function finish(connection: RedisConnection, options: FinishScriptOptions
     options.executionId,
     options.epoch,
     entryId === "" ? "local" : entryId,
-    options.types,
+    endingOf(options, options),
     options.status,
     options.result,
-    options.workflowId,
-    String(options.version),
-    String(options.requestedAt),
     String(options.sequence),
     options.writer,
     options.group,

@@ -21,8 +21,7 @@ local pause = ARGV[2] == 'paused'
 if pause == (m[2] == '1') then return 'unchanged' end
 local type = 'execution.' .. ARGV[2]
 local id = redis.call('XADD', KEYS[2], '*', 'type', type, 'time', ms(clock()), 'data', '{}')
-redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', m[6], 'version', m[7],
-  'first', id, 'types', type)
+redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'first', id, 'append', m[6] .. ' ' .. m[7] .. ' ' .. type)
 redis.call('HSET', KEYS[1], 'paused', pause and '1' or '', 'status', pause and 'paused' or 'running')
 if pause then
   -- What no worker has been given yet is taken back; a worker that has it is told.

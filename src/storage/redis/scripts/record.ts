@@ -3,27 +3,27 @@
  */
 import type { Command, RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { endOf } from "../feed_entries.ts";
+import { endingOf } from "../feed_entries.ts";
 import { fieldsOfOnly } from "../log_entries.ts";
 import { REQUESTING, takeBack, WRITING } from "./script_library.ts";
 
 /** Writes a whole execution. What is rare is defined where it is needed: a function costs as much as a small command. */
 export const RECORD = defineScript(`
--- KEYS  1 meta  2 log  3 feed  4 result, and where ARGV 11 is '1'  5 values  6 work  7 idempotency record (any key when
+-- KEYS  1 meta  2 log  3 feed  4 result, and where ARGV 10 is '1'  5 values  6 work  7 idempotency record (any key when
 --       there is none); while CLAIM_KEY's it has replyTo
 -- ARGV  1 execution id  2 workflow  3 version  4 time of the request (ms)  5 terminal status  6 result (JSON or gzip)
---       7 its TTL (s)  8 history TTL (s)  9 types of the events, by comma  10 how it ended, as the feed says it
---       11 '' and then names and values of the fields of its log's only entry, where there is nothing else to be known;
---       or '1' and then  12 how many may be queued or run, or '': they are not counted now
---         13 '1' when it may have been sent before; else it is refused as 'late' a second after the time of the request
---         14 fingerprint, or ''  15 its TTL (s)  16 trigger, under which a large output of its stands
+--       7 its TTL (s)  8 history TTL (s)  9 what is appended, as the feed says it
+--       10 '' and then names and values of the fields of its log's only entry, where there is nothing else to be known;
+--       or '1' and then  11 how many may be queued or run, or '': they are not counted now
+--         12 '1' when it may have been sent before; else it is refused as 'late' a second after the time of the request
+--         13 fingerprint, or ''  14 its TTL (s)  15 trigger, under which a large output of its stands
 --       then the entries, the request first, in the words of WRITING
--- Reply 'ok', also when it was sent before, or 'late'; with ARGV 11 [that, how many were queued or run, or '', id], and
+-- Reply 'ok', also when it was sent before, or 'late'; with ARGV 10 [that, how many were queued or run, or '', id], and
 --       'existing' and the one that the key made; 'reused', 'full' or 'late' when refused
 local first, last, now, claimed
 local length, fingerprint, large = '', '', false
-if ARGV[11] == '' then
-  first = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 12))
+if ARGV[10] == '' then
+  first = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 11))
   now = string.match(first, '^%d+')
   if now - ARGV[4] > 1000 then
     ${takeBack("KEYS[2]", "first")}
@@ -32,9 +32,9 @@ if ARGV[11] == '' then
 else
   ${REQUESTING}
   ${WRITING}
-  local again = ARGV[13] == '1'
+  local again = ARGV[12] == '1'
   if again and redis.call('EXISTS', KEYS[1]) == 1 then return {'ok', ''} end
-  fingerprint = ARGV[14]
+  fingerprint = ARGV[13]
   if fingerprint ~= '' then
     local record = redis.call('HMGET', KEYS[7], 'execution', 'fingerprint', 'replyTo')
     claimed = record[3] and record[1] == ARGV[1]
@@ -44,17 +44,17 @@ else
       return record[2] == fingerprint and {'existing', '', record[1]} or {'reused'}
     end
   end
-  if ARGV[12] ~= '' then
+  if ARGV[11] ~= '' then
     length = redis.call('XLEN', KEYS[6])
-    if length >= tonumber(ARGV[12]) then return {'full', length} end
+    if length >= tonumber(ARGV[11]) then return {'full', length} end
   end
   local at
-  if ARGV[17] == '' then
-    large = ARGV[22] ~= ''
-    first = begin(KEYS[2], KEYS[5], ARGV[16], ARGV[21], large and ARGV[22] or nil, ARGV[4], again)
-    last, at = first, 23
+  if ARGV[16] == '' then
+    large = ARGV[21] ~= ''
+    first = begin(KEYS[2], KEYS[5], ARGV[15], ARGV[20], large and ARGV[21] or nil, ARGV[4], again)
+    last, at = first, 22
   else
-    first, last, at = addSeveral(KEYS[2], 17, true)
+    first, last, at = addSeveral(KEYS[2], 16, true)
     if isLate(KEYS[2], first, ARGV[4], again) then first = nil end
   end
   if not first then return {'late', length} end
@@ -72,17 +72,15 @@ redis.call('EXPIRE', KEYS[2], ARGV[8])
 if large then redis.call('EXPIRE', KEYS[5], ARGV[8]) end
 redis.call('SET', KEYS[4], ARGV[6], 'EX', ARGV[7])
 if last then
-  redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
-    'first', first, 'last', last, 'types', ARGV[9], 'ended', ARGV[10])
+  redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'first', first, 'last', last, 'append', ARGV[9])
 else
-  redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
-    'first', first, 'types', ARGV[9], 'ended', ARGV[10])
+  redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'first', first, 'append', ARGV[9])
   return 'ok'
 end
 if fingerprint ~= '' then
   if claimed then redis.call('DEL', KEYS[7]) end
   redis.call('HSET', KEYS[7], 'execution', ARGV[1], 'fingerprint', fingerprint)
-  redis.call('EXPIRE', KEYS[7], ARGV[15])
+  redis.call('EXPIRE', KEYS[7], ARGV[14])
 end
 return {'ok', length}
 `);
@@ -153,8 +151,7 @@ export async function recordExecution(
     options.result,
     String(options.resultTtlSeconds),
     String(historyTtlSeconds),
-    options.types,
-    endOf({ status, requestedAt, historyTtlSeconds }),
+    `${endingOf(options, options)} ${historyTtlSeconds}`,
   ];
   const fields = again || queueLimit !== undefined || fingerprint !== "" ? undefined : fieldsOfOnly(words);
   if (fields !== undefined) args.push("", ...fields);

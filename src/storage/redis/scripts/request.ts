@@ -39,8 +39,8 @@ end
 redis.call('HSET', KEYS[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', ARGV[4], 'status', 'pending',
   'epoch', '1', 'sequence', '1', 'requestedAt', ARGV[9], 'deadline', string.format('%.0f', now + ARGV[8]), 'entry', entry,
   'replyTo', ARGV[6], 'plain', ARGV[7], 'bytes', #ARGV[5])
-redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
-  'first', id, 'types', 'execution.requested')
+redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'first', id,
+  'append', ARGV[2] .. ' ' .. ARGV[3] .. ' execution.requested')
 return ARGV[10] and 'local' or 'ok'
 `);
 
@@ -137,8 +137,8 @@ else
 end
 if ARGV[7] == '1' then redis.call('HSET', KEYS[1], 'early', '1') end
 if large then redis.call('HSET', KEYS[1], 'values', '1') end
-redis.call('XADD', KEYS[4], '*', 'execution', ARGV[1], 'workflow', ARGV[2], 'version', ARGV[3],
-  'first', id, 'types', 'execution.requested')
+redis.call('XADD', KEYS[4], '*', 'execution', ARGV[1], 'first', id,
+  'append', ARGV[2] .. ' ' .. ARGV[3] .. ' execution.requested')
 if idempotent then
   if claimed then redis.call('DEL', KEYS[7]) end
   redis.call('HSET', KEYS[7], 'execution', ARGV[1], 'fingerprint', ARGV[19])
