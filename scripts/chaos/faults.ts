@@ -4,7 +4,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Cluster } from "./cluster.ts";
 import type { Member } from "./member.ts";
-import { RECORD } from "../../src/storage/redis/scripts/record.ts";
+import { RECORD, RECORD_PLAIN } from "../../src/storage/redis/scripts/record.ts";
 import type { Random } from "./random.ts";
 
 /** Within how many milliseconds of a fault's end work must flow again. */
@@ -72,7 +72,7 @@ export const FAULTS = {
   "kill-unwritten": async ({ whole, leaseMs }) => {
     const startedAt = Date.now();
     // What has been run and is on its way to be written never arrives.
-    await whole.proxy.holdBefore(RECORD.sha1, UNWRITTEN_MS);
+    await whole.proxy.holdBefore([RECORD.sha1, RECORD_PLAIN.sha1], UNWRITTEN_MS);
     await whole.kill();
     return { target: whole.name, startedAt, since: startedAt, boundMs: leaseMs + RECOVERY_MS };
   },

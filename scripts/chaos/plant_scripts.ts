@@ -40,7 +40,7 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
   ],
   "key-for-ever": [
     { find: /redis\.call\('EXPIRE', KEYS\[7\], ARGV\[20\]\)/, put: "" },
-    { find: /redis\.call\('EXPIRE', KEYS\[7\], ARGV\[14\]\)/, put: "" },
+    { find: /redis\.call\('EXPIRE', KEYS\[7\], ARGV\[13\]\)/, put: "" },
   ],
   "key-not-kept": [{ find: /redis\.call\('HSET', KEYS\[7\], 'execution', .*\)/, put: "" }],
   "inbox-for-ever": [
@@ -67,7 +67,7 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
   "no-queue-limit": [{ find: /^ +if length >= .* then return \{'full', length\} end$/m, put: "" }],
   "request-twice": [
     { find: /^if known\[1\] then$/m, put: "if false then" },
-    { find: /^ *if again and redis\.call\('EXISTS', KEYS\[1\]\) == 1 then/m, put: "if false then" },
+    { find: /^if again and redis\.call\('EXISTS', KEYS\[1\]\) == 1 then/m, put: "if false then" },
   ],
   "local-no-renewal": [{ find: /redis\.call\('ZADD', KEYS\[2\], till, ARGV\[i\]\)/, put: "local nothing" }],
   "local-never-moved": [{ find: /\(m\[2\] == '' or m\[2\] == LOCAL\)/, put: "m[2] == ''" }],
@@ -77,8 +77,8 @@ export const SCRIPT_EDITS: Partial<Record<PlantName, readonly Edit[]>> = {
   }],
   "local-uncounted": [{ find: /redis\.call\('HINCRBY', meta, 'deliveries', 1\)/, put: "local nothing" }],
   "record-key-unchecked": [{
-    find: /^ {2}if fingerprint ~= '' then\n {4}local record/m,
-    put: "  if false then\n    local record",
+    find: /^if fingerprint ~= '' then\n {2}local record/m,
+    put: "if false then\n  local record",
   }],
   "requeue-forgets-reply": [{ find: /^.*if m\[6\] ~= '' then words\[#words \+ 1\] = 'replyTo'.*$/m, put: "" }],
   "early-reply-lost": [{

@@ -33,7 +33,7 @@ export class ChaosProxy implements AsyncDisposable {
   /** Where new links go. */
   target: number;
   readonly #links = new Set<Link>();
-  #hold: { readonly text: string; readonly resolve: () => void } | undefined;
+  #hold: { readonly texts: readonly string[]; readonly resolve: () => void } | undefined;
   #mode: "pass" | "down" | "halfOpen" = "pass";
 
   private constructor(server: Server, target: number) {
@@ -67,12 +67,12 @@ export class ChaosProxy implements AsyncDisposable {
   }
 
   /**
-   * Passes on what the instance says until a chunk has `text` in it, and from that one on nothing; resolves then, and
+   * Passes on what the instance says until a chunk has one of `texts` in it, and from that one on nothing; resolves then, and
    * after `mostMs`.
    */
-  async holdBefore(text: string, mostMs: number): Promise<void> {
+  async holdBefore(texts: readonly string[], mostMs: number): Promise<void> {
     await new Promise<void>((resolve) => {
-      this.#hold = { text, resolve };
+      this.#hold = { texts, resolve };
       setTimeout(resolve, mostMs);
     });
     this.#hold = undefined;
@@ -141,9 +141,10 @@ export class ChaosProxy implements AsyncDisposable {
       if (queue.length === 1) drain();
     };
     from.on("data", (chunk: Uint8Array) => {
-      if (from === link.near && this.#hold !== undefined && Buffer.from(chunk).includes(this.#hold.text)) {
+      const hold = this.#hold;
+      if (from === link.near && hold?.texts.some((text) => Buffer.from(chunk).includes(text))) {
         link.dead = true;
-        this.#hold.resolve();
+        hold.resolve();
       }
       later(() => {
         if (to.writable && !(link.deaf && to === link.near)) to.write(chunk);

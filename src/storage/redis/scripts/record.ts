@@ -7,80 +7,85 @@ import { endingOf } from "../feed_entries.ts";
 import { fieldsOfOnly } from "../log_entries.ts";
 import { REQUESTING, takeBack, WRITING } from "./script_library.ts";
 
-/** Writes a whole execution. What is rare is defined where it is needed: a function costs as much as a small command. */
-export const RECORD = defineScript(`
--- KEYS  1 meta  2 log  3 feed  4 result, and where ARGV 10 is '1'  5 values  6 work  7 idempotency record (any key when
---       there is none); while CLAIM_KEY's it has replyTo
--- ARGV  1 execution id  2 workflow  3 version  4 time of the request (ms)  5 terminal status  6 result (JSON or gzip)
---       7 its TTL (s)  8 history TTL (s)  9 what is appended, as the feed says it
---       10 '' and then names and values of the fields of its log's only entry, where there is nothing else to be known;
---       or '1' and then  11 how many may be queued or run, or '': they are not counted now
---         12 '1' when it may have been sent before; else it is refused as 'late' a second after the time of the request
---         13 fingerprint, or ''  14 its TTL (s)  15 trigger, under which a large output of its stands
---       then the entries, the request first, in the words of WRITING
--- Reply 'ok', also when it was sent before, or 'late'; with ARGV 10 [that, how many were queued or run, or '', id], and
---       'existing' and the one that the key made; 'reused', 'full' or 'late' when refused
-local first, last, now, claimed
-local length, fingerprint, large = '', '', false
-if ARGV[10] == '' then
-  first = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 11))
-  now = string.match(first, '^%d+')
-  if now - ARGV[4] > 1000 then
-    ${takeBack("KEYS[2]", "first")}
-    return 'late'
-  end
-else
-  ${REQUESTING}
-  ${WRITING}
-  local again = ARGV[12] == '1'
-  if again and redis.call('EXISTS', KEYS[1]) == 1 then return {'ok', ''} end
-  fingerprint = ARGV[13]
-  if fingerprint ~= '' then
-    local record = redis.call('HMGET', KEYS[7], 'execution', 'fingerprint', 'replyTo')
-    claimed = record[3] and record[1] == ARGV[1]
-    if record[1] and not claimed then
-      -- It was written, and has expired.
-      if record[1] == ARGV[1] then return {'ok', ''} end
-      return record[2] == fingerprint and {'existing', '', record[1]} or {'reused'}
-    end
-  end
-  if ARGV[11] ~= '' then
-    length = redis.call('XLEN', KEYS[6])
-    if length >= tonumber(ARGV[11]) then return {'full', length} end
-  end
-  local at
-  if ARGV[16] == '' then
-    large = ARGV[21] ~= ''
-    first = begin(KEYS[2], KEYS[5], ARGV[15], ARGV[20], large and ARGV[21] or nil, ARGV[4], again)
-    last, at = first, 22
-  else
-    first, last, at = addSeveral(KEYS[2], 16, true)
-    if isLate(KEYS[2], first, ARGV[4], again) then first = nil end
-  end
-  if not first then return {'late', length} end
-  if at <= #ARGV then
-    local _, lastOfAll, wrote = write(KEYS[2], KEYS[5], at, true)
-    last, large = lastOfAll, large or wrote
-  end
-  -- The id of the last event is the time.
-  now = string.match(last, '^%d+')
-end
+/** What is kept of an execution that ended at `now`, beside its log, and for how long. */
+const KEEPING = `
 redis.call('HSET', KEYS[1], 'workflow', ARGV[2], 'version', ARGV[3], 'status', ARGV[5], 'epoch', '1',
   'requestedAt', ARGV[4], 'endedAt', now)
 redis.call('EXPIRE', KEYS[1], ARGV[8])
 redis.call('EXPIRE', KEYS[2], ARGV[8])
-if large then redis.call('EXPIRE', KEYS[5], ARGV[8]) end
 redis.call('SET', KEYS[4], ARGV[6], 'EX', ARGV[7])
-if last then
-  redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'first', first, 'last', last, 'append', ARGV[9])
-else
-  redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'first', first, 'append', ARGV[9])
-  return 'ok'
+`;
+
+/** Writes a whole execution in the common case: new for certain, in one log entry, with no key, and nothing to count. */
+export const RECORD_PLAIN = defineScript(`
+-- KEYS  1 meta  2 log  3 feed  4 result
+-- ARGV  1 execution id  2 workflow  3 version  4 time of the request (ms)  5 terminal status  6 result (JSON or gzip)
+--       7 its TTL (s)  8 history TTL (s)  9 what is appended, as the feed says it
+--       10.. names and values of the fields of its log's only entry
+-- Reply 'ok', or 'late' a second after the time of the request: it may have been sent again
+local first = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 10))
+-- The id of the entry is the time.
+local now = string.match(first, '^%d+')
+if now - ARGV[4] > 1000 then
+  ${takeBack("KEYS[2]", "first")}
+  return 'late'
 end
+${KEEPING}
+redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'first', first, 'append', ARGV[9])
+return 'ok'
+`);
+
+/** Writes a whole execution. */
+export const RECORD = defineScript(`
+-- KEYS  1 meta  2 log  3 feed  4 result  5 values  6 work  7 idempotency record (any key when there is none); while
+--       CLAIM_KEY's it has replyTo
+-- ARGV  1 to 9 as in RECORD_PLAIN  10 how many may be queued or run, or '': they are not counted now
+--       11 '1' when it may have been sent before; else it is refused as 'late' a second after the time of the request
+--       12 fingerprint, or ''  13 its TTL (s)  14 trigger, under which a large output of its stands
+--       then the entries, the request first, in the words of WRITING
+-- Reply [what, how many were queued or run, or '', id]: 'ok'; 'existing' and the one that the key made; 'reused',
+--       'full' or 'late' when refused. 'ok' again when it was sent before
+${REQUESTING}
+${WRITING}
+local again, fingerprint, claimed = ARGV[11] == '1', ARGV[12], nil
+if again and redis.call('EXISTS', KEYS[1]) == 1 then return {'ok', ''} end
+if fingerprint ~= '' then
+  local record = redis.call('HMGET', KEYS[7], 'execution', 'fingerprint', 'replyTo')
+  claimed = record[3] and record[1] == ARGV[1]
+  if record[1] and not claimed then
+    -- It was written, and has expired.
+    if record[1] == ARGV[1] then return {'ok', ''} end
+    return record[2] == fingerprint and {'existing', '', record[1]} or {'reused'}
+  end
+end
+local length = ''
+if ARGV[10] ~= '' then
+  length = redis.call('XLEN', KEYS[6])
+  if length >= tonumber(ARGV[10]) then return {'full', length} end
+end
+local first, last, large, at
+if ARGV[15] == '' then
+  large = ARGV[20] ~= ''
+  first = begin(KEYS[2], KEYS[5], ARGV[14], ARGV[19], large and ARGV[20] or nil, ARGV[4], again)
+  last, at = first, 21
+else
+  first, last, at = addSeveral(KEYS[2], 15, true)
+  if isLate(KEYS[2], first, ARGV[4], again) then first = nil end
+end
+if not first then return {'late', length} end
+if at <= #ARGV then
+  local _, lastOfAll, wrote = write(KEYS[2], KEYS[5], at, true)
+  last, large = lastOfAll, large or wrote
+end
+-- The id of the last event is the time.
+local now = string.match(last, '^%d+')
+${KEEPING}
+if large then redis.call('EXPIRE', KEYS[5], ARGV[8]) end
+redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'first', first, 'last', last, 'append', ARGV[9])
 if fingerprint ~= '' then
   if claimed then redis.call('DEL', KEYS[7]) end
   redis.call('HSET', KEYS[7], 'execution', ARGV[1], 'fingerprint', fingerprint)
-  redis.call('EXPIRE', KEYS[7], ARGV[14])
+  redis.call('EXPIRE', KEYS[7], ARGV[13])
 end
 return {'ok', length}
 `);
@@ -153,19 +158,20 @@ export async function recordExecution(
     String(historyTtlSeconds),
     `${endingOf(options, options)} ${historyTtlSeconds}`,
   ];
-  const fields = again || queueLimit !== undefined || fingerprint !== "" ? undefined : fieldsOfOnly(words);
-  if (fields !== undefined) args.push("", ...fields);
-  else {
-    const limit = queueLimit === undefined ? "" : String(queueLimit);
-    args.push("1", limit, again ? "1" : "", fingerprint, String(options.recordTtlSeconds), options.trigger, ...words);
-    names.push(keys.values, keys.work, options.record ?? keys.work);
+  const isPlain = !again && queueLimit === undefined && fingerprint === "";
+  const fields = isPlain ? fieldsOfOnly(words) : undefined;
+  if (fields !== undefined) {
+    return {
+      what: await runScript(connection, RECORD_PLAIN, { keys: names, args: args.concat(fields) }),
+      executionIds: [],
+    };
   }
-  const reply = await runScript<RecordReply["what"] | [RecordReply["what"], number | "", ...string[]]>(
+  const limit = queueLimit === undefined ? "" : String(queueLimit);
+  args.push(limit, again ? "1" : "", fingerprint, String(options.recordTtlSeconds), options.trigger);
+  const [what, length = "", ...executionIds] = await runScript<[RecordReply["what"], number | "", ...string[]]>(
     connection,
     RECORD,
-    { keys: names, args },
+    { keys: [...names, keys.values, keys.work, options.record ?? keys.work], args: args.concat(words) },
   );
-  if (typeof reply === "string") return { what: reply, executionIds: [] };
-  const [what, length = "", ...executionIds] = reply;
   return { what, executionIds, ...(length === "" ? {} : { length }) };
 }
