@@ -75,12 +75,12 @@ export class Journal {
   }
 
   /** Writes the rest and ends the execution with `last`, which no flush that still waits for its turn may take. */
-  async finish(last: LogEvent, result: ExecutionResult): Promise<void> {
+  finish(last: LogEvent, result: ExecutionResult): Promise<void> {
     this.#stopTimer();
-    while (this.#appending !== undefined) await this.#appending;
+    if (this.#appending !== undefined) return this.#appending.then(() => this.finish(last, result));
     const events = this.#take();
     events.push(last);
-    await this.#queue.finish(this.#claim, { sequence: this.#sequence, events, result });
+    return this.#queue.finish(this.#claim, { sequence: this.#sequence, events, result });
   }
 
   /** Ends the execution with `last` alone, after the store had no room for what comes before it: that is forgotten. */

@@ -30,6 +30,13 @@ export interface LocalRun {
   readonly queue: Pick<WorkQueue, "append" | "suspend" | "finish">;
 }
 
+/** A place that was taken: what runs there, and how it is left. */
+interface TakenPlace {
+  readonly workflow: CompiledWorkflow;
+  readonly control: RunControl;
+  readonly leave: () => void;
+}
+
 /** What local runs need of their worker. */
 export interface LocalRunsOptions {
   /** The worker's places: as many as executions may run at once. */
@@ -92,26 +99,27 @@ export class LocalRuns implements LocalRunner {
       places.leave(executionId, control);
     };
     return {
-      run: (claim) => void this.#run(claim, workflow, control).finally(leave),
-      runUnwritten: (request, writes) => void this.#runUnwritten(request, writes, workflow, control).finally(leave),
+      run: (claim) => void this.#run(claim, { workflow, control, leave }),
+      runUnwritten: (request, writes) => void this.#runUnwritten(request, writes, { workflow, control, leave }),
       leave,
     };
   }
 
-  async #run(claim: Claim, workflow: CompiledWorkflow, control: RunControl): Promise<void> {
+  async #run(claim: Claim, { workflow, control, leave }: TakenPlace): Promise<void> {
     const { run, giveUp, work } = this.#options;
     try {
       await run(claim, { workflow, control, queue: work });
     } catch (error) {
       await giveUp(claim, error);
+    } finally {
+      leave();
     }
   }
 
   async #runUnwritten(
     request: ExecutionRequest,
     writes: UnwrittenWrites,
-    workflow: CompiledWorkflow,
-    control: RunControl,
+    { workflow, control, leave }: TakenPlace,
   ): Promise<void> {
     const { run, giveUp, clock, work, onError } = this.#options;
     const queue = new UnwrittenQueue(writes, work);
@@ -123,6 +131,8 @@ export class LocalRuns implements LocalRunner {
       if (queue.isSettled) return;
       onError(error);
       await writes.handOver().catch(() => {});
+    } finally {
+      leave();
     }
   }
 }

@@ -33,7 +33,9 @@ import { WorkerStoppedError } from "./run_control.ts";
  * suspended instead, until a time or a resume. Throws `FencedError`, or the reason for which the control stopped it.
  */
 export async function runExecution(claim: Claim, options: RunOptions): Promise<ExecutionResult | undefined> {
-  const state = options.state ?? await loadState(claim, options.log);
+  const loaded = options.state ?? loadState(claim, options.log);
+  // Mostly there is nothing to wait for, and to wait costs a turn of promises.
+  const state = loaded instanceof Promise ? await loaded : loaded;
   const fork = state.fork === undefined ? undefined : await startFork(state, options);
   return await new Run(claim, fork === undefined ? options : { ...options, ...fork }, state).run();
 }

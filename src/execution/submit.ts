@@ -114,18 +114,19 @@ export function createSubmit({ log, replies, local, historyTtlSeconds }: SubmitO
   }
 
   /** The short way while there is room, else over the work queue. */
-  async function append(
+  function append(
     request: ExecutionRequest,
     workflow: CompiledWorkflow,
     { isOver, waitMs = 0 }: { isOver: () => boolean; waitMs?: number },
   ): Promise<Accepted> {
+    const put = async (): Promise<Accepted> => {
+      return { ...await appendRequest(() => log.request(request), request, isOver), way: "queue" };
+    };
+    const takeTo = (place: LocalPlace | undefined) =>
+      place === undefined ? put() : submitLocally(request, { log, shortWay: local!.shortWay, place, workflow, isOver });
     // The other half of the time is for the way over the work queue.
     const found = placeFor(request, workflow, waitMs / 2);
-    const place = found instanceof Promise ? await found : found;
-    if (place === undefined) {
-      return { ...await appendRequest(() => log.request(request), request, isOver), way: "queue" };
-    }
-    return await submitLocally(request, { log, shortWay: local!.shortWay, place, workflow, isOver });
+    return found instanceof Promise ? found.then(takeTo) : takeTo(found);
   }
   return async function submit(submission) {
     const startedAt = performance.now();

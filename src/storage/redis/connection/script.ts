@@ -17,17 +17,15 @@ export function defineScript(body: string, { allowOom = false }: { allowOom?: bo
 }
 
 /** Runs a script by its digest, and by its source where the server has not seen it. */
-export async function runScript<T extends Reply = Reply>(
+export function runScript<T extends Reply = Reply>(
   connection: RedisConnection,
   script: Script,
   options: { keys: readonly string[]; args: Command },
 ): Promise<T> {
   const { keys, args } = options;
   const command = (["EVALSHA", script.sha1, String(keys.length)] as Command).concat(keys, args);
-  try {
-    return await connection.send<T>(command);
-  } catch (error) {
+  return connection.send<T>(command).catch((error) => {
     if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
-    return await connection.send<T>(["EVAL", script.source, ...command.slice(2)]);
-  }
+    return connection.send<T>(["EVAL", script.source, ...command.slice(2)]);
+  });
 }
