@@ -49,10 +49,12 @@ export class UnwrittenQueue implements Pick<WorkQueue, "append" | "suspend" | "f
     return await this.#work.suspend(await this.#requested(claim), options);
   }
 
-  async finish(claim: Claim, { events, result, sequence }: FinishOptions): Promise<void> {
-    if (this.#claim !== undefined) return await this.#work.finish(this.#claim, { events, result, sequence });
+  finish(claim: Claim, { events, result, sequence }: FinishOptions): Promise<void> {
+    if (this.#claim !== undefined) return this.#work.finish(this.#claim, { events, result, sequence });
     const run = { requestedAt: claim.requestedAt, events: onWay(events, "single-write"), result };
-    if (!await this.#settle(this.#writes.record(run))) throw new NotOursError("An earlier execution has the key");
+    return this.#settle(this.#writes.record(run)).then((isOurs) => {
+      if (!isOurs) throw new NotOursError("An earlier execution has the key");
+    });
   }
 
   async #requested({ requestedAt }: Claim): Promise<Claim> {
@@ -61,16 +63,15 @@ export class UnwrittenQueue implements Pick<WorkQueue, "append" | "suspend" | "f
     return this.#claim;
   }
 
-  async #settle<T>(write: Promise<T>): Promise<T> {
-    try {
-      const written = await write;
+  #settle<T>(write: Promise<T>): Promise<T> {
+    return write.then((written) => {
       this.#isSettled = true;
       return written;
-    } catch (error) {
+    }, (error) => {
       // After a refused append the terminal event is still to be written.
       this.#isSettled = !(error instanceof AppendRefusedError);
       throw error;
-    }
+    });
   }
 }
 

@@ -77,10 +77,10 @@ function runFirst(request: ExecutionRequest, options: LocalSubmission): Promise<
       }
     }
     place.runUnwritten(request, {
-      record: async (run) => {
-        const { executionId } = await accept("single-write", () => shortWay.record(request, run));
-        return executionId === request.executionId;
-      },
+      record: (run) =>
+        accept("single-write", () => shortWay.record(request, run)).then(({ executionId }) =>
+          executionId === request.executionId
+        ),
       start: async (requestedAt) => (await accept("local", () => shortWay.start(request, { requestedAt }))).claim,
       handOver: async () => void await accept("queue", () => log.request(request)),
     });

@@ -4,6 +4,7 @@
 import { type Idempotency, ownKey } from "../../execution/request.ts";
 import type { Submission } from "../../execution/submit.ts";
 import type { JsonObject, JsonValue } from "../../lib/json.ts";
+import { whenReady } from "../../lib/when_ready.ts";
 import type { Webhook } from "../../workflow/definition.ts";
 import type { AppDeps } from "../frame/deps.ts";
 import type { SentHeaders } from "../frame/sent_headers.ts";
@@ -27,22 +28,17 @@ export interface ReadCall {
   readonly verified: Verified | undefined;
 }
 
-/** Throws what `parseContent` and `idempotencyOf` do. */
-export async function submissionOf(
-  call: ReadCall,
-  config: AppDeps["config"],
-): Promise<Pick<Submission, "trigger" | "input" | "idempotency">> {
-  const { sent, bytes, webhook, verified } = call;
-  const parsed = parseContent(bytes, sent.get("content-type"), bodyLimits(config));
-  // Most calls need no promise.
-  const body = parsed instanceof Promise ? await parsed : parsed;
-  const input = triggerInput(call, body, config.redactHeaders);
-  const key = keyOf(call, config.idempotencyTtlSeconds);
-  return {
-    trigger: webhook.nodeId,
-    input: verified === undefined ? input : { ...input, verified: { ...verified } },
-    idempotency: key instanceof Promise ? await key : key,
-  };
+type CallSubmission = Pick<Submission, "trigger" | "input" | "idempotency">;
+
+/** Comes at once where it can. Throws, or rejects with, what `parseContent` and `idempotencyOf` do. */
+export function submissionOf(call: ReadCall, config: AppDeps["config"]): CallSubmission | Promise<CallSubmission> {
+  const { sent, bytes, webhook: { nodeId: trigger }, verified } = call;
+  return whenReady(parseContent(bytes, sent.get("content-type"), bodyLimits(config)), (body) => {
+    const own = triggerInput(call, body, config.redactHeaders);
+    const input = verified === undefined ? own : { ...own, verified: { ...verified } };
+    const key = keyOf(call, config.idempotencyTtlSeconds);
+    return whenReady<Idempotency | undefined, CallSubmission>(key, (idempotency) => ({ trigger, input, idempotency }));
+  });
 }
 
 function keyOf(call: ReadCall, ttlSeconds: number): Idempotency | Promise<Idempotency> | undefined {

@@ -193,8 +193,9 @@ async function start(
   checkDepth(call.sent);
   const bytes = options.body ?? await readBody(deps, call);
   const read = { ...call, params, bytes, webhook, verified: options.verified };
+  const own = submissionOf(read, deps.config);
   const submission = {
-    ...await submissionOf(read, deps.config),
+    ...own instanceof Promise ? await own : own,
     workflow,
     wait: waitSeconds === 0
       ? undefined

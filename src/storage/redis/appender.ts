@@ -90,10 +90,10 @@ export class Appender {
     const fence = { epoch: String(claim.epoch), sequence: String(sequence), writer: this.#writerOf(claim) };
     const words = this.words({ executionId, replyTo, fence, events, end });
     const whole = this.#wholeRun(claim, words);
-    const send = async () => {
-      if (whole !== undefined && await finish(commands, whole) === "ok") return "ok";
-      return await append(commands, words);
-    };
+    const send = (): Promise<AppendReply> =>
+      whole === undefined
+        ? append(commands, words)
+        : finish(commands, whole).then((what) => what === "ok" ? what : append(commands, words));
     try {
       return await resend(commands, send, RESEND_DELAYS_MS);
     } catch (error) {

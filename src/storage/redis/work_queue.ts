@@ -154,7 +154,8 @@ export class RedisWorkQueue implements WorkQueue {
   async finish(claim: Claim, options: FinishOptions): Promise<void> {
     const { sequence, deadLetter = false } = options;
     const events = encodeEvents(options.events);
-    const { stored, large } = await encodeResult(options.result, this.#values.storedAs(claim, events));
+    const encoded = encodeResult(options.result, this.#values.storedAs(claim, events));
+    const { stored, large } = encoded instanceof Promise ? await encoded : encoded;
     await this.#send(claim, { sequence, events }, {
       reply: claim.replyTo === undefined || claim.way === "local" ? "" : large ? "stored" : "result",
       outcome: options.result.status,

@@ -140,7 +140,7 @@ export interface RecordReply {
 }
 
 /** Writes a whole execution. */
-export async function recordExecution(
+export function recordExecution(
   connection: RedisConnection,
   options: RecordOptions,
   { again, queueLimit }: { again: boolean; queueLimit: number | undefined },
@@ -161,17 +161,13 @@ export async function recordExecution(
   const isPlain = !again && queueLimit === undefined && fingerprint === "";
   const fields = isPlain ? fieldsOfOnly(words) : undefined;
   if (fields !== undefined) {
-    return {
-      what: await runScript(connection, RECORD_PLAIN, { keys: names, args: args.concat(fields) }),
-      executionIds: [],
-    };
+    const plain = { keys: names, args: args.concat(fields) };
+    return runScript<"ok" | "late">(connection, RECORD_PLAIN, plain).then((what) => ({ what, executionIds: [] }));
   }
   const limit = queueLimit === undefined ? "" : String(queueLimit);
   args.push(limit, again ? "1" : "", fingerprint, String(options.recordTtlSeconds), options.trigger);
-  const [what, length = "", ...executionIds] = await runScript<[RecordReply["what"], number | "", ...string[]]>(
-    connection,
-    RECORD,
-    { keys: [...names, keys.values, keys.work, options.record ?? keys.work], args: args.concat(words) },
-  );
-  return { what, executionIds, ...(length === "" ? {} : { length }) };
+  return runScript<[RecordReply["what"], number | "", ...string[]]>(connection, RECORD, {
+    keys: [...names, keys.values, keys.work, options.record ?? keys.work],
+    args: args.concat(words),
+  }).then(([what, length = "", ...executionIds]) => ({ what, executionIds, ...(length === "" ? {} : { length }) }));
 }
