@@ -9,7 +9,7 @@
  * const same = decodeEvent({ ...event, data, ...(value && { value: { member: value.member, json: value.json } }) });
  * ```
  */
-import type { JsonValue } from "../lib/json.ts";
+import { type JsonValue, quoteJson } from "../lib/json.ts";
 import type { LogEvent, StoredEvent } from "./event.ts";
 
 /** Past this many characters of JSON a value is kept beside its event, and a result is only referred to. */
@@ -48,9 +48,7 @@ export interface EncodedEvent {
 export function encodeEvent(event: LogEvent): EncodedData {
   if (event.type === "execution.requested") {
     const { workflowId, version, trigger, input, fork, startedBy } = event.data;
-    const head = `{"workflowId":${JSON.stringify(workflowId)},"version":${version},"trigger":${
-      JSON.stringify(trigger)
-    }`;
+    const head = `{"workflowId":${quoteJson(workflowId)},"version":${version},"trigger":${quoteJson(trigger)}`;
     const origin = fork === undefined ? "" : `,"fork":${JSON.stringify(fork)}`;
     const after = startedBy === undefined ? `${origin}}` : `${origin},"startedBy":${JSON.stringify(startedBy)}}`;
     return withValue({ member: "input", name: trigger, json: textOf(input) }, { before: `${head},`, after });

@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { test } from "uvu";
 import * as assert from "uvu/assert";
-import { compareEntryIds, entryIdBefore, entryTime, isEntryId } from "../../src/lib/entry_id.ts";
+import { compareEntryIds, entryIdAfter, entryIdBefore, entryTime, isEntryId } from "../../src/lib/entry_id.ts";
 
 const part = fc.oneof(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: 2_000_000_000_000 }));
 const id = fc.tuple(part, part).map(([ms, count]) => `${ms}-${count}`);
@@ -30,6 +30,14 @@ test("compareEntryIds() takes an id without a count for its first", () => {
 test("entryTime() is the time at which an entry was added", () => {
   assert.is(entryTime("1700000000000-3"), 1_700_000_000_000);
   assert.is(entryTime("1700000000000"), 1_700_000_000_000);
+});
+
+test("entryIdAfter() counts on in the same millisecond", () => {
+  assert.is(entryIdAfter("5-3", 0), "5-3");
+  assert.is(entryIdAfter("5-9", 2), "5-11");
+  fc.assert(fc.property(part, fc.nat(2_000_000_000), fc.nat(1000), (ms, count, more) => {
+    assert.is(entryIdAfter(`${ms}-${count}`, more), `${ms}-${count + more}`);
+  }));
 });
 
 test("entryIdBefore() comes before an id, and nothing lies between them but counts that Redis never gives", () => {

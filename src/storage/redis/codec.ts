@@ -6,6 +6,7 @@ import type { EventData, ExecutionStatus } from "../../execution/event.ts";
 import type { Claim } from "../../execution/claim.ts";
 import type { ExecutionMeta } from "../../execution/log.ts";
 import type { ExecutionResult } from "../../execution/result.ts";
+import { quoteJson } from "../../lib/json.ts";
 import { LARGE } from "../../execution/value.ts";
 import type { StoredOutput } from "./log_entries.ts";
 
@@ -73,14 +74,16 @@ export type StoredAs = (value: unknown) => StoredOutput | undefined;
 
 /** A {@linkcode StoredResult} as JSON, in which what stands beside the log is only named. */
 export function referTo(result: ExecutionResult, storedAs: StoredAs): string {
-  const { response, output, ...rest } = result;
+  const { executionId, status, error, response, output } = result;
   function member(name: string, value: unknown): string {
     if (value === undefined) return "";
     const stored = storedAs(value);
     if (stored?.name !== undefined) return `,"${name}Of":${JSON.stringify(stored.name)}`;
     return `,"${name}":${stored?.json ?? JSON.stringify(value)}`;
   }
-  return `${JSON.stringify(rest).slice(0, -1)}${member("response", response)}${member("output", output)}}`;
+  const head = `{"executionId":${quoteJson(executionId)},"status":${quoteJson(status)}`;
+  const more = error === undefined ? "" : `,"error":${JSON.stringify(error)}`;
+  return `${head}${more}${member("response", response)}${member("output", output)}}`;
 }
 
 /** Gets values that stand beside a log. */

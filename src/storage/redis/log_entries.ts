@@ -94,7 +94,10 @@ export function encodeEvents(events: readonly LogEvent[]): EncodedEvents {
   const entries = new Entries();
   const outputs = new Map<unknown, StoredOutput>();
   let start: LogEvent | undefined;
-  for (const [i, event] of events.entries()) {
+  let types = "";
+  for (let i = 0; i < events.length; i++) {
+    const event = events[i]!;
+    types += i === 0 ? event.type : `,${event.type}`;
     if (isStartOf(event, events[i + 1])) {
       start = event;
       continue;
@@ -109,7 +112,8 @@ export function encodeEvents(events: readonly LogEvent[]): EncodedEvents {
     if (event.type !== "node.completed") continue;
     outputs.set(event.data.output, value === undefined ? { json: json! } : { name: value.name });
   }
-  return { types: events.map(({ type }) => type).join(), count: events.length, outputs, ...entries.end() };
+  const { words, large } = entries.end();
+  return { types, count: events.length, outputs, words, large };
 }
 
 /** The names and values of the fields, where words are one entry of several events; `undefined` where they are not. */
