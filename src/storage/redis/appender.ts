@@ -9,6 +9,7 @@ import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import type { MemoryWatch } from "./connection/memory_watch.ts";
 import { isFull } from "./connection/refusal.ts";
+import { endingOf } from "./feed_entries.ts";
 import { type ExecutionStatus, isEnded, type LogEvent } from "../../execution/event.ts";
 import type { Claim } from "../../execution/claim.ts";
 import { type EncodedEvents, encodeEvents, fieldsOfOnly } from "./log_entries.ts";
@@ -130,12 +131,9 @@ export class Appender {
       executionId,
       epoch,
       entryId,
-      types,
+      append: endingOf({ workflowId, version, types }, { status: outcome, requestedAt }),
       status: outcome,
       result: payload,
-      workflowId,
-      version,
-      requestedAt,
       sequence: 1 + count,
       writer,
       group,

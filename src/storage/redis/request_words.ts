@@ -7,10 +7,11 @@ import { type ExecutionRequest, requestedData } from "../../execution/request.ts
 import { type EncodedData, encodeEvent } from "../../execution/value.ts";
 import type { UnwrittenRun } from "../../execution/short_way.ts";
 import { encodeResult } from "./codec.ts";
-import { encodeEvents } from "./log_entries.ts";
+import { endingOf } from "./feed_entries.ts";
+import { encodeEvents, fieldsOfOnly } from "./log_entries.ts";
 import { ExecutionKeys } from "./execution_keys.ts";
 import type { RecordOptions } from "./scripts/record.ts";
-import type { RequestOptions } from "./scripts/request.ts";
+import type { RequestOptions } from "./scripts/request_options.ts";
 
 /** What the script takes, and how many bytes of it Redis will keep. */
 export function requestWords(
@@ -77,8 +78,11 @@ export function recordWords(
       result: stored,
       resultTtlSeconds,
       historyTtlSeconds,
-      types,
+      append: `${
+        endingOf({ workflowId, version, types }, { status: result.status, requestedAt })
+      } ${historyTtlSeconds}`,
       words,
+      fields: fieldsOfOnly(words),
       fingerprint: idempotency?.fingerprint ?? "",
       recordTtlSeconds: idempotency?.ttlSeconds ?? 0,
     },

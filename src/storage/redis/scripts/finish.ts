@@ -4,7 +4,6 @@
  */
 import type { Command, RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { endingOf } from "../feed_entries.ts";
 
 /** Appends the events of a whole run and ends the execution. A server that is full takes it, since it makes room. */
 export const FINISH = defineScript(
@@ -61,18 +60,12 @@ export interface FinishScriptOptions {
   readonly epoch: string;
   /** The claim's entry in the queue, or "" where it is local. */
   readonly entryId: string;
-  /** The types of the events, by comma. */
-  readonly types: string;
+  /** What is appended, as the feed says it, up to how long it is kept. */
+  readonly append: string;
   /** The terminal status. */
   readonly status: string;
   /** The result, as JSON or gzip of it. */
   readonly result: string | Uint8Array;
-  /** The execution's workflow. */
-  readonly workflowId: string;
-  /** The version that it ran. */
-  readonly version: number;
-  /** Milliseconds since the epoch. */
-  readonly requestedAt: number;
   /** How many events claims have appended with these, the request counted. */
   readonly sequence: number;
   /** The token of the claim that writes. */
@@ -94,7 +87,7 @@ export function finish(connection: RedisConnection, options: FinishScriptOptions
     options.executionId,
     options.epoch,
     entryId === "" ? "local" : entryId,
-    endingOf(options, options),
+    options.append,
     options.status,
     options.result,
     String(options.sequence),

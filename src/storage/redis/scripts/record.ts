@@ -3,8 +3,6 @@
  */
 import type { Command, RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { endingOf } from "../feed_entries.ts";
-import { fieldsOfOnly } from "../log_entries.ts";
 import { REQUESTING, takeBack, WRITING } from "./script_library.ts";
 
 /** What is kept of an execution that ended at `now`, beside its log, and for how long. */
@@ -121,10 +119,12 @@ export interface RecordOptions {
   readonly resultTtlSeconds: number;
   /** How long its log is kept from its end on, in seconds. */
   readonly historyTtlSeconds: number;
-  /** The types of the events, by comma, that of the request first. */
-  readonly types: string;
+  /** What is appended, as the feed says it. */
+  readonly append: string;
   /** The entries, the request first, in the words of `WRITING`. */
   readonly words: readonly string[];
+  /** The same as names and values of the fields of the only entry, where there is one with several events. */
+  readonly fields: readonly string[] | undefined;
   /** The fingerprint of a request with an idempotency key, or "". */
   readonly fingerprint: string;
   /** How long the idempotency record is kept. */
@@ -145,22 +145,21 @@ export function recordExecution(
   options: RecordOptions,
   { again, queueLimit }: { again: boolean; queueLimit: number | undefined },
 ): Promise<RecordReply> {
-  const { keys, fingerprint, words, status, requestedAt, historyTtlSeconds } = options;
+  const { keys, fingerprint, words, fields } = options;
   const names = [keys.meta, keys.log, keys.feed, keys.result];
   const args: Command = [
     options.executionId,
     options.workflowId,
     String(options.version),
-    String(requestedAt),
-    status,
+    String(options.requestedAt),
+    options.status,
     options.result,
     String(options.resultTtlSeconds),
-    String(historyTtlSeconds),
-    `${endingOf(options, options)} ${historyTtlSeconds}`,
+    String(options.historyTtlSeconds),
+    options.append,
   ];
-  const isPlain = !again && queueLimit === undefined && fingerprint === "";
-  const fields = isPlain ? fieldsOfOnly(words) : undefined;
-  if (fields !== undefined) {
+  const isNew = !again && queueLimit === undefined && fingerprint === "";
+  if (isNew && fields !== undefined) {
     const plain = { keys: names, args: args.concat(fields) };
     return runScript<"ok" | "late">(connection, RECORD_PLAIN, plain).then((what) => ({ what, executionIds: [] }));
   }

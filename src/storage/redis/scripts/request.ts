@@ -8,41 +8,9 @@
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
 import { ADMISSION, OVERLAP } from "./admission_library.ts";
-import { HANDING_OUT, LIBRARY, REQUESTING, takeBack } from "./script_library.ts";
-
-/**
- * The common case: it is new for certain, nothing is at stake but its log, no other program runs it, its caller waits for
- * its end if for anything, and its queue is not counted now.
- */
-export const REQUEST_PLAIN = defineScript(`
--- KEYS  1 meta  2 log  3 feed  4 work, or with ARGV 10 timers
--- ARGV  1 execution id  2 workflow  3 version  4 trigger  5 data of execution.requested (JSON)
---       6 instance to reply to, or ''  7 result TTL and history TTL (s), a space between  8 timeout (ms)  9 time (ms)
---       10 lease (ms) under which the sender runs it; absent: it goes on the work stream
--- Reply 'ok', or 'local' when the sender has the lease; 'late' a second after ARGV 9: it may have been sent again
-local id = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', ARGV[9], 'data', ARGV[5])
--- The id of a log's first entry is the time, by Redis's clock.
-local now = string.match(id, '^%d+')
-if now - ARGV[9] > 1000 then
-  ${takeBack("KEYS[2]", "id")}
-  return 'late'
-end
-local entry
-if ARGV[10] then
-  entry = 'local'
-  redis.call('ZADD', KEYS[4], now + ARGV[10], ARGV[1])
-elseif ARGV[6] ~= '' then
-  entry = redis.call('XADD', KEYS[4], '*', 'execution', ARGV[1], 'at', ARGV[9], 'replyTo', ARGV[6], 'request', ARGV[5])
-else
-  entry = redis.call('XADD', KEYS[4], '*', 'execution', ARGV[1], 'at', ARGV[9], 'request', ARGV[5])
-end
-redis.call('HSET', KEYS[1], 'workflow', ARGV[2], 'version', ARGV[3], 'trigger', ARGV[4], 'status', 'pending',
-  'epoch', '1', 'sequence', '1', 'requestedAt', ARGV[9], 'deadline', string.format('%.0f', now + ARGV[8]), 'entry', entry,
-  'replyTo', ARGV[6], 'plain', ARGV[7], 'bytes', #ARGV[5])
-redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'first', id,
-  'append', ARGV[2] .. ' ' .. ARGV[3] .. ' execution.requested')
-return ARGV[10] and 'local' or 'ok'
-`);
+import type { RequestOptions, RequestReply, Sending } from "./request_options.ts";
+import { isPlain, requestPlainly } from "./request_plain.ts";
+import { HANDING_OUT, LIBRARY, REQUESTING } from "./script_library.ts";
 
 const source = (admission: string) => `
 -- KEYS  1 meta  2 log  3 work  4 feed  5 timers  6 values
@@ -168,99 +136,16 @@ export const REQUEST = defineScript(source("local function groupsOf() return {} 
 /** The same where a key, slots or a lock are at stake: it may put the execution into its workflow's queue. */
 export const REQUEST_ADMISSION = defineScript(source(HANDING_OUT + ADMISSION + OVERLAP));
 
-/** What {@linkcode requestExecution} takes. */
-export interface RequestOptions {
-  /** What the execution is kept under, and the queue, feed and timers of its partition. */
-  readonly keys: {
-    readonly meta: string;
-    readonly log: string;
-    readonly work: string;
-    readonly feed: string;
-    readonly timers: string;
-    readonly values: string;
-  };
-  /** The execution. */
-  readonly executionId: string;
-  /** Its workflow. */
-  readonly workflowId: string;
-  /** The version that it runs. */
-  readonly version: number;
-  /** Id of the trigger node. */
-  readonly trigger: string;
-  /** Data of `execution.requested`, as JSON. */
-  readonly data: string;
-  /** The instance to reply to, or "". */
-  readonly replyTo: string;
-  /** Whether the caller is answered by the first node that responds. */
-  readonly replyEarly: boolean;
-  /** The trigger's output, as JSON, where it is large or not to travel with the work; else "". */
-  readonly input: string;
-  /** How another program runs it, if one does. */
-  readonly external?: "taken" | "reported";
-  /** Of the partition; for what another program runs. */
-  readonly base: string;
-  /** How long its result is kept, in seconds. */
-  readonly resultTtlSeconds: number;
-  /** How long its log is kept from its end on, in seconds. */
-  readonly historyTtlSeconds: number;
-  /** How long it may take, in milliseconds. */
-  readonly timeoutMs: number;
-  /** Where slots, a lock or an idempotency key are at stake. */
-  readonly admission?: AdmissionOptions;
-}
-
-/** What a request draws on besides its own log. */
-export interface AdmissionOptions {
-  /** The slots of the workflow, the executions that wait for one, and the idempotency record. */
-  readonly keys: {
-    /** The idempotency record. */
-    readonly record: string;
-  };
-  /** How many executions of the workflow may run at once; absent when there is no limit. */
-  readonly slots?: number;
-  /** Digest of the value of its lock; absent when it has none. */
-  readonly lock?: string;
-  /** What happens when its lock or no slot is free, or "". */
-  readonly onOverlap: string;
-  /** The fingerprint of a request with an idempotency key, or "". */
-  readonly fingerprint: string;
-  /** How long the idempotency record is kept. */
-  readonly recordTtlSeconds: number;
-  /** What the names of the partition's keys begin with. */
-  readonly base: string;
-}
-
-/** What is another at each sending of a request. */
-export interface Sending {
-  /** When it is sent, by Redis's clock, in milliseconds since the epoch. */
-  readonly time: number;
-  /** Whether it may have been sent before. */
-  readonly again: boolean;
-  /** How many executions may be queued or run in this partition; absent, they are not counted, which `admission` needs. */
-  readonly queueLimit?: number | undefined;
-  /** For how long the sender has it, to run it itself, in milliseconds; absent, it goes on the work stream. */
-  readonly leaseMs?: number | undefined;
-}
-
-/** What {@linkcode requestExecution} replies. */
-export interface RequestReply {
-  readonly what: "ok" | "local" | "existing" | "reused" | "full" | "late" | "rejected";
-  /** How many were queued or run before this one, where they were counted. */
-  readonly length?: number;
-  /** The executions that the outcome concerns. */
-  readonly executionIds: readonly string[];
-}
-
 /** Appends a request. */
 export async function requestExecution(
   connection: RedisConnection,
   options: RequestOptions,
   { time, again, queueLimit, leaseMs }: Sending,
 ): Promise<RequestReply> {
-  const { keys, admission, replyEarly, input, external } = options;
-  const isPlain = !again && !replyEarly && input === "" &&
-    [queueLimit, external, admission].every((it) => it === undefined);
-  if (isPlain) return await requestPlainly(connection, options, { time, leaseMs });
+  if (isPlain(options, { time, again, queueLimit, leaseMs })) {
+    return await requestPlainly(connection, options, { time, leaseMs });
+  }
+  const { keys, admission } = options;
   const names = [keys.meta, keys.log, keys.work, keys.feed, keys.timers, keys.values];
   const args = [
     options.executionId,
@@ -291,31 +176,4 @@ export async function requestExecution(
     { keys: names, args },
   );
   return { what, executionIds, ...(length === "" ? {} : { length }) };
-}
-
-async function requestPlainly(
-  connection: RedisConnection,
-  options: RequestOptions,
-  { time, leaseMs }: Pick<Sending, "time" | "leaseMs">,
-): Promise<RequestReply> {
-  const { keys, executionId, workflowId, version, trigger, data, replyTo, timeoutMs } = options;
-  const { resultTtlSeconds, historyTtlSeconds } = options;
-  const ttls = `${resultTtlSeconds} ${historyTtlSeconds}`;
-  const args = [
-    executionId,
-    workflowId,
-    String(version),
-    trigger,
-    data,
-    replyTo,
-    ttls,
-    String(timeoutMs),
-    String(time),
-  ];
-  if (leaseMs !== undefined) args.push(String(leaseMs));
-  const what = await runScript<"ok" | "local" | "late">(connection, REQUEST_PLAIN, {
-    keys: [keys.meta, keys.log, keys.feed, leaseMs === undefined ? keys.work : keys.timers],
-    args,
-  });
-  return { what, executionIds: [] };
 }
