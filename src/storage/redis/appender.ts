@@ -124,7 +124,8 @@ export class Appender {
       return undefined;
     }
     if (deadLetter !== "" || reply === "early" || reply === "kept") return undefined;
-    if (2 * SMALL > this.#options.logLimitBytes) return undefined;
+    // With the request, and in bytes, it is well within the log's limit.
+    if (8 * SMALL > this.#options.logLimitBytes) return undefined;
     const { workflowId, version, requestedAt, entryId } = claim;
     return {
       keys: { ...keys, timers: this.#options.keys.timers(this.#options.keys.partitionOf(executionId)) },
