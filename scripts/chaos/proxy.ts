@@ -67,8 +67,8 @@ export class ChaosProxy implements AsyncDisposable {
   }
 
   /**
-   * Passes on what the instance says until a chunk has one of `texts` in it, and from that one on nothing; resolves then, and
-   * after `mostMs`.
+   * Passes on what the instance says until a chunk has one of `texts` in it, and from that one on nothing; resolves then,
+   * and after `mostMs`.
    */
   async holdBefore(texts: readonly string[], mostMs: number): Promise<void> {
     await new Promise<void>((resolve) => {

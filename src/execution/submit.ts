@@ -119,14 +119,16 @@ export function createSubmit({ log, replies, local, historyTtlSeconds }: SubmitO
     workflow: CompiledWorkflow,
     { isOver, waitMs = 0 }: { isOver: () => boolean; waitMs?: number },
   ): Promise<Accepted> {
-    const put = async (): Promise<Accepted> => {
+    async function overQueue(): Promise<Accepted> {
       return { ...await appendRequest(() => log.request(request), request, isOver), way: "queue" };
-    };
-    const takeTo = (place: LocalPlace | undefined) =>
-      place === undefined ? put() : submitLocally(request, { log, shortWay: local!.shortWay, place, workflow, isOver });
+    }
+    const appendAt = (place: LocalPlace | undefined) =>
+      place === undefined
+        ? overQueue()
+        : submitLocally(request, { log, shortWay: local!.shortWay, place, workflow, isOver });
     // The other half of the time is for the way over the work queue.
     const found = placeFor(request, workflow, waitMs / 2);
-    return found instanceof Promise ? found.then(takeTo) : takeTo(found);
+    return found instanceof Promise ? found.then(appendAt) : appendAt(found);
   }
   return async function submit(submission) {
     const startedAt = performance.now();

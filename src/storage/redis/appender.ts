@@ -9,6 +9,7 @@ import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import type { MemoryWatch } from "./connection/memory_watch.ts";
 import { isFull } from "./connection/refusal.ts";
+import { ExecutionKeys } from "./execution_keys.ts";
 import { endingOf } from "./feed_entries.ts";
 import { type ExecutionStatus, isEnded, type LogEvent } from "../../execution/event.ts";
 import type { Claim } from "../../execution/claim.ts";
@@ -118,7 +119,7 @@ export class Appender {
 
   /** The same append as `finish.ts` takes it: the first one of an execution, with its end and nothing unusual. */
   #wholeRun(claim: Claim, words: AppendScriptOptions): FinishScriptOptions | undefined {
-    const { keys, executionId, epoch, types, payload, writer, group, reply, outcome, count, deadLetter } = words;
+    const { executionId, epoch, types, payload, writer, group, reply, inbox, outcome, count, deadLetter } = words;
     const fields = fieldsOfOnly(words.words);
     if (words.sequence !== "1" || fields === undefined || !words.makesRoom || !isEnded(outcome as ExecutionStatus)) {
       return undefined;
@@ -128,7 +129,8 @@ export class Appender {
     if (8 * SMALL > this.#options.logLimitBytes) return undefined;
     const { workflowId, version, requestedAt, entryId } = claim;
     return {
-      keys: { ...keys, timers: this.#options.keys.timers(this.#options.keys.partitionOf(executionId)) },
+      keys: new ExecutionKeys(this.#options.keys, executionId),
+      inbox,
       executionId,
       epoch,
       entryId,
@@ -147,18 +149,11 @@ export class Appender {
   words({ executionId, replyTo, fence, events, end }: AppendParts): AppendScriptOptions {
     const { keys, group, memory, logLimitBytes } = this.#options;
     const partition = keys.partitionOf(executionId);
-    const work = keys.work(partition);
     const bytes = events.words.reduce((sum, { length }) => sum + length, end.payload.length);
     memory.count(bytes);
     return {
-      keys: {
-        meta: keys.meta(executionId),
-        log: keys.log(executionId),
-        feed: keys.feed(partition),
-        work,
-        result: keys.result(executionId),
-        inbox: replyTo === undefined ? work : keys.inbox(partition, replyTo),
-      },
+      keys: new ExecutionKeys(keys, executionId),
+      inbox: replyTo === undefined ? keys.work(partition) : keys.inbox(partition, replyTo),
       executionId,
       epoch: fence.epoch,
       sequence: fence.sequence,

@@ -7,6 +7,7 @@ import * as assert from "uvu/assert";
 import type { Claim } from "../../../src/execution/claim.ts";
 import type { LogEvent } from "../../../src/execution/event.ts";
 import type { ExecutionRequest } from "../../../src/execution/request.ts";
+import { ExecutionKeys } from "../../../src/storage/redis/execution_keys.ts";
 import { endingOf } from "../../../src/storage/redis/feed_entries.ts";
 import { encodeEvents, fieldsOfOnly } from "../../../src/storage/redis/log_entries.ts";
 import { recordWords, requestWords } from "../../../src/storage/redis/request_words.ts";
@@ -116,15 +117,8 @@ function endOf({ keys }: Bench, claim: Claim, events: readonly LogEvent[]) {
   const { executionId, epoch, entryId, workflowId, version, requestedAt, replyTo, way } = claim;
   const encoded = encodeEvents(events);
   const common = {
-    keys: {
-      meta: keys.meta(executionId),
-      log: keys.log(executionId),
-      feed: keys.feed(0),
-      work: keys.work(0),
-      result: keys.result(executionId),
-      inbox: keys.inbox(0, "a"),
-      timers: keys.timers(0),
-    },
+    keys: new ExecutionKeys(keys, executionId),
+    inbox: keys.inbox(0, "a"),
     executionId,
     epoch: String(epoch),
     reply: replyTo === undefined || way === "local" ? "" : "result",

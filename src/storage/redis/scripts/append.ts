@@ -132,16 +132,16 @@ export const APPEND_LAST = defineScript(appendSource("local external = false"), 
 
 /** What {@linkcode append} takes. */
 export interface AppendScriptOptions {
-  /** What the execution is kept under, the feed and the queue of its partition, and the caller's inbox. */
+  /** What the execution is kept under, and the feed and the queue of its partition. */
   readonly keys: {
     readonly meta: string;
     readonly log: string;
     readonly feed: string;
     readonly work: string;
     readonly result: string;
-    /** Any key when there is no reply. */
-    readonly inbox: string;
   };
+  /** Where a reply goes; any key when there is none. */
+  readonly inbox: string;
   /** The execution. */
   readonly executionId: string;
   /** The claim's epoch, or `cancel` to end the execution whoever holds it. */
@@ -213,7 +213,7 @@ export function appendArgs(options: AppendScriptOptions): (string | Uint8Array)[
 export function append(connection: RedisConnection, options: AppendScriptOptions): Promise<AppendReply> {
   const { keys } = options;
   return runScript<AppendReply>(connection, options.makesRoom ? APPEND_LAST : APPEND, {
-    keys: [keys.meta, keys.log, keys.feed, keys.work, keys.result, keys.inbox],
+    keys: [keys.meta, keys.log, keys.feed, keys.work, keys.result, options.inbox],
     args: appendArgs(options),
   });
 }

@@ -43,7 +43,7 @@ return 'ok'
 
 /** What {@linkcode finish} takes. */
 export interface FinishScriptOptions {
-  /** What the execution is kept under, its partition's feed and queue, timers where it is local, and a caller's inbox. */
+  /** What the execution is kept under, its partition's feed and queue, and timers where it is local. */
   readonly keys: {
     readonly meta: string;
     readonly log: string;
@@ -51,9 +51,9 @@ export interface FinishScriptOptions {
     readonly result: string;
     readonly work: string;
     readonly timers: string;
-    /** Any key when there is no reply. */
-    readonly inbox: string;
   };
+  /** Where a reply goes; any key when there is none. */
+  readonly inbox: string;
   /** The execution. */
   readonly executionId: string;
   /** The claim's epoch. */
@@ -82,7 +82,7 @@ export interface FinishScriptOptions {
 export function finish(connection: RedisConnection, options: FinishScriptOptions): Promise<"ok" | "other"> {
   const { keys, reply, entryId } = options;
   const names = [keys.meta, keys.log, keys.feed, keys.result, entryId === "" ? keys.timers : keys.work];
-  if (reply !== "") names.push(keys.inbox);
+  if (reply !== "") names.push(options.inbox);
   const args: Command = [
     options.executionId,
     options.epoch,
@@ -95,6 +95,5 @@ export function finish(connection: RedisConnection, options: FinishScriptOptions
     options.group,
     reply,
   ];
-  for (const word of options.fields) args.push(word);
-  return runScript(connection, FINISH, { keys: names, args });
+  return runScript(connection, FINISH, { keys: names, args: args.concat(options.fields) });
 }

@@ -3,7 +3,7 @@
  */
 import type { Command, RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
-import { REQUESTING, takeBack, WRITING } from "./script_library.ts";
+import { refuseLate, REQUESTING, WRITING } from "./script_library.ts";
 
 /** What is kept of an execution that ended at `now`, beside its log, and for how long. */
 const KEEPING = `
@@ -21,15 +21,10 @@ export const RECORD_PLAIN = defineScript(`
 --       7 its TTL (s)  8 history TTL (s)  9 what is appended, as the feed says it
 --       10.. names and values of the fields of its log's only entry
 -- Reply 'ok', or 'late' a second after the time of the request: it may have been sent again
-local first = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 10))
--- The id of the entry is the time.
-local now = string.match(first, '^%d+')
-if now - ARGV[4] > 1000 then
-  ${takeBack("KEYS[2]", "first")}
-  return 'late'
-end
+local id = redis.call('XADD', KEYS[2], '*', unpack(ARGV, 10))
+${refuseLate({ sentAt: "ARGV[4]" })}
 ${KEEPING}
-redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'first', first, 'append', ARGV[9])
+redis.call('XADD', KEYS[3], '*', 'execution', ARGV[1], 'first', id, 'append', ARGV[9])
 return 'ok'
 `);
 

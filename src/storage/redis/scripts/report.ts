@@ -52,7 +52,7 @@ export function report(
 ): Promise<AppendReply | "internal" | "duplicate" | "stale" | "order"> {
   const { keys, name, type, claimEpoch } = options;
   return runScript(connection, options.makesRoom ? REPORT_LAST : REPORT, {
-    keys: [keys.meta, keys.log, keys.feed, keys.work, keys.result, keys.inbox],
+    keys: [keys.meta, keys.log, keys.feed, keys.work, keys.result, options.inbox],
     args: [name, claimEpoch, type, ...appendArgs({ ...options, epoch: "", sequence: "" })],
   });
 }

@@ -5,7 +5,7 @@
 import type { RedisConnection } from "../connection/connection.ts";
 import { defineScript, runScript } from "../connection/script.ts";
 import type { RequestOptions, RequestReply, Sending } from "./request_options.ts";
-import { takeBack } from "./script_library.ts";
+import { refuseLate } from "./script_library.ts";
 
 /** Appends `execution.requested`; puts the execution on the work stream, or gives its sender a lease of it. */
 export const REQUEST_PLAIN = defineScript(`
@@ -15,12 +15,7 @@ export const REQUEST_PLAIN = defineScript(`
 --       10 lease (ms) under which the sender runs it; absent: it goes on the work stream
 -- Reply 'ok', or 'local' when the sender has the lease; 'late' a second after ARGV 9: it may have been sent again
 local id = redis.call('XADD', KEYS[2], '*', 'type', 'execution.requested', 'time', ARGV[9], 'data', ARGV[5])
--- The id of a log's first entry is the time, by Redis's clock.
-local now = string.match(id, '^%d+')
-if now - ARGV[9] > 1000 then
-  ${takeBack("KEYS[2]", "id")}
-  return 'late'
-end
+${refuseLate({ sentAt: "ARGV[9]" })}
 local entry
 if ARGV[10] then
   entry = 'local'

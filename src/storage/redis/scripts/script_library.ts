@@ -68,18 +68,33 @@ local function requeue(base, id)
 end
 `;
 
-/** Takes back the only entry that was appended to a log, so that nothing is left of it; in the words of Lua. */
-export const takeBack = (log: string, id: string) => `
-redis.call('XDEL', ${log}, ${id})
-if redis.call('XLEN', ${log}) == 0 then redis.call('DEL', ${log}) end`;
+/** What came so long after it was sent is refused, in milliseconds: a link that was given up may still deliver. */
+const LATE_MS = 1000;
+
+/** Takes back the only entry that was appended to a log, so that nothing is left of it. */
+const TAKING_BACK = `
+  redis.call('XDEL', log, id)
+  if redis.call('XLEN', log) == 0 then redis.call('DEL', log) end
+`;
+
+/** Takes back the log that a plain script has begun with \`id\`, where it comes late; else \`now\` is its time, as a word. */
+export const refuseLate = ({ sentAt }: { sentAt: string }): string => `
+-- The id of a log's first entry is the time, by Redis's clock.
+local now = string.match(id, '^%d+')
+if now - ${sentAt} > ${LATE_MS} then
+  local log = KEYS[2]
+  ${TAKING_BACK}
+  return 'late'
+end
+`;
 
 /** Begins a log. */
 export const REQUESTING = `
 -- Whether an entry that was just appended came a second after it was sent, and is no resend; then nothing is left of it. A
 -- link that was given up may still deliver, and another sending may have come before.
 local function isLate(log, id, sentAt, isResend)
-  if isResend or string.match(id, '^%d+') - sentAt <= 1000 then return false end
-  ${takeBack("log", "id")}
+  if isResend or string.match(id, '^%d+') - sentAt <= ${LATE_MS} then return false end
+  ${TAKING_BACK}
   return true
 end
 -- Appends the request, whose trigger's output stands beside the log where it is large (nil where not). Returns its id;
