@@ -74,9 +74,26 @@ export async function listen(handler: Handler, options: { hostname: string; port
 function takeBody(incoming: IncomingMessage, bytes: number): Uint8Array | undefined {
   if (incoming.readableDidRead || incoming.readableLength !== bytes) return undefined;
   const { buffer, byteOffset, byteLength } = incoming.read() as Buffer<ArrayBuffer>;
-  // To its end.
-  incoming.resume();
+  endSoon(incoming);
   return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+/** Requests whose bodies were taken in this turn, and whose ends are still to be read. */
+let taken: IncomingMessage[] = [];
+
+/**
+ * Reads a body to its end in the next turn: clients send in the immediates of this one, and nobody waits for the end of a
+ * body, but a caller does for what is sent.
+ */
+function endSoon(incoming: IncomingMessage): void {
+  if (taken.push(incoming) > 1) return;
+  setImmediate(() => {
+    const ending = taken;
+    taken = [];
+    setImmediate(() => {
+      for (const one of ending) one.resume();
+    });
+  });
 }
 
 /** `close` waits for idle keep-alive connections too, so these are closed repeatedly, as they become idle. */

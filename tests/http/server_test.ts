@@ -1,5 +1,6 @@
 import fc from "fast-check";
-import { request } from "node:http";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { type IncomingMessage, request } from "node:http";
 import { connect } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { test } from "uvu";
@@ -82,6 +83,33 @@ test("bodies are read whole, however they are cut and though they come one behin
     late.write("late");
     assert.match((await buffer(late)).toString(), /^HTTP\/1\.1 200 OK\r\n.*\r\n\r\nlate$/s);
   } finally {
+    await server.close({ graceMs: 0 });
+  }
+});
+
+test("a body that was taken is read to its end, but after what is sent in its turn", async () => {
+  const ends: boolean[] = [];
+  let incoming: IncomingMessage | undefined;
+  const onRequest = (message: unknown) => incoming = (message as { request: IncomingMessage }).request;
+  subscribe("http.server.request.start", onRequest);
+  const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+  const server = await listen(async (_, { takeBody }) => {
+    // As a webhook's call does: the body comes behind the head.
+    await undefined;
+    assert.is(String.fromCharCode(...takeBody!(4)!), "here");
+    for (let i = 0; i < 4; i++) {
+      await turn();
+      ends.push(incoming!.readableEnded);
+    }
+    return new Response();
+  }, { hostname: "127.0.0.1", port: 0 });
+  try {
+    const response = await fetch(server.url, { method: "POST", body: "here" });
+    assert.is(response.status, 200);
+    assert.is(ends[0], false, "what is sent in the immediates of its turn goes out before");
+    assert.is(ends.at(-1), true);
+  } finally {
+    unsubscribe("http.server.request.start", onRequest);
     await server.close({ graceMs: 0 });
   }
 });
