@@ -103,6 +103,25 @@ for (const driver of drivers()) {
     assert.equal(rest.sort(), [resumed!.executionId, late!.executionId].sort());
   });
 
+  test("take() of few passes over what is paused, what is over, and what it gives up", async () => {
+    const concurrency = { limit: 10, onOverlap: "queue" } as const;
+    const requests = Array.from({ length: 6 }, () => placedRequestOf(store, { external: "taken", concurrency }));
+    const [worn, other, ...rest] = requests.map(({ executionId }) => executionId);
+    for (const request of requests.slice(0, 2)) await store.log.request(request);
+    await take(1);
+    await pause(50);
+    for (const request of requests.slice(2)) await store.log.request(request);
+    const [next] = await take(LEASE_MS, ["orders"], 1);
+    assert.ok(next!.executionId === worn || next!.executionId === other, "what has lapsed comes first");
+    await pause(50);
+    for (const id of rest.slice(0, 2)) await store.log.pause(id);
+    await store.log.cancel(rest[2]!);
+    // The other one that has lapsed is handed out a last time, and given up after that.
+    assert.is((await take(1, ["orders"], 1)).length, 1);
+    await pause(50);
+    assert.equal((await take(LEASE_MS, ["orders"], 1)).map(({ executionId }) => executionId), rest.slice(3));
+  });
+
   test("take() gives work of each workflow, however much of another waits", async () => {
     const many = 30;
     for (let n = 0; n < many; n++) await store.log.request(requestOf({ external: "taken" }));
