@@ -5,9 +5,10 @@ import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import { encodeResult } from "./codec.ts";
 import { ExecutionKeys } from "./execution_keys.ts";
-import { keyPartition } from "./key_claims.ts";
+import { type KeyedRequest, keyPartition } from "./key_claims.ts";
 import { resend } from "./resend.ts";
 import { arrive } from "./scripts/arrive.ts";
+import { claimRecord } from "./scripts/claim_key.ts";
 import type { ArrivalOutcome, Arrivals, ArrivingExecution } from "../../execution/arrivals.ts";
 import { isEnded, type StoredEvent } from "../../execution/event.ts";
 import { applyEvent, emptyState } from "../../execution/state.ts";
@@ -35,15 +36,11 @@ export class RedisArrivals implements Arrivals {
     for (const event of events) applyEvent(state, event);
     const partition = keys.partitionOf(executionId);
     const own = new ExecutionKeys(keys, executionId);
-    // A record that lies elsewhere is not in reach of the script: it is only looked at.
-    const isNear = idempotency !== undefined && keyPartition(keys, workflowId, idempotency.key) === partition;
-    const recordKey = idempotency &&
-      keys.idempotency(keyPartition(keys, workflowId, idempotency.key), workflowId, idempotency.key);
     const stored = result === undefined ? "" : (await encodeResult(result, () => undefined)).stored;
     const [what, near] = await resend(this.#commands, () =>
       arrive(this.#commands, {
         keys: own,
-        record: isNear ? recordKey! : own.meta,
+        record: idempotency === undefined ? own.meta : keys.idempotency(partition, workflowId, idempotency.key),
         executionId,
         workflowId,
         version,
@@ -58,17 +55,29 @@ export class RedisArrivals implements Arrivals {
         result: stored,
         base: keys.base(partition),
         types: events.map(({ type }) => type).join(),
-        fingerprint: isNear ? idempotency.fingerprint : "",
+        fingerprint: idempotency?.fingerprint ?? "",
         recordTtlSeconds: idempotency?.ttlSeconds ?? 0,
         replyEarly,
         importer: this.#importer,
         words: wordsOf(events),
       }));
-    const far = recordKey === undefined || isNear
-      ? null
-      : await this.#commands.send<string | null>(["HGET", recordKey, "execution"]);
+    const far = idempotency && await this.#holderElsewhere({ ...request, idempotency });
     const keyOf = near || (far !== executionId && far) || undefined;
     return { what, ...(keyOf !== undefined && { keyOf }) };
+  }
+
+  /** The execution that has a key which lies in another partition than this one: this one, unless there is an earlier. */
+  async #holderElsewhere(request: Omit<KeyedRequest, "input" | "replyTo">): Promise<string | undefined> {
+    const keys = this.#keys;
+    const { executionId, workflowId, idempotency: { key, fingerprint, ttlSeconds }, replyEarly = false } = request;
+    const home = keyPartition(keys, workflowId, key);
+    if (home === keys.partitionOf(executionId)) return undefined;
+    const record = keys.idempotency(home, workflowId, key);
+    const claim = { keys: { record }, executionId, fingerprint, ttlSeconds, replyTo: "", replyEarly };
+    const holder = await resend(this.#commands, () => claimRecord(this.#commands, claim));
+    if (holder !== undefined) return holder.executionId;
+    // It was used for another request.
+    return await this.#commands.send<string | null>(["HGET", record, "execution"]) ?? undefined;
   }
 }
 
