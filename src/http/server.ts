@@ -52,6 +52,7 @@ export async function listen(handler: Handler, options: { hostname: string; port
         peer: () => incoming.socket.remoteAddress,
         headers: () => new RawHeaders((incoming as IncomingMessage).rawHeaders),
         takeBody: (bytes) => takeBody(incoming as IncomingMessage, bytes),
+        endBody: () => endBody(incoming as IncomingMessage),
       });
     },
     { errorHandler: (error) => error instanceof RequestError ? malformedRequestResponse() : problemResponse(error) },
@@ -91,9 +92,13 @@ function endSoon(incoming: IncomingMessage): void {
     const ending = taken;
     taken = [];
     setImmediate(() => {
-      for (const one of ending) one.resume();
+      for (const one of ending) endBody(one);
     });
   });
+}
+
+function endBody(incoming: IncomingMessage): void {
+  if (incoming.readableDidRead && incoming.readableFlowing === null) incoming.resume();
 }
 
 /** `close` waits for idle keep-alive connections too, so these are closed repeatedly, as they become idle. */

@@ -87,16 +87,17 @@ test("bodies are read whole, however they are cut and though they come one behin
   }
 });
 
-test("a body that was taken is read to its end, but after what is sent in its turn", async () => {
+test("a body that was taken is read to its end after what is sent in its turn, or once there is an answer", async () => {
   const ends: boolean[] = [];
   let incoming: IncomingMessage | undefined;
   const onRequest = (message: unknown) => incoming = (message as { request: IncomingMessage }).request;
   subscribe("http.server.request.start", onRequest);
   const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
-  const server = await listen(async (_, { takeBody }) => {
+  const server = await listen(async ({ url }, { takeBody, endBody }) => {
     // As a webhook's call does: the body comes behind the head.
     await undefined;
     assert.is(String.fromCharCode(...takeBody!(4)!), "here");
+    if (url.endsWith("/answered")) endBody!();
     for (let i = 0; i < 4; i++) {
       await turn();
       ends.push(incoming!.readableEnded);
@@ -108,6 +109,9 @@ test("a body that was taken is read to its end, but after what is sent in its tu
     assert.is(response.status, 200);
     assert.is(ends[0], false, "what is sent in the immediates of its turn goes out before");
     assert.is(ends.at(-1), true);
+    ends.length = 0;
+    await fetch(`${server.url}/answered`, { method: "POST", body: "here" });
+    assert.equal(ends, [true, true, true, true]);
   } finally {
     unsubscribe("http.server.request.start", onRequest);
     await server.close({ graceMs: 0 });

@@ -138,6 +138,8 @@ export interface AppEnv {
     headers?: () => SentHeaders;
     /** Takes the body if all its bytes, this many, have come with the head; else it is to be read from the request. */
     takeBody?: (bytes: number) => Uint8Array | undefined;
+    /** Reads a body that was taken to its end, which is done by itself in the next turn: for an answer before that. */
+    endBody?: () => void;
     /** Makes a WebSocket of a request that asks for one. */
     upgrade?: Upgrade;
   };

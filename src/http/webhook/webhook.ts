@@ -101,6 +101,7 @@ export function webhooks(appDeps: AppDeps, bodies: BodyBudget): CallWebhook {
       });
     }
     call.share.close();
+    connection?.endBody?.();
     const ms = performance.now() - call.startedAt;
     deps.metrics?.httpAnswered?.(ROUTE, response.status);
     deps.metrics?.webhookAnswered?.(ms / 1000);
