@@ -33,7 +33,7 @@ export interface Call {
 }
 
 /** True for an answer that ends a call: anything but "not now". */
-export function settles({ status }: Attempt): boolean {
+export function settles({ status }: Pick<Attempt, "status">): boolean {
   return status !== undefined && status !== 503;
 }
 

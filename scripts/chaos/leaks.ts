@@ -12,15 +12,14 @@ import { paced } from "./pace.ts";
 const INBOX_LENGTH = 100;
 /** Sockets and timers come and go: this many more descriptors are no leak. */
 const MORE_FILES = 12;
+/** What a renewal of leases may take on a quiet machine, in milliseconds. */
+const RENEWAL_MS = 100;
 
 /** How many descriptors each process has open, by its id; taken while no caller is connected. */
 export async function countFiles(members: readonly Member[]): Promise<Map<number, number>> {
   const alive = members.filter(({ alive }) => alive);
   return new Map(await Promise.all(alive.map(async (m) => [m.pid, await m.openFiles()] as const)));
 }
-
-/** What a renewal of leases may take on a quiet machine, in milliseconds. */
-const RENEWAL_MS = 100;
 
 /** Looks until nothing is held any more, at most for `settleMs`. */
 export async function findLeaks(

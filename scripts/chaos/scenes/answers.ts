@@ -2,6 +2,7 @@
  * Scenes of answers: each comes, once it exists, to whoever waits, and again as it was.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { settles } from "../call.ts";
 import type { Actor, Answer } from "./actor.ts";
 
 const CALLERS = 8;
@@ -32,11 +33,11 @@ export async function early(actor: Actor): Promise<void> {
   }
 }
 
-/** Asks again after 503, as senders do: an instance may not have noticed yet that its link for followed logs is dead. */
+/** Asks again after "not now", as senders do: an instance may not have noticed yet that its link for followed logs is dead. */
 async function answered(call: () => Promise<Answer>): Promise<Answer> {
   for (;;) {
     const answer = await call();
-    if (answer.status !== 503) return answer;
+    if (settles(answer)) return answer;
     await sleep(AGAIN_MS);
   }
 }

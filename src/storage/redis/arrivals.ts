@@ -5,10 +5,9 @@ import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
 import { encodeResult } from "./codec.ts";
 import { ExecutionKeys } from "./execution_keys.ts";
-import { type KeyedRequest, keyPartition } from "./key_claims.ts";
+import { claimAtHome, type KeyedRequest, keyPartition, recordOf } from "./key_claims.ts";
 import { resend } from "./resend.ts";
 import { arrive } from "./scripts/arrive.ts";
-import { claimRecord } from "./scripts/claim_key.ts";
 import type { ArrivalOutcome, Arrivals, ArrivingExecution } from "../../execution/arrivals.ts";
 import { isEnded, type StoredEvent } from "../../execution/event.ts";
 import { applyEvent, emptyState } from "../../execution/state.ts";
@@ -67,17 +66,13 @@ export class RedisArrivals implements Arrivals {
   }
 
   /** The execution that has a key which lies in another partition than this one: this one, unless there is an earlier. */
-  async #holderElsewhere(request: Omit<KeyedRequest, "input" | "replyTo">): Promise<string | undefined> {
-    const keys = this.#keys;
-    const { executionId, workflowId, idempotency: { key, fingerprint, ttlSeconds }, replyEarly = false } = request;
-    const home = keyPartition(keys, workflowId, key);
-    if (home === keys.partitionOf(executionId)) return undefined;
-    const record = keys.idempotency(home, workflowId, key);
-    const claim = { keys: { record }, executionId, fingerprint, ttlSeconds, replyTo: "", replyEarly };
-    const holder = await resend(this.#commands, () => claimRecord(this.#commands, claim));
+  async #holderElsewhere(request: Omit<KeyedRequest, "input">): Promise<string | undefined> {
+    const [keys, commands] = [this.#keys, this.#commands];
+    const { executionId, workflowId, idempotency } = request;
+    if (keyPartition(keys, workflowId, idempotency.key) === keys.partitionOf(executionId)) return undefined;
+    const holder = await resend(commands, () => claimAtHome({ keys, commands }, request));
     if (holder !== undefined) return holder.executionId;
-    // It was used for another request.
-    return await this.#commands.send<string | null>(["HGET", record, "execution"]) ?? undefined;
+    return await commands.send<string | null>(["HGET", recordOf(keys, request), "execution"]) ?? undefined;
   }
 }
 

@@ -10,7 +10,7 @@
  */
 import type { RedisConnection } from "./connection/connection.ts";
 import type { Keys } from "./keys.ts";
-import { claimRecord } from "./scripts/claim_key.ts";
+import { claimRecord, type RecordHolder } from "./scripts/claim_key.ts";
 import { releaseRecord } from "./scripts/release_key.ts";
 import type { ExecutionRequest } from "../../execution/request.ts";
 import { idempotencyKeyReused } from "../../execution/refusals.ts";
@@ -31,17 +31,9 @@ export async function claimKey(
   { keys, commands }: { keys: Keys; commands: RedisConnection },
   request: KeyedRequest,
 ): Promise<KeyedRequest> {
-  const { executionId, idempotency: { fingerprint, ttlSeconds }, replyTo = "", replyEarly = false } = request;
-  const holder = await claimRecord(commands, {
-    keys: { record: recordOf(keys, request) },
-    executionId,
-    fingerprint,
-    ttlSeconds,
-    replyTo,
-    replyEarly,
-  });
+  const holder = await claimAtHome({ keys, commands }, request);
   if (holder === undefined) throw idempotencyKeyReused();
-  if (holder.executionId === executionId) return request;
+  if (holder.executionId === request.executionId) return request;
   const { replyTo: _replyTo, ...rest } = request;
   return {
     ...rest,
@@ -49,6 +41,16 @@ export async function claimKey(
     replyEarly: holder.replyEarly,
     ...(holder.replyTo ? { replyTo: holder.replyTo } : {}),
   };
+}
+
+/** Claims a key where it lies; `undefined` when it was used for another request. */
+export function claimAtHome(
+  { keys, commands }: { keys: Keys; commands: RedisConnection },
+  request: Omit<KeyedRequest, "input">,
+): Promise<RecordHolder | undefined> {
+  const { executionId, idempotency: { fingerprint, ttlSeconds }, replyTo = "", replyEarly = false } = request;
+  const record = recordOf(keys, request);
+  return claimRecord(commands, { keys: { record }, executionId, fingerprint, ttlSeconds, replyTo, replyEarly });
 }
 
 /** Releases the key of an execution whose request was refused. */
@@ -59,6 +61,7 @@ export async function releaseKey(
   await releaseRecord(commands, { keys: { record: recordOf(keys, request) }, executionId: request.executionId });
 }
 
-function recordOf(keys: Keys, { workflowId, idempotency: { key } }: KeyedRequest): string {
+/** The name of a key's record. */
+export function recordOf(keys: Keys, { workflowId, idempotency: { key } }: Omit<KeyedRequest, "input">): string {
   return keys.idempotency(keyPartition(keys, workflowId, key), workflowId, key);
 }

@@ -13,32 +13,29 @@ export const TAKE_EXTERNAL = defineScript(`
 ${LIBRARY}
 local now = clock()
 local claims, dead = {}, {}
+local function take(id)
+  local meta = ARGV[3] .. 'meta:' .. id
+  local m = redis.call('HMGET', meta, 'status', 'paused', 'taken', 'deliveries', 'workflow', 'version', 'trigger', 'deadline')
+  -- Resuming one that is paused puts it here again.
+  if not m[1] or ENDED[m[1]] or m[2] == '1' or now >= tonumber(m[8]) then return redis.call('ZREM', KEYS[1], id) end
+  local deliveries = m[3] and redis.call('HINCRBY', meta, 'deliveries', 1) or 0
+  if deliveries >= tonumber(ARGV[4]) then
+    dead[#dead + 1] = id
+    return
+  end
+  local epoch = redis.call('HINCRBY', meta, 'epoch', 1)
+  redis.call('HSET', meta, 'taken', '1', 'lease', ARGV[2])
+  redis.call('ZADD', KEYS[1], now + ARGV[2], id)
+  claims[#claims + 1] = {id, m[5], m[6], m[7], tostring(epoch), ms(now + ARGV[2]), m[8]}
+end
 local function give(from, to)
   -- What is given up stays here until it is ended, and is passed over; everything else that was looked at is gone.
-  local looked, passed = 0, 0
+  local looked, before = 0, #dead
   while #claims < tonumber(ARGV[1]) and looked < 1000 do
-    local ids = redis.call('ZRANGEBYSCORE', KEYS[1], from, to, 'LIMIT', passed, ARGV[1] - #claims)
+    local ids = redis.call('ZRANGEBYSCORE', KEYS[1], from, to, 'LIMIT', #dead - before, ARGV[1] - #claims)
     if #ids == 0 then return end
     looked = looked + #ids
-    for _, id in ipairs(ids) do
-      local meta = ARGV[3] .. 'meta:' .. id
-      local m = redis.call('HMGET', meta, 'status', 'paused', 'taken', 'deliveries', 'workflow', 'version', 'trigger',
-        'deadline')
-      -- Resuming one that is paused puts it here again.
-      if not m[1] or ENDED[m[1]] or m[2] == '1' or now >= tonumber(m[8]) then redis.call('ZREM', KEYS[1], id)
-      else
-        local deliveries = m[3] and redis.call('HINCRBY', meta, 'deliveries', 1) or 0
-        if deliveries >= tonumber(ARGV[4]) then
-          dead[#dead + 1] = id
-          passed = passed + 1
-        else
-          local epoch = redis.call('HINCRBY', meta, 'epoch', 1)
-          redis.call('HSET', meta, 'taken', '1', 'lease', ARGV[2])
-          redis.call('ZADD', KEYS[1], now + ARGV[2], id)
-          claims[#claims + 1] = {id, m[5], m[6], m[7], tostring(epoch), ms(now + ARGV[2]), m[8]}
-        end
-      end
-    end
+    for _, id in ipairs(ids) do take(id) end
   end
 end
 -- What has lapsed first: however much new work waits, it comes back.
