@@ -3,13 +3,12 @@
  */
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { Grant, LockRequest } from "../../src/locks/lock_store.ts";
+import type { Grant } from "../../src/locks/lock_store.ts";
 import type { Store } from "../../src/storage/store.ts";
 import { eventually } from "../support/eventually.ts";
 import { drivers, openPairs } from "./drivers.ts";
 import { refuses } from "./expectations.ts";
-
-const NAME = "reports/2026 {a}";
+import { NAME, request, take, waitFor } from "./lock_requests.ts";
 
 for (const driver of drivers()) {
   const test = suite(`Locks on ${driver.name}`);
@@ -18,21 +17,6 @@ for (const driver of drivers()) {
 
   openPairs(test, driver, (one, two) => [store, other] = [one, two]);
 
-  const request = (options: Partial<LockRequest> = {}): LockRequest => ({
-    name: NAME,
-    owner: "me, myself",
-    mode: "exclusive",
-    ttlMs: 60_000,
-    waitMs: 0,
-    ...options,
-  });
-  const take = (from: Store, options: Partial<LockRequest> = {}) => from.locks.acquire(request(options));
-  const waitFor = (from: Store, options: Partial<LockRequest> = {}) => {
-    const grant = take(from, { waitMs: 600_000, ...options });
-    // Where a test fails before, its store is closed.
-    grant.catch(() => {});
-    return grant;
-  };
   const queued = (count: number, name = NAME) =>
     eventually(async () => (await store.locks.inspect(name)).waiting === count, `${count} waiters`);
 
@@ -123,47 +107,6 @@ for (const driver of drivers()) {
     const both = await Promise.all(behind);
     assert.is((await store.locks.inspect(NAME)).holders.length, 2);
     for (const grant of both) assert.is(await store.locks.release(NAME, grant!.token), true);
-  });
-
-  test("a lease ends by itself, and who waits is granted the lock then", async () => {
-    const startedAt = performance.now();
-    const lapsing = (await take(store, { ttlMs: 200 }))!;
-    const next = (await waitFor(other))!;
-    assert.ok(performance.now() - startedAt > 190);
-    assert.ok(next.fence > lapsing.fence);
-    assert.is(await store.locks.renew(NAME, { token: lapsing.token, ttlMs: 60_000 }), undefined);
-    assert.is(await store.locks.release(NAME, lapsing.token), false);
-    assert.is((await store.locks.inspect(NAME)).holders[0]!.fence, next.fence);
-  });
-
-  test("a shared lease ends by itself, beside others that go on", async () => {
-    const lapsing = (await take(store, { mode: "shared", ttlMs: 200 }))!;
-    const lasting = (await take(other, { mode: "shared" }))!;
-    await eventually(async () => (await store.locks.inspect(NAME)).holders.length === 1, "one sharer left");
-    assert.is(await store.locks.renew(NAME, { token: lapsing.token, ttlMs: 60_000 }), undefined);
-    assert.is(await take(store), undefined);
-    await other.locks.release(NAME, lasting.token);
-    assert.ok(await take(store));
-  });
-
-  test("a renewal extends the lease, to less as well as to more", async () => {
-    for (const mode of ["exclusive", "shared"] as const) {
-      const { token, fence } = (await take(store, { ttlMs: 60_000, mode }))!;
-      const renewed = (await other.locks.renew(NAME, { token, ttlMs: 600_000 }))!;
-      assert.is(renewed.fence, fence);
-      assert.ok((await store.locks.inspect(NAME)).holders[0]!.remainingMs > 60_000);
-      await store.locks.renew(NAME, { token, ttlMs: 100 });
-      await eventually(async () => (await store.locks.inspect(NAME)).holders.length === 0, "the lease ends");
-    }
-  });
-
-  test("who asks once inspect() shows no holder gets the lock, to the millisecond", async () => {
-    for (const mode of ["exclusive", "shared"] as const) {
-      for (let round = 0; round < 100; round++) {
-        assert.ok(await take(store, { ttlMs: 2, mode }), `${mode}, round ${round}`);
-        while ((await store.locks.inspect(NAME)).holders.length > 0);
-      }
-    }
   });
 
   test("waitMs and the signal end a wait, and leave no place behind", async () => {

@@ -5,57 +5,16 @@ import { test } from "uvu";
 import * as assert from "uvu/assert";
 import { uuidv7 } from "../../../src/lib/uuidv7.ts";
 import { createMemoryStore } from "../../../src/storage/memory/store.ts";
-import type { Store } from "../../../src/storage/store.ts";
 import type { BacktestSummary, ExecutionReport } from "../../../src/replay/backtest.ts";
-import { chain, openWholeApp, type WholeApp } from "../whole_app.ts";
+import { chain, type WholeApp } from "../whole_app.ts";
 import { json, post } from "../harness.ts";
 import { readMessages } from "../read_messages.ts";
+import { BEFORE, definition, withRecorded } from "./recorded_orders.ts";
 
 const COUNT = Number(process.env.BACKTEST_EXECUTIONS ?? 28);
 
-/** A price that depends on a call, and parts that the clock, chance and the execution's id go into. */
-function definition(price: string, url = "http://shop.test/{{ body.n }}") {
-  return chain("orders", [
-    { id: "rate", type: "httpRequest", parameters: { url } },
-    {
-      id: "stamp",
-      type: "transform",
-      parameters: {
-        output: { n: "{{ body }}", at: "{{ $millis() }}", dice: "{{ $random() }}", id: "{{ $execution.id }}" },
-      },
-    },
-    { id: "price", type: "transform", parameters: { output: { price, n: "{{ $trigger.body.n }}" } } },
-    { id: "wait", type: "delay", parameters: { seconds: 0.01 } },
-    { id: "reply", type: "httpResponse", parameters: { body: "{{ $nodes.price.price }}" } },
-  ]) as { nodes: object[] };
-}
-
-const BEFORE = "{{ $number(n) * 2 }}";
 /** The same as {@linkcode BEFORE} for all but the multiples of 7. */
 const AFTER = "{{ $number(n) * ($number(n) % 7 = 0 ? 3 : 2) }}";
-
-interface Recorded {
-  readonly whole: WholeApp;
-  readonly ids: string[];
-  readonly calls: () => number;
-}
-
-async function withRecorded(options: { count: number; store?: Store }, test: (it: Recorded) => Promise<void>) {
-  let calls = 0;
-  const fetch: typeof globalThis.fetch = (url) => {
-    calls++;
-    return Promise.resolve(new Response(String(url).slice("http://shop.test/".length)));
-  };
-  await using whole = await openWholeApp({ fetch, ...(options.store && { store: options.store }) });
-  await whole.catalog.put("orders", definition(BEFORE));
-  const ids: string[] = [];
-  for (let n = 1; n <= options.count; n++) {
-    const response = await whole.app.request("/webhook/orders", post({ n }));
-    assert.is(response.status, 200, await response.clone().text());
-    ids.push(response.headers.get("execution-id")!);
-  }
-  await test({ whole, ids, calls: () => calls });
-}
 
 async function backtest(whole: WholeApp, body: object): Promise<{
   executions: ExecutionReport[];
@@ -192,61 +151,5 @@ test("a backtest comes as lines and as events too", () =>
     assert.is(messages[2]!.data.executions, 2);
     assert.is((await ask("image/png")).status, 406);
   }));
-
-test("a third backtest at once is refused, and places come free when clients go", () =>
-  withRecorded({ count: 12 }, async ({ whole, ids }) => {
-    const ask = () =>
-      whole.app.request(
-        "/api/workflows/orders/backtest",
-        post({ executions: ids }, { accept: "application/x-ndjson" }),
-      );
-    const open = [await ask(), await ask()];
-    const refused = await ask();
-    assert.is(refused.status, 429);
-    assert.is((await json(refused)).code, "too_many_backtests");
-    for (const { body } of open) await body!.cancel();
-    const after = [await ask(), await ask()];
-    assert.equal(after.map(({ status }) => status), [200, 200]);
-    await Promise.all(after.map((response) => response.text()));
-    const text = await (await ask()).text();
-    assert.match(text, /"summary"/);
-  }));
-
-test("a backtest refuses a bad body, and names every fault of a draft by its place in it", async () => {
-  await using whole = await openWholeApp();
-  await whole.catalog.put("orders", definition(BEFORE));
-  const ask = async (body: unknown) => {
-    const response = await whole.app.request("/api/workflows/orders/backtest", post(body as never));
-    return { status: response.status, body: await json(response) };
-  };
-  const bad: [unknown, string | undefined][] = [
-    [[], undefined],
-    [{ definition: {}, version: 1 }, "version"],
-    [{ version: 0 }, "version"],
-    [{ version: "1" }, "version"],
-    [{ version: 2 ** 31 }, "version"],
-    [{ last: 0 }, "last"],
-    [{ last: 1001 }, "last"],
-    [{ last: 1, executions: [uuidv7()] }, "last"],
-    [{ executions: [] }, "executions"],
-    [{ executions: ["x"] }, "executions"],
-    [{ executions: Array.from({ length: 1001 }, () => uuidv7()) }, "executions"],
-    [{ lasts: 1 }, "lasts"],
-  ];
-  for (const [sent, parameter] of bad) {
-    const { status, body } = await ask(sent);
-    assert.is(status, 400, JSON.stringify(sent).slice(0, 80));
-    assert.is(body.parameter, parameter);
-  }
-  const { status, body } = await ask({ definition: { nodes: [{ id: "a", type: "nope" }] } });
-  assert.is(status, 422);
-  assert.ok(body.errors.some(({ pointer }: { pointer: string }) => pointer === "/definition/nodes/0/type"));
-  const odd = await ask({ definition: { ...definition(BEFORE), name: "\ud800" } });
-  assert.equal(odd.body.errors.map(({ pointer }: { pointer: string }) => pointer), ["/definition/name"]);
-  assert.is((await ask({ version: 99 })).status, 404);
-  assert.is((await whole.app.request("/api/workflows/none/backtest", { method: "POST" })).status, 404);
-  const none = await ask({});
-  assert.is(none.body.summary.executions, 0);
-});
 
 test.run();
